@@ -1,0 +1,1 @@
+"""Make track shards: synthetic heads, videos and stills; look into shards."""

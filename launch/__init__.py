@@ -1,0 +1,1 @@
+"""Start things: the quickstart, the tests."""
