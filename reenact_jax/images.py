@@ -1,0 +1,115 @@
+"""Images on the device: ranges, sampling, warps, part crops and pastes, pixel shuffle.
+
+Images are [*, h, w, c]; uint8 0..255 in shards, float32 in [-1, 1] inside the models. Sampling
+positions and points are in pixels with (0, 0) the top left corner (tracks.py). Everything is
+differentiable and runs inside one jit.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, UInt8
+
+from reenact_jax import landmarks as lm
+
+
+def to_float(image: UInt8[Array, '*s h w c']) -> Float[Array, '*s h w c']:
+    """0..255 -> [-1, 1]."""
+    return jnp.asarray(image, jnp.float32) / 127.5 - 1
+
+
+def to_uint8(image: Float[Array, '*s h w c']) -> UInt8[Array, '*s h w c']:
+    """[-1, 1] -> 0..255, rounded, values outside clipped."""
+    return jnp.clip(jnp.round((image + 1) * 127.5), 0, 255).astype(jnp.uint8)
+
+
+def resize(image: Float[Array, '*s h w c'], size: int) -> Float[Array, '*s s2 s2 c']:
+    """Bilinear, antialiased when it shrinks."""
+    shape = (*image.shape[:-3], size, size, image.shape[-1])
+    return image if image.shape == shape else jax.image.resize(image, shape, 'bilinear')
+
+
+def pixel_shuffle(features: Float[Array, 'b h w c'], factor: int = 2) -> Float[Array, 'b H W C']:
+    """Channels to space (Shi et al. 2016): [b, h, w, C f^2] -> [b, h f, w f, C]."""
+    b, h, w, c = features.shape
+    grid = features.reshape(b, h, w, factor, factor, c // factor**2)
+    return grid.transpose(0, 1, 3, 2, 4, 5).reshape(b, h * factor, w * factor, -1)
+
+
+def sample(
+    image: Float[Array, 'h w c'], position: Float[Array, '*p 2'], fill: float | None = None
+) -> Float[Array, '*p c']:
+    """Bilinear sampling at positions (x, y) in pixels.
+
+    Outside, the border pixel repeats; with `fill` the value fades to `fill` over one pixel.
+    """
+    h, w, _ = image.shape
+    x, y = position[..., 0] - 0.5, position[..., 1] - 0.5  # index units: pixel 0's centre is 0
+    x0, y0 = jnp.floor(x), jnp.floor(y)
+    total = 0.0
+    for i in (0, 1):
+        for j in (0, 1):
+            xi, yj = (x0 + i).astype(jnp.int32), (y0 + j).astype(jnp.int32)
+            weight = (1 - jnp.abs(x - xi)) * (1 - jnp.abs(y - yj))
+            value = image[jnp.clip(yj, 0, h - 1), jnp.clip(xi, 0, w - 1)]
+            if fill is not None:
+                inside = (xi >= 0) & (xi < w) & (yj >= 0) & (yj < h)
+                value = jnp.where(inside[..., None], value, fill)
+            total = total + weight[..., None] * value
+    return total
+
+
+def pixel_grid(height: int, width: int) -> Float[np.ndarray, 'h w 2']:
+    """Position (x, y) of every pixel's centre."""
+    x, y = np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5)
+    return np.stack([x, y], -1).astype(np.float32)
+
+
+def warp(image: Float[Array, 'b h w c'], flow: Float[Array, 'b h w 2']) -> Float[Array, 'b h w c']:
+    """Backward warp: out(p) = image(p + flow(p)), bilinear, border repeated.
+
+    `flow` is in normalised units, (-1, -1) to (1, 1) being the image's corners: 2 is its side.
+    """
+    h, w = image.shape[1:3]
+    scale = np.array([[[[w / 2, h / 2]]]], np.float32)
+    return jax.vmap(sample)(image, pixel_grid(h, w)[None] + flow * scale)
+
+
+def affine_sample(
+    image: Float[Array, 'b h w c'],
+    matrix: Float[Array, 'b 2 3'],
+    size: tuple[int, int],
+    fill: float | None = None,
+) -> Float[Array, 'b H W c']:
+    """out(p) = image(A p + t) for every pixel centre p of a (height, width) output."""
+    grid = jnp.asarray(pixel_grid(*size).reshape(1, -1, 2))
+    position = lm.transform(jnp.broadcast_to(grid, (len(matrix), *grid.shape[1:])), matrix)
+    flat = jax.vmap(lambda i, p: sample(i, p, fill))(image, position)
+    return flat.reshape(len(matrix), *size, -1)
+
+
+def part_frame(points: Float[Array, 'b n 2'], size: int, margin: float) -> Float[Array, 'b 2 3']:
+    """Similarity from a part's crop (size x size) to the image: upright, centred on the points.
+
+    The crop shows the points' square box times `margin`. Upright because a part's own rotation is
+    part of the motion that a local net draws (ours).
+    """
+    centre, half = lm.box(points)
+    scale = half * 2 * margin / size
+    zero = jnp.zeros_like(scale)
+    linear = jnp.stack([jnp.stack([scale, zero], -1), jnp.stack([zero, scale], -1)], -2)
+    return jnp.concatenate([linear, (centre - (scale * size / 2)[..., None])[..., None]], -1)
+
+
+def part_crop(
+    image: Float[Array, 'b h w c'], frame: Float[Array, 'b 2 3'], size: int
+) -> Float[Array, 'b size size c']:
+    """The part of the image that `part_frame` frames."""
+    return affine_sample(image, frame, (size, size))
+
+
+def part_paste(
+    part: Float[Array, 'b s s c'], frame: Float[Array, 'b 2 3'], size: int
+) -> Float[Array, 'b size size c']:
+    """A part's crop put where its frame lies in a size x size canvas; 0 elsewhere."""
+    return affine_sample(part, lm.invert(frame), (size, size), fill=0.0)

@@ -1,0 +1,28 @@
+"""Four CPU devices, no silent rank promotion, and one compilation cache for all tests."""
+
+import os
+import pathlib
+import sys
+
+os.environ.setdefault('JAX_PLATFORMS', 'cpu')
+os.environ['XLA_FLAGS'] = (
+    os.environ.get('XLA_FLAGS', '') + ' --xla_force_host_platform_device_count=4'
+).strip()
+
+import jax
+import pytest
+
+CACHE = pathlib.Path(__file__).parent.parent / '.cache' / 'jax-tests'
+jax.config.update('jax_compilation_cache_dir', str(CACHE))
+jax.config.update('jax_persistent_cache_min_compile_time_secs', 0)
+jax.config.update('jax_numpy_rank_promotion', 'raise')
+sys.path.insert(0, str(pathlib.Path(__file__).parent))  # `import fakes`, `import toy`
+
+
+@pytest.fixture
+def development_data() -> pathlib.Path:
+    """Real clips and portraits beside the checkout; a test that needs them skips without."""
+    folder = pathlib.Path(__file__).parent.parent.parent / 'shared' / 'data'
+    if not folder.is_dir():
+        pytest.skip('needs the development data beside the checkout')
+    return folder
