@@ -1,0 +1,125 @@
+"""Terms shared by two papers or more, each naming its equation. All are means (scalars).
+
+Paired arguments must have the same shape: a broadcast here would be a silent mistake.
+"""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+GAN_FORMS = ('log', 'hinge', 'lsgan', 'lsgan01')
+
+
+def _same(a, b) -> None:
+    if a.shape != b.shape:
+        raise ValueError(f'shapes differ: {a.shape} and {b.shape}')
+
+
+def l1(prediction: Float[Array, '...'], truth: Float[Array, '...']) -> Float[Array, '']:
+    """E |x - x'| over all entries (AAN eq. 7, first term)."""
+    _same(prediction, truth)
+    return jnp.abs(prediction - truth).mean()
+
+
+def points(prediction: Float[Array, '... n 2'], truth: Float[Array, '... n 2']):
+    """E ||l - l'||^2: squared distance of a point, mean over points (LD-Net eqs. 2 and 6)."""
+    _same(prediction, truth)
+    return jnp.sum((prediction - truth) ** 2, -1).mean()
+
+
+def codes(prediction: Float[Array, '... c'], truth: Float[Array, '... c']) -> Float[Array, '']:
+    """E ||e - e'||^2: squared distance of whole codes (LD-Net eq. 5)."""
+    _same(prediction, truth)
+    return jnp.sum((prediction - truth) ** 2, -1).mean()
+
+
+# --- adversarial -----------------------------------------------------------------------------
+
+
+def gan_discriminator(real: list[Array], fake: list[Array], form: str) -> Float[Array, '']:
+    """What a discriminator minimises, from its logits on real and generated input.
+
+    Args:
+      real, fake: one logit map a scale (any shape); a single-scale network gives lists of one.
+      form: `log`      -log s(D(x)) - log(1 - s(D(x'))), s the sigmoid  (AAN eq. 6, negated)
+            `hinge`    max(0, 1 - D(x)) + max(0, 1 + D(x'))
+            `lsgan`    (D(x) - 1)^2 + (D(x') + 1)^2                      (LD-Net eqs. 3 and 10)
+            `lsgan01`  (D(x) - 1)^2 + D(x')^2                            (pix2pixHD)
+
+    Mean over places of a scale, then over scales.
+    """
+    on_real = {
+        'log': lambda x: jax.nn.softplus(-x),
+        'hinge': lambda x: jax.nn.relu(1 - x),
+        'lsgan': lambda x: (x - 1) ** 2,
+        'lsgan01': lambda x: (x - 1) ** 2,
+    }[form]
+    on_fake = {
+        'log': jax.nn.softplus,
+        'hinge': lambda x: jax.nn.relu(1 + x),
+        'lsgan': lambda x: (x + 1) ** 2,
+        'lsgan01': jnp.square,
+    }[form]
+    return _scales(real, on_real) + _scales(fake, on_fake)
+
+
+def gan_generator(fake: list[Array], form: str) -> Float[Array, '']:
+    """What a generator minimises, from the discriminator's logits on its output.
+
+    `log`      -log s(D(x')), the non-saturating form of AAN eq. 6 (Goodfellow et al., section 3)
+    `hinge`    -D(x')
+    `lsgan`    D(x')^2: the middle between -1 and +1                     (LD-Net eqs. 7 and 12)
+    `lsgan01`  (D(x') - 1)^2                                             (pix2pixHD)
+    """
+    term = {
+        'log': lambda x: jax.nn.softplus(-x),
+        'hinge': jnp.negative,
+        'lsgan': jnp.square,
+        'lsgan01': lambda x: (x - 1) ** 2,
+    }[form]
+    return _scales(fake, term)
+
+
+def _scales(logits: list[Array], term) -> Float[Array, '']:
+    return sum(term(scale).mean() for scale in logits) / len(logits)
+
+
+# --- adversarial classifiers -----------------------------------------------------------------
+
+
+def log_probability(logits: Float[Array, 'b c'], label: Int[Array, ' b'], floor: bool = False):
+    """log P(label), one a row (LD-Net eqs. 1, 2, 4, 7).
+
+    With `floor`, nothing below -log c (the log probability of a guess): minimising log P would
+    otherwise have no bound, and an answer worse than a guess hides an identity no better.
+    """
+    value = jnp.take_along_axis(jax.nn.log_softmax(logits), label[:, None], -1)[:, 0]
+    return jnp.maximum(value, -jnp.log(float(logits.shape[-1]))) if floor else value
+
+
+def log_complement(logits: Float[Array, 'b c'], label: Int[Array, ' b']) -> Float[Array, ' b']:
+    """log(1 - P(label)), one a row (LD-Net eqs. 4 and 11); exact where P is next to 1."""
+    classes = jnp.arange(logits.shape[-1])
+    others = jnp.where(classes[None] == label[:, None], -jnp.inf, logits)
+    return jax.nn.logsumexp(others, -1) - jax.nn.logsumexp(logits, -1)
+
+
+def accuracy(logits: Float[Array, 'b c'], label: Int[Array, ' b']) -> Float[Array, '']:
+    """Share of rows whose largest logit is the label's."""
+    return (logits.argmax(-1) == label).mean()
+
+
+# --- features --------------------------------------------------------------------------------
+
+
+def perceptual(prediction: list[Array], truth: list[Array]) -> Float[Array, '']:
+    """E_i ||Phi_i(x) - Phi_i(x')||_1 over the feature maps i (AAN eq. 8), a mean in each map."""
+    return sum(l1(a, b) for a, b in zip(prediction, truth, strict=True)) / len(truth)
+
+
+# --- rows of a batch -------------------------------------------------------------------------
+
+
+def stranger(x: Array) -> Array:
+    """Every row's partner, of another identity: rows 2i and 2i + 1 swapped (batches.py's order)."""
+    return x.reshape(-1, 2, *x.shape[1:])[:, ::-1].reshape(x.shape)

@@ -1,0 +1,73 @@
+"""Multi-layer perceptrons over landmarks and codes, and the identity table (LD-Net's networks)."""
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from jaxtyping import Array, Float, Int
+
+
+class MLP(nn.Module):
+    """Dense layers with GELU between them; several inputs are flattened and joined.
+
+    LD-Net, supplement 6: 10 hidden layers of 512. Activation and initialisation are ours: GELU
+    and He (flax's default LeCun initialisation trains ten times slower at this depth), the last,
+    linear layer LeCun. No normalisation, no residuals.
+    """
+
+    outputs: int
+    width: int = 512
+    layers: int = 10
+
+    @nn.compact
+    def __call__(self, *inputs: Float[Array, 'b ...'], train: bool = True) -> Float[Array, 'b o']:
+        """Rows of all inputs joined -> `outputs` numbers a row."""
+        del train
+        x = jnp.concatenate([one.reshape(one.shape[0], -1) for one in inputs], -1)
+        for _ in range(self.layers):
+            x = nn.gelu(nn.Dense(self.width, kernel_init=nn.initializers.he_normal())(x))
+        return nn.Dense(self.outputs)(x)
+
+
+class IdentityTable(nn.Module):
+    """LD-Net's N_I: one linear layer from the one-hot identity, as the table its weights are.
+
+    It also keeps the running mean shape of every identity (collection `shapes`: the mean of all
+    landmarks seen in training, and their number), which the mean-shape swap needs.
+    """
+
+    identities: int
+    features: int
+    points: int
+
+    def setup(self):
+        table = nn.initializers.normal(1.0)  # ours: codes of unit scale, as a hidden layer's
+        self.table = self.param('table', table, (self.identities, self.features))
+        shape = (self.identities, self.points, 2)
+        self.mean = self.variable('shapes', 'mean', jnp.zeros, shape)
+        self.seen = self.variable('shapes', 'seen', jnp.zeros, (self.identities,))
+
+    def __call__(self, identity: Int[Array, ' b'], train: bool = True) -> Float[Array, 'b f']:
+        """Identity numbers (0 <= i < identities) -> codes."""
+        del train
+        return self.table[identity]
+
+    def mean_shapes(
+        self,
+        identity: Int[Array, ' b'],
+        other: Int[Array, ' b'],
+        landmarks: Float[Array, 'b n 2'],
+        train: bool = True,
+    ) -> tuple[Float[Array, 'b n 2'], Float[Array, 'b n 2'], Float[Array, ' b']]:
+        """Running mean shapes of `identity` and of `other`, and the frames behind the rarer one.
+
+        In training `landmarks` (of `identity`, normalised to their boxes) are counted in first.
+        """
+        if train:
+            landmarks = jax.lax.stop_gradient(landmarks)
+            seen = self.seen.value.at[identity].add(1.0)
+            off = jnp.zeros_like(self.mean.value)
+            off = off.at[identity].add(landmarks - self.mean.value[identity])
+            self.mean.value += off / jnp.maximum(seen, 1.0)[:, None, None]
+            self.seen.value = seen
+        mean, seen = self.mean.value, self.seen.value
+        return mean[identity], mean[other], jnp.minimum(seen[identity], seen[other])

@@ -1,0 +1,30 @@
+"""Optimisers with their schedules. The learning rate is readable in the optimiser's state."""
+
+import jax
+import jax.numpy as jnp
+import optax
+
+SCHEDULES = ('constant', 'cosine')
+
+
+def adam(
+    learning_rate: float, steps: int, schedule: str = 'constant', b1: float = 0.9, b2: float = 0.999
+) -> optax.GradientTransformation:
+    """Adam. `cosine` falls from `learning_rate` to 0 over `steps`; `constant` stays.
+
+    The state holds `hyperparams['learning_rate']`, the rate of the last update.
+    """
+    if schedule == 'cosine':
+        rate = optax.cosine_decay_schedule(learning_rate, max(steps, 1))
+    else:
+        rate = optax.constant_schedule(learning_rate)
+    return optax.inject_hyperparams(optax.adam)(rate, b1=b1, b2=b2)
+
+
+def learning_rate(tx: optax.GradientTransformation, step: int) -> float:
+    """The rate that an optimiser of this file uses at `step` (counted from 0)."""
+    weight = jnp.zeros(())
+    state = tx.init(weight)
+    at = jax.tree.map(lambda count: jnp.full_like(count, step), state.hyperparams_states)
+    _, state = tx.update(weight, state._replace(hyperparams_states=at), weight)
+    return float(state.hyperparams['learning_rate'])

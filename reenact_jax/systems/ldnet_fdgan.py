@@ -1,0 +1,303 @@
+"""LD-Net: landmark disentanglement (the landmark half of LD-Net + FD-GAN, "One-Shot Identity-
+Preserving Portrait Reenactment", sections 3.1 and 4, supplement 6-7).
+
+Words: the paper's **target** (the portrait whose identity is kept) is our **source**; the paper's
+**source** (the driver) is our **driving**. Inside the losses l_S1, l_S2, l_T keep the paper's
+names: two frames of one person S, a frame of another person T.
+
+Letters: E_P pose/expression encoder, N_I identity table, G generator, C1 classifier of stage 1;
+E_I identity encoder, D_l and C_l discriminator and classifier of stage 2. Landmarks are normalised
+so that their square bounding box spans [-1, 1]; reconstruction is the mean over points of the
+squared distance.
+
+Departures, named: all players step at once from one forward pass (the paper does not say); -log P
+is floored at the value of a guess. The fields under "not in the paper" are off by default.
+"""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from reenact_jax import landmarks as lm
+from reenact_jax import losses, optimisers
+from reenact_jax.errors import UserError
+from reenact_jax.layouts import LAYOUTS, layout
+from reenact_jax.nets import frozen_apply, init_each
+from reenact_jax.nets.mlp import MLP, IdentityTable
+from reenact_jax.settings import setting
+from reenact_jax.step import Stage
+from reenact_jax.tracks import Batch, DataInfo, Face
+
+MEAN_AFTER = 16.0  # frames of an identity before its running mean shape is trusted (ours)
+
+
+@dataclasses.dataclass(frozen=True)
+class Hparams:
+    """The paper's numbers, and what is ours."""
+
+    layers: int = setting(10, low=1, doc='hidden layers of every MLP, supplement 6')
+    width: int = setting(512, low=1, doc='features of a hidden layer, supplement 6')
+    pose_code: int = setting(64, low=1, doc='length of the pose/expression code, supplement 6')
+    identity_code: int = setting(128, low=1, doc='length of the identity code, supplement 6')
+    lambda_rec: float = setting(1000.0, low=0, doc='reconstruction, eqs. 2 and 7')
+    lambda_c: float = setting(0.1, low=0, doc='classifier, eqs. 2 and 7')
+    lambda_d: float = setting(0.1, low=0, doc='discriminator, eq. 7')
+    lambda_cont: float = setting(0.01, low=0, doc='content consistency, eq. 7')
+    stage1_rate: float = setting(1e-4, low=0, doc='Adam, table 5')
+    stage1_steps: int = setting(400_000, low=0, doc='iterations, table 5')
+    stage2_rate: float = setting(5e-5, low=0, doc='Adam, table 5')
+    stage2_steps: int = setting(1_000_000, low=0, doc='iterations, table 5; 0: no stage 2')
+    batch_size: int = setting(32, low=2, doc='examples of a step, table 5; rows times `frames`')
+    frames: int = setting(1, low=1, doc='examples from one track (ours; stage 2 reads twice that)')
+    schedule: str = setting('constant', choices=optimisers.SCHEDULES, doc='learning rate (ours)')
+    # Not in the paper, off in its preset.
+    mean_swap: float = setting(
+        0.0, low=0, high=1, doc='stage 1: probability that E_P sees l + mean_T - mean_S (ours)'
+    )
+    warm_steps: int = setting(
+        0, low=0, doc='before stage 2: steps of fitting E_I(l) to N_I(S), G and E_P frozen (ours)'
+    )
+    warm_rate: float = setting(1e-3, low=0, doc='Adam of the warm start (ours)')
+    move_pose_encoder: bool = setting(False, doc='stage 2 moves E_P as well (ours)')
+    renormalise: bool = setting(False, doc="map G's output to its own box, always (ours)")
+
+
+def networks(hp: Hparams, data: DataInfo) -> dict:
+    """The paper's networks by letter. `data` gives the number of identities and the layout."""
+    if data.identities < 2:
+        raise UserError(
+            f'LD-Net needs at least 2 identities to tell apart, the data has {data.identities}'
+        )
+    points = layout(data.points).count
+
+    def mlp(outputs):
+        return MLP(outputs, hp.width, hp.layers)
+
+    return {
+        'E_P': mlp(hp.pose_code),
+        'N_I': IdentityTable(data.identities, hp.identity_code, points),
+        'G': mlp(points * 2),
+        'C1': mlp(data.identities),
+        'E_I': mlp(hp.identity_code),
+        'D_l': mlp(1),
+        'C_l': mlp(data.identities),
+    }
+
+
+def init(hp: Hparams, nets: dict, rng: jax.Array, batch: Batch) -> dict:
+    """Fresh variables by letter; of `batch` only the number of points matters."""
+    points = jnp.zeros((2, *batch.landmarks.shape[-2:]))
+    pose, code = jnp.zeros((2, hp.pose_code)), jnp.zeros((2, hp.identity_code))
+    arguments = {letter: (points,) for letter in nets}
+    arguments |= {'N_I': (jnp.zeros(2, jnp.int32),), 'G': (pose, code)}
+    return init_each(nets, rng, arguments)
+
+
+def stages(hp: Hparams, data: DataInfo) -> tuple[Stage, ...]:
+    """Stage 1, the warm start of E_I (`warm_steps`), stage 2. A stage of 0 steps is left out."""
+    del data
+    rows = max(2, hp.batch_size // hp.frames // 2 * 2)  # partners come in pairs
+    moved = ('E_I', 'G', 'E_P') if hp.move_pose_encoder else ('E_I', 'G')
+
+    def stage(name, players, terms, rate, steps, frames):
+        tx = {player: optimisers.adam(rate, steps, hp.schedule) for player in players}
+
+        def stage_losses(apply, constants, batch, rng):
+            del constants
+            return terms(hp, apply, batch, rng)
+
+        return Stage(
+            name,
+            players,
+            stage_losses,
+            tx,
+            steps,
+            rows,
+            ema=players['G'],
+            frames=frames,
+        )
+
+    first = {'G': ('E_P', 'N_I', 'G'), 'C': ('C1',)}
+    second = {'G': moved, 'D': ('D_l',), 'C': ('C_l',)}
+    every = (
+        stage('ldnet_1', first, stage1, hp.stage1_rate, hp.stage1_steps, hp.frames),
+        stage('ldnet_warm', {'G': ('E_I',)}, warm, hp.warm_rate, hp.warm_steps, hp.frames),
+        stage('ldnet_2', second, stage2, hp.stage2_rate, hp.stage2_steps, 2 * hp.frames),
+    )
+    return tuple(one for one in every if one.steps)
+
+
+def constants(hp: Hparams) -> dict:
+    """LD-Net uses no pretrained network."""
+    del hp
+    return {}
+
+
+# --- losses ----------------------------------------------------------------------------------
+
+
+def stage1(hp: Hparams, apply, batch: Batch, rng: jax.Array):
+    """Eqs. 1 and 2. Label T is the partner's; both branches share one pass of E_P and G."""
+    l, identity, other = _examples(batch)
+    pose = apply('E_P', _swapped(hp, apply, l, identity, other, rng) if hp.mean_swap else l)
+    code = apply('N_I', jnp.concatenate([identity, other]))
+    l_s, l_t = jnp.split(_generate(hp, apply, jnp.concatenate([pose, pose]), code), 2)
+    logits = apply('C1', l_t)
+    rec = losses.points(l_s, l)
+    leak = losses.log_probability(logits, identity, floor=True).mean()
+    values = {
+        'G': hp.lambda_rec * rec + hp.lambda_c * leak,  # eq. 2
+        'C': -losses.log_probability(logits, identity).mean(),  # eq. 1
+    }
+    metrics = {
+        'rec': rec,
+        'leak_log_p': leak,
+        'C_accuracy': losses.accuracy(logits, identity),
+        'max_transfer': jnp.abs(l_t).max(),  # shows a collapse that the losses hide
+    }
+    return values, metrics
+
+
+def warm(hp: Hparams, apply, batch: Batch, rng: jax.Array):
+    """E_I(l) fitted to stage 1's code N_I(S) of the same person (not in the paper)."""
+    del hp, rng
+    l, identity, _ = _examples(batch)
+    value = losses.codes(apply('E_I', l), apply('N_I', identity))
+    return {'G': value}, {'code_distance': value}
+
+
+def stage2(hp: Hparams, apply, batch: Batch, rng: jax.Array):
+    """Eqs. 3 to 7. T is the partner, so that E_I(l_T) is the partner's E_I(l_S1).
+
+    Eq. 7 prints E(l'_S1) in its content term; eq. 5 defines it with l'_T, which is used.
+    """
+    del rng
+    k = batch.landmarks.shape[1] // 2
+    l_s1, _, label_t = _examples(batch, slice(None, k))
+    l_s2, *_ = _examples(batch, slice(k, None))
+    l_t = _partner(l_s1, k)
+    code = apply('E_I', l_s1)
+    pose = apply('E_P', l_s2)
+    both = _generate(
+        hp, apply, jnp.concatenate([pose, pose]), jnp.concatenate([code, _partner(code, k)])
+    )
+    fake_s2, fake_t = jnp.split(both, 2)
+    d_real, d_fake = jnp.split(apply('D_l', jnp.concatenate([l_s2, fake_t])), 2)
+    c_real, c_fake = jnp.split(apply('C_l', jnp.concatenate([l_t, fake_t])), 2)
+    rec = losses.points(fake_s2, l_s2)  # eq. 6
+    content = losses.codes(apply('E_P', fake_t), pose)  # eq. 5
+    fooled = -losses.log_probability(c_fake, label_t).mean()
+    values = {
+        'G': hp.lambda_rec * rec
+        + hp.lambda_cont * content
+        + hp.lambda_d * losses.gan_generator([d_fake], 'lsgan')
+        + hp.lambda_c * fooled,  # eq. 7
+        'D': losses.gan_discriminator([d_real], [d_fake], 'lsgan'),  # eq. 3
+        'C': -losses.log_probability(c_real, label_t).mean()
+        - losses.log_complement(c_fake, label_t).mean(),  # eq. 4
+    }
+    metrics = {
+        'rec': rec,
+        'content': content,
+        'D_real': d_real.mean(),
+        'D_fake': d_fake.mean(),
+        'C_accuracy': losses.accuracy(c_real, label_t),
+        'max_transfer': jnp.abs(fake_t).max(),
+    }
+    return values, metrics
+
+
+def _examples(batch: Batch, frames: slice = slice(None)):
+    """Normalised landmarks [b*k, n, 2], their identities and their partners' identities [b*k]."""
+    points = batch.landmarks[:, frames]
+    k = points.shape[1]
+    points = points.reshape(-1, *points.shape[2:])
+    identity = jnp.repeat(batch.identity, k)
+    return lm.normalise(points, *lm.box(points)), identity, _partner(identity, k)
+
+
+def _partner(x: Array, k: int) -> Array:
+    """The partner's values for rows of `k` frames each, flattened."""
+    return losses.stranger(x.reshape(-1, k, *x.shape[1:])).reshape(x.shape)
+
+
+def _generate(hp: Hparams, apply, pose: Array, code: Array) -> Float[Array, 'b n 2']:
+    """G's landmarks, in units of a box."""
+    flat = apply('G', pose, code)
+    points = flat.reshape(flat.shape[0], -1, 2)
+    return lm.normalise(points, *lm.box(points)) if hp.renormalise else points
+
+
+def _swapped(hp: Hparams, apply, l, identity, other, rng) -> Float[Array, 'b n 2']:
+    """Mean-shape swap: l with the running mean shape of S exchanged for T's, renormalised.
+
+    Left alone with probability 1 - `mean_swap`, and while either mean rests on few frames.
+    """
+    mean, mean_other, seen = apply('N_I', identity, other, l, method='mean_shapes')
+    swapped = l + mean_other - mean
+    known = seen >= MEAN_AFTER
+    use = known & jax.random.bernoulli(rng, hp.mean_swap, known.shape)
+    swapped = lm.normalise(swapped, *lm.box(swapped))
+    return jnp.where(use[:, None, None], swapped, l)
+
+
+# --- use -------------------------------------------------------------------------------------
+
+
+def identify(hp: Hparams, nets: dict, variables: dict, source: Face) -> dict:
+    """{'code': E_I of the source's landmarks [b, c], 'box': their box}. Once per source."""
+    del hp
+    box = lm.box(source.landmarks)
+    code = frozen_apply(nets, variables)('E_I', lm.normalise(source.landmarks, *box))
+    return {'code': code, 'box': box}
+
+
+def transfer(
+    hp: Hparams, nets: dict, variables: dict, identity: dict, driving: Face, first: Face
+) -> Float[Array, 'b n 2']:
+    """The driver's pose and expression on the source's identity, in pixels of the source's crop.
+
+    Args:
+      identity: of `identify`; one row, or as many as `driving` has.
+      driving: landmarks [b, n, 2] in the driver's pixels.
+      first: the driver's first frame, one row or b. The box is placed by `landmarks.place`: the
+        source itself as `first` gives absolute placement, `driving` as `first` a still box.
+    """
+    apply = frozen_apply(nets, variables)
+    box = lm.box(driving.landmarks)
+    pose = apply('E_P', lm.normalise(driving.landmarks, *box))
+    code = jnp.broadcast_to(identity['code'], (pose.shape[0], identity['code'].shape[-1]))
+    shape = _generate(hp, apply, pose, code)
+    return lm.denormalise(shape, *lm.place(identity['box'], box, lm.box(first.landmarks)))
+
+
+def latent(hp: Hparams, nets: dict, variables: dict, face: Face) -> dict[str, Array]:
+    """The two codes of a face, {'identity': E_I, 'pose': E_P} (the paper's table 1)."""
+    del hp
+    apply = frozen_apply(nets, variables)
+    shape = lm.normalise(face.landmarks, *lm.box(face.landmarks))
+    return {'identity': apply('E_I', shape), 'pose': apply('E_P', shape)}
+
+
+def preview(hp: Hparams, nets: dict, variables: dict, batch: Batch) -> dict[str, Array]:
+    """Line drawings [b, 128, 128, 1] in [-1, 1]: every row's partner drives it.
+
+    Before stage 2 has run the identity encoder is untrained, and so is what it gives.
+    """
+    side = 128
+    source = Face(landmarks=batch.landmarks[:, 0])
+    driving = Face(landmarks=losses.stranger(batch.landmarks[:, -1]))
+    identity = identify(hp, nets, variables, source)
+    moved = transfer(hp, nets, variables, identity, driving, driving)
+    drawn = next(one for one in LAYOUTS.values() if one.count == moved.shape[-2])
+
+    def draw(points):
+        points = (lm.normalise(points, *lm.box(source.landmarks)) * 0.4 + 0.5) * side
+        return lm.raster(points, drawn, side)[..., None] * 2 - 1
+
+    shown = lm.denormalise(
+        lm.normalise(driving.landmarks, *lm.box(driving.landmarks)), *identity['box']
+    )
+    return {'source': draw(source.landmarks), 'driving': draw(shown), 'result': draw(moved)}
