@@ -1,0 +1,153 @@
+"""Shards of face tracks: random access by record number, every record's checksum checked.
+
+    shards = ShardSet('data/heads', 'train')
+    len(shards), shards.identity, shards.track(17)
+
+Each set is TFRecord files named the TFDS way, a sidecar index beside each, the set's index
+`face_tracks.json` and TFDS metadata. Writing: `write`, or `ShardWriter` and `finish`.
+
+    python -m reenact_jax.shards DIR                    # check every digest
+    python -m reenact_jax.shards DIR --rebuild-index    # make indices and metadata anew
+"""
+
+import argparse
+
+import numpy as np
+
+from reenact_jax import errors, shard_index, shard_manifest, storage, tfrecord, tracks
+from reenact_jax.errors import UserError
+from reenact_jax.shard_check import rebuild, verify
+from reenact_jax.shard_index import rebuild_command
+from reenact_jax.shard_writer import ShardWriter, complete, finish, write
+from reenact_jax.tfrecord import DamagedRecord
+
+__all__ = [
+    'DamagedRecord',
+    'ShardSet',
+    'ShardWriter',
+    'complete',
+    'finish',
+    'rebuild',
+    'splits',
+    'verify',
+    'write',
+]
+
+
+class ShardSet:
+    """The records of one split, as a random-access source of serialised tracks.
+
+    Opening reads the sidecars and checks their digests and the lengths of the shards, not the
+    records; `verify` checks everything.
+
+    Attributes:
+      columns: `shard_index.Columns`, the shards' one after another; offsets within their shards.
+      identity: Int[np.ndarray, ' r'], the person of every record.
+      frame_starts: Int[np.ndarray, ' r+1'], where a record's frames begin in the frame columns.
+      people: number of different people in the split.
+      identities: 1 + the largest identity in the split (the length of a one-hot code).
+      parameters: what the set's writer said of how it was made.
+    """
+
+    def __init__(self, directory, split: str):
+        """Raises UserError: no directory, split or index; lengths or digests that differ."""
+        self.directory, self.split = str(directory), split
+        entries = shard_manifest.read(directory)['splits']
+        if split not in entries:
+            known = ', '.join(sorted(entries))
+            raise UserError(f'{directory}: no split {split!r}; it has {known}')
+        entry = entries[split]
+        self.parameters: dict = entry['parameters']
+        self.people: int = entry['people']
+        self.identities: int = entry['identities']
+        self.files = [f'{self.directory}/{shard["file"]}' for shard in entry['shards']]
+        parts = [_open_index(self.directory, shard) for shard in entry['shards']]
+        self.columns = shard_index.concatenate(parts)
+        self.identity = self.columns.identity
+        self.frame_starts = np.concatenate([[0], np.cumsum(self.columns.frames, dtype=np.int64)])
+        self._first_record = np.cumsum([0] + [len(part.offset) for part in parts])
+        self._readers = [storage.Reader(file) for file in self.files]
+
+    def __len__(self) -> int:
+        return len(self.identity)
+
+    def __repr__(self) -> str:
+        return f'ShardSet({self.directory!r}, {self.split!r}, {len(self)} records)'
+
+    def __getitem__(self, record: int) -> bytes:
+        """The serialised track. Raises DamagedRecord naming shard and record number."""
+        record = range(len(self))[record]
+        shard = int(np.searchsorted(self._first_record, record, side='right')) - 1
+        offset, length = int(self.columns.offset[record]), int(self.columns.length[record])
+        framed = self._readers[shard].read(offset, length)
+        return tfrecord.unframe(framed, self.where(record))
+
+    def track(self, record: int, only: frozenset[str] | None = None) -> tracks.Track:
+        """The track of a record; `only`: the per-frame fields to read (see `tracks.decode`)."""
+        return tracks.decode(self[record], self.where(record), only)
+
+    def where(self, record: int) -> str:
+        """File and record number in it, for messages."""
+        shard = int(np.searchsorted(self._first_record, record, side='right')) - 1
+        return f'{self.files[shard]}, record {record - int(self._first_record[shard])}'
+
+
+def splits(directory) -> tuple[str, ...]:
+    """The names of the splits in a set."""
+    return tuple(sorted(shard_manifest.read(directory)['splits']))
+
+
+def _open_index(directory: str, shard: dict) -> shard_index.Columns:
+    """A shard's columns; the sidecar's digest and the shard's length are checked."""
+    file = f'{directory}/{shard["file"]}'
+    size = storage.size(file)
+    if size != shard['bytes']:
+        found = 'is missing' if size is None else f'has {size} bytes'
+        raise UserError(
+            f'{file}: {found}, the set has it with {shard["bytes"]}; copy or write it again'
+        )
+    index = f'{directory}/{shard_manifest.index_file(shard["file"])}'
+    if storage.size(index) is None:
+        raise UserError(f'{index}: missing; rebuild it: {rebuild_command(index)}')
+    content = storage.read(index)
+    if storage.digest(content) != shard['index_sha256']:
+        raise UserError(
+            f'{index}: damaged (its digest is not that in the set); '
+            f'rebuild it: {rebuild_command(index)}'
+        )
+    return shard_index.from_bytes(content, index)[0]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command: check a set, or rebuild its indices."""
+    parser = argparse.ArgumentParser(
+        prog='python -m reenact_jax.shards',
+        description='Checks every digest and every record of a shard set and names what is '
+        'damaged. Exit code 1 if anything is.',
+    )
+    parser.add_argument('directory', help='the set, with face_tracks.json and *.tfrecord-* files')
+    parser.add_argument(
+        '--rebuild-index',
+        action='store_true',
+        help='read all shards, make their indices, the index of the set and the TFDS metadata '
+        'anew; shards are not changed',
+    )
+    options = parser.parse_args(arguments)
+    if options.rebuild_index:
+        rebuild(options.directory)
+    problems = verify(options.directory)
+    for problem in problems:
+        print(problem)
+    if problems:
+        return 1
+    for split in splits(options.directory):
+        part = ShardSet(options.directory, split)
+        print(
+            f'{split}: {len(part)} tracks, {part.frame_starts[-1]} frames, {part.people} people, '
+            f'{len(part.files)} shards: no damage'
+        )
+    return 0
+
+
+if __name__ == '__main__':
+    errors.command(main)

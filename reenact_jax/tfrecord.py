@@ -1,0 +1,71 @@
+"""TFRecord framing: length, its masked CRC32C, record, its masked CRC32C (little endian).
+
+Both checksums are checked on every read; a record that fails raises `DamagedRecord`.
+"""
+
+import struct
+from collections.abc import Iterator
+
+import google_crc32c
+
+from reenact_jax import storage
+from reenact_jax.errors import UserError
+
+_LENGTH = struct.Struct('<Q')
+_CRC = struct.Struct('<I')
+_HEADER = _LENGTH.size + _CRC.size
+OVERHEAD = _HEADER + _CRC.size  # bytes of framing a record
+
+
+class DamagedRecord(UserError):
+    """A record whose bytes are not those that were written."""
+
+
+def frame(record: bytes) -> bytes:
+    """The record as it stands in a TFRecord file: `OVERHEAD` bytes longer."""
+    length = _LENGTH.pack(len(record))
+    return b''.join((length, _masked_crc(length), record, _masked_crc(record)))
+
+
+def unframe(framed: bytes, where: str) -> bytes:
+    """The record in exactly `framed`, both checksums checked.
+
+    Raises DamagedRecord naming `where` (file and record number).
+    """
+    length = framed[: _LENGTH.size]
+    if len(framed) < OVERHEAD or framed[_LENGTH.size : _HEADER] != _masked_crc(length):
+        raise DamagedRecord(f'{where}: damaged or cut off (checksum of the length)')
+    if _LENGTH.unpack(length)[0] != len(framed) - OVERHEAD:
+        raise DamagedRecord(f'{where}: damaged or cut off (not the length in the index)')
+    record = framed[_HEADER : -_CRC.size]
+    if framed[-_CRC.size :] != _masked_crc(record):
+        raise DamagedRecord(f'{where}: damaged (checksum of the record)')
+    return record
+
+
+def scan(name) -> Iterator[tuple[int, int, bytes]]:
+    """Offset, framed length and record of every record of a file, in order; needs no index.
+
+    Raises DamagedRecord at the first record that fails its checksums.
+    """
+    offset, number = 0, 0
+    size = storage.size(name)
+    if size is None:
+        raise UserError(f'{name}: no such file')
+    with storage.path(name).open('rb') as file:
+        while offset < size:
+            where = f'{name}, record {number}'
+            header = file.read(_HEADER)
+            length = header[: _LENGTH.size]
+            if len(header) < _HEADER or header[_LENGTH.size :] != _masked_crc(length):
+                raise DamagedRecord(f'{where}: damaged or cut off (checksum of the length)')
+            rest = file.read(_LENGTH.unpack(length)[0] + _CRC.size)
+            framed = header + rest
+            yield offset, len(framed), unframe(framed, where)
+            offset += len(framed)
+            number += 1
+
+
+def _masked_crc(data: bytes) -> bytes:
+    crc = google_crc32c.value(data)
+    return _CRC.pack((((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF)
