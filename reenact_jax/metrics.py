@@ -1,0 +1,132 @@
+"""Metrics: one definition each, pure functions of arrays, one number a row.
+
+Images are [b, h, w, 3] in [-1, 1], landmarks [b, n, 2] in pixels. Values come unreduced, one a row,
+so that a table can say over how many frames it averages. Compare frames before video encoding.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from reenact_jax.errors import UserError
+from reenact_jax.landmarks import box, denormalise, normalise
+from reenact_jax.tracks import DRIVING, SOURCE, TRUTH
+
+SSIM_SIGMA, SSIM_RADIUS = 1.5, 5  # Wang et al. 2004, section III.C: an 11 x 11 Gaussian window
+SSIM_K1, SSIM_K2 = 0.01, 0.03  # the same section
+
+
+def l1(result: Float[Array, 'b h w c'], truth: Float[Array, 'b h w c']) -> Float[Array, ' b']:
+    """Mean absolute difference over pixels and channels of [-1, 1] images: 0..2."""
+    _same_shape(result, truth)
+    return jnp.abs(result - truth).mean((1, 2, 3))
+
+
+def mse(result: Float[Array, 'b h w c'], truth: Float[Array, 'b h w c']) -> Float[Array, ' b']:
+    """Mean squared difference of the images scaled to [0, 1] (FACEGAN): 0..1."""
+    _same_shape(result, truth)
+    return ((result - truth) ** 2).mean((1, 2, 3)) / 4
+
+
+def ssim(result: Float[Array, 'b h w c'], truth: Float[Array, 'b h w c']) -> Float[Array, ' b']:
+    """Structural similarity (Wang et al. 2004, eq. 13), at most 1.
+
+    11 x 11 Gaussian window of sigma 1.5, images scaled to [0, 1] (data range 1), mean over the
+    places where the window fits and over the channels. Raises UserError below 11 pixels.
+    """
+    _same_shape(result, truth)
+    if min(truth.shape[1:3]) < 2 * SSIM_RADIUS + 1:
+        raise UserError(f'SSIM needs images of at least 11 pixels a side, got {truth.shape[1:3]}')
+    x, y = (result + 1) / 2, (truth + 1) / 2
+    mean_x, mean_y = _window(x), _window(y)
+    var_x, var_y = _window(x * x) - mean_x**2, _window(y * y) - mean_y**2
+    covariance = _window(x * y) - mean_x * mean_y
+    c1, c2 = SSIM_K1**2, SSIM_K2**2
+    score = (2 * mean_x * mean_y + c1) * (2 * covariance + c2)
+    score = score / ((mean_x**2 + mean_y**2 + c1) * (var_x + var_y + c2))
+    return score.mean((1, 2, 3))
+
+
+def point_error(result: Float[Array, 'b n 2'], truth: Float[Array, 'b n 2']) -> Float[Array, ' b']:
+    """Mean distance of corresponding points, in % of the side of the truth's bounding box."""
+    _same_shape(result, truth)
+    distance = jnp.sqrt(((result - truth) ** 2).sum(-1)).mean(-1)
+    return 100 * distance / (2 * box(truth)[1])
+
+
+def ace(
+    result: Float[Array, 'b n 2'], truth: Float[Array, 'b n 2'], size: int
+) -> Float[Array, ' b']:
+    """FReeNet's ACE: mean absolute error of a coordinate, in pixels at 256 x 256.
+
+    Args: size: side of the crop that the points are pixels of.
+    """
+    _same_shape(result, truth)
+    return jnp.abs(result - truth).mean((1, 2)) * 256 / size
+
+
+def identity_leak(
+    result: Float[Array, 'b n 2'], truth: Float[Array, 'b n 2'], driver: Float[Array, 'b n 2']
+) -> Float[Array, ' b']:
+    """How much of the driver's face shape is in a transferred landmark set (ours).
+
+    <l' - l*, l_drv - l*> / ||l_drv - l*||^2 with l* the exact truth: 0 is ideal, 1 is the driver's
+    own shape. All three in one frame of reference (`same_box` puts them there). 0 where the driver
+    equals the truth: there is nothing to leak.
+    """
+    _same_shape(result, truth)
+    _same_shape(driver, truth)
+    difference = driver - truth
+    square = (difference**2).sum((1, 2))
+    along = ((result - truth) * difference).sum((1, 2))
+    return jnp.where(square > 1e-12, along / jnp.maximum(square, 1e-12), 0.0)
+
+
+def same_box(
+    points: Float[Array, 'b n 2'], reference: Float[Array, 'b n 2']
+) -> Float[Array, 'b n 2']:
+    """Points moved and scaled so that their square bounding box is the reference's.
+
+    Compares shapes apart from where a placement rule puts them (`landmarks.place`).
+    """
+    return denormalise(normalise(points, *box(points)), *box(reference))
+
+
+def cross_triples(
+    pair: Int[np.ndarray, ' n'], role: Int[np.ndarray, ' n']
+) -> Int[np.ndarray, 'p 3']:
+    """Record numbers (source, driving, truth) of every pair of a `gt_cross` split, by pair number.
+
+    Args: columns of the split's index: `pair` from 0, `role` as in tracks.py.
+    Raises UserError naming a pair that is incomplete or has a role twice.
+    """
+    triples = []
+    for number in np.unique(pair[pair >= 0]):
+        records = [np.flatnonzero((pair == number) & (role == one)) for one in _ROLES]
+        for found, name in zip(records, _ROLES.values(), strict=True):
+            if len(found) != 1:
+                raise UserError(f'gt_cross pair {number}: {len(found)} {name} tracks, expected 1')
+        triples.append([int(found[0]) for found in records])
+    return np.array(triples, np.int64).reshape(-1, 3)
+
+
+_ROLES = {SOURCE: 'source', DRIVING: 'driving', TRUTH: 'truth'}
+
+
+def _window(image: Float[Array, 'b h w c']) -> Float[Array, 'b h-10 w-10 c']:
+    """Gaussian-weighted local mean where the window fits, each channel for itself."""
+    offset = np.arange(-SSIM_RADIUS, SSIM_RADIUS + 1)
+    weight = np.exp(-(offset**2) / (2 * SSIM_SIGMA**2))
+    weight = jnp.asarray(weight / weight.sum(), image.dtype)
+    b, h, w, c = image.shape
+    flat = image.transpose(0, 3, 1, 2).reshape(b * c, 1, h, w)
+    for kernel in (weight.reshape(1, 1, -1, 1), weight.reshape(1, 1, 1, -1)):
+        flat = jax.lax.conv(flat, kernel, (1, 1), 'VALID', precision='highest')
+    return flat.reshape(b, c, *flat.shape[2:]).transpose(0, 2, 3, 1)
+
+
+def _same_shape(a, b) -> None:
+    """Unequal shapes would broadcast to a wrong number without a word."""
+    if a.shape != b.shape:
+        raise ValueError(f'shapes differ: {a.shape} and {b.shape}')
