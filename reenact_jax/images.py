@@ -83,9 +83,9 @@ def affine_sample(
 ) -> Float[Array, 'b H W c']:
     """out(p) = image(A p + t) for every pixel centre p of a (height, width) output."""
     grid = jnp.asarray(pixel_grid(*size).reshape(1, -1, 2))
-    position = lm.transform(jnp.broadcast_to(grid, (len(matrix), *grid.shape[1:])), matrix)
+    position = lm.transform(jnp.broadcast_to(grid, (matrix.shape[0], *grid.shape[1:])), matrix)
     flat = jax.vmap(lambda i, p: sample(i, p, fill))(image, position)
-    return flat.reshape(len(matrix), *size, -1)
+    return flat.reshape(matrix.shape[0], *size, -1)
 
 
 def part_frame(points: Float[Array, 'b n 2'], size: int, margin: float) -> Float[Array, 'b 2 3']:
