@@ -1,0 +1,157 @@
+"""A bundle: a trained model as compiled functions and weights, and how to run it.
+
+Needs jax, numpy and safetensors alone: no Flax, no checkpoint library, none of the model code.
+
+    bundle = load('out/bundle')
+    identity = bundle.identify(source)                    # once per source
+    appearance = bundle.encode(source)                    # once per source
+    landmarks = bundle.transfer(identity, driving, first)
+    image = bundle.render(appearance, landmarks)          # [b, size, size, 3] in [-1, 1]
+
+`source` is {'image': [1, size, size, 3] in [-1, 1], 'landmarks': [1, n, 2]}, `driving` and `first`
+are {'landmarks': [b, n, 2]} and [1, n, 2]; points in pixels of a size x size crop. What `identify`
+and `encode` give is opaque. A folder holds card.json (the model card, with the SHA-256 of every
+other file), weights in *.safetensors under the names 'letter/collection/module/parameter', and
+functions in *.jaxexport (StableHLO for CPU, CUDA and TPU, any b; weights are arguments).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pathlib
+from typing import TYPE_CHECKING
+
+import jax
+import safetensors.numpy
+
+from reenact_jax.errors import UserError
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Float
+
+CARD = 'card.json'
+FORMAT = 1  # of the folder; grows when an older reader could not read it
+NO_TRANSFER = 'none'  # the name of `landmarks.carry`: the driver's landmarks as they are
+
+
+class Bundle:
+    """A loaded bundle; `load` makes it.
+
+    Attributes:
+      card: the model card.
+      size: side of the crop that the model takes and makes, pixels.
+      points: name of the point set, a key of `layouts.LAYOUTS`.
+      transfer_name: the landmark model in use: a system's name, or 'none'.
+    """
+
+    def __init__(self, card: dict, functions: dict, weights: dict, transfer: str):
+        self.card, self.size, self.points = card, card['size'], card['points']
+        self.transfer_name = transfer
+        self._functions, self._weights = functions, weights
+
+    def identify(self, source: dict) -> tuple:
+        """What the transfer needs of the source."""
+        if self.transfer_name == NO_TRANSFER:
+            return (source['landmarks'],)
+        source = {name: source[name] for name in ('image', 'landmarks')}
+        return tuple(self._call('identify', source))
+
+    def transfer(self, identity: tuple, driving: dict, first: dict) -> Float[Array, 'b n 2']:
+        """The driver's motion on the source's face, in pixels of the source's crop.
+
+        Relative motion: `first` is the driver's first frame. Absolute: the source itself. A still
+        driver, the source's place kept: `driving` itself (then b is 1).
+        """
+        name = 'carry' if self.transfer_name == NO_TRANSFER else 'transfer'
+        driving, first = ({'landmarks': face['landmarks']} for face in (driving, first))
+        return self._call(name, tuple(identity), driving, first)
+
+    def encode(self, source: dict) -> tuple:
+        """What the generator needs of the source."""
+        source = {name: source[name] for name in ('image', 'landmarks')}
+        return tuple(self._call('encode', source))
+
+    def render(self, appearance: tuple, landmarks) -> Float[Array, 'b h w 3']:
+        """The source with these landmarks [b, n, 2]."""
+        return self._call('render', tuple(appearance), landmarks)
+
+    def _call(self, name: str, *args):
+        return self._functions[name](self._weights[name], *args)
+
+
+def load(directory: str | os.PathLike, transfer: str | None = None) -> Bundle:
+    """Reads a bundle, checks every digest and puts the weights on the default device.
+
+    Args:
+      directory: the bundle's folder.
+      transfer: the landmark model: None or the name of the bundle's own; 'none' for the driver's
+        landmarks as they are.
+
+    Raises UserError: not a bundle, a file missing or damaged, an unknown transfer, a platform that
+    the functions were not exported for.
+    """
+    folder = _folder(directory)
+    card = read_card(directory)
+    own = card['transfer']['system'] if card['transfer'] else NO_TRANSFER
+    chosen = transfer or own
+    if chosen not in (own, NO_TRANSFER):
+        known = ' or '.join(sorted({own, NO_TRANSFER}))
+        raise UserError(f'--transfer {chosen}: this bundle has {known} ({directory})')
+    files = {name: _read(folder, name, digest) for name, digest in card['files'].items()}
+    functions, weights, tensors = {}, {}, {}
+    for name, entry in card['functions'].items():
+        exported = jax.export.deserialize(bytearray(files[entry['file']]))
+        _check_platform(directory, exported.platforms)
+        functions[name] = jax.jit(exported.call)
+        part = entry['weights']
+        if part and part not in tensors:
+            tensors[part] = jax.device_put(safetensors.numpy.load(files[part]))
+        weights[name] = {key: tensors[part][key] for key in entry['names']} if part else {}
+    return Bundle(card, functions, weights, chosen)
+
+
+def read_card(directory: str | os.PathLike) -> dict:
+    """The model card of a bundle. Raises UserError when there is none, or of another format."""
+    file = _folder(directory) / CARD
+    try:
+        card = json.loads(file.read_bytes())
+        version = card['format']
+    except FileNotFoundError:
+        raise UserError(
+            f'{directory}: no bundle here (no {CARD}); make one with python -m reenact_jax.export'
+        ) from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f'{file}: not a model card ({error!r})') from None
+    if version != FORMAT:
+        raise UserError(f'{file}: bundle format {version}, this version reads {FORMAT}')
+    return card
+
+
+def _read(folder, name: str, digest: str) -> bytes:
+    try:
+        content = (folder / name).read_bytes()
+    except FileNotFoundError:
+        raise UserError(f'{folder / name}: missing from the bundle; export it again') from None
+    if hashlib.sha256(content).hexdigest() != digest:
+        raise UserError(f'{folder / name}: damaged (its SHA-256 is not that in {CARD})')
+    return content
+
+
+def _check_platform(directory, platforms) -> None:
+    here = jax.default_backend()
+    here = {'gpu': 'cuda'}.get(here, here)
+    if here not in platforms:
+        raise UserError(
+            f'{directory}: exported for {", ".join(platforms)}, this machine has {here}'
+        )
+
+
+def _folder(directory):
+    """A local folder, or one in a bucket through the storage room (which needs etils)."""
+    if '://' in os.fspath(directory):
+        from reenact_jax import storage
+
+        return storage.path(directory)
+    return pathlib.Path(directory).expanduser()

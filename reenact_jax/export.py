@@ -1,0 +1,71 @@
+"""Join trained models into a bundle: one folder that animates portraits with jax alone.
+
+    python -m reenact_jax.export --generator out/aan --transfer out/ldnet --out out/bundle
+
+Any system's landmark transfer goes with any system's generator, if both were trained with the same
+point set. Without --transfer the driver's landmarks are used as they are. bundle.py says what is in
+the folder and how to run it.
+"""
+
+import json
+import os
+
+from reenact_jax import bundle, exporting, model_card, storage
+from reenact_jax.errors import UserError
+from reenact_jax.exporting import Trained
+
+
+def write(directory: str | os.PathLike, generator: Trained, transfer: Trained | None) -> dict:
+    """Exports both models and writes the bundle, which appears when it is complete.
+
+    Returns the model card. Raises UserError when the point sets differ.
+    """
+    functions, files, weights = {}, {}, {}
+    parts = {'generator': (generator, exporting.generator_functions(generator))}
+    if transfer is not None:
+        exporting.check_same_points(generator, transfer)
+        made = exporting.transfer_functions(transfer, generator.size)
+        parts['transfer'] = (transfer, made)
+    for part, (trained, made) in parts.items():
+        functions |= made
+        weights |= dict.fromkeys(made, f'{part}.safetensors')
+        names = {name for function in made.values() for name in function.names}
+        flat = exporting.flatten(trained.variables)
+        files[f'{part}.safetensors'] = exporting.weights_file({n: flat[n] for n in sorted(names)})
+    carry = exporting.carry_functions(generator.points, generator.size)
+    functions, weights = functions | carry, weights | dict.fromkeys(carry)
+    files |= {f'{name}.jaxexport': function.program for name, function in functions.items()}
+    card = model_card.card(generator, transfer, functions, files, weights)
+    files[bundle.CARD] = (json.dumps(card, indent=1) + '\n').encode()
+    _write_folder(directory, files)
+    return card
+
+
+def check_target(directory: str | os.PathLike, overwrite: bool) -> None:
+    """Raises UserError when there is something at the target that is not to be replaced."""
+    target = storage.path(directory)
+    if not target.exists():
+        return
+    if not (target / bundle.CARD).exists():
+        raise UserError(f'--out {directory}: exists and is not a bundle; name another folder')
+    if not overwrite:
+        raise UserError(f'--out {directory}: exists already; pass --overwrite to replace it')
+
+
+def _write_folder(directory, files: dict[str, bytes]) -> None:
+    """All files under a temporary name, then one rename; an old bundle is moved out of the way."""
+    target = storage.path(directory)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial, old = (
+        target.parent / f'.{target.name}.{os.getpid()}{end}' for end in (storage.PARTIAL, '.old')
+    )
+    try:
+        for name, content in files.items():
+            storage.write(partial / name, content)
+        if target.exists():
+            target.rename(old)
+        partial.rename(target)
+    finally:
+        for left in (partial, old):
+            if left.exists():
+                left.rmtree()

@@ -1,0 +1,171 @@
+"""From networks to the files of a bundle: compiled functions over flat, named weights.
+
+A function of a system, say `render(hp, nets, variables, appearance, landmarks)`, becomes
+`render(weights, appearance, landmarks)`: `weights` is {'letter/collection/module/parameter': array}
+and holds only what the function reads, so that no discriminator leaves the workdir; what systems
+pass on (identity, appearance) becomes a flat tuple of arrays.
+"""
+
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import safetensors.numpy
+from jax.extend.core import Literal
+
+from reenact_jax import landmarks as lm
+from reenact_jax import layouts
+from reenact_jax.errors import UserError
+from reenact_jax.tracks import Face
+
+PLATFORMS = ('cpu', 'cuda', 'tpu')
+
+
+class Trained(NamedTuple):
+    """Networks out of a workdir, and what they were trained as."""
+
+    system: str  # key of systems.SYSTEMS
+    module: ModuleType
+    hp: Any
+    nets: dict
+    variables: dict  # {letter: {'params': ..., other collections}}
+    points: str  # point set
+    size: int  # working side of the images, pixels
+    record: dict  # plain values for the card: config, data digest, stage, step
+
+
+class Function(NamedTuple):
+    """One exported function: its file, its weights and the names it reads of them."""
+
+    program: bytes
+    names: tuple[str, ...]
+
+
+def flatten(variables: dict) -> dict[str, jax.Array]:
+    """{'letter/collection/module/parameter': array} of nested dicts.
+
+    Raises ValueError when two leaves get the same name (a key that contains a slash).
+    """
+    leaves, _ = jax.tree_util.tree_flatten_with_path(variables)
+    names = [_name(path) for path, _ in leaves]
+    if len(set(names)) < len(names):
+        raise ValueError('two parameters have the same name')
+    return {name: leaf for name, (_, leaf) in zip(names, leaves, strict=True)}
+
+
+def restore(flat: dict, like: dict) -> dict:
+    """The nested dicts of `flatten`, in the structure of `like`; what is missing becomes zeros."""
+    leaves, tree = jax.tree_util.tree_flatten_with_path(like)
+    found = [flat.get(_name(path), jnp.zeros(leaf.shape, leaf.dtype)) for path, leaf in leaves]
+    return jax.tree.unflatten(tree, found)
+
+
+def weights_file(flat: dict[str, jax.Array]) -> bytes:
+    """The arrays as a safetensors file."""
+    return safetensors.numpy.save({name: np.asarray(value) for name, value in flat.items()})
+
+
+def transfer_functions(part: Trained, size: int) -> dict[str, Function]:
+    """`identify` and `transfer` of a landmark model, for a source image of `size`."""
+    source, driving, first = _faces(part.points, size)
+
+    def raw(variables, source):
+        return part.module.identify(part.hp, part.nets, variables, Face(**source))
+
+    def identify(variables, source):
+        return _leaves(raw(variables, source))
+
+    like = jax.tree.structure(jax.eval_shape(raw, part.variables, source))
+
+    def transfer(variables, identity, driving, first):
+        identity = jax.tree.unflatten(like, identity)
+        faces = Face(**driving), Face(**first)
+        return part.module.transfer(part.hp, part.nets, variables, identity, *faces)
+
+    identity = jax.eval_shape(identify, part.variables, source)
+    return {
+        'identify': _export(identify, part.variables, source),
+        'transfer': _export(transfer, part.variables, identity, driving, first),
+    }
+
+
+def generator_functions(part: Trained) -> dict[str, Function]:
+    """`encode` and `render` of an image generator."""
+    source, driving, _ = _faces(part.points, part.size)
+
+    def raw(variables, source):
+        return part.module.encode(part.hp, part.nets, variables, Face(**source))
+
+    def encode(variables, source):
+        return _leaves(raw(variables, source))
+
+    like = jax.tree.structure(jax.eval_shape(raw, part.variables, source))
+
+    def render(variables, appearance, landmarks):
+        appearance = jax.tree.unflatten(like, appearance)
+        return part.module.render(part.hp, part.nets, variables, appearance, landmarks)
+
+    appearance = jax.eval_shape(encode, part.variables, source)
+    return {
+        'encode': _export(encode, part.variables, source),
+        'render': _export(render, part.variables, appearance, driving['landmarks']),
+    }
+
+
+def carry_functions(points: str, size: int) -> dict[str, Function]:
+    """No transfer: the identity is the source's landmarks, `carry` moves the driver's to them."""
+    source, driving, first = _faces(points, size)
+
+    def carry(variables, identity, driving, first):
+        del variables
+        return lm.carry(driving['landmarks'], lm.box(identity[0]), first['landmarks'])
+
+    return {'carry': _export(carry, {}, (source['landmarks'],), driving, first)}
+
+
+def _export(function: Callable, variables: dict, *args) -> Function:
+    """The function over flat weights, without those it does not read."""
+
+    def flat_function(flat, *args):
+        return function(restore(flat, variables), *args)
+
+    flat = {n: jax.ShapeDtypeStruct(x.shape, x.dtype) for n, x in flatten(variables).items()}
+    names = sorted(flat)  # the order in which a dict's leaves become arguments
+    program = jax.jit(flat_function).trace(flat, *args).jaxpr.jaxpr
+    read = {x for step in program.eqns for x in step.invars if not isinstance(x, Literal)}
+    read |= {x for x in program.outvars if not isinstance(x, Literal)}
+    flat = {name: flat[name] for name, x in zip(names, program.invars) if x in read}  # noqa: B905
+    exported = jax.export.export(jax.jit(flat_function), platforms=PLATFORMS)(flat, *args)
+    return Function(bytes(exported.serialize()), tuple(flat))
+
+
+def _faces(points: str, size: int) -> tuple[dict, dict, dict]:
+    """Shapes of source, driving (b rows) and first, as plain dicts: the arguments of a bundle."""
+    count = layouts.layout(points).count
+    (b,) = jax.export.symbolic_shape('b')
+
+    def floats(*shape):
+        return jax.ShapeDtypeStruct(shape, jnp.float32)
+
+    source = {'image': floats(1, size, size, 3), 'landmarks': floats(1, count, 2)}
+    return source, {'landmarks': floats(b, count, 2)}, {'landmarks': floats(1, count, 2)}
+
+
+def _leaves(tree) -> tuple:
+    return tuple(jax.tree.leaves(tree))
+
+
+def _name(path) -> str:
+    return '/'.join(str(key.key) for key in path)
+
+
+def check_same_points(generator: Trained, transfer: Trained) -> None:
+    """Raises UserError unless both were trained with the same point set."""
+    if generator.points != transfer.points:
+        raise UserError(
+            f'--transfer was trained with points {transfer.points!r}, --generator with '
+            f'{generator.points!r}; train one of them with the point set of the other'
+        )

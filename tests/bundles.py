@@ -1,0 +1,60 @@
+"""Small untrained models for the tests of export and reenact."""
+
+import jax
+import numpy as np
+
+from reenact_jax.exporting import Trained
+from reenact_jax.systems import aan, ldnet_fdgan
+from reenact_jax.tracks import Batch, DataInfo
+
+SIZE, POINTS = 32, 68
+DATA = DataInfo(identities=3, examples=6)
+
+
+def random_face(seed: int, frames: int) -> dict:
+    """Images [frames, SIZE, SIZE, 3] and landmarks scattered over the crop's middle."""
+    rng = np.random.default_rng(seed)
+    return {
+        'image': rng.uniform(-1, 1, (frames, SIZE, SIZE, 3)).astype(np.float32),
+        'landmarks': rng.uniform(8, 24, (frames, POINTS, 2)).astype(np.float32),
+    }
+
+
+def landmark_model(points: str = '68') -> Trained:
+    """A random LD-Net."""
+    hp = ldnet_fdgan.Hparams(layers=1, width=16, pose_code=4, identity_code=8)
+    record = {'config': {'hparams': {'layers': 1}}, 'step': 0}
+    return _trained('ldnet_fdgan', ldnet_fdgan, hp, points, record)
+
+
+def image_model(points: str = '68') -> Trained:
+    """A random AAN."""
+    hp = aan.Hparams(
+        extractor=(8, 8, 8),
+        fusion=(8, 8),
+        flow=(8, 8),
+        local=(8, 8),
+        part_size=64,
+        residuals=1,
+        discriminator=4,
+        features='random',
+        random_width=4,
+        statistics='instance',
+        norm='instance',
+    )
+    return _trained('aan', aan, hp, points, {'config': {'hparams': {}}, 'step': 0})
+
+
+def _trained(name, module, hp, points, record) -> Trained:
+    nets = module.networks(hp, DATA)
+    face = random_face(0, 2)
+    batch = Batch(image=face['image'][None], landmarks=face['landmarks'][None])
+    shapes = jax.eval_shape(lambda rng: module.init(hp, nets, rng, batch), jax.random.key(0))
+    rng = np.random.default_rng(0)
+    variables = jax.tree.map(lambda x: _random(rng, x), shapes)
+    return Trained(name, module, hp, nets, variables, points, SIZE, record)
+
+
+def _random(rng, shape):
+    """Positive numbers: a spectral norm's vectors and a variance must not be arbitrary."""
+    return rng.uniform(0, 0.2, shape.shape).astype(shape.dtype)
