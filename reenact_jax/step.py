@@ -1,21 +1,228 @@
-"""The n-player step: one forward pass, one vjp, every player its own gradient. Knows no paper."""
+"""The n-player step: one forward pass, one vjp, every player its own gradient. Knows no paper.
 
+All players step from the same point (simultaneous updates, as pix2pixHD's code does): the losses
+are computed once, and `pull(one_hot(player))` of their vjp is the gradient of that player's loss.
+A player takes only the part that belongs to its own networks, so nothing needs to be detached.
+"""
+
+import functools
+import zlib
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import flax.struct
+import jax
+import jax.numpy as jnp
 import optax
+from jaxtyping import Array, Float, Int
+
+from reenact_jax.binding import Binding, collections
+from reenact_jax.errors import UserError
+from reenact_jax.stages import Stage, moving
 
 
-class Stage(NamedTuple):
-    """One row of a paper's training table, as data."""
+@flax.struct.dataclass
+class State:
+    """All that a step changes. `step` is also the number of batches taken from the loader."""
 
-    name: str
-    players: dict[str, tuple[str, ...]]  # player -> networks (letters) it moves; others are frozen
-    losses: Callable  # (apply, constants, batch, rng) -> ({player: scalar}, {metric: scalar})
-    tx: dict[str, optax.GradientTransformation]  # player -> optimiser with its schedule; fresh
-    steps: int
-    batch_size: int
-    ema: tuple[str, ...] = ()  # networks averaged, their running statistics too
-    reads: tuple[str, ...] = ('landmarks', 'identity')  # Batch fields the loader must bring
-    frames: int = 2  # K
-    neighbour: str = 'other_identity'  # or 'same_expression'
+    step: Int[Array, '']  # steps of this stage, applied and skipped
+    variables: dict[str, Any]  # letter -> {'params': ..., other collections}, all networks
+    opt: dict[str, Any]  # player -> state of its optimiser
+    ema: dict[str, Any]  # letter -> averaged variables
+    skipped: dict[str, Int[Array, '']]  # player -> steps not applied on its account
+
+
+class _Pass(NamedTuple):
+    statistics: dict  # letter -> collections after the pass, of the moving networks
+    grads: dict  # player -> letter -> gradient of the player's loss
+    values: dict  # player -> loss
+    metrics: dict
+
+
+def start(stage: Stage, variables: dict) -> State:
+    """The state before the first step: fresh optimisers, averages equal to the networks."""
+    variables = {letter: {'params': {}, **value} for letter, value in variables.items()}
+    return State(
+        step=jnp.zeros((), jnp.int32),
+        variables=variables,
+        opt={player: stage.tx[player].init(_own(stage, player, variables)) for player in stage.tx},
+        # A copy, not an alias: the state is donated, and a buffer can be donated only once.
+        ema={letter: jax.tree.map(jnp.copy, variables[letter]) for letter in stage.ema},
+        skipped={player: jnp.zeros((), jnp.int32) for player in stage.players},
+    )
+
+
+def train_step(
+    stage: Stage,
+    nets: dict,
+    *,
+    prepare: Callable | None = None,
+    seed: int = 0,
+    accumulate: int = 1,
+    devices: int = 1,
+    dtype: str = 'float32',
+    ema_decay: float = 0.999,
+) -> Callable:
+    """The pure function (state, constants, batch) -> (state, metrics) of a stage, to be jitted.
+
+    Args:
+      stage: checked with `check`.
+      nets: modules by letter; each takes the keyword `train`.
+      prepare: (raw batch, rng) -> batch as the losses take it, e.g. `prepare.prepare`.
+      seed: of all random draws; they depend on seed, stage, step, microbatch and call alone.
+      accumulate: microbatches of a step. Gradients are summed and divided; collections are
+        threaded through. Batch normalisation sees one microbatch at a time, so with it the result
+        is not that of one large batch.
+      devices: over how many devices the rows of a batch are spread (they stay where they are).
+      dtype: of computation, see binding.py.
+      ema_decay: d in e <- d e + (1 - d) v, at most (1 + t) / (10 + t) at step t, so that a short
+        run's average is not its initialisation.
+
+    `constants` are frozen pretrained networks: an argument, neither compiled in nor saved.
+    Metrics are float32 scalars: the stage's own, `loss/P`, `grad_norm/P`, `skipped/P` (a count)
+    and, where the optimiser shows it, `learning_rate/P`.
+
+    A step in which a loss, gradient or new value of some player is NaN or infinite is not applied:
+    of the state only `step` and that player's `skipped` change.
+    """
+    root = jax.random.fold_in(jax.random.key(seed), zlib.crc32(stage.name.encode()))
+    once = functools.partial(_one_pass, stage, nets, prepare, dtype)
+
+    def step(state: State, constants, batch) -> tuple[State, dict]:
+        key = jax.random.fold_in(root, state.step)
+        if accumulate == 1:
+            result = once(state.variables, constants, batch, jax.random.fold_in(key, 0))
+        else:
+            parts = _microbatches(batch, accumulate, devices)
+            result = _accumulated(once, stage, state.variables, constants, parts, key)
+        return _update(stage, state, result, ema_decay)
+
+    return step
+
+
+def scan_steps(step: Callable) -> Callable:
+    """n steps in one call: (state, constants, batches [n, b, ...]) -> (state, metrics [n])."""
+
+    def steps(state: State, constants, batches):
+        return jax.lax.scan(lambda state, batch: step(state, constants, batch), state, batches)
+
+    return steps
+
+
+def _one_pass(stage, nets, prepare, dtype, variables, constants, batch, key) -> _Pass:
+    """One forward pass and the gradient of every player."""
+    prepare_key, losses_key, calls_key = jax.random.split(key, 3)
+    if prepare is not None:
+        batch = prepare(batch, prepare_key)
+
+    def losses(params):
+        apply = Binding(nets, params, variables, calls_key, dtype)
+        values, metrics = stage.losses(apply, constants, batch, losses_key)
+        return _scalars(stage, values), (metrics, apply.collections)
+
+    params = {letter: variables[letter]['params'] for letter in moving(stage)}
+    values, pull, (metrics, statistics) = jax.vjp(losses, params, has_aux=True)
+    grads = {player: _one_player(stage, player, pull) for player in stage.players}
+    return _Pass(statistics, grads, values, metrics)
+
+
+def _accumulated(once, stage, variables, constants, parts, key) -> _Pass:
+    """Passes over microbatches: gradients, losses and metrics averaged, statistics threaded."""
+
+    def micro(carry, item):
+        statistics, total = carry
+        index, rows = item
+        now = {letter: {**variables[letter], **statistics[letter]} for letter in statistics}
+        one = once(variables | now, constants, rows, jax.random.fold_in(key, index))
+        return (one.statistics, jax.tree.map(jnp.add, total, one.grads)), (one.values, one.metrics)
+
+    statistics = {letter: collections(variables[letter]) for letter in moving(stage)}
+    own = {player: _own(stage, player, variables) for player in stage.players}
+    count = len(jax.tree.leaves(parts)[0])
+    carry = (statistics, jax.tree.map(jnp.zeros_like, own))
+    (statistics, grads), several = jax.lax.scan(micro, carry, (jnp.arange(count), parts))
+    grads = jax.tree.map(lambda total: total / count, grads)
+    return _Pass(statistics, grads, *jax.tree.map(lambda x: jnp.mean(x, 0), several))
+
+
+def _update(stage: Stage, state: State, result: _Pass, ema_decay: float) -> tuple[State, dict]:
+    """The next state, if everything in it is finite, and the metrics of this step."""
+    variables, opt, finite = dict(state.variables), {}, {}
+    for player, letters in stage.players.items():
+        grads, params = result.grads[player], _own(stage, player, state.variables)
+        updates, opt[player] = stage.tx[player].update(grads, state.opt[player], params)
+        params = optax.apply_updates(params, updates)
+        new = {
+            letter: {**result.statistics[letter], 'params': params[letter]} for letter in letters
+        }
+        variables |= new
+        finite[player] = _finite((result.values[player], grads, new, opt[player]))
+    ema = _averaged(state.ema, variables, ema_decay, state.step)
+    good = jnp.all(jnp.stack(list(finite.values())))
+    variables, opt, ema = jax.tree.map(
+        lambda new, old: jnp.where(good, new, old),
+        (variables, opt, ema),
+        (state.variables, state.opt, state.ema),
+    )
+    skipped = {player: state.skipped[player] + ~finite[player] for player in state.skipped}
+    return State(state.step + 1, variables, opt, ema, skipped), _metrics(result, opt, skipped)
+
+
+def _metrics(result: _Pass, opt: dict, skipped: dict) -> dict[str, Float[Array, '']]:
+    metrics = {name: jnp.asarray(value, jnp.float32) for name, value in result.metrics.items()}
+    for player, value in result.values.items():
+        metrics[f'loss/{player}'] = value
+        metrics[f'grad_norm/{player}'] = optax.tree.norm(result.grads[player])
+        metrics[f'skipped/{player}'] = skipped[player].astype(jnp.float32)
+        for _, rate in optax.tree_utils.tree_get_all_with_path(opt[player], 'learning_rate'):
+            if isinstance(rate, jax.Array):  # and not the schedule's own counter
+                metrics[f'learning_rate/{player}'] = rate.astype(jnp.float32)
+    return metrics
+
+
+def _averaged(ema: dict, variables: dict, decay: float, step) -> dict:
+    """e <- d e + (1 - d) v of all floating-point leaves; others take the newest value."""
+    decay = jnp.minimum(decay, (1 + step) / (10 + step))
+
+    def average(old, new):
+        if not jnp.issubdtype(old.dtype, jnp.floating):
+            return new
+        return (old + (1 - decay) * (new - old)).astype(old.dtype)
+
+    return {letter: jax.tree.map(average, ema[letter], variables[letter]) for letter in ema}
+
+
+def _scalars(stage: Stage, values: dict) -> dict:
+    if set(values) != set(stage.players):
+        raise UserError(
+            f'stage {stage.name}: losses of {sorted(values)}, players are {sorted(stage.players)}'
+        )
+    for player, value in values.items():
+        if jnp.shape(value) != ():
+            raise UserError(f'stage {stage.name}: the loss of {player} has shape {value.shape}')
+    return {player: jnp.asarray(value, jnp.float32) for player, value in values.items()}
+
+
+def _one_player(stage: Stage, player: str, pull: Callable) -> dict:
+    """The gradient of a player's loss in its own networks."""
+    (grads,) = pull({other: jnp.float32(other == player) for other in stage.players})
+    return {letter: grads[letter] for letter in stage.players[player]}
+
+
+def _own(stage: Stage, player: str, variables: dict) -> dict:
+    return {letter: variables[letter]['params'] for letter in stage.players[player]}
+
+
+def _microbatches(batch, accumulate: int, devices: int):
+    """Rows [b, ...] -> [accumulate, b / accumulate, ...]; every row stays on its device."""
+
+    def split(x):
+        parts = x.reshape(devices, accumulate, -1, *x.shape[1:])
+        return parts.swapaxes(0, 1).reshape(accumulate, -1, *x.shape[1:])
+
+    return jax.tree.map(split, batch)
+
+
+def _finite(tree) -> Array:
+    leaves = [leaf for leaf in jax.tree.leaves(tree) if jnp.issubdtype(leaf.dtype, jnp.floating)]
+    return jnp.all(jnp.stack([jnp.isfinite(leaf).all() for leaf in leaves]))

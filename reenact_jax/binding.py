@@ -1,0 +1,111 @@
+"""`apply(letter, ...)`: how the losses of a stage call networks, without seeing their variables.
+
+Precision. Parameters, running statistics, losses and gradients are float32 always. With
+`bfloat16` a call that is given an image or a feature map (an array of four axes or more) runs in
+bfloat16: its parameters and these arrays are cast on the way in, every result is cast back to
+float32. Arrays of fewer axes (points, codes, labels) stay as they are, and a call on such arrays
+alone runs in float32, because bfloat16 resolves no better than one pixel at 256. A network with
+normalisation computes its statistics in float32 (flax's do) and returns the dtype it was given.
+"""
+
+from collections.abc import Mapping
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from jaxtyping import Array, PRNGKeyArray
+
+MAP_AXES = 4  # images and feature maps: [b, h, w, c] or more
+
+
+class Binding:
+    """Networks by letter with their variables bound; one instance a forward pass.
+
+    A moving network called with `train=True` updates its collections (running statistics,
+    spectral vectors); its next call sees them, and `collections` holds the last ones. A frozen
+    network is called with train=False whatever the losses ask for, and changes nothing.
+    """
+
+    def __init__(
+        self,
+        nets: Mapping[str, nn.Module],
+        params: Mapping[str, dict],
+        variables: Mapping[str, dict],
+        key: PRNGKeyArray,
+        dtype: str = 'float32',
+    ):
+        """
+        Args:
+          nets: modules by letter.
+          params: parameters of the moving networks, those that are differentiated.
+          variables: {letter: {'params': ..., other collections}} of all networks.
+          key: call number n draws from fold_in(key, n).
+          dtype: 'float32' or 'bfloat16'.
+        """
+        self._nets, self._params, self._variables = nets, params, variables
+        self._key, self._calls, self._dtype = key, 0, jnp.dtype(dtype)
+        self.collections = {letter: collections(variables[letter]) for letter in params}
+
+    def __call__(self, letter: str, *args, method=None, train: bool = True, **kwargs):
+        """The result of network `letter` (or of one of its methods) on `args`.
+
+        Every module takes the keyword `train`. Raises KeyError for an unknown letter.
+        """
+        if letter not in self._nets:
+            raise KeyError(f'no network {letter!r}; there are {", ".join(self._nets)}')
+        key = jax.random.fold_in(self._key, self._calls)
+        self._calls += 1
+        train = train and letter in self._params
+        variables = self._bound(letter)
+        if self._runs_reduced(args, kwargs):
+            variables |= {'params': _cast(variables['params'], self._dtype, 0)}
+            args, kwargs = _cast((args, kwargs), self._dtype, MAP_AXES)
+        mutable = [name for name in variables if name != 'params'] if train else []
+        result, updated = self._nets[letter].apply(
+            variables,
+            *args,
+            method=method,
+            train=train,
+            mutable=mutable,
+            rngs={'dropout': key},
+            **kwargs,
+        )
+        if train:
+            self._keep(letter, updated)
+        return _cast(result, jnp.dtype('float32'), 0)
+
+    def _bound(self, letter: str) -> dict:
+        if letter not in self._params:
+            return {'params': {}, **self._variables[letter]}
+        return {'params': self._params[letter], **self.collections[letter]}
+
+    def _runs_reduced(self, args, kwargs) -> bool:
+        leaves = jax.tree.leaves((args, kwargs))
+        has_map = any(_is_float(leaf) and leaf.ndim >= MAP_AXES for leaf in leaves)
+        return self._dtype != jnp.float32 and has_map
+
+    def _keep(self, letter: str, updated: Mapping) -> None:
+        """Takes over what a call updated, in the dtype it is stored in."""
+        old = self.collections[letter]
+        self.collections[letter] = {
+            name: jax.tree.map(lambda o, n: jnp.asarray(n, o.dtype), old[name], updated[name])
+            if name in updated
+            else old[name]
+            for name in old
+        }
+
+
+def collections(variables: Mapping) -> dict:
+    """A network's variables without its parameters."""
+    return {name: value for name, value in variables.items() if name != 'params'}
+
+
+def _is_float(leaf) -> bool:
+    return isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jnp.floating)
+
+
+def _cast(tree, dtype, axes: int) -> Array:
+    """Floating-point arrays of at least `axes` axes as `dtype`; all else as it is."""
+    return jax.tree.map(
+        lambda leaf: leaf.astype(dtype) if _is_float(leaf) and leaf.ndim >= axes else leaf, tree
+    )
