@@ -137,14 +137,14 @@ class Reader:
     """
 
     def __init__(self, name: epath.PathLike):
-        self._path = path(name)
+        self._path, self._local = path(name), is_local(name)
         self._file = None
 
     def read(self, offset: int, length: int) -> bytes:
         """The bytes from `offset`; fewer than `length` at the end of the file."""
         if self._file is None:
             self._open()
-        if is_local(self._path):
+        if self._local:
             return os.pread(self._file.fileno(), length, offset)
         with _OPENING:
             self._file.seek(offset)
@@ -159,7 +159,7 @@ class Reader:
                     raise UserError(f'{self._path}: no such file') from None
 
     def __getstate__(self):
-        return {'_path': self._path, '_file': None}
+        return {**vars(self), '_file': None}
 
 
 def _sync_directory(directory: epath.Path) -> None:

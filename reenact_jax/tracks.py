@@ -21,6 +21,8 @@ Conventions, everywhere in this project
 """
 
 import dataclasses
+import math
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import jax
@@ -161,6 +163,42 @@ def decode(record: bytes, where: str = 'record', only: frozenset[str] | None = N
 
     Raises UserError when the bytes are not a face track of this version.
     """
+    features, frames = _features(record, where)
+    values = {}
+    for name, field in FIELDS.items():
+        skip = only is not None and name not in only and field.shape and field.shape[0] == 'T'
+        values[name] = _value(features[name], field, frames, skip, f'{where}, field {name}')
+    return Track(**values)
+
+
+def read(
+    record: bytes, names: Iterable[str], frames: Sequence[int], where: str = 'record'
+) -> dict[str, np.ndarray | list[bytes] | int | str]:
+    """Some fields of some frames of a serialised track: what a batch takes, at a batch's speed.
+
+    Args:
+      record: the bytes.
+      names: keys of `FIELDS`.
+      frames: frame numbers k; fields a frame become [k, ...], images lists of k encodings.
+      where: file and record number, for the error message.
+
+    Raises UserError as `decode` does.
+    """
+    features, total = _features(record, where)
+    values = {}
+    for name in names:
+        field = FIELDS[name]
+        if field.kind == 'bytes':
+            encodings = features[name].bytes_list.value
+            values[name] = [encodings[frame] for frame in frames]
+        else:
+            value = _value(features[name], field, total, False, f'{where}, field {name}')
+            values[name] = value[frames] if field.shape[:1] == ('T',) else value
+    return values
+
+
+def _features(record: bytes, where: str):
+    """The Example's features and its number of frames, the version checked."""
     try:
         features = tf_example_pb2.Example.FromString(record).features.feature
     except DecodeError as error:
@@ -170,12 +208,7 @@ def decode(record: bytes, where: str = 'record', only: frozenset[str] | None = N
         raise UserError(
             f'{where}: face track version {version}, expected [{FIELD_VERSION}]; write them again'
         )
-    frames = features['frames'].int64_list.value[0]
-    values = {}
-    for name, field in FIELDS.items():
-        skip = only is not None and name not in only and field.shape and field.shape[0] == 'T'
-        values[name] = _value(features[name], field, frames, skip, f'{where}, field {name}')
-    return Track(**values)
+    return features, features['frames'].int64_list.value[0]
 
 
 def _value(feature, field: Field, frames: int, skip: bool, where: str):
@@ -191,7 +224,7 @@ def _value(feature, field: Field, frames: int, skip: bool, where: str):
         feature.int64_list.value if integer else feature.float_list.value,
         np.int64 if integer else np.float32,
     )
-    if array.size != np.prod(shape, dtype=int):
+    if array.size != math.prod(shape):
         raise UserError(f'{where}: {array.size} numbers, expected shape {shape}')
     return int(array[0]) if shape == () else array.reshape(shape)
 
