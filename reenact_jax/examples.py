@@ -1,0 +1,115 @@
+"""Rows of a batch from serialised tracks: K frames decoded in their place, mirrored or not."""
+
+import io
+from collections.abc import Sequence
+
+import numpy as np
+import simplejpeg
+from PIL import Image
+
+from reenact_jax import tracks
+from reenact_jax.landmarks import LAYOUTS
+from reenact_jax.tfrecord import DamagedRecord
+from reenact_jax.tracks import POINT_SETS, POSE, UNKNOWN, UNLABELLED
+
+# Field of `tracks.Batch` -> dtype, shape of a row, the fields of `tracks.Track` it is made of.
+# {} is the point set, n its number of points, s the side of the crop.
+_FIELDS = {
+    'image': (np.uint8, ('k', 's', 's', 3), ('image',)),
+    'segmentation': (np.uint8, ('k', 's', 's'), ('segmentation',)),
+    'landmarks': (np.float32, ('k', 'n', 2), ('landmarks_{}',)),
+    'landmarks3d': (np.float32, ('k', 'n', 3), ('landmarks_{}',)),
+    'visible': (np.bool_, ('k', 'n'), ('visible_{}',)),
+    'reference': (np.float32, ('k', 'n', 2), ('reference_{}',)),
+    'aus': (np.float32, ('k', 20), ('aus', 'aus_valid')),
+    'aus_valid': (np.bool_, ('k', 20), ('aus_valid',)),
+    'gaze': (np.float32, ('k', 2), ('gaze', 'gaze_valid')),
+    'identity': (np.int32, (), ('identity',)),
+    'expression': (np.int32, ('k',), ('expression',)),
+    'pose_id': (np.int32, ('k',), ('pose_id',)),
+}
+Rows = dict[str, np.ndarray]
+
+
+def allocate(rows: int, k: int, reads: Sequence[str], size: int, points: str = '68') -> Rows:
+    """Arrays for the batch fields `reads` of `rows` rows, contents undefined."""
+    sides = {'k': k, 'n': POINT_SETS[points], 's': size}
+    shapes = {name: tuple(sides.get(side, side) for side in _FIELDS[name][1]) for name in reads}
+    return {name: np.empty((rows, *shapes[name]), _FIELDS[name][0]) for name in reads}
+
+
+def fill(
+    out: Rows, record: bytes, frames: Sequence[int], points: str = '68', where: str = 'record'
+) -> None:
+    """Writes K frames of a serialised track into one row: {field: array as in `tracks.Batch`[b]}.
+
+    Unknown AUs and gaze are 0; an unknown segmentation is 255 everywhere. Only the fields in `out`
+    are read. Raises DamagedRecord naming `where` and the frame when an image cannot be decoded to
+    the size of the row.
+    """
+    names = {source.format(points) for name in out for source in _FIELDS[name][2]}
+    values = tracks.read(record, names, frames, where)
+    for name, array in out.items():
+        value = values[_FIELDS[name][2][0].format(points)]
+        if name == 'image':
+            for image, data, frame in zip(array, value, frames, strict=True):
+                _decode_jpeg(image, data, f'{where}: frame {frame}')
+        elif name == 'segmentation':
+            for plane, data, frame in zip(array, value, frames, strict=True):
+                _decode_png(plane, data, f'{where}: frame {frame}')
+        elif name in ('landmarks', 'reference'):
+            array[:] = value[..., :2]
+        else:
+            array[...] = value
+    if 'aus' in out:
+        out['aus'][values['aus_valid'] == 0] = 0
+    if 'gaze' in out:
+        out['gaze'][values['gaze_valid'] == 0] = 0
+
+
+def mirror(row: Rows, size: int, points: str = '68') -> None:
+    """Turns a row into what its mirrored frames would have given, in place.
+
+    Images are turned over, points change places by the layout's `flip` and x becomes size - x,
+    the head's R_y and R_z and the gaze's yaw change sign. The label of a pose becomes unknown:
+    which label the mirrored pose has is not recorded. Expressions and AUs have no side.
+    """
+    flip = LAYOUTS[points].flip
+    for name, array in row.items():
+        if name in ('image', 'segmentation'):
+            array[:] = array[:, :, ::-1].copy()
+        elif name in ('landmarks', 'landmarks3d', 'reference'):
+            array[:] = array[:, flip]
+            array[..., 0] = size - array[..., 0]
+        elif name == 'visible':
+            array[:] = array[:, flip]
+        elif name == 'aus':
+            array[:, POSE] *= np.array([1, -1, -1], np.float32)
+        elif name == 'gaze':
+            array[:, 0] *= -1
+        elif name == 'pose_id':
+            array[:] = UNLABELLED
+
+
+def _decode_jpeg(image: np.ndarray, data: bytes, where: str) -> None:
+    try:
+        height, width, *_ = simplejpeg.decode_jpeg_header(data)
+        if (height, width) != image.shape[:2]:
+            raise ValueError(f'{width}x{height} pixels')
+        simplejpeg.decode_jpeg(data, buffer=image)
+    except ValueError as error:
+        raise DamagedRecord(f'{where}: no JPEG of side {len(image)} ({error})') from None
+
+
+def _decode_png(plane: np.ndarray, data: bytes, where: str) -> None:
+    if not data:
+        plane[:] = UNKNOWN
+        return
+    try:
+        with Image.open(io.BytesIO(data), formats=['PNG']) as image:
+            if image.size != plane.shape or image.mode != 'L':
+                raise ValueError(f'{image.size[0]}x{image.size[1]} pixels, mode {image.mode}')
+            plane[:] = np.asarray(image)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        problem = f'no PNG of side {len(plane)} ({error})'
+        raise DamagedRecord(f'{where}: segmentation: {problem}') from None
