@@ -1,0 +1,107 @@
+"""Placement of batches and parameters; the same step on one device, on four, and split by size."""
+
+import jax
+import numpy as np
+import pytest
+import toy
+from test_step import assert_close, make
+
+from reenact_jax import sharding
+from reenact_jax.step import scan_steps, start, train_step
+
+
+@pytest.fixture(scope='module')
+def world():
+    return make()
+
+
+def run(world, devices, mode='replicated', steps=3):
+    nets, (stage, _), constants, variables = world
+    mesh = sharding.make_mesh(jax.devices()[:devices])
+    state = sharding.born(lambda: start(stage, variables), mesh, mode, large=64)
+    step = train_step(stage, nets, devices=devices)
+    compiled = sharding.compile_step(step, state, mesh, mode, large=64)
+    constants = sharding.to_all(constants, mesh)
+    for n in range(steps):
+        state, metrics = compiled(state, constants, sharding.to_devices(toy.batch(n), mesh))
+    return state, metrics
+
+
+@pytest.fixture(scope='module')
+def alone(world):
+    return run(world, 1)
+
+
+@pytest.mark.parametrize('mode', sharding.MODES)
+def test_four_devices_give_what_one_gives(world, alone, mode):
+    state, metrics = run(world, 4, mode)
+    assert_close(alone[0], state, 1e-5)
+    assert_close(alone[1], metrics, 1e-5)
+
+
+def test_the_state_is_split_by_size_and_stays_so(world):
+    state, _ = run(world, 4, 'fsdp', steps=1)
+    kernel = state.variables['E']['params']['Dense_0']['kernel']  # [136, 16]
+    assert kernel.sharding.spec == jax.P('data', None)
+    assert {shard.data.shape for shard in kernel.addressable_shards} == {(34, 16)}
+    second = state.opt['G'].inner_state[0].nu['E']['Dense_0']['kernel']
+    assert second.sharding.spec == jax.P('data', None)
+    assert state.step.sharding.is_fully_replicated
+    assert state.variables['G']['params']['Dense_0']['bias'].sharding.is_fully_replicated  # small
+
+
+@pytest.mark.parametrize(
+    'shape,spec',
+    [
+        ((8, 16), (None, 'data')),
+        ((16, 8), ('data', None)),
+        ((3, 3, 6, 8), (None, None, None, 'data')),
+        ((9, 15), ()),  # nothing divides by 4
+        ((4,), ()),  # small
+    ],
+)
+def test_the_largest_divisible_axis_is_split(shape, spec):
+    mesh = sharding.make_mesh()
+    got = sharding.of_tree(np.zeros(shape), mesh, 'fsdp', large=64)
+    assert got.spec == jax.P(*spec)
+    assert sharding.of_tree(np.zeros(shape), mesh).spec == jax.P()
+
+
+def test_rows_lie_in_order_and_partners_together():
+    mesh = sharding.make_mesh()
+    batch = sharding.to_devices(toy.batch(3, rows=16), mesh)
+    for shard in batch.identity.addressable_shards:
+        part = np.asarray(shard.data)
+        assert len(part) == 4 and (part[::2] != part[1::2]).all()
+    np.testing.assert_array_equal(batch.landmarks, toy.batch(3, rows=16).landmarks)
+    stack = np.zeros((5, 16, 2), np.float32)
+    assert sharding.to_devices(stack, mesh, stacked=True).sharding.spec == jax.P(None, 'data')
+
+
+def test_accumulation_moves_no_rows_between_devices(world):
+    nets, (stage, _), constants, variables = world
+    mesh = sharding.make_mesh()
+
+    def collectives(accumulate):
+        step = train_step(stage, nets, accumulate=accumulate, devices=4)
+        state = jax.eval_shape(lambda: start(stage, variables))
+        compiled = sharding.compile_step(step, state, mesh)
+        text = compiled.lower(state, constants, toy.batch(0, rows=16)).compile().as_text()
+        return text.count('all-to-all('), text.count('collective-permute(')
+
+    assert collectives(2) == collectives(1)
+
+
+def test_scan_of_steps_over_devices(world, alone):
+    nets, (stage, _), constants, variables = world
+    mesh = sharding.make_mesh()
+    state = sharding.born(lambda: start(stage, variables), mesh)
+    steps = sharding.compile_step(
+        scan_steps(train_step(stage, nets, devices=4)), state, mesh, stacked=True
+    )
+    stack = jax.tree.map(lambda *x: np.stack(x), *(toy.batch(n) for n in range(3)))
+    state, metrics = steps(
+        state, sharding.to_all(constants, mesh), sharding.to_devices(stack, mesh, stacked=True)
+    )
+    assert_close(alone[0], state, 1e-5)
+    assert metrics['loss/G'].shape == (3,)
