@@ -103,7 +103,7 @@ class Loader:
         return self
 
     def __next__(self) -> Batch:
-        """The next batch; rows [2i] and [2i + 1] are partners."""
+        """This host's rows of the next batch; rows 2i and 2i + 1 are partners."""
         start = time.perf_counter()
         if self._iterator is None:
             self._iterator = self._open()
@@ -162,15 +162,19 @@ class Loader:
         """The stream of this host's batches from the next pair on.
 
         The scheme of grain's ElasticIterator: a position in the one global order of pairs, dealt
-        out to the hosts in turn, so that its whole state is one number whatever their count.
-        Batched before decoding, unlike there, so that every image is decoded in its place.
+        out to the hosts, so that its whole state is one number whatever their count. Unlike there,
+        hosts take consecutive blocks (host after host, they give the batch of one host row for
+        row), and pairs are batched before decoding (every image is decoded in its place).
         """
         host, hosts, pairs = self._share
         # Grain shuffles epoch e with seed + e: hashed, or seed 1 would repeat seed 0 an epoch late.
         seed = int(np.random.SeedSequence(self._seed).generate_state(1)[0])
         order = grain.MapDataset.range(self._bases).shuffle(seed=seed).repeat()
         numbered = order.map_with_index(lambda number, base: (number, base))
-        share = numbered[self._next_pair + host :: hosts].batch(pairs // hosts, batch_fn=list)
+        blocks = numbered[self._next_pair :].batch(
+            pairs // hosts, drop_remainder=True, batch_fn=list
+        )
+        share = blocks[host::hosts]
         threads = self._reading.threads or min(16, os.cpu_count() or 1)
         # A thread makes a whole batch; two more wait ready. Grain's default would hold 500.
         options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=threads + 2)
