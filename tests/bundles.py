@@ -1,8 +1,12 @@
 """Small untrained models for the tests of export and reenact."""
 
+import types
+
 import jax
 import numpy as np
 
+from reenact_jax import landmarks as lm
+from reenact_jax import layouts
 from reenact_jax.exporting import Trained
 from reenact_jax.systems import aan, ldnet_fdgan
 from reenact_jax.tracks import Batch, DataInfo
@@ -58,3 +62,23 @@ def _trained(name, module, hp, points, record) -> Trained:
 def _random(rng, shape):
     """Positive numbers: a spectral norm's vectors and a variance must not be arbitrary."""
     return rng.uniform(0, 0.2, shape.shape).astype(shape.dtype)
+
+
+def drawing_model(points: str = '68') -> Trained:
+    """A generator whose result is known: the landmarks as lines, tinted as the source is.
+
+    Stands in for a trained one where the way of the frames is tested, not the picture.
+    """
+    module = types.SimpleNamespace(__doc__='A drawing.', encode=_tint, render=_draw)
+    variables = {'letter': {'params': {'gain': np.ones(1, np.float32)}}}
+    return Trained('drawing', module, None, {}, variables, points, SIZE, {})
+
+
+def _tint(hp, nets, variables, source):
+    return {'tint': source.image.mean((1, 2), keepdims=True)}
+
+
+def _draw(hp, nets, variables, appearance, landmarks):
+    lines = lm.raster(landmarks, layouts.layout('68'), SIZE)[..., None]
+    gain = variables['letter']['params']['gain'][None, None, None]
+    return (2 * lines - 1) * gain * 0.5 + appearance['tint'] * 0.5

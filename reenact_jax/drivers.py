@@ -1,0 +1,108 @@
+"""The driver: a stream of landmarks, from a video, a still, a folder of stills or a stored track.
+
+One frame is in memory at a time. Where no face is found the landmarks are None.
+"""
+
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from reenact_jax import faces, images, media, portraits, windows
+from reenact_jax import landmarks as lm
+from reenact_jax.tracks import Track
+
+STILL_RATE = media.FOLDER_RATE  # of a one-frame result
+
+
+class Frame(NamedTuple):
+    """A driving frame."""
+
+    landmarks: Float[np.ndarray, 'n 2'] | None  # pixels of the driver's own crop; None: no face
+    picture: UInt8[np.ndarray, 's s 3'] | None = None  # the crop, for those that are shown
+
+
+class Driver(NamedTuple):
+    """A stream of driving frames."""
+
+    frames: Iterator[Frame]  # to be read once
+    count: int  # frames promised by the file's header
+    rate: Fraction  # exact frames per second
+    fault: Callable[[], str | None]  # after the last frame: None, or what was broken in the file
+    shown: frozenset[int] = frozenset()  # numbers of the frames that bring a picture
+
+
+def from_file(
+    path: str, size: int, points: str, detector: faces.Detector, pictures: int = 0
+) -> Driver:
+    """A video, still or folder of stills. The largest face of the first frame that has one is
+    followed; its crop there, fixed for the whole clip, is the frame of reference.
+
+    Args:
+      size: side of the crop, pixels.
+      points: point set.
+      pictures: how many frames, evenly spread, shall bring their picture.
+
+    Raises UserError when the file cannot be read.
+    """
+    reader = media.Reader(path)
+    rate = reader.probe.rate or STILL_RATE
+    shown = spread(reader.probe.frames, pictures)
+    frames = _detected(reader, size, points, detector, shown)
+    return Driver(frames, reader.probe.frames, rate, reader.fault, shown)
+
+
+def from_track(track: Track, size: int, points: str, pictures: int = 0) -> Driver:
+    """A stored track: its landmarks, no detection. `pictures` as in `from_file`."""
+    shown = spread(track.frames, pictures)
+    landmarks = portraits.points_of(track, size, points)
+
+    def frames():
+        for number, one in enumerate(landmarks):
+            image = portraits.picture(track, number, size) if number in shown else None
+            yield Frame(one, None if image is None else np.asarray(images.to_uint8(image)))
+
+    return Driver(frames(), track.frames, rate_of(track), lambda: None, shown)
+
+
+def spread(count: int, pictures: int) -> frozenset[int]:
+    """At most `pictures` numbers below `count`, evenly spread, first and last included."""
+    wanted = min(pictures, count)
+    return frozenset(int(i) for i in np.linspace(0, count - 1, wanted).round())
+
+
+def rate_of(track: Track) -> Fraction:
+    """Frames per second of a stored track, which may hold every second or third frame of a clip."""
+    steps = np.diff(track.frame_number)
+    step = max(1, round(float(np.median(steps)))) if len(steps) else 1
+    stored = Fraction(float(track.crop[3])).limit_denominator(1001)
+    return stored / step if stored > 0 else STILL_RATE
+
+
+def _detected(reader, size, points, detector, shown) -> Iterator[Frame]:
+    window, last = None, None
+    for number, image in enumerate(reader):
+        found = detector.detect(image, near=() if last is None else (last,))
+        if not found:
+            yield Frame(None, _show(image, window, size) if number in shown else None)
+            continue
+        face = _same(found, last)
+        last, landmarks = face.box, getattr(face, f'landmarks_{points}')[:, :2]
+        if window is None:
+            window = lm.crop_box(landmarks[None])
+        picture = _show(image, window, size) if number in shown else None
+        yield Frame(portraits.into_crop(landmarks, window, size), picture)
+
+
+def _same(found, last):
+    """The face that overlaps that of the frame before most; the largest when none does."""
+    if last is None:
+        return found[0]  # largest first
+    overlaps = [windows.overlap(face.box, last) for face in found]
+    return found[int(np.argmax(overlaps))]
+
+
+def _show(image, window, size: int):
+    return None if window is None else portraits.crop(image, window, size)

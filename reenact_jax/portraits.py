@@ -1,0 +1,116 @@
+"""The source: a portrait's crop and its landmarks, from a picture file or from a stored track."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import simplejpeg
+from jaxtyping import Float, UInt8
+from PIL import Image
+
+from reenact_jax import faces, images, media, shards
+from reenact_jax import landmarks as lm
+from reenact_jax.errors import UserError
+from reenact_jax.tracks import Track
+
+
+class Portrait(NamedTuple):
+    """A face in its square crop, as a model of that size takes it."""
+
+    image: Float[np.ndarray, 's s 3']  # in [-1, 1]
+    landmarks: Float[np.ndarray, 'n 2']  # pixels of the crop
+
+    def face(self) -> dict:
+        """The portrait as a bundle's `source`."""
+        return {'image': self.image[None], 'landmarks': self.landmarks[None]}
+
+
+def from_file(
+    path: str, size: int, points: str, detector: faces.Detector, which: str | int | None = None
+) -> Portrait:
+    """The face in a picture.
+
+    Args:
+      size: side of the crop, pixels.
+      points: point set.
+      which: of several faces: None (there must be one), 'largest' or its number from the left.
+
+    Raises UserError: no picture, no face, several faces and no choice.
+    """
+    return from_picture(media.read_still(path), size, points, detector, which, path)
+
+
+def from_picture(
+    picture: UInt8[np.ndarray, 'h w 3'],
+    size: int,
+    points: str,
+    detector: faces.Detector,
+    which: str | int | None = None,
+    where: str = 'picture',
+) -> Portrait:
+    """The face in a decoded picture; `where` names it in messages. As `from_file`."""
+    found = faces.choose(detector.detect(picture, thorough=True), which, where)
+    landmarks = getattr(found, f'landmarks_{points}')[:, :2]
+    window = lm.crop_box(landmarks[None])
+    image = np.asarray(images.to_float(crop(picture, window, size)))
+    return Portrait(image, into_crop(landmarks, window, size))
+
+
+def from_track(track: Track, frame: int, size: int, points: str) -> Portrait:
+    """A frame of a stored track, scaled to `size`. Raises UserError when it has no such frame."""
+    if not -track.frames <= frame < track.frames:
+        raise UserError(
+            f'--source-frame {frame}: track {track.track_id} has {track.frames} frames, from 0'
+        )
+    return Portrait(picture(track, frame, size), points_of(track, size, points)[frame])
+
+
+def picture(track: Track, frame: int, size: int) -> Float[np.ndarray, 's s 3']:
+    """A frame's image in [-1, 1], scaled as training scales it."""
+    decoded = simplejpeg.decode_jpeg(track.image[frame])
+    return np.asarray(images.resize(images.to_float(decoded), size))
+
+
+def points_of(track: Track, size: int, points: str) -> Float[np.ndarray, 't n 2']:
+    """A track's landmarks in pixels of a crop of side `size`."""
+    stored = getattr(track, f'landmarks_{points}')[..., :2]
+    return np.float32(stored * (size / track.size))
+
+
+def find_track(directory: str, track_id: str) -> Track:
+    """The track of that name in any split of a set. Raises UserError that names some it has."""
+    known = []
+    for split in shards.splits(directory):
+        part = shards.ShardSet(directory, split)
+        names = [str(name) for name in part.columns.track_id]
+        if track_id in names:
+            return part.track(names.index(track_id))
+        known += names
+    some = ', '.join(known[:3])
+    raise UserError(f'{directory}: no track {track_id!r}; there are {len(known)}, such as {some}')
+
+
+def crop(
+    image: UInt8[np.ndarray, 'h w 3'], window: tuple[float, float, float], size: int
+) -> UInt8[np.ndarray, 'size size 3']:
+    """The square (x0, y0, side) of an image at `size` pixels; outside, the border repeats."""
+    x0, y0, side = window
+    height, width = image.shape[:2]
+    left, top = math.floor(x0), math.floor(y0)
+    right, bottom = math.ceil(x0 + side), math.ceil(y0 + side)
+    part = image[_rows(top, bottom, height)][:, _rows(left, right, width)]
+    box = (x0 - left, y0 - top, x0 - left + side, y0 - top + side)
+    resized = Image.fromarray(part).resize((size, size), Image.Resampling.BILINEAR, box=box)
+    return np.asarray(resized)
+
+
+def into_crop(
+    points: Float[np.ndarray, '*s n 2'], window: tuple[float, float, float], size: int
+) -> Float[np.ndarray, '*s n 2']:
+    """Points of the image as pixels of the crop that `crop` makes."""
+    x0, y0, side = window
+    return np.float32((points - np.array([x0, y0])) * (size / side))
+
+
+def _rows(first: int, last: int, length: int) -> np.ndarray:
+    return np.clip(np.arange(first, last), 0, length - 1)

@@ -1,0 +1,265 @@
+"""From files and tracks to a marked video: placement, gaps, batches, rates, messages."""
+
+import json
+import types
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from bundles import SIZE, drawing_model, landmark_model, random_face
+from fakes import fake_shards
+from PIL import Image
+
+from reenact_jax import (
+    bundle,
+    drivers,
+    export,
+    faces,
+    landmarks,
+    media,
+    portraits,
+    reenact,
+    results,
+)
+from reenact_jax.animation import animate
+from reenact_jax.errors import UserError
+from reenact_jax.face_model import find_model
+from reenact_jax.portraits import Portrait
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+    target = tmp_path_factory.mktemp('reenact') / 'bundle'
+    export.write(target, drawing_model(), landmark_model())
+    return target
+
+
+@pytest.fixture(scope='module')
+def carried(folder):
+    """The bundle with the driver's landmarks as they are: results can be worked out."""
+    return bundle.load(folder, 'none')
+
+
+@pytest.fixture(scope='module')
+def data(tmp_path_factory):
+    target = tmp_path_factory.mktemp('shards')
+    fake_shards(target, identities=3, tracks=1, frames=5, size=2 * SIZE)
+    return target
+
+
+def portrait(seed: int = 0) -> Portrait:
+    face = random_face(seed, 1)
+    return Portrait(face['image'][0], face['landmarks'][0])
+
+
+def clip(frames: int, seed: int = 1) -> list:
+    return list(random_face(seed, frames)['landmarks'])
+
+
+def same_frames(a, b):
+    assert len(a) == len(b)
+    for one, other in zip(a, b, strict=True):
+        np.testing.assert_array_equal(one.image, other.image)
+        np.testing.assert_array_equal(one.landmarks, other.landmarks)
+
+
+def test_one_frame_for_each_of_the_drivers_whatever_the_batch(carried):
+    driving = clip(7)
+    made = list(animate(carried, portrait(), driving, batch=3))
+    assert len(made) == 7
+    for one, other in zip(made, animate(carried, portrait(), driving, batch=4), strict=True):
+        np.testing.assert_allclose(one.landmarks, other.landmarks, atol=1e-4)
+        assert np.abs(one.image.astype(int) - other.image).max() <= 1
+    assert np.ptp(made[3].image) > 50  # lines are drawn
+
+
+def test_driver_is_read_as_it_is_needed(carried):
+    read = []
+
+    def endless():
+        while True:
+            read.append(1)
+            yield clip(1, len(read))[0]
+
+    made = animate(carried, portrait(), endless(), batch=4)
+    for _ in range(9):
+        next(made)
+    assert len(read) <= 9 + 2 * 4
+
+
+def test_relative_starts_in_the_sources_place(carried):
+    source, driving = portrait(), [points * 2 + 30 for points in clip(3)]
+    made = list(animate(carried, source, driving))
+    centre, half = landmarks.box(source.landmarks)
+    got_centre, got_half = landmarks.box(made[0].landmarks)
+    np.testing.assert_allclose(got_centre, centre, atol=1e-3)
+    np.testing.assert_allclose(got_half, half, atol=1e-3)
+    assert not np.allclose(made[0].landmarks, made[1].landmarks, atol=0.5)
+
+
+def test_absolute_is_the_drivers_place(carried):
+    driving = clip(3)
+    made = animate(carried, portrait(), driving, motion='absolute')
+    np.testing.assert_allclose([one.landmarks for one in made], driving, atol=1e-3)
+
+
+def test_frames_without_a_face_hold_the_motion_before(carried):
+    a, b, c = clip(3)
+    made = list(animate(carried, portrait(), [None, a, None, None, b, c, None], batch=2))
+    assert [one.held for one in made] == [True, False, True, True, False, False, True]
+    same_frames([made[0], made[2], made[3], made[6]], [made[1], made[1], made[1], made[5]])
+    assert (made[1].image != made[4].image).any()
+
+
+def test_no_face_at_all(carried):
+    with pytest.raises(UserError, match='no face found in any driving frame'):
+        list(animate(carried, portrait(), [None] * 5))
+
+
+def test_another_driver_leaves_the_source_untouched(folder):
+    """identify and encode do not see the driver: bit-equal, and computed once an animation."""
+    model, seen = bundle.load(folder), []
+    for name in ('identify', 'encode'):
+        inner = getattr(model, name)
+
+        def spy(source, inner=inner):
+            seen.append([np.asarray(x) for x in inner(source)])
+            return tuple(seen[-1])
+
+        setattr(model, name, spy)
+    made = [list(animate(model, portrait(), clip(9, seed), batch=4)) for seed in (1, 2, 1)]
+    assert len(seen) == 2 * 3
+    for other in (seen[2:4], seen[4:6]):
+        for expected, got in zip(seen[:2], other, strict=True):
+            for x, y in zip(expected, got, strict=True):
+                np.testing.assert_array_equal(x, y)
+    same_frames(made[0], made[2])
+    assert (made[0][1].image != made[1][1].image).any()
+
+
+def run(capsys, *arguments) -> dict:
+    assert reenact.main([str(argument) for argument in arguments]) == 0
+    return json.loads(capsys.readouterr().out.splitlines()[-1])
+
+
+def test_command_with_tracks(folder, data, tmp_path, capsys):
+    out, sheet = tmp_path / 'out.mp4', tmp_path / 'sheet.png'
+    track = portraits.find_track(str(data), 'track0001')
+    summary = run(
+        capsys,
+        *('--model', folder, '--source', data, '--source-track', 'track0000'),
+        *('--driving', data, '--driving-track', 'track0001', '--out', out, '--sheet', sheet),
+        *('--rows', 3, '--source-frame', 2),
+    )
+    assert summary['frames'] == track.frames == 5
+    assert (summary['held'], summary['fault'], summary['transfer']) == (0, None, 'ldnet_fdgan')
+    assert media.probe(out).frames == 5
+    assert media.probe(out).rate == drivers.rate_of(track)
+    assert results.is_marked(out)
+    assert results.is_marked(sheet)
+    width, height = Image.open(sheet).size
+    assert height > 3 * 150
+    assert width > 4 * 150
+
+
+def test_still_driver_gives_a_still(folder, data, tmp_path, capsys, monkeypatch):
+    Image.fromarray(np.full((80, 120, 3), 90, np.uint8)).save(tmp_path / 'still.png')
+    monkeypatch.setattr(faces, 'Detector', lambda model: FakeDetector())
+    summary = run(
+        capsys,
+        *('--model', folder, '--source', data, '--source-track', 'track0000'),
+        *('--driving', tmp_path / 'still.png', '--out', tmp_path / 'out.png'),
+    )
+    assert summary['frames'] == 1
+    assert Image.open(tmp_path / 'out.png').size == (SIZE, SIZE)
+
+
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        ({'--out': 'out.avi'}, r'--out out\.avi: name it \.mp4'),
+        ({'--out': 'out.png'}, 'several frames'),
+        ({'--source-track': 'nobody'}, r"no track 'nobody'; there are 3, such as track0000"),
+        ({'--source-frame': '9'}, 'has 5 frames'),
+        ({'--transfer': 'magic'}, '--transfer magic: this bundle has'),
+        ({'--batch': '0'}, '--batch 0: must be at least 1'),
+        ({'--face': 'left'}, "--face left: give 'largest'"),
+        ({'--model': 'nowhere'}, 'nowhere: no bundle here'),
+    ],
+)
+def test_wrong_arguments(folder, data, changes, message):
+    arguments = {'--model': folder, '--source': data, '--source-track': 'track0000'}
+    arguments |= {'--driving': data, '--driving-track': 'track0001', '--out': 'out.mp4'} | changes
+    with pytest.raises(UserError, match=message):
+        reenact.main([str(part) for item in arguments.items() for part in item])
+
+
+class FakeDetector:
+    """Finds a face where the picture is bright: no face in a black one."""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def detect(self, image, near=(), thorough=False):
+        if image.max() < 40:
+            return []
+        points = np.pad(random_face(int(image.max()), 1)['landmarks'][0], ((0, 0), (0, 1)))
+        box = np.array([8, 8, 24, 24])
+        return [types.SimpleNamespace(landmarks_68=points + 20, box=box + 20)]
+
+
+def test_video_driver_keeps_its_rate_and_reports_gaps(folder, data, tmp_path, capsys, monkeypatch):
+    rate = Fraction(30000, 1001)
+    with results.VideoWriter(tmp_path / 'driver.mp4', rate) as video:
+        for level in (100, 0, 160, 0, 0, 220):
+            video.write(np.full((64, 64, 3), level, np.uint8))
+    monkeypatch.setattr(faces, 'Detector', lambda model: FakeDetector())
+    summary = run(
+        capsys,
+        *('--model', folder, '--source', data, '--source-track', 'track0000', '--batch', 4),
+        *('--driving', tmp_path / 'driver.mp4', '--out', tmp_path / 'out.mp4'),
+    )
+    assert (summary['frames'], summary['held'], summary['fault']) == (6, 3, None)
+    assert media.probe(tmp_path / 'out.mp4').rate == rate
+
+
+def test_driver_brings_only_the_pictures_that_are_shown(tmp_path):
+    for i in range(5):
+        Image.fromarray(np.full((64, 64, 3), 100 + i, np.uint8)).save(tmp_path / f'{i}.png')
+    driver = drivers.from_file(str(tmp_path), SIZE, '68', FakeDetector(), pictures=2)
+    shown = [frame.picture is not None for frame in driver.frames]
+    assert shown == [True, False, False, False, True]
+    assert driver.rate == media.FOLDER_RATE
+
+
+def test_crop_and_points_agree():
+    """A bright pixel is found in the crop where `into_crop` says, inside and beyond the border."""
+    image = np.zeros((40, 50, 3), np.uint8)
+    image[12, 33] = 255
+    for window in ((20.0, 4.0, 24.0), (25.5, -6.25, 40.0)):
+        made = portraits.crop(image, window, 96)[..., 0].astype(float)
+        y, x = np.mgrid[:96, :96] + 0.5
+        found = np.array([(made * x).sum(), (made * y).sum()]) / made.sum()
+        expected = portraits.into_crop(np.array([[33.5, 12.5]]), window, 96)[0]
+        np.testing.assert_allclose(found, expected, atol=0.15)
+
+
+def test_portrait_of_a_photograph():
+    try:
+        find_model(download=False)
+        detector = faces.Detector()
+    except UserError as error:
+        pytest.skip(f'needs the face detector: {error}')
+    photograph = pytest.importorskip('skimage.data').astronaut()
+    with detector:
+        found = portraits.from_picture(photograph, 64, '68', detector, 'largest')
+        with pytest.raises(UserError, match='no human face'):
+            portraits.from_picture(np.zeros((200, 200, 3), np.uint8), 64, '68', detector)
+    assert found.image.shape == (64, 64, 3)
+    centre, half = landmarks.box(found.landmarks)
+    # crop_box: the face's box is 1 / CROP_SCALE of the side, CROP_RAISE below its middle.
+    np.testing.assert_allclose(half, 32 / landmarks.CROP_SCALE, atol=0.1)
+    np.testing.assert_allclose(centre, [32, 64 * (0.5 + landmarks.CROP_RAISE)], atol=0.1)
