@@ -1,0 +1,307 @@
+"""Faces in images: MediaPipe's Face Landmarker, its points, pose, action units and gaze.
+
+Needs the extra `[video]` and the model file `face_landmarker.task` (`find_model` looks for it).
+What the blendshapes cannot tell is marked invalid, not zero: see `AU_BLENDSHAPES`.
+"""
+
+import contextlib
+import dataclasses
+import os
+import weakref
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool, Float, UInt8
+
+from reenact_jax import facemesh, windows
+from reenact_jax.errors import UserError
+from reenact_jax.face_model import find_model
+from reenact_jax.tracks import AU_NAMES
+
+# Action unit -> blendshapes, of which the mean is taken as its intensity 0..1. The names are
+# ARKit's; the pairs follow the muscles that both descriptions name. Correlations with OpenFace on
+# one clip of 498 frames: AU01 .78, 02 .53, 04 .72, 05 .91, 07 .34, 10 .35, 12 .78, 15 .30,
+# 17 .52, 26 .45, 45 .85; AU14 and AU20 hardly occur there (.02, .07). The scales differ: OpenFace's
+# intensities are about 0.4 of these.
+# Without a counterpart, invalid: AU06 and AU09 (cheekSquint and noseSneer exist, but the model
+# always gives 0), AU23 (mouthPress is AU24, mouthRoll AU28). AU25 is measured on the lips.
+AU_BLENDSHAPES = {
+    'AU01': ('browInnerUp',),
+    'AU02': ('browOuterUpLeft', 'browOuterUpRight'),
+    'AU04': ('browDownLeft', 'browDownRight'),
+    'AU05': ('eyeWideLeft', 'eyeWideRight'),
+    'AU07': ('eyeSquintLeft', 'eyeSquintRight'),
+    'AU10': ('mouthUpperUpLeft', 'mouthUpperUpRight'),
+    'AU12': ('mouthSmileLeft', 'mouthSmileRight'),
+    'AU14': ('mouthDimpleLeft', 'mouthDimpleRight'),
+    'AU15': ('mouthFrownLeft', 'mouthFrownRight'),
+    'AU17': ('mouthShrugLower',),
+    'AU20': ('mouthStretchLeft', 'mouthStretchRight'),
+    'AU26': ('jawOpen',),
+    'AU45': ('eyeBlinkLeft', 'eyeBlinkRight'),
+}
+# AU25: gap between the inner lips in units of the distance of the outer eye corners, less that of
+# closed lips; slope fitted to OpenFace on the same clip (correlation .67).
+_LIPS_CLOSED, _LIPS_SLOPE = 0.04, 1.5
+# Gaze in radians for eyeLook blendshapes of 1: slope against the iris' place between the lid
+# corners, with an eyeball radius of 0.4 lid widths, over six clips (correlation .95-1.0, .85-.99).
+_GAZE_YAW, _GAZE_PITCH = 0.53, 0.35
+
+# Detection scores that are certainly human: of the development portraits and clips, photographs and
+# paintings of people reach 0.86 or more, a monkey and two dogs 0.72 to 0.80, a statue 0.76.
+_CERTAIN = 0.84
+_WHOLE, _WINDOW = 1280, 640  # longest side handed to the detector: whole image, a window of it
+
+
+@dataclasses.dataclass(frozen=True)
+class Detected:
+    """A face in an image. Points in pixels of that image, z away from the camera, mean 0 a set."""
+
+    mesh: Float[np.ndarray, '478 3']
+    landmarks_68: Float[np.ndarray, '68 3']
+    landmarks_106: Float[np.ndarray, '106 3']
+    landmarks_68c: Float[np.ndarray, '68 3']
+    visible_68: Bool[np.ndarray, ' 68']
+    visible_106: Bool[np.ndarray, ' 106']
+    visible_68c: Bool[np.ndarray, ' 68']
+    aus: Float[np.ndarray, ' 20']  # tracks.py's vector: 17 intensities, then R_x R_y R_z
+    aus_valid: Bool[np.ndarray, ' 20']
+    gaze: Float[np.ndarray, ' 2']  # yaw, pitch relative to the head
+    blendshapes: dict[str, float]  # as the model names them: Left and Right are the person's
+
+    @property
+    def box(self) -> Float[np.ndarray, ' 4']:
+        """x0, y0, x1, y1 of the mesh."""
+        return np.concatenate([self.mesh[:, :2].min(0), self.mesh[:, :2].max(0)])
+
+    def moved(self, x0: float, y0: float, scale: float) -> 'Detected':
+        """The same face in a crop that starts at (x0, y0) and is resampled by `scale`."""
+        shift = np.float32([x0, y0, 0])
+        names = ('mesh', 'landmarks_68', 'landmarks_106', 'landmarks_68c')
+        return dataclasses.replace(
+            self, **{name: (getattr(self, name) - shift) * np.float32(scale) for name in names}
+        )
+
+
+class Detector:
+    """Finds faces; a context manager.
+
+    Frames are treated one by one by default, so that results do not depend on the frames before.
+    `smooth=True` is for one face in one video in order: MediaPipe then follows the face and filters
+    its points (half the jitter, and each frame's time is needed).
+    """
+
+    def __init__(
+        self,
+        model: str | Path | None = None,
+        faces: int = 4,
+        confidence: float = 0.5,
+        smooth: bool = False,
+    ):
+        """Args: model file (None: `find_model`); most faces an image; detection threshold 0..1."""
+        self.model = find_model(model)
+        self.name = f'mediapipe {_mediapipe().__version__} face_landmarker v2'
+        self.faces, self.confidence, self.smooth = 1 if smooth else faces, confidence, smooth
+        self._open: dict[tuple, object] = {}
+        self._finalise = weakref.finalize(self, _close, self._open)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._finalise()
+
+    def detect(
+        self,
+        image: UInt8[np.ndarray, 'h w 3'],
+        near: Sequence[Float[np.ndarray, ' 4']] = (),
+        seconds: float | None = None,
+        thorough: bool = False,
+    ) -> list[Detected]:
+        """Faces in an image, largest first.
+
+        The whole image is searched; where that finds nothing, windows around the boxes `near`
+        (x0, y0, x1, y1: faces of the frame before), and, if `thorough`, overlapping windows for
+        small faces and a padded image for a face that fills it.
+
+        Args:
+          image: RGB.
+          seconds: time of the frame, increasing; with `smooth` only.
+        """
+        height, width = image.shape[:2]
+        found = self._meshes(image, (0, 0, width, height), _WHOLE, seconds)
+        if not found:
+            places = [windows.around(box, 2.0) for box in near]
+            found = windows.distinct(m for w in places for m in self._meshes(image, w, _WINDOW))
+        if not found and thorough:
+            places = windows.tiles(width, height)
+            found = windows.distinct(m for w in places for m in self._meshes(image, w, _WINDOW))
+        if max(height, width) > _WHOLE and not self.smooth:
+            # The first pass saw a smaller image: look again where the faces are.
+            places = [windows.around(windows.box(mesh), 2.0) for mesh, _ in found]
+            again = [self._meshes(image, window, _WINDOW) for window in places]
+            found = [best[0] if best else old for best, old in zip(again, found, strict=True)]
+        face = facemesh.canonical(self.model)
+        found = windows.distinct(found)
+        return [_describe(mesh, shapes, face, (width, height)) for mesh, shapes in found]
+
+    def _meshes(self, image, window, limit: int, seconds: float | None = None) -> list:
+        """(mesh in pixels of the image, blendshapes) of the faces in a window x0, y0, x1, y1."""
+        part, scale = windows.cut(image, window, limit)
+        mp = _mediapipe()
+        smooth = self.smooth and seconds is not None
+        packet = mp.Image(mp.ImageFormat.SRGB, part)
+        with _quiet():
+            if smooth:
+                result = self._landmarker(video=True).detect_for_video(
+                    packet, round(seconds * 1000)
+                )
+            else:
+                result = self._landmarker().detect(packet)
+        meshes = []
+        for points, shapes in zip(result.face_landmarks, result.face_blendshapes, strict=True):
+            mesh = np.array([(p.x, p.y, p.z) for p in points], np.float32)
+            mesh *= np.float32([part.shape[1], part.shape[0], part.shape[1]]) / np.float32(scale)
+            mesh[:, :2] += np.float32(window[:2])
+            meshes.append((mesh, {shape.category_name: shape.score for shape in shapes}))
+        return sorted(meshes, key=lambda found: -windows.area(windows.box(found[0])))
+
+    def is_certain(self, image: UInt8[np.ndarray, 'h w 3'], face: Detected) -> bool:
+        """Whether a face found in this image is surely a human's (animals often look like one)."""
+        mp = _mediapipe()
+        height, width = image.shape[:2]
+        for window, limit in (
+            (windows.around(face.box, 2.0), _WINDOW),
+            ((0, 0, width, height), _WHOLE),
+        ):
+            part, _ = windows.cut(image, window, limit)
+            with _quiet():
+                found = self._landmarker(_CERTAIN).detect(mp.Image(mp.ImageFormat.SRGB, part))
+            if found.face_landmarks:
+                return True
+        return False
+
+    def _landmarker(self, confidence: float | None = None, video: bool = False):
+        key = (confidence or self.confidence, video)
+        if key not in self._open:
+            from mediapipe.tasks.python import BaseOptions, vision
+
+            options = vision.FaceLandmarkerOptions(
+                base_options=BaseOptions(model_asset_path=str(self.model)),
+                running_mode=vision.RunningMode.VIDEO if video else vision.RunningMode.IMAGE,
+                num_faces=self.faces,
+                min_face_detection_confidence=key[0],
+                output_face_blendshapes=True,
+            )
+            self._open[key] = vision.FaceLandmarker.create_from_options(options)
+        return self._open[key]
+
+
+def choose(faces: Sequence[Detected], which: str | int | None, where: str) -> Detected:
+    """The face that is meant, of those in a source.
+
+    Args:
+      faces: as `Detector.detect` gives them.
+      which: None: there must be one; 'largest'; or the number from the left of the image, from 0.
+      where: the file, for the message.
+
+    Raises UserError when there is none, several without a choice, or fewer than the number asks.
+    """
+    if not faces:
+        raise UserError(
+            f'{where}: no human face found; it should look towards the camera, unobscured and at '
+            'least 60 pixels wide'
+        )
+    ordered = sorted(faces, key=lambda face: face.box[0] + face.box[2])
+    if which == 'largest':
+        return max(faces, key=lambda face: windows.area(face.box))
+    if which is None and len(faces) > 1:
+        places = ', '.join(
+            f'{i} at x = {face.box[[0, 2]].mean():.0f}' for i, face in enumerate(ordered)
+        )
+        raise UserError(
+            f'{where}: {len(faces)} faces ({places}); say which: largest, or its number'
+        )
+    number = int(which or 0)
+    if not 0 <= number < len(ordered):
+        raise UserError(f'{where}: face {number} asked for, but {len(ordered)} found (from 0)')
+    return ordered[number]
+
+
+def action_units(
+    blendshapes: dict[str, float], mesh: Float[np.ndarray, '478 3']
+) -> tuple[Float[np.ndarray, ' 17'], Bool[np.ndarray, ' 17']]:
+    """Intensities 0..1 in the order of AU_NAMES, and which of them are known (else 0)."""
+    values, valid = np.zeros(17, np.float32), np.zeros(17, bool)
+    for name, shapes in AU_BLENDSHAPES.items():
+        values[AU_NAMES.index(name)] = np.mean([blendshapes[shape] for shape in shapes])
+        valid[AU_NAMES.index(name)] = True
+    gap = np.linalg.norm(mesh[13] - mesh[14]) / np.linalg.norm(mesh[33] - mesh[263])
+    lips = AU_NAMES.index('AU25')
+    values[lips], valid[lips] = _LIPS_SLOPE * (gap - _LIPS_CLOSED), True
+    return np.clip(values, 0, 1), valid
+
+
+def gaze(blendshapes: dict[str, float]) -> Float[np.ndarray, ' 2']:
+    """Yaw (to the right of the image) and pitch (down) of the eyes in the head, radians."""
+    b = blendshapes
+    # The person's right eye is at the left of the image: looking inwards, it looks to the right.
+    yaw = b['eyeLookInRight'] - b['eyeLookOutRight'] + b['eyeLookOutLeft'] - b['eyeLookInLeft']
+    pitch = b['eyeLookDownLeft'] + b['eyeLookDownRight'] - b['eyeLookUpLeft'] - b['eyeLookUpRight']
+    return np.float32([_GAZE_YAW * yaw / 2, _GAZE_PITCH * pitch / 2])
+
+
+def _describe(mesh, blendshapes, face: facemesh.Canonical, size: tuple[int, int]) -> Detected:
+    """Everything that follows from a mesh and its blendshapes."""
+    matrix = facemesh.rotation(mesh, face)
+    points = {name: weights @ mesh for name, weights in facemesh.WEIGHTS.items()}
+    both = facemesh.visible(np.concatenate([points['68'], points['106']]), mesh, face)
+    seen = {'68': both[:68], '106': both[68:]}
+    points['68c'] = facemesh.contour(mesh, face, matrix)
+    seen['68c'] = np.concatenate([np.ones(17, bool), both[17:68]])  # a silhouette is seen
+    for name, p in points.items():
+        seen[name] = seen[name] & ((p[:, :2] >= 0) & (p[:, :2] < size)).all(-1)
+        p[:, 2] -= p[:, 2].mean()
+    intensities, valid = action_units(blendshapes, mesh)
+    return Detected(
+        mesh=mesh - np.float32([0, 0, mesh[:, 2].mean()]),
+        **{f'landmarks_{name}': p.astype(np.float32) for name, p in points.items()},
+        **{f'visible_{name}': s for name, s in seen.items()},
+        aus=np.concatenate([intensities, facemesh.angles(matrix)]).astype(np.float32),
+        aus_valid=np.concatenate([valid, np.ones(3, bool)]),
+        gaze=gaze(blendshapes),
+        blendshapes=blendshapes,
+    )
+
+
+def _mediapipe():
+    try:
+        with _quiet():
+            import mediapipe
+    except ImportError:
+        raise UserError('finding faces needs MediaPipe: pip install "reenact_jax[video]"') from None
+    return mediapipe
+
+
+def _close(landmarkers: dict) -> None:
+    for landmarker in landmarkers.values():
+        # At the interpreter's end MediaPipe's threads are gone before any handler of ours runs; it
+        # cannot close then, and its __del__ would print a traceback unless told that it has.
+        with contextlib.suppress(RuntimeError):
+            landmarker.close()
+        landmarker._handle = None
+    landmarkers.clear()
+
+
+@contextlib.contextmanager
+def _quiet():
+    """Silence what MediaPipe's C++ writes to file descriptor 2; Python's exceptions pass."""
+    kept, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(null)

@@ -1,0 +1,72 @@
+"""Windows of an image and boxes (x0, y0, x1, y1 in pixels) in the search for faces."""
+
+import numpy as np
+from jaxtyping import Float, UInt8
+from PIL import Image
+
+
+def cut(
+    image: UInt8[np.ndarray, 'h w 3'], window: tuple[int, int, int, int], limit: int
+) -> tuple[UInt8[np.ndarray, '... 3'], float]:
+    """A window of the image, black outside it, with sides of `limit` pixels at most; its scale."""
+    height, width = image.shape[:2]
+    x0, y0, x1, y1 = window
+    if window != (0, 0, width, height):
+        left, top, right, bottom = max(-x0, 0), max(-y0, 0), max(x1 - width, 0), max(y1 - height, 0)
+        image = image[max(y0, 0) : max(y1, 0), max(x0, 0) : max(x1, 0)]
+        image = np.pad(image, ((top, bottom), (left, right), (0, 0)))
+    scale = min(1.0, limit / max(image.shape[:2]))
+    if scale < 1:
+        size = tuple(max(1, round(side * scale)) for side in image.shape[1::-1])
+        image = np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BOX))
+    return np.ascontiguousarray(image), scale
+
+
+def tiles(width: int, height: int) -> list[tuple[int, int, int, int]]:
+    """Square windows: the padded image; tiles of its short side and of half of it, overlapping."""
+    long, short = max(width, height), min(width, height)
+    middle_x, middle_y, half = width // 2, height // 2, round(long * 0.8)
+    windows = [(middle_x - half, middle_y - half, middle_x + half, middle_y + half)]
+    for side in (short, short // 2):
+        if side < 96 or (side == short == long):
+            continue
+        for y in _starts(height, side):
+            windows += [(x, y, x + side, y + side) for x in _starts(width, side)]
+    return windows
+
+
+def _starts(length: int, side: int) -> list[int]:
+    count = 1 + max(0, int(np.ceil((length - side) / (side / 2))))
+    return [round(start) for start in np.linspace(0, length - side, count)]
+
+
+def around(box: Float[np.ndarray, ' 4'], factor: float) -> tuple[int, int, int, int]:
+    """The square window around a box, its side `factor` times the box's longer side."""
+    half = factor * max(box[2] - box[0], box[3] - box[1]) / 2
+    x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+    return tuple(round(float(v)) for v in (x - half, y - half, x + half, y + half))
+
+
+def box(mesh: Float[np.ndarray, 'n d']) -> Float[np.ndarray, ' 4']:
+    """The bounding box of points."""
+    return np.concatenate([mesh[:, :2].min(0), mesh[:, :2].max(0)])
+
+
+def area(box: Float[np.ndarray, ' 4']) -> float:
+    """Of a box; 0 where it is empty."""
+    return float(np.prod(np.maximum(box[2:] - box[:2], 0)))
+
+
+def overlap(a: Float[np.ndarray, ' 4'], b: Float[np.ndarray, ' 4']) -> float:
+    """Intersection over union of two boxes x0, y0, x1, y1."""
+    both = area(np.concatenate([np.maximum(a[:2], b[:2]), np.minimum(a[2:], b[2:])]))
+    return both / max(area(a) + area(b) - both, 1e-9)
+
+
+def distinct(found) -> list:
+    """Faces found in several windows, each once, largest first."""
+    kept = []
+    for item in sorted(found, key=lambda item: -area(box(item[0]))):
+        if all(overlap(box(item[0]), box(other[0])) < 0.4 for other in kept):
+            kept.append(item)
+    return kept
