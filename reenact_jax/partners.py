@@ -21,7 +21,8 @@ _CHUNK = 4096  # frames compared at a time
 
 def draw_frames(frames: int, k: int, rng: np.random.Generator) -> Int[np.ndarray, ' k']:
     """K frames of a track of `frames`: different ones, repeated in turn only when K is larger."""
-    return np.resize(rng.permutation(frames), k)
+    order = rng.permutation(frames)
+    return order[:k] if k <= frames else np.resize(order, k)
 
 
 class OtherIdentity:

@@ -104,7 +104,7 @@ def _check_shard(file: str, shard: dict) -> list[str]:
     reader = storage.Reader(file)
     for number, (offset, length) in enumerate(zip(columns.offset, columns.length, strict=True)):
         try:
-            tfrecord.unframe(reader.read(int(offset), int(length)), f'{file}, record {number}')
+            tfrecord.unframe(*reader.read(int(offset), *tfrecord.pieces(int(length))))
         except tfrecord.DamagedRecord as error:
-            problems.append(str(error))
+            problems.append(f'{file}, record {number}: {error}')
     return problems

@@ -79,8 +79,11 @@ class ShardSet:
         record = range(len(self))[record]
         shard = int(np.searchsorted(self._first_record, record, side='right')) - 1
         offset, length = int(self.columns.offset[record]), int(self.columns.length[record])
-        framed = self._readers[shard].read(offset, length)
-        return tfrecord.unframe(framed, self.where(record))
+        pieces = self._readers[shard].read(offset, *tfrecord.pieces(length))
+        try:
+            return tfrecord.unframe(*pieces)
+        except DamagedRecord as error:
+            raise DamagedRecord(f'{self.where(record)}: {error}') from None
 
     def track(self, record: int, only: frozenset[str] | None = None) -> tracks.Track:
         """The track of a record; `only`: the per-frame fields to read (see `tracks.decode`)."""

@@ -6,6 +6,7 @@ flushed to the disk and renamed.
 
 import contextlib
 import hashlib
+import itertools
 import json
 import os
 import threading
@@ -140,15 +141,18 @@ class Reader:
         self._path, self._local = path(name), is_local(name)
         self._file = None
 
-    def read(self, offset: int, length: int) -> bytes:
-        """The bytes from `offset`; fewer than `length` at the end of the file."""
+    def read(self, offset: int, *lengths: int) -> list[bytes]:
+        """Consecutive pieces from `offset` on; shorter or empty where the file ends."""
         if self._file is None:
             self._open()
+        ends = list(itertools.accumulate(lengths, initial=0))
         if self._local:
-            return os.pread(self._file.fileno(), length, offset)
+            file = self._file.fileno()
+            return [os.pread(file, n, offset + at) for at, n in zip(ends, lengths, strict=False)]
         with _OPENING:
             self._file.seek(offset)
-            return self._file.read(length)
+            whole = self._file.read(ends[-1])
+        return [whole[at:end] for at, end in itertools.pairwise(ends)]
 
     def _open(self) -> None:
         with _OPENING:

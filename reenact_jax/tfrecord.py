@@ -27,19 +27,25 @@ def frame(record: bytes) -> bytes:
     return b''.join((length, _masked_crc(length), record, _masked_crc(record)))
 
 
-def unframe(framed: bytes, where: str) -> bytes:
-    """The record in exactly `framed`, both checksums checked.
+def pieces(framed_length: int) -> tuple[int, int, int]:
+    """Lengths of header, record and footer of a framed record."""
+    return _HEADER, max(framed_length - OVERHEAD, 0), _CRC.size
 
-    Raises DamagedRecord naming `where` (file and record number).
-    """
-    length = framed[: _LENGTH.size]
-    if len(framed) < OVERHEAD or framed[_LENGTH.size : _HEADER] != _masked_crc(length):
-        raise DamagedRecord(f'{where}: damaged or cut off (checksum of the length)')
-    if _LENGTH.unpack(length)[0] != len(framed) - OVERHEAD:
-        raise DamagedRecord(f'{where}: damaged or cut off (not the length in the index)')
-    record = framed[_HEADER : -_CRC.size]
-    if framed[-_CRC.size :] != _masked_crc(record):
-        raise DamagedRecord(f'{where}: damaged (checksum of the record)')
+
+def unframed_length(header: bytes) -> int:
+    """The length of the record that a header announces. Raises DamagedRecord."""
+    length = header[: _LENGTH.size]
+    if len(header) < _HEADER or header[_LENGTH.size :] != _masked_crc(length):
+        raise DamagedRecord('damaged or cut off (checksum of the length)')
+    return _LENGTH.unpack(length)[0]
+
+
+def unframe(header: bytes, record: bytes, footer: bytes) -> bytes:
+    """The record, if its header and footer agree with it. Raises DamagedRecord."""
+    if unframed_length(header) != len(record):
+        raise DamagedRecord('damaged or cut off (not the length in the index)')
+    if footer != _masked_crc(record):
+        raise DamagedRecord('damaged (checksum of the record)')
     return record
 
 
@@ -54,15 +60,14 @@ def scan(name) -> Iterator[tuple[int, int, bytes]]:
         raise UserError(f'{name}: no such file')
     with storage.path(name).open('rb') as file:
         while offset < size:
-            where = f'{name}, record {number}'
-            header = file.read(_HEADER)
-            length = header[: _LENGTH.size]
-            if len(header) < _HEADER or header[_LENGTH.size :] != _masked_crc(length):
-                raise DamagedRecord(f'{where}: damaged or cut off (checksum of the length)')
-            rest = file.read(_LENGTH.unpack(length)[0] + _CRC.size)
-            framed = header + rest
-            yield offset, len(framed), unframe(framed, where)
-            offset += len(framed)
+            try:
+                header = file.read(_HEADER)
+                length = unframed_length(header)
+                record = unframe(header, file.read(length), file.read(_CRC.size))
+            except DamagedRecord as error:
+                raise DamagedRecord(f'{name}, record {number}: {error}') from None
+            yield offset, length + OVERHEAD, record
+            offset += length + OVERHEAD
             number += 1
 
 
