@@ -51,6 +51,18 @@ class Bundle:
         self.transfer_name = transfer
         self._functions, self._weights = functions, weights
 
+    def using(self, transfer: str | None) -> Bundle:
+        """The same model with another landmark transfer: 'none', its own name, or None for it.
+
+        Raises UserError for a name that the bundle does not have.
+        """
+        own = self.card['transfer']['system'] if self.card['transfer'] else NO_TRANSFER
+        chosen = transfer or own
+        if chosen not in (own, NO_TRANSFER):
+            known = ' or '.join(sorted({own, NO_TRANSFER}))
+            raise UserError(f'--transfer {chosen}: this bundle has {known}')
+        return Bundle(self.card, self._functions, self._weights, chosen)
+
     def identify(self, source: dict) -> tuple:
         """What the transfer needs of the source."""
         if self.transfer_name == NO_TRANSFER:
@@ -94,11 +106,6 @@ def load(directory: str | os.PathLike, transfer: str | None = None) -> Bundle:
     """
     folder = _folder(directory)
     card = read_card(directory)
-    own = card['transfer']['system'] if card['transfer'] else NO_TRANSFER
-    chosen = transfer or own
-    if chosen not in (own, NO_TRANSFER):
-        known = ' or '.join(sorted({own, NO_TRANSFER}))
-        raise UserError(f'--transfer {chosen}: this bundle has {known} ({directory})')
     files = {name: _read(folder, name, digest) for name, digest in card['files'].items()}
     functions, weights, tensors = {}, {}, {}
     for name, entry in card['functions'].items():
@@ -109,7 +116,7 @@ def load(directory: str | os.PathLike, transfer: str | None = None) -> Bundle:
         if part and part not in tensors:
             tensors[part] = jax.device_put(safetensors.numpy.load(files[part]))
         weights[name] = {key: tensors[part][key] for key in entry['names']} if part else {}
-    return Bundle(card, functions, weights, chosen)
+    return Bundle(card, functions, weights, NO_TRANSFER).using(transfer)
 
 
 def read_card(directory: str | os.PathLike) -> dict:

@@ -13,6 +13,28 @@ import os
 from reenact_jax import bundle, exporting, model_card, storage
 from reenact_jax.errors import UserError
 from reenact_jax.exporting import Trained
+from reenact_jax.tracks import DataInfo
+
+
+def read(workdir: str | os.PathLike) -> Trained:
+    """The newest trained networks of a workdir, averages where there are some.
+
+    Raises UserError when there is no valid checkpoint.
+    """
+    values, variables, position = checkpoints.load_networks(workdir)
+    module, run, hparams = config.resolve(values)
+    data = position['data']
+    info = DataInfo(data['identities'], data['examples'], run.points)
+    return Trained(
+        values['system'],
+        module,
+        hparams,
+        module.networks(hparams, info),
+        variables,
+        run.points,
+        data['size'],
+        {'config': values, **position},
+    )
 
 
 def write(directory: str | os.PathLike, generator: Trained, transfer: Trained | None) -> dict:
@@ -69,3 +91,42 @@ def _write_folder(directory, files: dict[str, bytes]) -> None:
         for left in (partial, old):
             if left.exists():
                 left.rmtree()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command."""
+    parser = argparse.ArgumentParser(
+        prog='python -m reenact_jax.export',
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add(
+        '--generator', required=True, metavar='WORKDIR', help='run that trained the image generator'
+    )
+    add('--transfer', metavar='WORKDIR', help='run that trained the landmark model; default: none')
+    add('--out', required=True, metavar='BUNDLE', help='folder to write')
+    add('--overwrite', action='store_true', help='replace a bundle that is there')
+    args = parser.parse_args(arguments)
+    check_target(args.out, args.overwrite)
+    generator = read(args.generator)
+    _check_kind('--generator', generator, 'render')
+    transfer = read(args.transfer) if args.transfer else None
+    if transfer is not None:
+        _check_kind('--transfer', transfer, 'transfer')
+    card = write(args.out, generator, transfer)
+    summary = {'out': args.out, 'generator': generator.system, 'size': card['size']}
+    summary |= {'transfer': transfer.system if transfer else bundle.NO_TRANSFER}
+    print(json.dumps(summary | {'points': card['points'], 'files': len(card['files']) + 1}))
+    return 0
+
+
+def _check_kind(flag: str, part: Trained, function: str) -> None:
+    if not hasattr(part.module, function):
+        raise UserError(
+            f'{flag}: this run trained {part.system}, which has no {function}; give another workdir'
+        )
+
+
+if __name__ == '__main__':
+    errors.command(main)

@@ -1,0 +1,171 @@
+"""Measured against held-out people: self-reenactment, and cross-reenactment with exact truth.
+
+- **Self**: the first frame of a track is the source, its other frames drive and are the truth.
+- **GT-cross** (ours): a track of the source, a driver of another identity, and the truth: the
+  source's person rendered with the driver's motion. Only synthetic tracks have it. The transferred
+  face is put into the truth's bounding box, for every method alike: it is the face that is scored,
+  not the rule that places it.
+
+Every method is scored on the same frames, beside the copy of the source. Frames are compared
+before video encoding, at the model's size.
+"""
+
+from typing import NamedTuple
+
+import jax
+import numpy as np
+import simplejpeg
+from jaxtyping import Float
+from tqdm import tqdm
+
+from reenact_jax import images, metrics, portraits
+from reenact_jax.bundle import Bundle
+from reenact_jax.errors import UserError
+from reenact_jax.shards import ShardSet
+from reenact_jax.tracks import Track
+
+COPY = 'copy of the source'
+ROWS = 8  # frames in one call of the model
+_IMAGE_METRICS = {'l1': jax.jit(metrics.l1), 'ssim': jax.jit(metrics.ssim)}
+
+
+class Scores(NamedTuple):
+    """Method -> metric -> one value a frame."""
+
+    values: dict[str, dict[str, Float[np.ndarray, ' f']]]
+    frames: int
+    people: int
+
+    def mean(self, method: str, metric: str) -> float | None:
+        """The mean over all frames; None when the method has no such metric."""
+        found = self.values[method].get(metric)
+        return None if found is None else float(np.mean(found))
+
+
+def self_reenactment(bundle: Bundle, part: ShardSet, transfers: list[str], most: int) -> Scores:
+    """Scores on at most `most` tracks, evenly spread; L1 and SSIM.
+
+    Raises UserError when no track has two frames.
+    """
+    records = [r for r in _spread(len(part), most) if part.columns.frames[r] > 1]
+    if not records:
+        raise UserError(f'{part.directory}, {part.split}: no track with two frames')
+    kept: dict = {}
+    for record in tqdm(records, unit='track', desc='self-reenactment'):
+        track = part.track(record)
+        points = portraits.points_of(track, bundle.size, bundle.points)
+        source = _face(track, bundle, slice(0, 1), points)
+        truth = _face(track, bundle, slice(1, None), points)
+        _score_copy(kept, source, truth)
+        for name in transfers:
+            driven = _driven(bundle.using(name), source, truth['landmarks'], points[:1])
+            made = _rendered(bundle, source, driven)
+            _keep(kept, _method(bundle, name), image=made, truth=truth['image'])
+    return _scores(kept, part, records)
+
+
+def gt_cross(bundle: Bundle, part: ShardSet, transfers: list[str], most: int) -> Scores:
+    """Scores on at most `most` pairs: L1, SSIM, and of the landmarks point error and identity leak.
+
+    Raises UserError when the split has no pairs.
+    """
+    triples = metrics.cross_triples(part.columns.pair, part.columns.role)
+    if not len(triples):
+        raise UserError(f'{part.directory}, {part.split}: no pairs with their truth')
+    triples = triples[_spread(len(triples), most)]
+    kept: dict = {}
+    for records in tqdm(triples, unit='pair', desc='GT-cross'):
+        source, driver, truth = _triple(part, records, bundle)
+        _score_copy(kept, source, truth)
+        shape = metrics.same_box(driver, truth['landmarks'])
+        for name in transfers:
+            driven = _driven(bundle.using(name), source, driver, driver[:1])
+            driven = metrics.same_box(driven, truth['landmarks'])
+            made = _rendered(bundle, source, driven)
+            method = _method(bundle, name)
+            _keep(kept, method, image=made, truth=truth['image'])
+            kept[method].setdefault('point_error', []).append(
+                metrics.point_error(driven, truth['landmarks'])
+            )
+            kept[method].setdefault('identity_leak', []).append(
+                metrics.identity_leak(driven, truth['landmarks'], shape)
+            )
+    return _scores(kept, part, triples[:, 0])
+
+
+def _triple(part: ShardSet, records, bundle: Bundle):
+    """(source's first frame, driving landmarks, truth) of a pair."""
+    source, driver, truth = (part.track(int(record)) for record in records)
+    if driver.frames != truth.frames:
+        raise UserError(
+            f'{part.where(int(records[2]))}: {truth.frames} frames, its driver has {driver.frames}'
+        )
+    points = [
+        portraits.points_of(one, bundle.size, bundle.points) for one in (source, driver, truth)
+    ]
+    return (
+        _face(source, bundle, slice(0, 1), points[0]),
+        points[1],
+        _face(truth, bundle, slice(None), points[2]),
+    )
+
+
+def _face(track: Track, bundle: Bundle, frames: slice, points) -> dict:
+    decoded = np.stack([simplejpeg.decode_jpeg(one) for one in track.image[frames]])
+    image = np.asarray(images.resize(images.to_float(decoded), bundle.size))
+    return {'image': image, 'landmarks': points[frames]}
+
+
+def _driven(bundle: Bundle, source: dict, driving, first) -> Float[np.ndarray, 't n 2']:
+    """Transferred landmarks of all driving frames."""
+    identity, first = bundle.identify(source), {'landmarks': first}
+    return _in_rows(lambda rows: bundle.transfer(identity, {'landmarks': rows}, first), driving)
+
+
+def _rendered(bundle: Bundle, source: dict, points) -> Float[np.ndarray, 't h w 3']:
+    appearance = bundle.encode(source)
+    return np.clip(_in_rows(lambda rows: bundle.render(appearance, rows), points), -1, 1)
+
+
+def _in_rows(function, array) -> np.ndarray:
+    """`function` over `ROWS` rows at a time, the last ones padded: one compilation."""
+    made = []
+    for start in range(0, len(array), ROWS):
+        rows = np.asarray(array[start : start + ROWS])
+        padded = np.concatenate([rows, np.repeat(rows[-1:], ROWS - len(rows), 0)])
+        made.append(jax.device_get(function(padded))[: len(rows)])
+    return np.concatenate(made)
+
+
+def _score_copy(kept: dict, source: dict, truth: dict) -> None:
+    copies = np.repeat(source['image'], len(truth['image']), 0)
+    _keep(kept, COPY, image=copies, truth=truth['image'])
+
+
+def _keep(kept: dict, method: str, image, truth) -> None:
+    of_method = kept.setdefault(method, {})
+    for name in ('l1', 'ssim'):
+        score = _in_pairs(_IMAGE_METRICS[name], image, truth)
+        of_method.setdefault(name, []).append(score)
+
+
+def _in_pairs(function, a, b) -> np.ndarray:
+    both = np.stack([a, b], 1)
+    return _in_rows(lambda rows: function(rows[:, 0], rows[:, 1]), both)
+
+
+def _scores(kept: dict, part: ShardSet, records) -> Scores:
+    values = {
+        method: {name: np.concatenate(rows) for name, rows in found.items()}
+        for method, found in kept.items()
+    }
+    frames = len(values[COPY]['l1'])
+    return Scores(values, frames, len(np.unique(part.identity[np.asarray(records)])))
+
+
+def _method(bundle: Bundle, transfer: str) -> str:
+    return f'{transfer} + {bundle.card["generator"]["system"]}'
+
+
+def _spread(count: int, most: int) -> list[int]:
+    return [int(i) for i in np.linspace(0, count - 1, min(count, most)).round()]

@@ -1,0 +1,188 @@
+"""Measure a bundle on held-out people and show it: report.md, contact sheets and videos.
+
+    python -m reenact_jax.report --model BUNDLE --data SHARDS --out DIR
+
+Writes DIR/report.md (the tables), DIR/synthetic.mp4 and .png (a held-out synthetic person, driven
+by another), DIR/portrait.mp4 and .png (a photograph, driven by the same track; needs the extra
+`[video]`). Without --portrait the photograph is scikit-image's astronaut: Eileen Collins, by NASA,
+public domain.
+"""
+
+import argparse
+import json
+import platform
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from reenact_jax import bundle as bundles
+from reenact_jax import drivers, errors, evaluate, faces, portraits, reenact, shards, storage
+from reenact_jax.bundle import NO_TRANSFER, Bundle
+from reenact_jax.errors import UserError
+from reenact_jax.evaluate import Scores
+from reenact_jax.shards import ShardSet
+
+TEST, CROSS = 'test', 'gt_cross'
+SHEET_ROWS = 6
+# metric -> (heading, decimals)
+COLUMNS = {
+    'l1': ('L1 (0..2, less is better)', 4),
+    'ssim': ('SSIM (more is better)', 4),
+    'point_error': ('point error, % of the box', 2),
+    'identity_leak': ('identity leak (0 ideal)', 3),
+}
+
+
+def table(scores: Scores) -> str:
+    """Markdown: a row a method, a column a metric that any of them has."""
+    metrics = [name for name in COLUMNS if any(name in found for found in scores.values.values())]
+    lines = [
+        '| method | ' + ' | '.join(COLUMNS[name][0] for name in metrics) + ' |',
+        '|---' * (len(metrics) + 1) + '|',
+    ]
+    for method in scores.values:
+        cells = [_cell(scores.mean(method, name), COLUMNS[name][1]) for name in metrics]
+        lines.append(f'| {method} | ' + ' | '.join(cells) + ' |')
+    return '\n'.join(lines)
+
+
+def text(bundle: Bundle, data: str, own: Scores, cross: Scores, shown: list[str]) -> str:
+    """The report."""
+    card, device = bundle.card, jax.devices()[0]
+    models = [card['generator']] + ([card['transfer']] if card['transfer'] else [])
+    trained = '\n'.join(
+        f'- {one["system"]}, stage {one.get("stage", "?")}, step {one.get("step", "?")}: '
+        f'{one["paper"]}'
+        for one in models
+    )
+    return f"""# Report
+
+Made by `python -m reenact_jax.report`, reenact_jax {card['versions']['reenact_jax']}, jax
+{jax.__version__}, {device.platform} ({device.device_kind}), {platform.machine()}.
+
+{trained}
+
+Images {card['size']} x {card['size']}; points {card['points']}; data {data}. The people below were
+not in the training set. `none` uses the driver's landmarks as they are; `{evaluate.COPY}` ignores
+the driver, and a method that does not beat it has learnt no motion.
+
+## Self-reenactment
+
+The first frame of a track, driven by its other frames: {own.frames} frames of {own.people} people.
+
+{table(own)}
+
+## Cross-reenactment with exact truth (GT-cross)
+
+The source driven by another person; the truth is the source's person rendered with the driver's
+motion: {cross.frames} frames of {cross.people} people. The face is put into the truth's bounding
+box for every method alike. Identity leak: 1 is the driver's own face shape.
+
+{table(cross)}
+
+## Pictures
+
+{chr(10).join(shown)}
+
+The videos and pictures are synthetic and marked so in their metadata.
+"""
+
+
+def synthetic_person(bundle: Bundle, part: ShardSet, out: Path) -> list[str]:
+    """Animates the first held-out person with the longest track of another; a line on it."""
+    source, driver = _strangers(part)
+    source_track, driving_track = part.track(source), part.track(driver)
+    portrait = portraits.from_track(source_track, 0, bundle.size, bundle.points)
+    _record(bundle, portrait, driving_track, out / 'synthetic')
+    return [
+        f'- `synthetic.mp4`, `synthetic.png`: track {source_track.track_id} driven by '
+        f'{driving_track.track_id}, both held out'
+    ]
+
+
+def photograph(bundle: Bundle, part: ShardSet, out: Path, path: str | None, model) -> list[str]:
+    """Animates a photograph with the same driver; a line on it."""
+    driver = part.track(_strangers(part)[1])
+    with faces.Detector(model) as detector:
+        size, points = bundle.size, bundle.points
+        if path:
+            portrait = portraits.from_file(path, size, points, detector, 'largest')
+        else:
+            portrait = portraits.from_picture(_astronaut(), size, points, detector, 'largest')
+    _record(bundle, portrait, driver, out / 'portrait')
+    name = path or "scikit-image's astronaut (NASA, public domain)"
+    return [f'- `portrait.mp4`, `portrait.png`: {name} driven by {driver.track_id}']
+
+
+def _record(bundle: Bundle, portrait, driving_track, out: Path) -> None:
+    driver = drivers.from_track(driving_track, bundle.size, bundle.points, SHEET_ROWS)
+    video, sheet = (str(out.with_suffix(end)) for end in ('.mp4', '.png'))
+    reenact.record(bundle, portrait, driver, video, sheet=sheet)
+
+
+def _strangers(part: ShardSet) -> tuple[int, int]:
+    """Record numbers: the first track, and the longest one of another person."""
+    others = np.flatnonzero(part.identity != part.identity[0])
+    if not len(others):
+        raise UserError(f'{part.directory}, {part.split}: has one person, two are needed')
+    return 0, int(others[np.argmax(part.columns.frames[others])])
+
+
+def _astronaut() -> np.ndarray:
+    try:
+        from skimage import data
+    except ImportError:
+        raise UserError(
+            'the photograph is in scikit-image: pip install scikit-image, or give --portrait'
+        ) from None
+    return data.astronaut()
+
+
+def _cell(value: float | None, decimals: int) -> str:
+    return '' if value is None else f'{value:.{decimals}f}'
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command."""
+    parser = argparse.ArgumentParser(
+        prog='python -m reenact_jax.report',
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add('--model', required=True, metavar='BUNDLE', help='folder that reenact_jax.export made')
+    add('--data', required=True, metavar='SHARDS', help=f'with the splits {TEST} and {CROSS}')
+    add('--out', required=True, metavar='DIR', help='folder to write into')
+    add('--most', type=int, default=40, help='most tracks, and most pairs, to score; default 40')
+    add('--portrait', metavar='FILE', help='another photograph than the astronaut')
+    add('--face-landmarker', metavar='FILE', help="the face detector's model file")
+    args = parser.parse_args(arguments)
+    if args.most < 1:
+        raise UserError(f'--most {args.most}: must be at least 1')
+    bundle, out = bundles.load(args.model), Path(args.out)
+    held_out, pairs = (shards.ShardSet(args.data, split) for split in (TEST, CROSS))
+    transfers = list(dict.fromkeys([bundle.transfer_name, NO_TRANSFER]))
+    own = evaluate.self_reenactment(bundle, held_out, transfers, args.most)
+    cross = evaluate.gt_cross(bundle, pairs, transfers, args.most)
+    shown = synthetic_person(bundle, held_out, out)
+    try:
+        shown += photograph(bundle, held_out, out, args.portrait, args.face_landmarker)
+    except UserError as error:
+        if args.portrait:
+            raise
+        print(f'warning: no photograph in the report: {error}', file=sys.stderr)
+        shown.append(f'- no photograph: {str(error).splitlines()[0]}')
+    storage.write(out / 'report.md', text(bundle, args.data, own, cross, shown))
+    best = {
+        f'{name}_{metric}': {method: scores.mean(method, metric) for method in scores.values}
+        for name, scores in (('self', own), ('cross', cross))
+        for metric in ('l1', 'ssim')
+    }
+    print(json.dumps({'report': str(out / 'report.md'), **best}))
+    return 0
+
+
+if __name__ == '__main__':
+    errors.command(main)

@@ -1,0 +1,106 @@
+"""The report's numbers against the same frames scored by hand."""
+
+import json
+
+import numpy as np
+import pytest
+import simplejpeg
+from bundles import SIZE, drawing_model, landmark_model
+from fakes import fake_track
+
+from reenact_jax import bundle, evaluate, export, media, metrics, report, shards
+from reenact_jax.errors import UserError
+from reenact_jax.tracks import DRIVING, SOURCE, TRUTH
+
+FRAMES = 5
+
+
+@pytest.fixture(scope='module')
+def model(tmp_path_factory):
+    target = tmp_path_factory.mktemp('report') / 'bundle'
+    export.write(target, drawing_model(), landmark_model())
+    return target
+
+
+@pytest.fixture(scope='module')
+def data(tmp_path_factory):
+    """Three held-out people and two pairs; crops of the model's own size."""
+    target = tmp_path_factory.mktemp('shards')
+    common = dict(frames=FRAMES, size=SIZE)
+    people = [fake_track(n, identity=n, **common) for n in range(3)]
+    roles = [(pair, role) for pair in (0, 1) for role in (SOURCE, DRIVING, TRUTH)]
+    pairs = [
+        fake_track(10 + n, identity=int(role == DRIVING), pair=pair, role=role, **common)
+        for n, (pair, role) in enumerate(roles)
+    ]
+    for split, tracks in (('test', people), ('gt_cross', pairs)):
+        shards.write(target, split, tracks, shards=1, parameters={})
+    return target
+
+
+def pixels(track, frame):
+    return simplejpeg.decode_jpeg(track.image[frame]).astype(np.float32) / 127.5 - 1
+
+
+def test_self_reenactment_scores_every_frame_but_the_source(model, data):
+    loaded, part = bundle.load(model), shards.ShardSet(data, 'test')
+    scores = evaluate.self_reenactment(loaded, part, ['ldnet_fdgan', 'none'], most=99)
+    assert (scores.frames, scores.people) == (3 * (FRAMES - 1), 3)
+    by_hand = [
+        np.abs(pixels(track, 0) - pixels(track, t)).mean()
+        for track in map(part.track, range(3))
+        for t in range(1, FRAMES)
+    ]
+    np.testing.assert_allclose(scores.values[evaluate.COPY]['l1'], by_hand, rtol=1e-5)
+    # The driver is the source's own track: as it is, its landmarks stay where they are.
+    track = part.track(1)
+    points = np.float32(track.landmarks_68[..., :2])
+    face = {'image': pixels(track, 0)[None], 'landmarks': points[:1]}
+    carried = loaded.using('none')
+    made = carried.render(carried.encode(face), points[2:3])
+    expected = np.abs(np.clip(made[0], -1, 1) - pixels(track, 2)).mean()
+    found = scores.values['none + drawing']['l1'][FRAMES - 1 + 1]
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
+
+
+def test_gt_cross_of_the_drivers_landmarks_leaks_all(model, data):
+    loaded, part = bundle.load(model), shards.ShardSet(data, 'gt_cross')
+    scores = evaluate.gt_cross(loaded, part, ['ldnet_fdgan', 'none'], most=99)
+    assert scores.frames == 2 * FRAMES
+    plain = scores.values['none + drawing']
+    np.testing.assert_allclose(plain['identity_leak'], 1, atol=1e-3)
+    driver, truth = (np.float32(part.track(r).landmarks_68[..., :2]) for r in (1, 2))
+    expected = metrics.point_error(metrics.same_box(driver, truth), truth)
+    np.testing.assert_allclose(plain['point_error'][:FRAMES], expected, rtol=1e-3)
+    other = scores.values['ldnet_fdgan + drawing']
+    assert (np.abs(other['identity_leak'] - 1) > 0.01).all()
+    assert scores.mean(evaluate.COPY, 'point_error') is None
+
+
+def test_only_some_tracks_are_scored_when_asked(model, data):
+    part = shards.ShardSet(data, 'test')
+    scores = evaluate.self_reenactment(bundle.load(model), part, ['none'], most=2)
+    assert scores.frames == 2 * (FRAMES - 1)
+
+
+def test_command_writes_tables_videos_and_sheets(model, data, tmp_path, capsys, monkeypatch):
+    def no_detector(*_):
+        raise UserError('finding faces needs MediaPipe')
+
+    monkeypatch.setattr(report.faces, 'Detector', no_detector)
+    arguments = ('--model', model, '--data', data, '--out', tmp_path / 'out')
+    assert report.main([str(one) for one in arguments]) == 0
+    summary = json.loads(capsys.readouterr().out.splitlines()[-1])
+    written = (tmp_path / 'out' / 'report.md').read_text()
+    number = summary['cross_ssim']['ldnet_fdgan + drawing']
+    assert f'{number:.4f}' in written
+    assert 'no photograph: finding faces needs MediaPipe' in written
+    assert written.count('| copy of the source |') == 2
+    assert media.probe(tmp_path / 'out' / 'synthetic.mp4').frames == FRAMES
+    assert (tmp_path / 'out' / 'synthetic.png').exists()
+
+
+def test_one_person_is_not_enough(data, tmp_path):
+    shards.write(tmp_path, 'test', [fake_track(0)], shards=1, parameters={})
+    with pytest.raises(UserError, match='one person'):
+        report._strangers(shards.ShardSet(tmp_path, 'test'))
