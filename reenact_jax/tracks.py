@@ -61,7 +61,7 @@ FIELDS: dict[str, Field] = {
     'identity': Field('int', (), 'number of the person in the set, from 0'),
     'identity_name': Field('text', (), 'as the source calls the person'),
     'size': Field('int', (), 'side of the square crop, pixels'),
-    'image': Field('bytes', ('T',), 'JPEG, size x size x 3'),
+    'image': Field('bytes', ('T',), 'JPEG, size x size x 3; empty: landmarks alone'),
     'segmentation': Field('bytes', ('T',), 'PNG, size x size, classes above; empty: unknown'),
     'landmarks_68': Field('float', ('T', 68, 3), 'pixels of the crop; points fixed on the surface'),
     'landmarks_106': Field('float', ('T', 106, 3), 'pixels of the crop; on the surface'),

@@ -1,0 +1,99 @@
+"""Backgrounds out of focus: gradients, rooms with windows and shelves, lights at night, foliage."""
+
+import numpy as np
+from jaxtyping import Float
+
+from data_prep.heads.surface import step
+
+
+def background(seed: int, size: int) -> Float[np.ndarray, 'size size 3']:
+    """Linear colours behind the head, out of focus, for one track."""
+    rng = np.random.default_rng([seed, 4])
+    y, x = np.mgrid[0:size, 0:size].astype(np.float32) / size
+    kind = rng.choice(4, p=[0.3, 0.35, 0.2, 0.15])
+    image = (_wall, _room, _lights, _leaves)[kind](x, y, rng)
+    blur = rng.uniform(0.006, 0.03) * (0.6 if kind == 1 else 1.0)
+    image = _soften(image, blur * size)
+    grain = 1 + 0.015 * rng.normal(size=(1, 1, 3))
+    return np.clip(image * grain * np.exp(0.2 * rng.normal()), 0.003, 1.5).astype(np.float32)
+
+
+def _tone(rng, low=0.05, high=0.6, colourful=0.35):
+    value = rng.uniform(low, high)
+    tint = np.exp(colourful * rng.normal(size=3) * np.array([1, 0.5, 1]))
+    return np.clip(value * tint / tint.mean(), 0.01, 1.0)
+
+
+def _ramp(t, a, b):
+    return a + (b - a) * t[..., None]
+
+
+def _wall(x, y, rng):
+    """A lit wall with a soft gradient and perhaps a corner."""
+    a, b = _tone(rng, 0.15, 0.7, 0.2), _tone(rng, 0.08, 0.45, 0.2)
+    angle = rng.uniform(0, 6.28)
+    t = np.clip(0.5 + 0.8 * ((x - 0.5) * np.cos(angle) + (y - 0.5) * np.sin(angle)), 0, 1)
+    image = _ramp(t, a, b)
+    if rng.random() < 0.5:
+        edge = rng.uniform(0.1, 0.9) + 0.1 * rng.normal() * (y - 0.5)
+        image = image * (1 - 0.3 * step(-0.01, 0.01, x - edge))[..., None]
+    return image
+
+
+def _room(x, y, rng):
+    """A wall with a window, a shelf or pictures, furniture below."""
+    image = _wall(x, y, rng)
+    if rng.random() < 0.6:
+        cx, w = (
+            rng.choice([rng.uniform(-0.05, 0.25), rng.uniform(0.75, 1.05)]),
+            rng.uniform(0.1, 0.25),
+        )
+        pane = (np.abs(x - cx) < w) & (y < rng.uniform(0.45, 0.8)) & (y > 0.03)
+        bars = (np.abs(np.mod(x - cx, w) - w / 2) < 0.012) | (np.abs(np.mod(y, 0.3) - 0.15) < 0.01)
+        image = np.where((pane & ~bars)[..., None], _tone(rng, 0.7, 1.2, 0.12), image)
+    for _ in range(rng.integers(3, 12)):
+        cx, cy = rng.random(2)
+        w, h = rng.uniform(0.02, 0.14), rng.uniform(0.03, 0.16)
+        box = (np.abs(x - cx) < w) & (np.abs(y - cy) < h)
+        image = np.where(box[..., None], _tone(rng, 0.04, 0.5, 0.45), image)
+    floor = rng.uniform(0.7, 1.1)
+    return image * (1 - 0.4 * step(floor - 0.02, floor + 0.02, y))[..., None]
+
+
+def _lights(x, y, rng):
+    """Dark, with discs of light."""
+    image = _ramp(y, _tone(rng, 0.02, 0.12), _tone(rng, 0.01, 0.08))
+    for _ in range(rng.integers(14, 40)):
+        cx, cy, r = rng.random(), rng.random() * 0.9, rng.uniform(0.015, 0.06)
+        d = np.hypot(x - cx, y - cy)
+        disc = step(r, r * 0.9, d) * (0.8 + 0.2 * (d / r))
+        image = image + disc[..., None] * _tone(rng, 0.05, 0.5, 0.6)
+    return image
+
+
+def _leaves(x, y, rng):
+    """Greenery or stone: blotches at several scales under a brighter sky."""
+    sky, green = (
+        _tone(rng, 0.6, 1.0, 0.1),
+        _tone(rng, 0.08, 0.25, 0.15) * np.array([0.9, 1.15, 0.6]),
+    )
+    image = _ramp(step(0.0, rng.uniform(0.2, 0.6), y), sky, green)
+    for _ in range(80):
+        cx, cy, r = rng.random(), rng.uniform(0.05, 1.1), rng.uniform(0.02, 0.10)
+        blob = np.exp(-(((x - cx) ** 2 + (y - cy) ** 2) / r**2))
+        image = image * (1 + blob * rng.uniform(-0.5, 0.7))[..., None]
+    return image
+
+
+def _soften(image, sigma: float):
+    """Three box blurs along each axis: close to a Gaussian of `sigma` samples."""
+    radius = max(1, round(sigma))
+    for axis in (0, 1):
+        for _ in range(3):
+            pad = [(0, 0)] * 3
+            pad[axis] = (radius + 1, radius)
+            total = np.cumsum(np.pad(image, pad, mode='edge'), axis, dtype=np.float64)
+            n = image.shape[axis]
+            high = np.take(total, np.arange(2 * radius + 1, 2 * radius + 1 + n), axis)
+            image = (high - np.take(total, np.arange(n), axis)) / (2 * radius + 1)
+    return image

@@ -1,0 +1,62 @@
+"""Linear colours of skin, hair and irises (albedo 0..1)."""
+
+import numpy as np
+
+from data_prep.heads.identity import Identity
+
+_TONES = np.array([0, 0.2, 0.4, 0.6, 0.8, 1.0])
+_SKIN = np.array(
+    [
+        [0.66, 0.435, 0.335],
+        [0.58, 0.36, 0.255],
+        [0.45, 0.255, 0.160],
+        [0.31, 0.160, 0.092],
+        [0.175, 0.086, 0.050],
+        [0.083, 0.042, 0.027],
+    ]
+)
+_HAIR_TONES = np.array([0, 0.25, 0.5, 0.75, 1.0])
+_HAIR = np.array(
+    [
+        [0.013, 0.010, 0.009],
+        [0.040, 0.022, 0.013],
+        [0.105, 0.055, 0.026],
+        [0.235, 0.135, 0.058],
+        [0.47, 0.335, 0.17],
+    ]
+)
+_IRIS_TONES = np.array([0, 0.3, 0.5, 0.65, 0.8, 1.0])
+_IRIS = np.array(
+    [
+        [0.035, 0.015, 0.008],
+        [0.11, 0.050, 0.020],
+        [0.17, 0.105, 0.040],
+        [0.13, 0.135, 0.065],
+        [0.11, 0.160, 0.180],
+        [0.13, 0.215, 0.320],
+    ]
+)
+
+
+def _ramp(x, tones, table):
+    return np.exp([np.interp(x, tones, np.log(table[:, i])) for i in range(3)])
+
+
+def skin(who: Identity) -> np.ndarray:
+    """The mean colour of the skin."""
+    u = who.undertone * (1 - 0.5 * who.skin)
+    return _ramp(who.skin, _TONES, _SKIN) * np.array([1 - 0.03 * u, 1 + 0.04 * u, 1 - 0.09 * u])
+
+
+def hair(who: Identity, grey: float | None = None) -> np.ndarray:
+    """The mean colour of the hair; `grey` overrides the person's own."""
+    colour = _ramp(who.hair_tone, _HAIR_TONES, _HAIR)
+    red = np.array([0.26, 0.085, 0.028])
+    colour = colour + (red - colour) * min(0.85, 1.4 * who.hair_red)
+    grey = who.hair_grey if grey is None else grey
+    return colour + (np.array([0.40, 0.39, 0.37]) - colour) * grey
+
+
+def iris(who: Identity) -> np.ndarray:
+    """The mean colour of the irises."""
+    return _ramp(who.iris, _IRIS_TONES, _IRIS)

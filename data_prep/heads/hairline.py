@@ -1,0 +1,63 @@
+"""Where hair grows: the outline of the scalp and of a beard."""
+
+import numpy as np
+
+from data_prep.heads.anatomy import Measures
+from data_prep.heads.identity import Identity
+from data_prep.heads.surface import step
+
+# Height of the hairline by the angle from the middle of the face (0) to the back (180 degrees),
+# and how far one standard score of recession raises it there.
+_ANGLE = [0, 14, 26, 36, 44, 51, 58, 64, 70, 75, 80, 86, 94, 108, 118, 128, 142, 160, 180]
+_HEIGHT = [
+    6.7,
+    6.75,
+    6.8,
+    6.4,
+    5.3,
+    3.9,
+    2.5,
+    1.3,
+    0.2,
+    -0.7,
+    -1.0,
+    1.4,
+    2.0,
+    1.9,
+    0.9,
+    -1.8,
+    -5.0,
+    -6.6,
+    -6.9,
+]
+_RECEDE = [0.35, 0.55, 0.9, 1.0, 0.8, 0.5, 0.25, 0.1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
+
+
+def scalp(x, y, z, who: Identity):
+    """Distance (cm, roughly) into the hair at points of the neutral skin; negative outside."""
+    angle = np.degrees(np.abs(np.arctan2(x, z)))
+    line = np.interp(angle, _ANGLE, _HEIGHT) + who.hairline * np.interp(angle, _ANGLE, _RECEDE)
+    ripple = 0.16 * np.sin(1.9 * x + who.seed) + 0.12 * np.sin(0.31 * angle + 0.7 * who.seed)
+    inside = y - line + ripple
+    if who.style == 'bald':  # a monk's rim is shaved too; only its shadow stays
+        inside = np.minimum(inside, 2.0 - y)
+    return np.where(y < -8.5, -5.0, inside)
+
+
+def beard_region(x, y, z, lip, m: Measures, who: Identity):
+    """Share 0..1 of beard at points of the skin; `lip` is the height over the mouth line."""
+    ax = np.abs(x)
+    chin = m.chin[0]
+    cheek = np.interp(ax, [0, 2.2, 3.5, 5.0, 6.2, 7.5], [-9, -7.2, -6.3, -5.0, -2.6, -1.0])
+    low = step(0.5, -0.7, y - cheek) * step(chin - 3.0, chin - 1.0, y)
+    moustache = step(0.05, 0.30, lip - m.upper_lip * (ax < m.mouth_half)) * step(
+        m.nose_base[0] + 0.1, m.nose_base[0] - 0.3, y
+    )
+    moustache = moustache * step(m.mouth_half + 0.7, m.mouth_half + 0.1, ax) * who.moustache
+    beside = step(m.mouth_half + 0.1, m.mouth_half + 0.6, ax) * step(
+        m.mouth_half + 1.6, m.mouth_half + 0.8, ax
+    )
+    beside = beside * step(-3.6, -5.4, y) * step(0.8, -0.4, lip) * who.moustache
+    below = step(-0.10, -0.35, lip + m.lower_lip * (ax < m.mouth_half + 0.2))
+    region = np.maximum(np.maximum(low * below, moustache * (lip > 0)), beside)
+    return region * step(-0.6, 0.8, z)

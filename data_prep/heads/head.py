@@ -1,0 +1,149 @@
+"""A head ready to render: every mesh, its paint and its hair, baked once for a person."""
+
+import dataclasses
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from data_prep.heads import colours, ears, expressions, eyes, hair, mouth, occlusion, pose, surface
+from data_prep.heads import texture as paint
+from data_prep.heads.likeness import Likeness, likeness, skew
+from data_prep.heads.strands import Strands
+
+SKIN, FLESH, LEFT_EYE, RIGHT_EYE, INSIDE = 0, 1, 2, 3, 4
+
+
+@dataclasses.dataclass(frozen=True)
+class Head:
+    """The meshes of a person in one array of vertices: skin, inside of the mouth, ears, eyes.
+
+    `tone` is the colour of vertices without texture, and for eyeballs the direction in the eye.
+    """
+
+    person: Likeness
+    neutral: Float[np.ndarray, 'v 3']
+    faces: Int[np.ndarray, 'f 3']
+    material: Int[np.ndarray, ' f']
+    skin_faces: int  # the first faces are skin, out of which the lids are cut
+    deltas: Float[np.ndarray, '17 v 3']
+    jaw: Float[np.ndarray, ' v']
+    share: Float[np.ndarray, ' v']
+    chart: Float[np.ndarray, 'v 2']
+    uv: Float[np.ndarray, 'v 2']  # texels
+    tone: Float[np.ndarray, 'v 3']
+    gloss: Float[np.ndarray, ' v']
+    ambient: Float[np.ndarray, ' v']  # share of the sky that a vertex sees
+    twins: Int[np.ndarray, 't 2']  # vertices of the seam at the back
+    texture: paint.Texture
+    strands: Strands
+    strand_share: Float[np.ndarray, 'n s']
+
+
+def bake(seed: int) -> Head:
+    """The head of a seed; about a second."""
+    person = likeness(seed)
+    who, m = person.who, person.measures
+    skin = surface.build(person.prims, m)
+    meshes = [_skin(person, skin), *_inside(person, skin), *_ears(person, skin), *_balls(person)]
+    first = np.cumsum([0] + [len(mesh['points']) for mesh in meshes])
+    join = lambda name: np.concatenate([mesh[name] for mesh in meshes])  # noqa: E731
+    faces = np.concatenate([mesh['faces'] + f for mesh, f in zip(meshes, first[:-1], strict=True)])
+    material = np.concatenate([np.full(len(mesh['faces']), mesh['material']) for mesh in meshes])
+    rows, cols = skin.points.shape[:2]
+    start = np.arange(rows) * cols
+    strands = hair.all_strands(skin, person.bare, m, who)
+    strands = strands._replace(points=skew(who, strands.points).astype(np.float32))
+    neutral = skew(who, join('points')).astype(np.float32)
+    twins = np.stack([start, start + cols - 1], -1).astype(np.int32)
+    ambient = occlusion.sky(neutral, faces.astype(np.int32), twins, first[1], rows, cols, skin.slit)
+    deltas = np.zeros((len(expressions.AU), len(neutral), 3), np.float32)
+    fields = meshes[0]['fields']
+    deltas[:, : first[1]] = fields.deltas
+    return Head(
+        person=person,
+        neutral=neutral,
+        faces=faces.astype(np.int32),
+        material=material.astype(np.int32),
+        skin_faces=len(meshes[0]['faces']),
+        deltas=deltas,
+        jaw=join('jaw').astype(np.float32),
+        share=np.where(np.arange(len(neutral)) < first[1], pose.neck_share(neutral), 1).astype(
+            np.float32
+        ),
+        chart=join('points')[:, :2].astype(np.float32),
+        uv=join('uv').astype(np.float32),
+        tone=join('tone').astype(np.float32),
+        gloss=join('gloss').astype(np.float32),
+        ambient=ambient,
+        twins=twins,
+        texture=paint.bake(skin, m, who),
+        strands=strands,
+        strand_share=pose.neck_share(strands.points.reshape(-1, 3)).reshape(
+            strands.points.shape[:2]
+        ),
+    )
+
+
+def _mesh(points, faces, material, tone, jaw=None, uv=None, gloss=1.0) -> dict:
+    n = len(points)
+    return {
+        'points': points,
+        'faces': faces,
+        'material': material,
+        'tone': np.broadcast_to(tone, (n, 3)),
+        'jaw': np.zeros(n) if jaw is None else jaw,
+        'uv': np.zeros((n, 2)) if uv is None else uv,
+        'gloss': np.full(n, gloss),
+    }
+
+
+def _skin(person: Likeness, skin: surface.Surface) -> dict:
+    rows, cols = skin.points.shape[:2]
+    points = skin.points.reshape(-1, 3).copy()
+    upper = np.repeat(skin.upper, cols)
+    place = expressions.Place(points, skin.lip.ravel(), upper)
+    fields = expressions.fields(place, person.measures)
+    # Rows inside the mouth curl inwards behind the lips; they move with their lip's edge.
+    curl = skin.inner.ravel()
+    points[:, 2] -= 0.30 * curl
+    points[:, 1] += np.where(upper, 0.10, -0.10) * curl * (curl > 1)
+    v, u = np.meshgrid(np.arange(rows), np.arange(cols), indexing='ij')
+    uv = np.stack([u.ravel(), v.ravel()], -1) * float(paint.FINE)
+    mesh = _mesh(points, skin.triangles, SKIN, np.zeros(3), fields.jaw, uv)
+    mesh['fields'] = fields
+    return mesh
+
+
+def _inside(person: Likeness, skin: surface.Surface) -> list[dict]:
+    m = person.measures
+    middle = skin.points.shape[1] // 2
+    front = float(skin.points[skin.slit, middle, 2])
+    white = 0.9 - 0.6 * person.who.age
+    return [
+        _mesh(p.points, p.triangles, INSIDE, p.colours, p.jaw, gloss=p.gloss)
+        for p in mouth.parts(m, front, white)
+    ]
+
+
+def _ears(person: Likeness, skin: surface.Surface) -> list[dict]:
+    who = person.who
+    p = skin.points.reshape(-1, 3)
+    near = (np.abs(p[:, 1] + 1.0) < 1.2) & (np.abs(p[:, 2] + 0.6) < 0.9) & (p[:, 0] > 0)
+    points, faces, red = ears.ear(who, float(np.median(p[near, 0])) - 0.05)
+    tone = colours.skin(who) * (1 - red[:, None] * (1 - 0.6 * who.skin) * np.array([0, 0.22, 0.24]))
+    left = points * np.array([-1.0, 1, 1])
+    return [
+        _mesh(points, faces, FLESH, tone, gloss=0.8),
+        _mesh(left, faces[:, [0, 2, 1]], FLESH, tone, gloss=0.8),
+    ]
+
+
+def _balls(person: Likeness) -> list[dict]:
+    from data_prep.heads.anatomy import EYEBALL
+
+    unit, faces = eyes.ball()
+    out = []
+    for sign, material in ((-1.0, LEFT_EYE), (1.0, RIGHT_EYE)):
+        centre = np.array(person.measures.eye) * [sign, 1, 1]
+        out.append(_mesh(centre + EYEBALL * unit, faces, material, unit))
+    return out

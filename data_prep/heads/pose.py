@@ -1,0 +1,99 @@
+"""Turns the head on its neck, and projects to the image.
+
+The model's axes are x right, y up, z to the camera, in centimetres; the project's (tracks.py) are
+x right, y down, z away. The rotation R = R_x R_y R_z is the project's.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+from numba import njit
+
+from data_prep.heads.surface import step
+
+PIVOT = np.array([0.0, -9.0, -2.0])  # the upper neck
+LEVELS = 17  # of the share of the rotation along the neck
+DISTANCE = 78.0  # cm from the camera to the middle of the head
+SCALE = 24.0  # pixels of the virtual camera a centimetre at that distance
+CENTRE = np.array([640.0, 480.0])
+
+
+class State(NamedTuple):
+    """17 intensities, R_x R_y R_z, gaze (yaw, pitch), shift in cm: of one frame, or of t frames."""
+
+    aus: Float[np.ndarray, '*t 17']
+    pose: Float[np.ndarray, '*t 3']
+    gaze: Float[np.ndarray, '*t 2']
+    shift: Float[np.ndarray, '*t 3']
+
+    def frame(self, t: int) -> 'State':
+        """The t-th of several frames."""
+        return State(*(field[t] for field in self))
+
+
+def rotation(angles) -> Float[np.ndarray, '3 3']:
+    """R_x R_y R_z of tracks.py, in the model's axes."""
+    (cx, cy, cz), (sx, sy, sz) = np.cos(angles), np.sin(angles)
+    rx = np.array([[1, 0, 0], [0, cx, -sx], [0, sx, cx]])
+    ry = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
+    rz = np.array([[cz, -sz, 0], [sz, cz, 0], [0, 0, 1]])
+    flip = np.diag([1.0, -1.0, -1.0])
+    return flip @ rx @ ry @ rz @ flip
+
+
+def neck_share(points: Float[np.ndarray, 'n 3']) -> np.ndarray:
+    """How much of the head's rotation points of the neutral head take: 1 head, 0 shoulders."""
+    behind = step(2, -6, points[:, 2])
+    return step(-19.5, -11.0 + 2.5 * behind, points[:, 1]).astype(np.float32)
+
+
+def levels(angles) -> Float[np.ndarray, 'l 3 3']:
+    """The rotation in LEVELS parts, from none to all of it."""
+    return np.stack([rotation(np.asarray(angles) * t) for t in np.linspace(0, 1, LEVELS)])
+
+
+@njit(cache=True)
+def place(points, share, turns, pivot, shift, out):
+    """Rotates points [n, 3] by their share of the turns [l, 3, 3] about `pivot`, then shifts."""
+    last = turns.shape[0] - 1
+    for i in range(points.shape[0]):
+        x, y, z = points[i, 0] - pivot[0], points[i, 1] - pivot[1], points[i, 2] - pivot[2]
+        t = share[i] * last
+        k = min(int(t), last - 1)
+        f = t - k
+        for d in range(3):
+            a = turns[k, d, 0] * x + turns[k, d, 1] * y + turns[k, d, 2] * z
+            b = turns[k + 1, d, 0] * x + turns[k + 1, d, 1] * y + turns[k + 1, d, 2] * z
+            out[i, d] = a + f * (b - a) + pivot[d] + shift[d]
+
+
+@njit(cache=True)
+def place_frames(points, share, turns, pivot, shift):
+    """`place` for t frames, in place: points [t, n, 3], turns [t, l, 3, 3], shift [t, 3]."""
+    for i in range(points.shape[0]):
+        place(points[i], share, turns[i], pivot, shift[i], points[i])
+
+
+def project(points: Float[np.ndarray, '... 3']) -> Float[np.ndarray, '... 3']:
+    """Virtual camera: x, y in pixels, y down; z in the same unit, away from the camera."""
+    near = DISTANCE / (DISTANCE - points[..., 2])
+    x = CENTRE[0] + SCALE * points[..., 0] * near
+    y = CENTRE[1] - SCALE * points[..., 1] * near
+    return np.stack([x, y, -SCALE * points[..., 2]], -1)
+
+
+def window(points: Float[np.ndarray, '... 3'], crop, size: float) -> Float[np.ndarray, '... 3']:
+    """Virtual pixels -> pixels of a crop (x0, y0, side) shown at `size`; z scaled alike."""
+    x0, y0, side = crop[:3]
+    return (points - np.array([x0, y0, 0.0])) * (size / side)
+
+
+@njit(cache=True)
+def to_samples(points, distance, scale, cx, cy, x0, y0, zoom, out):
+    """Points [n, 3] -> samples (x, y) of a crop and a depth that is affine on the screen."""
+    for i in range(points.shape[0]):
+        near = distance / (distance - points[i, 2])
+        out[i, 0] = (cx + scale * points[i, 0] * near - x0) * zoom
+        out[i, 1] = (cy - scale * points[i, 1] * near - y0) * zoom
+        out[i, 2] = -near

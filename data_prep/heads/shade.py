@@ -1,0 +1,343 @@
+"""Colours of the samples: skin, eyes, the inside of the mouth, strands, background.
+
+Skin: diffuse light wraps past the terminator, red furthest and over the smoothest normals (light
+scattered under the skin travels further in red: d'Eon and Luebke 2007, as cheap as can be), and two
+lobes of shine with Fresnel's rise at grazing angles (Schlick 1994). Linear colours throughout.
+"""
+
+import numpy as np
+from numba import njit
+
+from data_prep.heads.strands import HAIR
+from reenact_jax.tracks import BACKGROUND, FACE
+from reenact_jax.tracks import HAIR as HAIR_CLASS
+
+IRIS = 0.395  # radius of the iris and the pupil, radians of the eyeball
+PUPIL = 0.150
+
+
+@njit(cache=True)
+def _smooth(low, high, x):
+    t = min(1.0, max(0.0, (x - low) / (high - low)))
+    return t * t * (3 - 2 * t)
+
+
+@njit(cache=True)
+def _edge(table, x):
+    """Heights of the lid edges at chart x: (lower, upper, q); q < 0 outside."""
+    n = table.shape[0]
+    place = (x - table[0, 0]) / (table[n - 1, 0] - table[0, 0]) * (n - 1)
+    inside = 0 <= place <= n - 1
+    place = min(n - 1.001, max(0.0, place))
+    i = int(place)
+    f = place - i
+    low = table[i, 1] + f * (table[i + 1, 1] - table[i, 1])
+    high = table[i, 2] + f * (table[i + 1, 2] - table[i, 2])
+    crease = table[i, 3] + f * (table[i + 1, 3] - table[i, 3])
+    q = place / (n - 1)
+    if x < 0:
+        q = 1 - q
+    return low, high, crease, q if inside else -1.0
+
+
+@njit(cache=True)
+def _light(rgb, nx, ny, nz, sx, sy, sz, view, ao, shadow, gloss, lamps, ambient, out):
+    """Skin under all lamps: n sharp, s soft normal; `rgb` albedo; into out[3]."""
+    nv = max(0.0, nx * view[0] + ny * view[1] + nz * view[2])
+    rim = (1 - nv) ** 4
+    for k in range(3):
+        up = 0.5 + 0.5 * (sy if k == 0 else ny)
+        sky = ambient[0, k] * up + ambient[1, k] * (1 - up)
+        bleed = ao ** (0.85 if k == 0 else (1.08 if k == 1 else 1.15))
+        out[k] = rgb[k] * sky * bleed + gloss * ao * ao * sky * (0.018 + 0.10 * rim)
+    for q in range(lamps.shape[0]):
+        lx, ly, lz = lamps[q, 0], lamps[q, 1], lamps[q, 2]
+        sharp = nx * lx + ny * ly + nz * lz
+        soft = sx * lx + sy * ly + sz * lz
+        s = shadow if q == 0 else 0.3 + 0.7 * ao
+        for k in range(3):
+            mix = 0.85 if k == 0 else (0.45 if k == 1 else 0.30)
+            wrap = 0.32 if k == 0 else (0.16 if k == 1 else 0.11)
+            facing = mix * soft + (1 - mix) * sharp
+            d = max(0.0, (facing + wrap) / (1 + wrap))
+            d = d * (0.65 + 0.35 * d) if k == 0 else d
+            reach = s ** (0.6 if k == 0 else 1.0)
+            out[k] += rgb[k] * lamps[q, 3 + k] * d * reach
+        if sharp > 0:
+            hx, hy, hz = lx + view[0], ly + view[1], lz + view[2]
+            n = 1 / np.sqrt(hx * hx + hy * hy + hz * hz + 1e-9)
+            nh = max(0.0, (nx * hx + ny * hy + nz * hz) * n)
+            vh = max(0.0, (view[0] * hx + view[1] * hy + view[2] * hz) * n)
+            fresnel = 0.028 + 0.972 * (1 - vh) ** 5
+            lobe = 0.55 * nh**10 * 1.2 + 0.45 * nh**38 * 4.5
+            for k in range(3):
+                out[k] += lamps[q, 3 + k] * gloss * lobe * fresnel * sharp * s * 1.25
+
+
+@njit(cache=True)
+def _sample(texture, x, y, out):
+    """Bilinear look-up of texture [h, w, c] at texel (x, y) into out[c]."""
+    h, w = texture.shape[0], texture.shape[1]
+    x, y = min(w - 1.001, max(0.0, x)), min(h - 1.001, max(0.0, y))
+    i, j = int(x), int(y)
+    f, g = x - i, y - j
+    for k in range(texture.shape[2]):
+        a = texture[j, i, k] + f * (texture[j, i + 1, k] - texture[j, i, k])
+        b = texture[j + 1, i, k] + f * (texture[j + 1, i + 1, k] - texture[j + 1, i, k])
+        out[k] = a + g * (b - a)
+
+
+@njit(cache=True)
+def _lid_paint(rgb, table, cx, cy, female):
+    """Lashes' line, margin and crease on the skin about one eye, in the chart."""
+    low, high, crease, q = _edge(table, cx)
+    if q < 0:
+        return
+    ends = _smooth(0.0, 0.12, q) * _smooth(1.0, 0.97, q)
+    up, down = cy - high, low - cy
+    if up >= -0.02:
+        line = (
+            _smooth(0.10 + 0.03 * female, 0.0, up) * ends * (0.35 + 0.5 * q) * (0.75 + 0.2 * female)
+        )
+        fold = (
+            np.exp(-(((up - crease) / 0.055) ** 2)) * _smooth(0.05, 0.3, q) * _smooth(1.04, 0.8, q)
+        )
+        fold *= 0.5 * min(1.0, crease / 0.2)
+        above = _smooth(0.0, 0.3, up - crease) * _smooth(0.6, 0.2, up - crease) * 0.05
+        for k in range(3):
+            rgb[k] *= (1 - line * (0.85 + 0.04 * k)) * (1 - fold * (0.55 + 0.09 * k)) * (1 + above)
+    if 0 <= down < 0.2:
+        rim = _smooth(0.08, 0.02, down) * ends
+        lash = np.exp(-(((down - 0.085) / 0.035) ** 2)) * ends * (0.18 + 0.22 * q)
+        for k in range(3):
+            rgb[k] *= (1 + rim * (0.10 - 0.10 * k)) * (1 - lash * 0.7)
+
+
+@njit(cache=True)
+def _hash(a):
+    a = (a * 2654435761) & 0xFFFFFFFF
+    a = ((a ^ (a >> 15)) * 2246822519) & 0xFFFFFFFF
+    return ((a ^ (a >> 13)) & 0xFFFF) / 65535.0
+
+
+@njit(cache=True)
+def _streak(angle, count, seed):
+    """Smooth noise around a circle."""
+    t = (angle / 6.2831853 + 1.0) * count
+    i = int(np.floor(t))
+    f = t - i
+    f = f * f * (3 - 2 * f)
+    a, b = _hash(i % count + seed), _hash((i + 1) % count + seed)
+    return a + f * (b - a)
+
+
+@njit(cache=True)
+def _eye(d, sight, turn, view, iris, lids, cx, cy, ao, shadow, lamps, ambient, out):
+    """The eyeball at direction d of the head's frame; sight: where it looks; turn: head -> camera."""
+    low, high, _, q = _edge(lids, cx)
+    c = min(1.0, d[0] * sight[0] + d[1] * sight[1] + d[2] * sight[2])
+    off = np.arccos(max(-1.0, c))
+    r = off / IRIS
+    u0, u1 = d[0] - c * sight[0], d[1] - c * sight[1]
+    angle = np.arctan2(u1, u0)
+    white = np.array([0.60, 0.56, 0.53])
+    red = _smooth(0.35, 0.0, q) * 0.8 + _smooth(0.75, 1.0, q) * 0.35
+    for k in range(3):
+        white[k] *= (
+            1
+            - red * (0.02 + 0.17 * (k > 0))
+            - 0.05 * (k > 0) * _streak(angle, 37, 9) * _smooth(1.2, 2.4, r)
+        )
+    streak = (
+        0.62 + 0.5 * _streak(angle, 61, 3) * _smooth(1.0, 0.5, r) + 0.35 * _streak(angle, 23, 5)
+    )
+    ring = 1 - 0.72 * _smooth(0.76, 1.0, r)
+    inner = 1 + 0.55 * _smooth(0.75, 0.42, r)
+    blend = _smooth(0.93, 1.07, r)
+    hole = _smooth(0.92, 1.08, off / PUPIL)
+    rgb = np.empty(3)
+    for k in range(3):
+        warm = inner if k < 2 else 1.0
+        colour = iris[k] * streak * ring * warm * hole + 0.004
+        rgb[k] = colour + (white[k] - colour) * blend
+    bulge = 0.75 * max(0.0, 1 - r * r / 1.2)
+    nx, ny, nz = (
+        d[0] + bulge * (d[0] - sight[0]),
+        d[1] + bulge * (d[1] - sight[1]),
+        d[2] + bulge * (d[2] - sight[2]),
+    )
+    n = 1 / np.sqrt(nx * nx + ny * ny + nz * nz + 1e-9)
+    wx = (turn[0, 0] * nx + turn[0, 1] * ny + turn[0, 2] * nz) * n
+    wy = (turn[1, 0] * nx + turn[1, 1] * ny + turn[1, 2] * nz) * n
+    wz = (turn[2, 0] * nx + turn[2, 1] * ny + turn[2, 2] * nz) * n
+    shade = (0.22 + 0.78 * _smooth(-0.04, 0.36, high - cy)) * (
+        0.66 + 0.34 * _smooth(-0.02, 0.2, cy - low)
+    )
+    shade *= 0.55 + 0.45 * _smooth(0.0, 0.16, q) * _smooth(1.0, 0.86, q)
+    up = 0.5 + 0.5 * wy
+    for k in range(3):
+        out[k] = rgb[k] * (ambient[0, k] * up + ambient[1, k] * (1 - up)) * shade * 0.85
+    for l in range(lamps.shape[0]):
+        lx, ly, lz = lamps[l, 0], lamps[l, 1], lamps[l, 2]
+        facing = max(0.0, (wx * lx + wy * ly + wz * lz + 0.25) / 1.25)
+        hx, hy, hz = lx + view[0], ly + view[1], lz + view[2]
+        n = 1 / np.sqrt(hx * hx + hy * hy + hz * hz + 1e-9)
+        nh = max(0.0, (wx * hx + wy * hy + wz * hz) * n)
+        s = 0.25 + 0.75 * shadow if l == 0 else 0.6
+        spark = (1.6 * _smooth(0.9965, 0.9985, nh) + 0.05 * nh**40) * _smooth(0.02, 0.12, high - cy)
+        for k in range(3):
+            out[k] += lamps[l, 3 + k] * s * (rgb[k] * facing * shade + spark * 0.8)
+    margin = _smooth(0.075, 0.02, cy - low) * _smooth(0.02, 0.1, q)  # the wet edge of the lower lid
+    duct = _smooth(0.11, 0.05, q)
+    for k in range(3):
+        flesh = (0.46, 0.24, 0.21)[k] * (ambient[0, k] + lamps[0, 3 + k] * 0.5 * shadow) * shade
+        out[k] += (flesh - out[k]) * max(0.75 * margin, 0.8 * duct)
+
+
+@njit(cache=True)
+def shade(shown, u, v, faces, material, normal, soft, chart, uv, tone, gloss, ao, shadow,
+          paint, wrinkles, furrow, lids, sight, turn, iris, female, lamps, ambient,
+          hairs, back, out, classes):  # fmt: skip
+    """Colours every sample of the buffers.
+
+    Args:
+      shown, u, v: from rasteriser.py and strands.py.
+      faces .. shadow: per face and vertex (see head.Head); normals in the camera's axes.
+      paint, wrinkles: the texture; furrow: [6] how deep each unit's wrinkles are now.
+      lids: [2, s, 4] rows (x, lower, upper, height of the crease over the upper edge).
+      sight: [3]; turn: [3, 3] head -> camera; iris: [3] colour; female: 0 or 1.
+      lamps: [l, 6]; ambient: [2, 3]; hairs: [h, w, 3] strand colours; back: [h, w, 3].
+      out: [h, w, 3] linear colours; classes: [h, w] segmentation.
+    """
+    h, w = shown.shape
+    texel, lines = np.empty(5), np.empty(wrinkles.shape[2])
+    rgb, lum, d = np.empty(3), np.empty(3), np.empty(3)
+    view = np.array([0.0, 0.0, 1.0])
+    for y in range(h):
+        for x in range(w):
+            t = shown[y, x]
+            if t < 0:
+                classes[y, x] = BACKGROUND if t == -1 else (HAIR_CLASS if t == HAIR else FACE)
+                for k in range(3):
+                    out[y, x, k] = back[y, x, k] if t == -1 else hairs[y, x, k]
+                continue
+            a, b, c = faces[t, 0], faces[t, 1], faces[t, 2]
+            s, r = u[y, x], v[y, x]
+            p = 1 - s - r
+            light = p * ao[a] + s * ao[b] + r * ao[c]
+            dark = p * shadow[a] + s * shadow[b] + r * shadow[c]
+            cx = p * chart[a, 0] + s * chart[b, 0] + r * chart[c, 0]
+            cy = p * chart[a, 1] + s * chart[b, 1] + r * chart[c, 1]
+            m = material[t]
+            classes[y, x] = FACE
+            if m == 2 or m == 3:
+                n = 0.0
+                for k in range(3):
+                    d[k] = p * tone[a, k] + s * tone[b, k] + r * tone[c, k]
+                    n += d[k] * d[k]
+                for k in range(3):
+                    d[k] /= np.sqrt(n)
+                _eye(
+                    d,
+                    sight,
+                    turn,
+                    view,
+                    iris,
+                    lids[m - 2],
+                    cx,
+                    cy,
+                    light,
+                    dark,
+                    lamps,
+                    ambient,
+                    lum,
+                )
+                for k in range(3):
+                    out[y, x, k] = lum[k]
+                continue
+            nx = p * normal[a, 0] + s * normal[b, 0] + r * normal[c, 0]
+            ny = p * normal[a, 1] + s * normal[b, 1] + r * normal[c, 1]
+            nz = p * normal[a, 2] + s * normal[b, 2] + r * normal[c, 2]
+            n = 1 / np.sqrt(nx * nx + ny * ny + nz * nz + 1e-12)
+            nx, ny, nz = nx * n, ny * n, nz * n
+            sx = p * soft[a, 0] + s * soft[b, 0] + r * soft[c, 0]
+            sy = p * soft[a, 1] + s * soft[b, 1] + r * soft[c, 1]
+            sz = p * soft[a, 2] + s * soft[b, 2] + r * soft[c, 2]
+            shine = p * gloss[a] + s * gloss[b] + r * gloss[c]
+            if m == 0:
+                tx = p * uv[a, 0] + s * uv[b, 0] + r * uv[c, 0]
+                ty = p * uv[a, 1] + s * uv[b, 1] + r * uv[c, 1]
+                _sample(paint, tx, ty, texel)
+                _sample(wrinkles, tx, ty, lines)
+                depth = 0.0
+                for k in range(lines.shape[0]):
+                    depth += furrow[k] * lines[k]
+                depth = min(0.6, 0.5 * depth)
+                for k in range(3):
+                    rgb[k] = texel[k] * (1 - depth * (0.75 + 0.12 * k))
+                shine = texel[3]
+                if texel[4] > 0.5:
+                    classes[y, x] = BACKGROUND
+                if nz > -0.2 and -1.6 < cy < 1.9:
+                    _lid_paint(rgb, lids[1 if cx > 0 else 0], cx, cy, female)
+            else:
+                for k in range(3):
+                    rgb[k] = p * tone[a, k] + s * tone[b, k] + r * tone[c, k]
+            if m == 4:
+                shine *= 2.2
+            _light(rgb, nx, ny, nz, sx, sy, sz, view, light, dark, shine, lamps, ambient, lum)
+            for k in range(3):
+                out[y, x, k] = lum[k]
+
+
+@njit(cache=True)
+def soften(normals, faces, passes, out):
+    """Normals [n, 3] averaged over neighbouring vertices, `passes` times, of unit length."""
+    n = normals.shape[0]
+    total = np.empty((n, 3), np.float32)
+    out[:] = normals
+    for _ in range(passes):
+        total[:] = out
+        for t in range(faces.shape[0]):
+            a, b, c = faces[t, 0], faces[t, 1], faces[t, 2]
+            for k in range(3):
+                mean = out[a, k] + out[b, k] + out[c, k]
+                total[a, k] += mean
+                total[b, k] += mean
+                total[c, k] += mean
+        for i in range(n):
+            x, y, z = total[i, 0], total[i, 1], total[i, 2]
+            norm = np.sqrt(x * x + y * y + z * z) + 1e-12
+            out[i, 0], out[i, 1], out[i, 2] = x / norm, y / norm, z / norm
+
+
+@njit(cache=True)
+def develop(light, classes, gain, gamma, image, merged):
+    """Linear samples [2h, 2w, 3] -> display values 0..1 [h, w, 3] and classes [h, w].
+
+    The curve is Narkowicz's fit of a filmic response (2015), per sample, so that highlights do not
+    bleed over edges; classes by majority of the four samples, the face winning a draw.
+    """
+    h, w = merged.shape
+    count = np.zeros(3, np.int64)
+    for y in range(h):
+        for x in range(w):
+            count[:] = 0
+            for k in range(3):
+                total = 0.0
+                for j in range(2):
+                    for i in range(2):
+                        value = light[2 * y + j, 2 * x + i, k] * gain[k]
+                        value = (
+                            value * (2.51 * value + 0.03) / (value * (2.43 * value + 0.59) + 0.14)
+                        )
+                        total += min(1.0, max(0.0, value))
+                image[y, x, k] = (total * 0.25) ** (gamma / 2.2)
+            for j in range(2):
+                for i in range(2):
+                    count[classes[2 * y + j, 2 * x + i]] += 1
+            best = FACE
+            for k in (BACKGROUND, HAIR_CLASS):
+                if count[k] > count[best]:
+                    best = k
+            merged[y, x] = best
