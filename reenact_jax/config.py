@@ -30,18 +30,18 @@ class Run:
     # Data
     data: str | None = setting(None, doc='folder of the training shards')
     points: str = setting('68', choices=('68', '106', '68c'), doc='point set, see tracks.py')
-    flip: bool = setting(False, doc='mirror half of the rows')
-    colour: float = setting(
-        0.0, low=0, high=1, doc='brightness, contrast, saturation: factors in 1 +- colour'
-    )
-    affine: float = setting(
-        0.0, low=0, high=1, doc='rotation (radians), log scale and shift (sides) up to this'
-    )
+    size: int | None = setting(None, low=8, doc='working side in pixels; None: as stored')
+    flip: bool = setting(False, doc='mirror half of the pairs')
+    colour: float = setting(0.0, low=0, high=1, doc='colour augmentation, see prepare.Augment')
+    affine: float = setting(0.0, low=0, high=1, doc='affine augmentation, see prepare.Augment')
     stabilise: str = setting('track', choices=('track', 'frame'), doc='crop rule, see prepare.py')
-    bad_record_budget: float = setting(
-        0.001, low=0, high=1, doc='share of records that may be unreadable, over all hosts'
+    au_bound: float = setting(
+        0.05, low=0, high=1, doc='partners of the same expression: mean |AU difference|'
     )
-    threads: int = setting(2, low=1, high=256, doc='reading and decoding threads a host')
+    bad_record_budget: float = setting(
+        0.001, low=0, high=1, doc='share of records that may be damaged, over all hosts'
+    )
+    threads: int = setting(0, low=0, high=256, doc='reading threads a host; 0: one a core')
     # Length and size
     stages: tuple[str, ...] = setting((), doc='names of the stages to train; empty: all, in order')
     batch_size: int | None = setting(None, low=2, doc="rows a step over all devices; None: stage's")
@@ -72,11 +72,12 @@ class Run:
     )
 
 
-# A resumed run may differ in these: they change neither the numbers nor their order.
+# A resumed run may differ in these: they leave the numbers and their order as they are. The data
+# are recognised by their digest, not by where they lie. Of a system's fields those that end in
+# `steps` may change as well: a run may be made longer.
 FREE = frozenset(
-    {'stages', 'threads', 'checkpoint_every', 'checkpoint_seconds', 'keep', 'log_every'}
-    | {'preview_every', 'nan_limit', 'bad_record_budget', 'compilation_cache', 'data', 'scan'}
-    | {'sharding'}
+    {'data', 'threads', 'bad_record_budget', 'stages', 'scan', 'sharding', 'nan_limit', 'keep'}
+    | {'checkpoint_every', 'checkpoint_seconds', 'log_every', 'preview_every', 'compilation_cache'}
 )
 
 
@@ -114,25 +115,28 @@ def preset(presets: Mapping[str, Mapping], name: str) -> Mapping:
     return presets[name]
 
 
-def chosen(stages: tuple, run: Run) -> tuple:
-    """The stages that this run trains, in the system's order. UserError for unknown names."""
+def chosen(stages: tuple, run: Run) -> dict:
+    """{number in the system's table: stage} of those that this run trains, in order.
+
+    Raises UserError for unknown names, and when nothing is left to train.
+    """
     names = [stage.name for stage in stages]
     for name in run.stages:
         if name not in names:
             raise UserError(f'config.stages: no stage {name!r}; there are {", ".join(names)}')
-    kept = tuple(stage for stage in stages if not run.stages or stage.name in run.stages)
-    if not kept:
+    if not stages:
         raise UserError('config.hparams: every stage has 0 steps, nothing to train')
-    size = run.batch_size
-    return kept if size is None else tuple(stage._replace(batch_size=size) for stage in kept)
+    sized = [
+        stage if run.batch_size is None else stage._replace(batch_size=run.batch_size)
+        for stage in stages
+    ]
+    return {n: stage for n, stage in enumerate(sized) if not run.stages or stage.name in run.stages}
 
 
 def to_json(config: ml_collections.ConfigDict) -> dict:
     """The resolved config as plain values (for checkpoints, config.json and comparison)."""
-    system, run, hparams = resolve(config)
-    values = {SYSTEM: config[SYSTEM], **_plain(run), HPARAMS: _plain(hparams)}
-    del system
-    return values
+    _, run, hparams = resolve(config)
+    return {SYSTEM: config[SYSTEM], **_plain(run), HPARAMS: _plain(hparams)}
 
 
 def differences(old: Mapping, new: Mapping) -> list[str]:
@@ -143,8 +147,9 @@ def differences(old: Mapping, new: Mapping) -> list[str]:
 
     def flat(values):
         top = {f'config.{name}': value for name, value in values.items() if name not in FREE}
-        inner = top.pop(f'config.{HPARAMS}', {})
-        return top | {f'config.{HPARAMS}.{name}': value for name, value in inner.items()}
+        inner = top.pop(f'config.{HPARAMS}', {}).items()
+        fixed = {name: value for name, value in inner if not name.endswith('steps')}
+        return top | {f'config.{HPARAMS}.{name}': value for name, value in fixed.items()}
 
     old, new = flat(old), flat(new)
     return [

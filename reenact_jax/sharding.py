@@ -39,10 +39,20 @@ def of_tree(tree: Any, mesh: Mesh, mode: str = 'replicated', large: int = LARGE)
     return jax.tree.map(lambda leaf: NamedSharding(mesh, _spec(leaf, mesh, mode, large)), tree)
 
 
-def born(create: Callable[[], Any], mesh: Mesh, mode: str = 'replicated', large: int = LARGE):
-    """The result of `create()`, computed in place: no device ever holds more than its part."""
-    shardings = of_tree(jax.eval_shape(create), mesh, mode, large)
-    return jax.jit(create, out_shardings=shardings)()
+def born(create: Callable, *args, mesh: Mesh, mode: str = 'replicated', large: int = LARGE):
+    """The result of `create(*args)`, computed in place: no device holds more than its part."""
+    shardings = of_tree(jax.eval_shape(create, *args), mesh, mode, large)
+    return jax.jit(create, out_shardings=shardings)(*args)
+
+
+def shapes(create: Callable, *args, mesh: Mesh, mode: str = 'replicated', large: int = LARGE):
+    """What `born` would give, as shapes with shardings: where to restore to."""
+    abstract = jax.eval_shape(create, *args)
+    return jax.tree.map(
+        lambda leaf, where: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=where),
+        abstract,
+        of_tree(abstract, mesh, mode, large),
+    )
 
 
 def compile_step(

@@ -1,5 +1,6 @@
 """Checkpoints: what is read is what was saved, or the fault is named and an older one is taken."""
 
+import functools
 import json
 import pathlib
 import shutil
@@ -32,7 +33,7 @@ def world():
     """Three states one step apart, on four devices, and the compiled step."""
     nets, (stage, _), constants, variables = make()
     mesh = sharding.make_mesh()
-    state = sharding.born(lambda: start(stage, variables), mesh)
+    state = sharding.born(functools.partial(start, stage), variables, mesh=mesh)
     step = sharding.compile_step(train_step(stage, nets, devices=4), state, mesh)
     constants = sharding.to_all(constants, mesh)
     return state, lambda state, n: step(state, constants, sharding.to_devices(toy.batch(n), mesh))[
@@ -82,7 +83,7 @@ def test_it_comes_back_on_other_devices(written):
     nets, (stage, _), _, variables = make()
     del nets
     one = sharding.make_mesh(jax.devices()[:1])
-    like = sharding.born(lambda: start(stage, variables), one)
+    like = sharding.born(functools.partial(start, stage), variables, mesh=one)
     restored = Store(workdir).restore(Place(0, 'one', 2), like)
     assert not changed(saved[2], restored)
     assert len(restored.step.sharding.device_set) == 1
@@ -204,7 +205,7 @@ def test_the_finished_stage_is_loaded_and_the_oldest_forgotten(world, copy):
 def test_another_architecture_is_refused(written):
     nets, (stage, _), _, variables = make(width=8)
     del nets
-    like = sharding.born(lambda: start(stage, variables), sharding.make_mesh())
+    like = sharding.born(functools.partial(start, stage), variables, mesh=sharding.make_mesh())
     with pytest.raises(UserError, match='does not fit the networks'):
         Store(written[0]).restore(Place(0, 'one', 2), like)
 

@@ -1,5 +1,7 @@
 """Placement of batches and parameters; the same step on one device, on four, and split by size."""
 
+import functools
+
 import jax
 import numpy as np
 import pytest
@@ -18,7 +20,9 @@ def world():
 def run(world, devices, mode='replicated', steps=3):
     nets, (stage, _), constants, variables = world
     mesh = sharding.make_mesh(jax.devices()[:devices])
-    state = sharding.born(lambda: start(stage, variables), mesh, mode, large=64)
+    state = sharding.born(
+        functools.partial(start, stage), variables, mesh=mesh, mode=mode, large=64
+    )
     step = train_step(stage, nets, devices=devices)
     compiled = sharding.compile_step(step, state, mesh, mode, large=64)
     constants = sharding.to_all(constants, mesh)
@@ -95,7 +99,7 @@ def test_accumulation_moves_no_rows_between_devices(world):
 def test_scan_of_steps_over_devices(world, alone):
     nets, (stage, _), constants, variables = world
     mesh = sharding.make_mesh()
-    state = sharding.born(lambda: start(stage, variables), mesh)
+    state = sharding.born(functools.partial(start, stage), variables, mesh=mesh)
     steps = sharding.compile_step(
         scan_steps(train_step(stage, nets, devices=4)), state, mesh, stacked=True
     )
