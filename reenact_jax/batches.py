@@ -39,7 +39,9 @@ class Reading:
         0.001, low=0, high=1, doc='share of records that may be damaged before the run stops'
     )
     threads: int = setting(0, low=0, high=256, doc='reading threads; 0: one per core, 16 at most')
-    workers: int = setting(0, low=0, high=256, doc='reading processes; 0: threads alone')
+    workers: int = setting(
+        0, low=0, high=256, doc='reading processes of so many threads each; 0: none, in this one'
+    )
 
 
 class Loader:

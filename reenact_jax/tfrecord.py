@@ -43,7 +43,7 @@ def unframed_length(header: bytes) -> int:
 def unframe(header: bytes, record: bytes, footer: bytes) -> bytes:
     """The record, if its header and footer agree with it. Raises DamagedRecord."""
     if unframed_length(header) != len(record):
-        raise DamagedRecord('damaged or cut off (not the length in the index)')
+        raise DamagedRecord('damaged or cut off (not the length announced)')
     if footer != _masked_crc(record):
         raise DamagedRecord('damaged (checksum of the record)')
     return record

@@ -12,7 +12,7 @@ import fakes
 import numpy as np
 import pytest
 import simplejpeg
-from absl import logging
+from absl import flags, logging
 from PIL import Image
 
 from reenact_jax import examples, shards, tracks
@@ -174,6 +174,30 @@ def test_resuming_is_exact(part):
 def test_restore_refuses_what_is_no_position(part):
     with pytest.raises(UserError, match='data position'):
         loader(part).restore({'step': 3})
+
+
+def test_resuming_on_other_data_is_said(part, monkeypatch):
+    log = []
+    monkeypatch.setattr(logging, 'warning', lambda text, *values: log.append(text % values))
+    loader(part, seed=2).restore(loader(part, seed=2).state())
+    assert not log
+    loader(part, seed=3).restore(loader(part, seed=2).state())
+    assert len(log) == 1 and 'seed is 3, was 2' in log[0]
+
+
+@pytest.mark.long
+def test_processes_read_the_same_as_threads(part):
+    """Processes: three seconds to start on an idle machine, more on a busy one."""
+    if not flags.FLAGS.is_parsed():
+        flags.FLAGS.mark_as_parsed()
+    plain, workers = loader(part), loader(part, reading=Reading(threads=1, workers=2))
+    for _ in range(4):
+        assert_same(next(plain), next(workers))
+    resumed = loader(part, reading=Reading(threads=1, workers=1))
+    resumed.restore(workers.state())
+    assert_same(next(resumed), next(plain))
+    workers.close()
+    resumed.close()
 
 
 def test_hosts_give_the_batch_of_one_host_row_for_row(part):

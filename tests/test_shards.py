@@ -60,6 +60,13 @@ def test_a_pickled_set_reads(original):
     assert pickle.loads(pickle.dumps(part))[0] == first
 
 
+def test_files_without_pread_are_read_by_seeking(original, monkeypatch):
+    expected = read_all(original)
+    monkeypatch.setattr(storage, 'is_local', lambda name: False)
+    monkeypatch.setattr(storage.os, 'pread', None)
+    assert read_all(original) == expected
+
+
 def test_the_framing_is_tfrecords():
     """The masked CRC32C of RFC 3720's 32 zero bytes (0x8a9136aa), by TFRecord's mask."""
     framed = tfrecord.frame(bytes(32))
@@ -144,6 +151,19 @@ def test_rebuilding_gives_the_same_set(copy):
     assert changed == ['face_tracks-train.tfrecord-00001-of-00002.index.npz', 'face_tracks.json']
     assert shards.ShardSet(copy, 'train').parameters == {'writer': 'fakes'}
     assert shards.verify(copy) == []
+
+
+def test_rebuilding_refuses_a_damaged_shard_and_leaves_the_set(copy):
+    file = copy / 'face_tracks-train.tfrecord-00001-of-00002'
+    data = bytearray(file.read_bytes())
+    data[-100] ^= 1
+    file.write_bytes(data)
+    with pytest.raises(UserError, match=r'00001-of-00002, record 5: damaged'):
+        shards.rebuild(copy)
+    assert len(shards.ShardSet(copy, 'train')) == 12  # the good records can still be read
+    file.unlink()
+    with pytest.raises(UserError, match='00001-of-00002'):
+        shards.rebuild(copy)
 
 
 def test_the_command_reports_damage(copy):
