@@ -3,7 +3,7 @@
     python -m reenact_jax.report --model BUNDLE --data SHARDS --out DIR
 
 Writes DIR/report.md (the tables), DIR/synthetic.mp4 and .png (a held-out synthetic person, driven
-by another), DIR/portrait.mp4 and .png (a photograph, driven by the same track; needs the extra
+by another), DIR/portrait.mp4 and .png (a photograph with the same driver; needs the extra
 `[video]`). Without --portrait the photograph is scikit-image's astronaut: Eileen Collins, by NASA,
 public domain.
 """
@@ -23,6 +23,7 @@ from reenact_jax.bundle import NO_TRANSFER, Bundle
 from reenact_jax.errors import UserError
 from reenact_jax.evaluate import Scores
 from reenact_jax.shards import ShardSet
+from reenact_jax.tracks import Track
 
 TEST, CROSS = 'test', 'gt_cross'
 SHEET_ROWS = 6
@@ -90,21 +91,19 @@ The videos and pictures are synthetic and marked so in their metadata.
 """
 
 
-def synthetic_person(bundle: Bundle, part: ShardSet, out: Path) -> list[str]:
-    """Animates the first held-out person with the longest track of another; a line on it."""
-    source, driver = _strangers(part)
-    source_track, driving_track = part.track(source), part.track(driver)
-    portrait = portraits.from_track(source_track, 0, bundle.size, bundle.points)
-    _record(bundle, portrait, driving_track, out / 'synthetic')
-    return [
-        f'- `synthetic.mp4`, `synthetic.png`: track {source_track.track_id} driven by '
-        f'{driving_track.track_id}, both held out'
-    ]
+def synthetic_person(bundle: Bundle, part: ShardSet, driver: Track, out: Path) -> str:
+    """Animates the first held-out person; a line on it."""
+    source = part.track(0)
+    portrait = portraits.from_track(source, 0, bundle.size, bundle.points)
+    _record(bundle, portrait, driver, out / 'synthetic')
+    return (
+        f'- `synthetic.mp4`, `synthetic.png`: {source.identity_name}, who was held out, driven by '
+        f'{driver.identity_name}'
+    )
 
 
-def photograph(bundle: Bundle, part: ShardSet, out: Path, path: str | None, model) -> list[str]:
-    """Animates a photograph with the same driver; a line on it."""
-    driver = part.track(_strangers(part)[1])
+def photograph(bundle: Bundle, driver: Track, out: Path, path: str | None, model) -> str:
+    """Animates a photograph; a line on it. Raises UserError without a face or the detector."""
     with faces.Detector(model) as detector:
         size, points = bundle.size, bundle.points
         if path:
@@ -113,7 +112,7 @@ def photograph(bundle: Bundle, part: ShardSet, out: Path, path: str | None, mode
             portrait = portraits.from_picture(_astronaut(), size, points, detector, 'largest')
     _record(bundle, portrait, driver, out / 'portrait')
     name = path or "scikit-image's astronaut (NASA, public domain)"
-    return [f'- `portrait.mp4`, `portrait.png`: {name} driven by {driver.track_id}']
+    return f'- `portrait.mp4`, `portrait.png`: {name} driven by {driver.identity_name}'
 
 
 def _record(bundle: Bundle, portrait, driving_track, out: Path) -> None:
@@ -122,12 +121,19 @@ def _record(bundle: Bundle, portrait, driving_track, out: Path) -> None:
     reenact.record(bundle, portrait, driver, video, sheet=sheet)
 
 
-def _strangers(part: ShardSet) -> tuple[int, int]:
-    """Record numbers: the first track, and the longest one of another person."""
+def driving_track(directory: str | None, part: ShardSet) -> Track:
+    """The first track of the set in `directory`; None: the longest of a second held-out person.
+
+    Raises UserError when there is no second person.
+    """
+    if directory:
+        return ShardSet(directory, shards.splits(directory)[-1]).track(0)
     others = np.flatnonzero(part.identity != part.identity[0])
     if not len(others):
-        raise UserError(f'{part.directory}, {part.split}: has one person, two are needed')
-    return 0, int(others[np.argmax(part.columns.frames[others])])
+        raise UserError(
+            f'{part.directory}, {part.split}: has one person; give a driver: --driving SHARDS'
+        )
+    return part.track(int(others[np.argmax(part.columns.frames[others])]))
 
 
 def _astronaut() -> np.ndarray:
@@ -156,6 +162,12 @@ def main(arguments: list[str] | None = None) -> int:
     add('--data', required=True, metavar='SHARDS', help=f'with the splits {TEST} and {CROSS}')
     add('--out', required=True, metavar='DIR', help='folder to write into')
     add('--most', type=int, default=40, help='most tracks, and most pairs, to score; default 40')
+    add(
+        '--driving',
+        metavar='SHARDS',
+        help='set whose first track drives the pictures; default: '
+        'the longest track of the second held-out person',
+    )
     add('--portrait', metavar='FILE', help='another photograph than the astronaut')
     add('--face-landmarker', metavar='FILE', help="the face detector's model file")
     args = parser.parse_args(arguments)
@@ -163,12 +175,13 @@ def main(arguments: list[str] | None = None) -> int:
         raise UserError(f'--most {args.most}: must be at least 1')
     bundle, out = bundles.load(args.model), Path(args.out)
     held_out, pairs = (shards.ShardSet(args.data, split) for split in (TEST, CROSS))
+    driver = driving_track(args.driving, held_out)
     transfers = list(dict.fromkeys([bundle.transfer_name, NO_TRANSFER]))
     own = evaluate.self_reenactment(bundle, held_out, transfers, args.most)
     cross = evaluate.gt_cross(bundle, pairs, transfers, args.most)
-    shown = synthetic_person(bundle, held_out, out)
+    shown = [synthetic_person(bundle, held_out, driver, out)]
     try:
-        shown += photograph(bundle, held_out, out, args.portrait, args.face_landmarker)
+        shown.append(photograph(bundle, driver, out, args.portrait, args.face_landmarker))
     except UserError as error:
         if args.portrait:
             raise

@@ -100,7 +100,11 @@ def test_command_writes_tables_videos_and_sheets(model, data, tmp_path, capsys, 
     assert (tmp_path / 'out' / 'synthetic.png').exists()
 
 
-def test_one_person_is_not_enough(data, tmp_path):
-    shards.write(tmp_path, 'test', [fake_track(0)], shards=1, parameters={})
-    with pytest.raises(UserError, match='one person'):
-        report._strangers(shards.ShardSet(tmp_path, 'test'))
+def test_driver_of_the_pictures(data, tmp_path):
+    part = shards.ShardSet(data, 'test')
+    assert report.driving_track(None, part).identity == 1
+    shards.write(tmp_path, 'train', [fake_track(7)], shards=1, parameters={})
+    alone = shards.ShardSet(tmp_path, 'train')
+    assert report.driving_track(str(tmp_path), part).track_id == 'track0007'
+    with pytest.raises(UserError, match='one person; give a driver'):
+        report.driving_track(None, alone)
