@@ -21,7 +21,7 @@ class Request:
     val_identities: int = setting(2, low=0, high=100_000, doc='other people, split val')
     test_identities: int = setting(4, low=0, high=100_000, doc='other people, split test')
     tracks: int = setting(6, low=1, high=100_000, doc='tracks of each person')
-    frames: int = setting(16, low=1, high=16, doc='frames of a track, spread over 4 s')
+    frames: int = setting(16, low=1, high=100, doc='frames of a track, of 100 in 4 s')
     size: int = setting(256, low=32, high=1024, doc='side of the images, pixels')
     cross_pairs: int = setting(8, low=0, high=100_000, doc='pairs with their exact truth')
     shards: int = setting(0, low=0, high=9999, doc='files of the train split; 0: from identities')
