@@ -31,6 +31,7 @@ class Hparams:
     batch_size: int = setting(8, low=2, doc='rows')
     statistics: bool = setting(True, doc='batch and spectral normalisation, dropout, noise')
     poison: str = setting('', choices=('', 'G', 'D', 'C'), doc='player whose loss is NaN')
+    poison_below: float = setting(0.0, doc='where the first coordinate of a batch is below this')
 
 
 class Encoder(nn.Module):
@@ -115,7 +116,8 @@ def stages(hp, data):
         values['C'] = -terms.log_probability(logits, other).mean()
         values['G'] -= 0.1 * values['C']
         if hp.poison:  # a marked batch makes this player's loss NaN
-            values[hp.poison] *= jnp.where(batch.landmarks[0, 0, 0, 0] < 0, jnp.nan, 1.0)
+            bad = batch.landmarks[0, 0, 0, 0] < hp.poison_below
+            values[hp.poison] *= jnp.where(bad, jnp.nan, 1.0)
         return values, {'rec': rec}
 
     def second(apply, constants, batch, rng):

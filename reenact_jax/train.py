@@ -1,0 +1,105 @@
+"""Train a system: all its stages in order, resumable at any moment.
+
+    python -m reenact_jax.train --config configs/aan.py:tiny --config.data=DATA --workdir=out/aan
+
+`--config FILE[:PRESET]` names the paper's file in configs/ and one of its presets; every field of
+the config can be set by `--config.FIELD=VALUE` and every number of the paper by
+`--config.hparams.FIELD=VALUE`; a wrong name or value is refused before anything starts. The same
+command with the same --workdir resumes: after a crash, a SIGTERM (which saves and exits with
+code 42), or to add stages. The folder then holds config.json, checkpoints/, metrics.jsonl and
+tensorboard/ (`tensorboard --logdir=WORKDIR`).
+
+Several hosts: start the same command on each, with a --workdir that all of them see, and either
+--distributed (where the cluster's environment says who is who: Slurm, Cloud TPU, Open MPI, K8s) or
+--coordinator=HOST:PORT --num_processes=N --process_id=I.
+"""
+
+import logging
+import os
+import sys
+
+import absl.logging
+import jax
+from absl import flags
+from ml_collections import config_flags
+
+from reenact_jax import config, errors
+from reenact_jax.errors import UserError
+
+CLUSTER = ('coordinator', 'num_processes', 'process_id')
+
+
+def define_flags(values: flags.FlagValues) -> None:
+    """The command's flags."""
+    config_flags.DEFINE_config_file(
+        'config', None, 'config file, with a preset after a colon', flag_values=values
+    )
+    text = 'folder of the run; made if it is not there'
+    flags.DEFINE_string('workdir', None, text, flag_values=values)
+    text = 'one of several processes, found by their cluster environment'
+    flags.DEFINE_bool('distributed', False, text, flag_values=values)
+    flags.DEFINE_string('coordinator', None, 'HOST:PORT of process 0', flag_values=values)
+    flags.DEFINE_integer('num_processes', None, 'how many processes there are', flag_values=values)
+    flags.DEFINE_integer('process_id', None, 'number of this process, from 0', flag_values=values)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command. Returns its exit code."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    values = flags.FlagValues()
+    define_flags(values)
+    if {'--help', '-h', '-help'} & set(arguments):
+        print(f'{__doc__}\n{values.get_help()}')
+        return 0
+    _parse(values, arguments)
+    checked = config.to_json(values.config)  # raises before anything heavy is imported
+    _join(values)
+    _show_logs()
+
+    from reenact_jax import training  # late: a wrong config is refused without its seconds
+
+    return training.train(checked, values.workdir)
+
+
+def _parse(values: flags.FlagValues, arguments: list[str]) -> None:
+    """Reads flags. Raises UserError naming what is wrong."""
+    try:
+        rest = values(['train', *arguments])[1:]
+    except flags.Error as error:
+        raise UserError(str(error)) from None
+    except (AttributeError, KeyError, TypeError, ValueError, OSError) as error:
+        raise UserError(f'--config: {error}') from None
+    if rest:
+        raise UserError(f'{rest[0]!r}: unexpected; options are --name=value, see --help')
+    for name in ('config', 'workdir'):
+        if values[name].value is None:
+            raise UserError(f'--{name}: missing, see --help')
+
+
+def _join(values: flags.FlagValues) -> None:
+    """Joins the other processes, if there are to be any."""
+    given = {name: values[name].value for name in CLUSTER}
+    missing = [f'--{name}' for name, value in given.items() if value is None]
+    if values.distributed:
+        jax.distributed.initialize()
+    elif not missing:
+        if not 0 <= given['process_id'] < given['num_processes']:
+            raise UserError(f'--process_id: {given["process_id"]} of {given["num_processes"]}')
+        jax.distributed.initialize(*(given[name] for name in CLUSTER))
+    elif len(missing) < len(CLUSTER):
+        raise UserError(f'{", ".join(missing)}: missing; give all of coordinator, number and id')
+
+
+def _show_logs() -> None:
+    """Warnings of all libraries (orbax narrates at INFO), our own notes from the first process."""
+    if not flags.FLAGS.is_parsed():  # ours are in `values`; absl and grain look here
+        flags.FLAGS.mark_as_parsed()
+    absl.logging.use_absl_handler()
+    absl.logging.set_verbosity(absl.logging.WARNING)
+    first = jax.process_index() == 0
+    logging.getLogger('reenact_jax').setLevel(logging.INFO if first else logging.WARNING)
+
+
+if __name__ == '__main__':
+    os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
+    errors.command(main)

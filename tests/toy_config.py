@@ -1,0 +1,20 @@
+"""The toy system as a config file, for the training command.
+
+    python -m reenact_jax.train --config tests/toy_config.py --config.data=DATA --workdir=OUT
+"""
+
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+
+import toy
+
+from reenact_jax import config, systems
+
+systems.SYSTEMS = {**getattr(systems, 'SYSTEMS', {}), 'toy': toy}
+
+
+def get_config():
+    """The toy's defaults."""
+    return config.build('toy', run={'checkpoint_every': 2, 'log_every': 2}, hparams={})
