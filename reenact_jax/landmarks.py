@@ -12,9 +12,11 @@ from jaxtyping import Array, Float
 from reenact_jax.layouts import LAYOUTS as LAYOUTS
 from reenact_jax.layouts import Layout
 
-# The crop of a track (ours): side in units of the landmarks' bounding box, and how far its centre
-# is raised, in units of the crop's side, so that forehead and hair fit as well as the neck.
+# The crop of a track (ours): its side in units of the median frame's landmark box, so that a face
+# has one size in a portrait and in a lively clip; at least the box of all frames with a border; and
+# how far its centre is raised, in units of its side, so that hair fits as well as the neck.
 CROP_SCALE = 1.9
+CROP_BORDER = 1.15
 CROP_RAISE = 0.1
 
 
@@ -63,13 +65,15 @@ def carry(
 
 
 def crop_box(points: Float[np.ndarray, 't n 2']) -> tuple[float, float, float]:
-    """The fixed square crop of a track: x0, y0 and side, `CROP_SCALE` times the box of its points.
+    """The fixed square crop of a track: x0, y0 and side, from its points (rows of 2 or 3 numbers).
 
     NumPy, for the host: video and synthetic tracks are framed alike.
     """
-    flat = np.asarray(points, np.float64).reshape(-1, points.shape[-1])[:, :2]
-    low, high = flat.min(0), flat.max(0)
-    side = float((high - low).max() * CROP_SCALE)
+    points = np.asarray(points, np.float64)[..., :2]
+    low, high = points.min(-2), points.max(-2)  # [t, 2]
+    frame = float(np.median((high - low).max(-1)))
+    low, high = low.min(0), high.max(0)
+    side = max(frame * CROP_SCALE, float((high - low).max()) * CROP_BORDER)
     x, y = (low + high) / 2
     return float(x - side / 2), float(y - side * (0.5 + CROP_RAISE)), side
 

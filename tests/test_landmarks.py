@@ -60,12 +60,14 @@ def test_carry_of_the_first_frame_fills_the_sources_box():
     np.testing.assert_allclose(moved, [[4, 6], [12, 6], [12, 10], [4, 10]])
 
 
-def test_crop_box_frames_all_frames_of_a_track():
+def test_crop_box_takes_its_size_from_a_frame_and_its_place_from_the_track():
     points = np.array([[[10.0, 20.0], [30.0, 20.0]], [[20.0, 20.0], [40.0, 40.0]]])
     x0, y0, side = lm.crop_box(points)
-    assert side == pytest.approx(1.9 * 30)
+    assert side == pytest.approx(1.9 * 20)
     assert x0 + side / 2 == pytest.approx(25)
     assert y0 + side / 2 == pytest.approx(30 - 0.1 * side)
+    far = points + np.array([[[0.0, 0.0]], [[100.0, 0.0]]])  # the box of all frames does not fit
+    assert lm.crop_box(far)[2] == pytest.approx(1.15 * 130)
 
 
 def test_similarity_recovers_rotation_scale_and_shift():
