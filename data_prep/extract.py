@@ -1,0 +1,193 @@
+"""One video or still -> the records of the faces in it, and what to report of it."""
+
+import dataclasses
+import json
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from data_prep import records
+from data_prep.tracking import CutFinder, Sighting, Stretch, Tracker, sample
+from reenact_jax import facemesh, media, storage, tfrecord, tracks
+from reenact_jax.errors import UserError
+from reenact_jax.faces import Detector
+from reenact_jax.settings import setting
+
+_LOOKS = 5  # frames of a stretch that are looked at to make sure that it is a human face
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """How faces are found and cut out. A change makes all inputs be read again."""
+
+    size: int = setting(256, low=32, high=1024, doc='side of the stored crops, pixels')
+    frames: int = setting(16, low=1, high=64, doc='most frames a record')
+    clip_seconds: float = setting(10.0, low=0.5, doc='longest stretch of a track in one record')
+    rate: float = setting(12.5, low=1.0, doc='frames a second in which faces are looked for')
+    min_frames: int = setting(4, low=1, doc='shortest stretch of a video, frames with the face')
+    min_width: float = setting(48.0, low=1.0, doc='smallest box of the 68 points, source pixels')
+    min_height: float = setting(64.0, low=1.0, doc='the same, its height')
+    gap_seconds: float = setting(0.5, low=0.0, doc='a face unseen for longer ends its track')
+    cut: float = setting(0.75, low=0.0, high=1.0, doc='colours frames of one shot have in common')
+    confidence: float = setting(0.5, low=0.1, high=0.99, doc='detection threshold')
+    faces: int = setting(4, low=1, high=32, doc='most faces in a frame')
+    quality: int = setting(95, low=50, high=100, doc='JPEG quality')
+
+
+@dataclasses.dataclass
+class Outcome:
+    """A line of the report."""
+
+    file: str
+    status: str = 'ok'  # ok | no face | no track | broken
+    frames: int = 0  # read
+    frames_with_face: int = 0  # of those that were searched
+    frames_searched: int = 0
+    tracks: int = 0  # faces followed
+    records: int = 0  # written
+    rejected: str = ''  # reason: number of stretches
+    detail: str = ''
+
+
+def extract(path: Path, key: str, target: str, options: Options, detector: Detector) -> Outcome:
+    """Write the records of a file to `target` (TFRecord framing), and its report beside it.
+
+    A broken file gives no records, even from its good part: where it ends is not known.
+    """
+    outcome = Outcome(key)
+    rejected: Counter = Counter()
+    written = []
+    try:
+        with storage.writing(target) as file:
+            stretches, rate = _follow(path, options, detector, outcome)
+            for track in _records(path, key, stretches, rate, options, detector, rejected):
+                file.write(tfrecord.frame(tracks.encode(track)))
+                written.append(track.track_id)
+    except UserError as error:
+        outcome.status, outcome.detail = 'broken', str(error)
+        storage.write(target, b'')
+        written = []
+    outcome.records = len(written)
+    outcome.rejected = ', '.join(f'{why}: {n}' for why, n in rejected.items())
+    if outcome.status == 'ok' and not written:
+        outcome.status = 'no track' if outcome.tracks else 'no face'
+    storage.write(f'{target}.json', json.dumps(dataclasses.asdict(outcome)))
+    return outcome
+
+
+def _follow(path: Path, options: Options, detector: Detector, outcome: Outcome):
+    """First pass: find and follow faces. Returns stretches and the frame rate (0 for a still).
+
+    Raises UserError when the file turns out to be broken.
+    """
+    reader = media.Reader(path)
+    still = reader.probe.kind == 'still'
+    rate = float(reader.probe.rate or 0)
+    step = 1 if still else max(1, round(rate / options.rate))
+    tracker = Tracker(
+        longest=max(1, round(options.clip_seconds * rate)),
+        gap=max(step, round(options.gap_seconds * rate)),
+    )
+    is_cut, cut, stretches = CutFinder(options.cut), False, []
+    for number, image in enumerate(reader):
+        outcome.frames += 1
+        cut |= is_cut(image)
+        if number % step:
+            continue
+        # Small faces are searched for once in a while: it takes as long as twenty frames.
+        thorough = outcome.frames_searched % 50 == 0
+        found = detector.detect(image, near=() if cut else tracker.boxes(), thorough=thorough)
+        outcome.frames_searched += 1
+        outcome.frames_with_face += bool(found)
+        stretches += _kept(tracker.update(number, found, cut), options)
+        cut = False
+    stretches += _kept(tracker.finish(), options)
+    outcome.tracks = tracker.tracks
+    if fault := reader.fault():
+        raise UserError(fault)
+    return stretches, rate
+
+
+def _kept(stretches: list[Stretch], options: Options) -> list[tuple[Stretch, int]]:
+    """Stretches with only the frames to be stored, and how many frames they had."""
+    return [
+        (s._replace(sightings=sample(s.sightings, options.frames)), len(s.sightings))
+        for s in stretches
+    ]
+
+
+def _records(path, key, stretches, rate, options, detector, rejected) -> Iterator[tracks.Track]:
+    """Second pass: decode again and cut out. Counts in `rejected` what is not used and why."""
+    wanted = []
+    for stretch, length in stretches:
+        why = _unfit(stretch.sightings, length, rate, options)
+        if why:
+            rejected[why] += 1
+        else:
+            wanted.append(_Cutting(stretch, records.window(stretch.sightings)))
+    if not wanted:
+        return
+    face = facemesh.canonical(detector.model)
+    for number, image in enumerate(media.Reader(path)):
+        for cutting in [c for c in wanted if c.next.frame == number]:
+            cutting.take(image, options, detector)
+            if cutting.left:
+                continue
+            wanted.remove(cutting)
+            if cutting.certain:
+                yield records.build(
+                    cutting.stretch.sightings,
+                    cutting.pictures,
+                    cutting.crop,
+                    options.size,
+                    image.shape[1::-1],
+                    face,
+                    rate=rate,
+                    track_id=f'{key}#{cutting.stretch.name}',
+                    identity=0,
+                    identity_name='',
+                    source_file=key,
+                    detector=detector.name,
+                    licence='',
+                    consent='',
+                )
+            else:
+                rejected['not certainly a human face'] += 1
+        if not wanted:
+            return
+
+
+@dataclasses.dataclass
+class _Cutting:
+    """A stretch whose frames are being cut out of the file as it is read again."""
+
+    stretch: Stretch
+    crop: tuple[float, float, float]
+    pictures: list[bytes] = dataclasses.field(default_factory=list)
+    certain: bool = False
+
+    @property
+    def left(self) -> int:
+        return len(self.stretch.sightings) - len(self.pictures)
+
+    @property
+    def next(self) -> Sighting:
+        return self.stretch.sightings[len(self.pictures)]
+
+    def take(self, image, options: Options, detector: Detector) -> None:
+        if not self.certain and len(self.pictures) < _LOOKS:
+            self.certain = detector.is_certain(image, self.next.face)
+        picture = records.picture(image, self.crop, options.size, options.quality)
+        self.pictures.append(picture)
+
+
+def _unfit(sightings: list[Sighting], length: int, rate: float, options: Options) -> str | None:
+    """Why a stretch is not used; None if it is. A still's only frame is enough."""
+    if rate and length < options.min_frames:
+        return f'shorter than {options.min_frames} frames'
+    boxes = [s.face.landmarks_68[:, :2] for s in sightings]
+    width, height = (sorted(b[:, i].max() - b[:, i].min() for b in boxes) for i in range(2))
+    middle = len(boxes) // 2
+    if width[middle] < options.min_width or height[middle] < options.min_height:
+        return f'smaller than {options.min_width:g} x {options.min_height:g} pixels'
+    return None

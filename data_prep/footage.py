@@ -1,0 +1,116 @@
+"""What is to be read: videos and stills from folders, globs and lists, and who is in them."""
+
+import csv
+import glob
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from reenact_jax import media
+from reenact_jax.errors import UserError
+
+CONSENT = ('yes', 'no', 'unknown', 'synthetic')
+
+
+class Source(NamedTuple):
+    """An input file with its labels."""
+
+    path: Path
+    key: str  # path below the input it was found in: unique in the set
+    identity: str  # name of the person; files with the same name show the same person
+    licence: str
+    consent: str
+
+
+def find(inputs: Sequence[str]) -> list[tuple[Path, str]]:
+    """Files of the inputs with their keys, in natural order.
+
+    Args:
+      inputs: folders (searched with their sub-folders), globs or files.
+
+    Raises UserError: an input without videos or stills; two files with one key.
+    """
+    found: dict[str, Path] = {}
+    for item in inputs:
+        files = _expand(item)
+        if not files:
+            raise UserError(
+                f'{item}: no videos or stills there; known suffixes: '
+                f'{" ".join(media.VIDEO_SUFFIXES + media.STILL_SUFFIXES)}'
+            )
+        for path, key in files:
+            if found.get(key, path) != path:
+                raise UserError(
+                    f'{path} and {found[key]} would both be {key!r} in the set; give the folder '
+                    'above both as the input'
+                )
+            found[key] = path
+    return sorted(((p, key) for key, p in found.items()), key=lambda item: media.natural(item[1]))
+
+
+def label(
+    files: Sequence[tuple[Path, str]],
+    table: str | Path | None = None,
+    licence: str = 'unknown',
+    consent: str = 'unknown',
+) -> list[Source]:
+    """Files with identity, licence and consent.
+
+    The identity is the table's; else the first sub-folder (`anna/take1.mp4` is anna); else the
+    file's own name: one person a file.
+
+    Args:
+      table: CSV, or TSV by its suffix, with columns file (name or key), identity, and optionally
+        licence (or licence_as_stated) and consent (yes, no, unknown, synthetic).
+      licence, consent: of the files of which the table does not say.
+
+    Raises UserError naming the table's line and column.
+    """
+    rows = _read_table(Path(table)) if table else {}
+    sources = []
+    for path, key in files:
+        row = rows.get(key) or rows.get(path.name) or {}
+        parts = Path(key).parts
+        own = parts[0] if len(parts) > 1 else Path(key).stem
+        said = row.get('licence') or row.get('licence_as_stated') or licence
+        source = Source(path, key, row.get('identity') or own, said, row.get('consent') or consent)
+        if source.consent not in CONSENT:
+            raise UserError(f'{key}: consent {source.consent!r} is not one of {", ".join(CONSENT)}')
+        sources.append(source)
+    unused = set(rows) - {key for _, key in files} - {path.name for path, _ in files}
+    if rows and len(unused) == len(rows):
+        raise UserError(f'{table}: names none of the input files (its column `file`)')
+    return sources
+
+
+def _expand(item: str) -> list[tuple[Path, str]]:
+    known = media.VIDEO_SUFFIXES + media.STILL_SUFFIXES
+    root = Path(item)
+    if root.is_dir():
+        files = [p for p in root.rglob('*') if p.suffix.lower() in known and p.is_file()]
+        hidden = [p for p in files if any(part[0] == '.' for part in p.relative_to(root).parts)]
+        return [(p, p.relative_to(root).as_posix()) for p in files if p not in hidden]
+    paths = [root] if root.exists() else [Path(p) for p in glob.glob(item, recursive=True)]
+    if not paths:
+        raise UserError(f'{item}: no such file or folder, and no file fits it as a glob')
+    return [(p, p.name) for p in paths if p.suffix.lower() in known and p.is_file()]
+
+
+def _read_table(path: Path) -> dict[str, dict[str, str]]:
+    if not path.is_file():
+        raise UserError(f'--labels {path}: no such file')
+    delimiter = '\t' if path.suffix.lower() == '.tsv' else ','
+    rows = {}
+    with path.open(newline='', encoding='utf-8-sig') as file:
+        reader = csv.DictReader(file, delimiter=delimiter)
+        for column in ('file', 'identity'):
+            if column not in (reader.fieldnames or ()):
+                raise UserError(
+                    f'{path}: has no column {column!r}; found {reader.fieldnames}'
+                    ' (separated by tabs in .tsv, by commas otherwise)'
+                )
+        for row in reader:
+            if not row['file'] or not row['identity']:
+                raise UserError(f'{path}, line {reader.line_num}: file or identity is empty')
+            rows[row['file']] = row
+    return rows

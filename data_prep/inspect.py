@@ -1,0 +1,152 @@
+"""Look into a set of track shards: counts, people, action units, pose, and pictures with points.
+
+    python -m data_prep.inspect data/people --out sheet.png
+
+Prints, for each split, the number of tracks, frames and people, the lengths of tracks, how far
+action units and head angles spread (text bars over all frames where they are known), and where the
+tracks come from. `--out` draws a contact sheet: a row a track, with its points, reference and
+segmentation.
+"""
+
+import argparse
+import io
+from collections import Counter
+
+import numpy as np
+import simplejpeg
+from jaxtyping import UInt8
+from PIL import Image, ImageDraw
+
+from reenact_jax import errors, layouts, results, shards, tracks
+from reenact_jax.errors import UserError
+from reenact_jax.tracks import Track
+
+_BLOCKS = ' ▁▂▃▄▅▆▇█'
+_CELL = 192
+_COLUMNS = 5  # frames of a track on the sheet
+
+
+def summary(directory: str, split: str) -> str:
+    """What a split holds, as text."""
+    part = shards.ShardSet(directory, split)
+    columns = part.columns
+    lines = [
+        f'{split}: {len(part)} tracks, {len(columns.aus)} frames, {part.people} people, '
+        f'crops of {_range(columns.size)} pixels',
+        f'  frames a track  {_counts(columns.frames)}',
+        f'  tracks a person {_counts(np.bincount(columns.identity)[np.unique(columns.identity)])}',
+    ]
+    provenance = frozenset({'source_file'})  # no per-frame field
+    first = [part.track(i, provenance) for i in range(len(part))]
+    for name in ('detector', 'licence', 'consent'):
+        found = Counter(getattr(track, name) for track in first)
+        lines.append(
+            f'  {name:9} ' + '; '.join(f'{n} x {text}' for text, n in found.most_common(4))
+        )
+    lines.append(
+        '  intensity 0 to 1, where known       share of frames known, mean, 95th percentile'
+    )
+    for i, name in enumerate(tracks.AU_NAMES):
+        lines.append(f'  {name}  {_bars(columns.aus[columns.aus_valid[:, i], i], 0, 1, columns)}')
+    lines.append('  degrees -60 to 60')
+    for i, name in enumerate(tracks.POSE_NAMES, start=17):
+        degrees = np.degrees(columns.aus[columns.aus_valid[:, i], i].astype(np.float32))
+        lines.append(f'  {name}   {_bars(degrees, -60, 60, columns)}')
+    return '\n'.join(lines)
+
+
+def _range(values) -> str:
+    low, high = values.min(), values.max()
+    return f'{low}' if low == high else f'{low} to {high}'
+
+
+def _counts(values) -> str:
+    found = sorted(Counter(int(v) for v in values).items())
+    shown = ', '.join(f'{value}: {n}' for value, n in found[:12])
+    return shown + (f', ... up to {found[-1][0]}' if len(found) > 12 else '')
+
+
+def _bars(values, low: float, high: float, columns) -> str:
+    """A histogram in one line, its scale the fullest bin's."""
+    if not len(values):
+        return 'unknown'
+    bins, _ = np.histogram(np.clip(values, low, high), bins=24, range=(low, high))
+    # The logarithm: most action units are 0 most of the time.
+    heights = np.log1p(bins) / np.log1p(bins.max())
+    bars = ''.join(_BLOCKS[int(np.ceil(h * (len(_BLOCKS) - 1)))] for h in heights)
+    known, high_end = len(values) / len(columns.aus), np.percentile(values, 95)
+    return f'|{bars}|  {known:4.0%} {np.mean(values, dtype=np.float32):7.2f} {high_end:7.2f}'
+
+
+def drawing(track: Track, frame: int, points: str = '68') -> UInt8[np.ndarray, 's s 3']:
+    """A frame with its points: green seen, red hidden; the neutral reference in blue."""
+    picture = Image.fromarray(simplejpeg.decode_jpeg(track.image[frame]))
+    draw = ImageDraw.Draw(picture)
+    found = getattr(track, f'landmarks_{points}')[frame, :, :2]
+    reference = getattr(track, f'reference_{points}')[frame, :, :2]
+    seen = getattr(track, f'visible_{points}')[frame]
+    for a, b in layouts.layout(points).edges:
+        draw.line([*map(float, reference[a]), *map(float, reference[b])], fill=(80, 120, 255))
+        draw.line([*map(float, found[a]), *map(float, found[b])], fill=(240, 240, 240))
+    for (x, y), visible in zip(found, seen, strict=True):
+        colour = (0, 220, 0) if visible else (255, 40, 40)
+        draw.ellipse([x - 1.5, y - 1.5, x + 1.5, y + 1.5], fill=colour)
+    return np.asarray(picture)
+
+
+def classes(track: Track, frame: int) -> UInt8[np.ndarray, 's s 3'] | None:
+    """The segmentation in colours: background grey, face green, hair brown, unknown white."""
+    if not track.segmentation[frame]:
+        return None
+    with Image.open(io.BytesIO(track.segmentation[frame]), formats=['PNG']) as image:
+        plane = np.asarray(image)
+    colours = np.full((256, 3), 255, np.uint8)
+    colours[tracks.BACKGROUND] = (150, 150, 150)
+    colours[tracks.FACE], colours[tracks.HAIR] = (90, 200, 90), (140, 90, 40)
+    return colours[plane]
+
+
+def sheet(directory: str, split: str, count: int, points: str = '68') -> UInt8[np.ndarray, 'H W 3']:
+    """A row a track, evenly spread over the split: frames with points, one segmentation."""
+    part = shards.ShardSet(directory, split)
+    rows, captions = [], []
+    for record in np.linspace(0, len(part) - 1, min(count, len(part))).round().astype(int):
+        track = part.track(int(record))
+        shown = np.linspace(0, track.frames - 1, min(_COLUMNS, track.frames)).round().astype(int)
+        row = [drawing(track, int(frame), points) for frame in shown]
+        rows.append([*row, *[None] * (_COLUMNS - len(row)), classes(track, int(shown[0]))])
+        captions.append(track.track_id[-24:])
+    titles = ['first', *[''] * (_COLUMNS - 2), 'last', 'classes']
+    return results.contact_sheet(rows, captions, titles, _CELL)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command."""
+    parser = argparse.ArgumentParser(
+        prog='python -m data_prep.inspect',
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument('directory', help='the set')
+    parser.add_argument('--split', help='one split (default: all)')
+    parser.add_argument('--out', metavar='PNG', help='draw a contact sheet')
+    parser.add_argument('--tracks', type=int, default=12, help='rows of the sheet (default 12)')
+    parser.add_argument('--points', default='68', choices=sorted(layouts.LAYOUTS))
+    options = parser.parse_args(arguments)
+    known = shards.splits(options.directory)
+    if options.split and options.split not in known:
+        raise UserError(f'--split {options.split}: the set has {", ".join(known)}')
+    if options.tracks < 1:
+        raise UserError(f'--tracks {options.tracks}: expected 1 or more')
+    for split in [options.split] if options.split else known:
+        print(summary(options.directory, split))
+    if options.out:
+        split = options.split or ('train' if 'train' in known else known[0])
+        image = sheet(options.directory, split, options.tracks, options.points)
+        Image.fromarray(image).save(options.out)
+        print(f'{options.out}: {image.shape[1]} x {image.shape[0]}, split {split}')
+    return 0
+
+
+if __name__ == '__main__':
+    errors.command(main)

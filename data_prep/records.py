@@ -1,0 +1,131 @@
+"""A stretch of a face's track -> the record that is stored: crop, frames, labels, reference."""
+
+import io
+
+import numpy as np
+import simplejpeg
+from jaxtyping import Float, UInt8
+from PIL import Image
+
+from data_prep.tracking import Sighting
+from reenact_jax import facemesh, landmarks, portraits, tracks
+from reenact_jax.tracks import Track
+
+SETS = ('68', '106', '68c')
+# Around the face's silhouette all is unknown (hair, ears and neck are not detected), as wide as
+# this many half widths of the face; the rest of the crop counts as background.
+_HEAD_WIDTH = 1.8
+
+
+def window(sightings: list[Sighting]) -> tuple[float, float, float]:
+    """The fixed crop of a record (x0, y0, side), in pixels of its source."""
+    points = np.stack([s.face.landmarks_68[:, :2] for s in sightings])
+    return landmarks.crop_box(points)
+
+
+def picture(
+    image: UInt8[np.ndarray, 'h w 3'], crop: tuple[float, float, float], size: int, quality: int
+) -> bytes:
+    """The crop of a frame as JPEG, antialiased; the image's border is repeated outside it."""
+    return simplejpeg.encode_jpeg(
+        np.ascontiguousarray(portraits.crop(image, crop, size)),
+        quality=quality,
+        colorspace='RGB',
+        colorsubsampling='444',
+    )
+
+
+def build(
+    sightings: list[Sighting],
+    pictures: list[bytes],
+    crop: tuple[float, float, float],
+    size: int,
+    source: tuple[int, int],
+    face: facemesh.Canonical,
+    **provenance,
+) -> Track:
+    """The record of T sightings.
+
+    Args:
+      pictures: T JPEGs of `picture`.
+      crop: of `window`.
+      size: side of the stored crop, pixels.
+      source: width and height of the source's frames, pixels.
+      provenance: the fields of `Track` that this function does not make, and `rate` (frames/s).
+    """
+    x0, y0, side = crop
+    width, height = source
+    inside = np.array([-x0, -y0, width - x0, height - y0]) * (size / side)
+    faces = [s.face.moved(x0, y0, size / side) for s in sightings]
+    count = len(faces)
+    rate = provenance.pop('rate')
+    return Track(
+        size=size,
+        image=tuple(pictures),
+        segmentation=tuple(segmentation(f.mesh, face, size, inside) for f in faces),
+        **{f'landmarks_{n}': np.stack([getattr(f, f'landmarks_{n}') for f in faces]) for n in SETS},
+        **{
+            f'visible_{n}': np.stack([getattr(f, f'visible_{n}') for f in faces]).astype(np.int64)
+            for n in SETS
+        },
+        **references([f.mesh for f in faces], neutral([s.face for s in sightings]), face),
+        aus=np.stack([f.aus for f in faces]),
+        aus_valid=np.stack([f.aus_valid for f in faces]).astype(np.int64),
+        gaze=np.stack([f.gaze for f in faces]),
+        gaze_valid=np.ones(count, np.int64),
+        expression=np.full(count, tracks.UNLABELLED),
+        pose_id=np.full(count, tracks.UNLABELLED),
+        frame_number=np.array([s.frame for s in sightings]),
+        crop=np.float32([x0, y0, side, rate]),
+        **provenance,
+    )
+
+
+def neutral(faces: list) -> int:
+    """The frame with the least expression: the smallest sum of its known action units."""
+    return int(np.argmin([(f.aus[:17] * f.aus_valid[:17]).sum() for f in faces]))
+
+
+def references(
+    meshes: list[Float[np.ndarray, '478 3']], neutral: int, face: facemesh.Canonical
+) -> dict[str, Float[np.ndarray, 't n 3']]:
+    """The fields reference_*: the neutral frame's face at every frame's pose.
+
+    Its mesh is moved by the similarity in space (scale, rotation, shift) that fits the vertices
+    which expressions spare; so it follows turns of the head as well.
+    """
+    still = meshes[neutral]
+    result = {f'reference_{name}': [] for name in SETS}
+    for mesh in meshes:
+        scale, turn, shift = facemesh.similarity(still[:468], mesh[:468], face.rigid)
+        moved = scale * still @ turn.T + shift
+        points = {name: weights @ moved for name, weights in facemesh.WEIGHTS.items()}
+        points['68c'] = facemesh.contour(moved, face, facemesh.rotation(moved, face))
+        for name, p in points.items():
+            p[:, 2] -= p[:, 2].mean()
+            result[f'reference_{name}'].append(p)
+    return {name: np.float32(values) for name, values in result.items()}
+
+
+def segmentation(
+    mesh: Float[np.ndarray, '478 3'],
+    face: facemesh.Canonical,
+    size: int,
+    inside: Float[np.ndarray, ' 4'],
+) -> bytes:
+    """Classes as PNG: face where the mesh is, unknown where hair, ears or neck may be.
+
+    No segmentation network is used. Unknown is the column of the crop around the face, from top to
+    bottom, 1.8 times as wide as the face, and what lies outside the source's image (`inside`: its
+    x0, y0, x1, y1 in the crop), where the border is repeated. The rest is called background.
+    """
+    plane = np.full((size, size), tracks.UNKNOWN, np.uint8)
+    x0, y0, x1, y1 = np.clip(np.round(inside), 0, size).astype(int)
+    low, high = mesh[:, 0].min(), mesh[:, 0].max()
+    middle, half = (low + high) / 2, (high - low) / 2 * _HEAD_WIDTH
+    left, right = (int(np.clip(x, x0, x1)) for x in (middle - half, np.ceil(middle + half)))
+    plane[y0:y1, x0:left] = plane[y0:y1, right:x1] = tracks.BACKGROUND
+    plane[facemesh.silhouette(mesh, face, (size, size)) == 1] = tracks.FACE
+    buffer = io.BytesIO()
+    Image.fromarray(plane).save(buffer, 'PNG')
+    return buffer.getvalue()
