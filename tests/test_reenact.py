@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from bundles import SIZE, drawing_model, landmark_model, random_face
-from fakes import fake_shards
+from fakes import fake_shards, fake_track
 from PIL import Image
 
 from reenact_jax import (
@@ -263,3 +263,20 @@ def test_portrait_of_a_photograph():
     # crop_box: the face's box is 1 / CROP_SCALE of the side, CROP_RAISE below its middle.
     np.testing.assert_allclose(half, 32 / landmarks.CROP_SCALE, atol=0.1)
     np.testing.assert_allclose(centre, [32, 64 * (0.5 + landmarks.CROP_RAISE)], atol=0.1)
+
+
+def test_rate_of_a_stored_track():
+    kept = np.arange(5) * 3 + 1  # every third frame of a clip of 30000/1001 a second
+    track = fake_track(frames=5, frame_number=kept, crop=np.array([0, 0, 64, 30000 / 1001]))
+    assert drivers.rate_of(track) == Fraction(10000, 1001)
+    unknown = fake_track(frames=5, frame_number=kept, crop=np.zeros(4))
+    assert drivers.rate_of(unknown) == drivers.STILL_RATE
+
+
+def test_portrait_from_a_track_is_scaled_to_the_model():
+    track = fake_track(frames=2, size=64)
+    found = portraits.from_track(track, 1, SIZE, '106')
+    np.testing.assert_allclose(found.landmarks, track.landmarks_106[1, :, :2] / 2, rtol=1e-5)
+    stored = portraits.from_track(track, 1, 64, '106').image
+    coarse = stored.reshape(SIZE, 2, SIZE, 2, 3).mean((1, 3))
+    np.testing.assert_allclose(found.image[4:-4, 4:-4], coarse[4:-4, 4:-4], atol=0.1)
