@@ -52,8 +52,8 @@ def measures(who: Identity) -> Measures:
     return Measures(
         eye=(3.15 + 0.13 * who.eye_distance, 0.0, 6.72 - 0.13 * who.eye_depth),
         eye_half=half,
-        eye_up=0.60 * opening,
-        eye_down=0.40 * (0.6 + 0.4 * opening),
+        eye_up=0.53 * opening,
+        eye_down=0.42 * (0.6 + 0.4 * opening),
         eye_tilt=0.06 + 0.045 * who.eye_tilt - 0.03 * who.age,
         mouth_y=mouth,
         mouth_half=2.50 * (1 + 0.065 * who.mouth_width),
@@ -61,18 +61,18 @@ def measures(who: Identity) -> Measures:
         upper_lip=max(0.32, 0.72 + 0.16 * who.upper_lip - 0.20 * who.age),
         lower_lip=max(0.42, 0.92 + 0.16 * who.lower_lip - 0.18 * who.age),
         cupid=0.14 + 0.06 * who.cupid_bow,
-        nose_tip=(-nose + 0.95 + 0.16 * who.nose_upturn, 11.0 + 0.22 * who.nose_tip),
+        nose_tip=(-nose + 0.92 + 0.17 * who.nose_upturn, 11.25 + 0.25 * who.nose_tip),
         nose_base=(-nose, base_z),
         ala=(1.22 * width, -nose + 0.42, 9.55),
         chin=(chin, 8.7 + 0.30 * who.chin_forward),
         gonion=(
-            5.05 + 0.34 * who.jaw_width,
+            4.45 + 0.36 * who.jaw_width,
             mouth - 0.05 + 0.45 * who.jaw_angle - 0.3 * who.jaw_length,
             0.3,
         ),
         brow_y=2.05 + 0.17 * who.brow_height - 0.15 * who.age,
         brow_arch=0.42 + 0.15 * who.brow_arch,
-        brow_half=0.36 * (1 + 0.16 * who.brow_thickness),
+        brow_half=0.31 * (1 + 0.17 * who.brow_thickness),
     )
 
 
@@ -82,7 +82,9 @@ def sculpt(who: Identity) -> tuple[list[Primitive], list[Primitive]]:
     skull = _skull(who)
     body = _neck(who, m)
     whole = [*skull, *_face(who, m), *body, *_orbits(who, m), *_nose(who, m), *_mouth(who, m)]
-    return whole, [*skull, *body]
+    # Long hair falls past the shoulders, not along them: only the neck holds it off.
+    ear = ellipsoid((6.9, -1.0, -1.2), (1.0, 2.9, 1.9), 0.8)
+    return whole, [*skull, *_face(who, m)[:3], body[0], ear]
 
 
 def _skull(who: Identity) -> list[Primitive]:
@@ -91,9 +93,9 @@ def _skull(who: Identity) -> list[Primitive]:
     return [
         ellipsoid((0, 3.1, -1.0 - 0.5 * l), (7.35 + w, 8.1 + h, 9.3 + l)),
         ellipsoid((0, 1.2, -5.0 - l), (6.2 + w, 6.2, 5.6), 2.0),
-        ellipsoid((0, 4.3, 3.3 - slope), (6.0 + 0.5 * w, 5.9 + 0.5 * h, 5.85), 2.0),
-        ellipsoid((3.2, 5.0 - slope, 5.6 - 0.9 * slope), (2.4, 1.9, 2.9), 1.8),
-        ellipsoid((8.1 + w, 1.9, 4.6), (1.5 + 0.14 * who.temple, 2.4, 2.6), 2.2, carve=True),
+        ellipsoid((0, 4.3, 3.3 - slope), (5.6 + 0.5 * w, 5.9 + 0.5 * h, 5.95), 2.4),
+        ellipsoid((2.4, 5.0 - slope, 5.7 - 0.9 * slope), (2.2, 1.9, 2.7), 2.4),
+        ellipsoid((8.45 + w, 1.9, 4.6), (1.5 + 0.14 * who.temple, 2.4, 2.6), 2.6, carve=True),
     ]
 
 
@@ -106,14 +108,14 @@ def _face(who: Identity, m: Measures) -> list[Primitive]:
     chin_w = 1.25 + 0.22 * who.chin_width
     muscle = 0.12 * (not who.female)
     return [
-        ellipsoid((0, -2.8, 2.0), (6.3 + 0.5 * wide, 7.4, 6.7), 1.5),
-        ellipsoid((0, -5.6, 2.2), (5.2 + 0.3 * who.jaw_width, 5.4, 6.0), 2.0),
-        cone((3.4, zy - 0.2, 6.5), (5.95 + wide, zy + 0.9, 1.6), 1.2, 0.75, 2.4),  # zygoma
+        ellipsoid((0, -2.4, 2.0), (5.85 + 0.5 * wide, 7.4, 6.75), 1.5),
+        ellipsoid((0, -5.6, 2.6), (4.5 + 0.3 * who.jaw_width, 5.4, 5.6), 2.0),
+        cone((3.4, zy - 0.2, 6.5), (5.7 + wide, zy + 0.9, 1.0), 1.2, 0.7, 2.2),  # zygoma
         ellipsoid((3.4, -4.5, 5.5), (2.2 + full, 2.7, 2.4 + full), 2.2),  # buccal
-        cone((gx + 0.35, -1.0, -0.2), (gx, gy, gz), 0.8 + muscle, 1.0 + muscle, 2.6),  # ramus
-        cone((gx, gy, gz), (chin_w, chin_y + 1.1, chin_z - 1.6), 1.0 + muscle, 1.05, 2.4),
+        cone((gx + 0.75, -1.0, -0.2), (gx, gy, gz), 0.8 + muscle, 0.95 + muscle, 2.0),  # ramus
+        cone((gx, gy, gz), (chin_w, chin_y + 1.1, chin_z - 1.6), 0.95 + muscle, 1.0, 1.8),
         ellipsoid((0, chin_y + 1.15, chin_z - 0.75), (chin_w + 0.45, 1.15, 1.2), 1.1),
-        ellipsoid((0, chin_y + 2.4, 5.2), (3.6 + 0.2 * who.jaw_width, 2.4, 3.2), 1.6),
+        ellipsoid((0, chin_y + 2.4, 5.2), (3.2 + 0.2 * who.jaw_width, 2.4, 3.2), 1.6),
         ellipsoid((3.0, chin_y + 1.9, 5.4), (0.9, 0.7 + 0.9 * who.age, 1.4), 1.4),  # jowl
         ellipsoid((0, m.mouth_y + 0.7, 6.6 + 0.12 * who.muzzle), (3.4, 2.9, 2.75), 1.6),
         cone((0.9, 2.0, 8.2), (4.6, 2.0, 6.35), 0.62 + 0.10 * who.brow_ridge, 0.62, 1.3),
@@ -142,9 +144,9 @@ def _nose(who: Identity, m: Measures) -> list[Primitive]:
     round_ = 1 + 0.06 * who.nose_tip
     mid = 0.45 * tip_y
     side = (0.95 * w, mid - 0.6, 8.55 + 0.5 * bridge)
-    tip = 0.68 * w**0.5 * round_
+    tip = 0.66 * w**0.5 * round_
     return [
-        ellipsoid((0, 0.55 * base_y, 8.3), (1.05 * w, 2.5, 1.5 + bridge), 0.8),  # body
+        ellipsoid((0, 0.55 * base_y, 8.3), (0.85 * w, 2.5, 1.5 + bridge), 0.8),  # body
         ellipsoid((0, tip_y, 9.3), (1.0 * w, 0.85, 1.3), 0.6),
         cone((0, 1.7, 8.45), (0, 0.1, 8.2 + bridge), 0.6, 0.5, 0.9),
         cone((0, 0.1, 8.35 + bridge), (0, mid, 9.3 + bridge + hump), 0.50, 0.52 * w, 0.5),
@@ -196,7 +198,7 @@ def base_z(m: Measures) -> float:
 
 
 def _neck(who: Identity, m: Measures) -> list[Primitive]:
-    r = 5.35 + 0.36 * who.neck_width
+    r = 5.1 + 0.36 * who.neck_width
     male = 0.0 if who.female else 1.0
     drop = 1.0 * who.female
     shoulder = 15.5 - 1.8 * who.female

@@ -26,7 +26,7 @@ def ear(who: Identity, side_x: float):
     skirt = np.zeros_like(r)
     skirt[-2:] = np.array([-0.30, -0.85])[:, None]
     h = np.where(skirt < 0, skirt, h)
-    size = 1 + 0.06 * who.ear_size + 0.05 * who.age
+    size = 0.93 + 0.06 * who.ear_size + 0.05 * who.age
     angle = np.deg2rad(26 + 8 * who.ear_angle)
     tilt = 0.20
     x = side_x + np.sin(angle) * p * size + np.cos(angle) * h - 0.40 * step(0.9, -0.3, p)

@@ -168,7 +168,7 @@ def _lips(b: _Brush, m: Measures):
     b.add('AU23', 0, 0, 0.14, b.by_lip(1.4, 1.25, 1.1, 0.4) + b.by_lip(1.3, -1.6, 1.1, 0.4))
     b.add('AU25', 0, 0.17, 0.04, high * q**0.5)
     b.add('AU25', 0, -0.36, 0.02, low * q**0.5)
-    b.add('AU25', 0, -0.12, 0, ~b.upper * b.by_lip(half, -0.2, 0.8, 0.8) * (1 - q))
+    b.add('AU25', 0, -0.10, 0, b.by_lip(half, -0.4, 0.8, 0.7))
     b.add('AU26', 0, -0.06, -0.10, b.by_lip(half, 0, 0.9, 0.8))
     b.add('AU26', -0.30, 0, 0.10, b.by_lip(half, -0.1, 1.3, 1.3))
 

@@ -21,7 +21,7 @@ def brow_line(m: Measures, q):
 
 def brow_width(m: Measures, q):
     """Half the width of a brow at q: blunt at the inner end, a point at the outer."""
-    return m.brow_half * np.interp(q, [-0.1, 0, 0.15, 0.5, 0.8, 1], [0.3, 0.75, 1, 0.95, 0.6, 0.15])
+    return m.brow_half * np.interp(q, [-0.1, 0, 0.2, 0.5, 0.8, 1], [0.2, 0.55, 0.95, 0.95, 0.6, 0.12])
 
 
 def lip_heights(m: Measures, x):
@@ -29,8 +29,8 @@ def lip_heights(m: Measures, x):
     q = np.clip(np.abs(x) / m.mouth_half, 0, 1)
     peak = 1 + 0.10 * np.exp(-(((np.abs(x) - 0.45) / 0.30) ** 2))
     dip = m.cupid * np.exp(-((x / 0.22) ** 2))
-    upper = m.upper_lip * (peak - dip) * (1 - q**1.7) ** 0.85
-    lower = m.lower_lip * (1 - q**2.3) ** 0.75
+    upper = m.upper_lip * (peak - dip) * (1 - q**1.8) ** 0.7
+    lower = m.lower_lip * (1 - q**2.3) ** 0.65
     return upper, lower
 
 

@@ -10,7 +10,7 @@ from data_prep.heads.identity import Identity
 from data_prep.heads.strands import FACIAL, HAIR, Strands, Style, grow
 from data_prep.heads.surface import Surface, step
 
-STEPS = 14
+STEPS = 20
 COUNT = 9000
 
 
@@ -74,14 +74,15 @@ def _scalp_hair(surface: Surface, bare, who: Identity, rng) -> Strands:
     p = surface.points
     inside = scalp(p[..., 0], p[..., 1], p[..., 2], who)
     inside = inside + 0.25 * noise.lattice(p.reshape(-1, 3), 0.5, who.seed).reshape(inside.shape)
-    weight = step(-0.15, 0.9, inside) + 1.2 * np.exp(-(((inside - 0.35) / 0.45) ** 2))
+    weight = step(-0.1, 0.8, inside) * (1 + 1.2 * np.exp(-(((inside - 0.5) / 0.5) ** 2)))
     roots, normal, _ = scatter(surface, weight.ravel(), COUNT, rng)
     n = len(roots)
     depth = scalp(*roots.T, who)
     styles = np.tile(np.array(_STYLE[who.style](who)), (n, 1)).astype(float)
     combs = _combs(roots, normal, who, rng)
     edge = 0.35 + 0.65 * step(0.0, 1.6, depth)
-    styles[:, 0] *= np.exp(0.18 * rng.normal(size=n)) * np.where(styles[:, 0] > 12, 1, edge)
+    fine = np.where(styles[:, 0] > 12, 0.25 + 0.75 * step(0.05, 0.5, depth), edge)
+    styles[:, 0] *= np.exp(0.18 * rng.normal(size=n)) * fine
     styles[:, 1] *= edge
     _trim(styles, roots, who)
     random = np.stack(
@@ -93,6 +94,9 @@ def _scalp_hair(surface: Surface, bare, who: Identity, rng) -> Strands:
     random[:, 3] = 0.5 * random[:, 3] + 0.8 * noise.lattice(roots, 0.9, who.seed + 4)
     points, outward = np.zeros((n, STEPS, 3)), np.zeros((n, STEPS, 3))
     grow(bare, roots, combs, styles, random, points, outward)
+    keep = ~_over_face(points, who)
+    points, outward, depth = points[keep], outward[keep], depth[keep]
+    n = len(points)
     if who.style == 'bun':
         points, outward, depth = _with_bun(points, outward, depth, who, rng)
         n = len(points)
@@ -100,16 +104,34 @@ def _scalp_hair(surface: Surface, bare, who: Identity, rng) -> Strands:
     tall = max(0.3, np.percentile(height, 96))
     light = 0.38 + 0.62 * step(-0.1, 0.9, height / tall)
     base = _grey(who, n, rng)
-    wide = np.where(rng.random(n) < (0.25 if who.style in ('buzz', 'short') else 0.6), 2, 1)
+    opacity = np.full((n, 1), 0.85) * _taper(STEPS) * rng.uniform(0.7, 1.0, (n, 1))
     return Strands(
         points.astype(np.float32), outward.astype(np.float32), base.astype(np.float32),
         light.astype(np.float32), np.full(n, -1, np.int32), np.full(n, HAIR, np.int32),
-        wide.astype(np.int32),
+        opacity.astype(np.float32),
     )  # fmt: skip
 
 
+def _over_face(points, who: Identity) -> np.ndarray:
+    """Strands that would hang into the face; a fringe may."""
+    x, y, z = np.moveaxis(points, -1, 0)
+    low = 2.4 if who.style in ('bob', 'long') and who.hair_wave < 0.35 else 6.0
+    face = (z > 4.2) & (np.abs(x) < 5.2) & (y < low) & (y > -12)
+    return face.any(1)
+
+
+def _faint(n: int, opacity: float):
+    return np.tile((opacity * _taper(STEPS)).astype(np.float32), (n, 1))
+
+
+def _taper(steps: int):
+    """Hairs fade in at the root and out at the tip."""
+    t = np.linspace(0, 1, steps)
+    return np.minimum(0.35 + 6 * t, 1) * np.minimum(1, 0.15 + 3.0 * (1 - t))
+
+
 _STYLE = {
-    'buzz': lambda w: Style(0.35 + 0.5 * w.hair_length, 0.35, 0.9, 0, 0, 0, 0.2, 0.9),
+    'buzz': lambda w: Style(0.3 + 0.4 * w.hair_length, 0.3, 0.6, 0, 0, 0, 0.2, 0.9),
     'short': lambda w: Style(2.2 + 1.6 * w.hair_length, 0.7, 0.25, 0, 0, 0, 0.35, 0.75),
     'side': lambda w: Style(5.5 + 2.5 * w.hair_length, 1.1, 0.12, 0, 0, 0, 0.22, 0.7),
     'swept': lambda w: Style(
@@ -150,6 +172,9 @@ def _combs(roots, normal, who: Identity, rng) -> np.ndarray:
     else:
         across = np.stack([away, 0.1 - 0.2 * top, -0.25 + 0.15 * step(3, 8, z)], -1)
         comb = across * top[:, None] + down * (1 - top[:, None])
+    depth = scalp(x, y, z, who)
+    edge = np.exp(-np.clip(depth, 0, None) / 0.9) * step(1, 5, z) * (who.style not in ('buzz', 'short'))
+    comb = comb + edge[:, None] * np.array([0, 0.7, -1.1])
     comb = comb + 0.10 * rng.normal(size=comb.shape)
     comb += 0.25 * np.stack([noise.lattice(roots, 1.2, who.seed + k) for k in range(3)], -1)
     return comb / (np.linalg.norm(comb, axis=1, keepdims=True) + 1e-9)
@@ -190,7 +215,7 @@ def _brows(surface: Surface, m: Measures, who: Identity, rng) -> Strands:
     p = surface.points.reshape(-1, 3)
     q = (np.abs(p[:, 0]) - 1.15) / 3.9
     off = np.abs(p[:, 1] - brow_line(m, q)) / brow_width(m, q)
-    weight = step(1.25, 0.5, off) * step(-0.04, 0.08, q) * step(1.02, 0.85, q) * (p[:, 2] > 4)
+    weight = step(1.2, 0.4, off) * step(-0.06, 0.22, q) * step(1.02, 0.85, q) * (p[:, 2] > 4)
     count = int(620 * (1 + 0.22 * who.brow_thickness))
     roots, normal, vertex = scatter(surface, weight, count, rng)
     n = len(roots)
@@ -210,14 +235,14 @@ def _brows(surface: Surface, m: Measures, who: Identity, rng) -> Strands:
     light = np.full((n, STEPS), 0.85, np.float32)
     return Strands(
         points.astype(np.float32), outward.astype(np.float32), _varied(tone, n, rng), light,
-        vertex, np.full(n, FACIAL, np.int32), np.ones(n, np.int32),
+        vertex, np.full(n, FACIAL, np.int32), _faint(n, 0.55),
     )  # fmt: skip
 
 
 def _beard(surface: Surface, bare, m: Measures, who: Identity, rng) -> Strands:
     p = surface.points
     region = beard_region(p[..., 0], p[..., 1], p[..., 2], surface.lip, m, who)
-    count = int(1200 + 4200 * who.beard)
+    count = int(2500 + 6500 * who.beard)
     roots, normal, vertex = scatter(surface, region.ravel() ** 1.5, count, rng)
     n = len(roots)
     long = np.clip((who.beard - 0.35) / 0.65, 0, 1)
@@ -234,5 +259,5 @@ def _beard(surface: Surface, bare, m: Measures, who: Identity, rng) -> Strands:
     light = np.broadcast_to(0.55 + 0.45 * np.linspace(0, 1, STEPS), (n, STEPS))
     return Strands(
         points.astype(np.float32), outward.astype(np.float32), _grey(who, n, rng).astype(np.float32),
-        light.astype(np.float32), vertex, np.full(n, FACIAL, np.int32), np.ones(n, np.int32),
+        light.astype(np.float32), vertex, np.full(n, FACIAL, np.int32), _faint(n, 0.5),
     )  # fmt: skip

@@ -37,6 +37,8 @@ def scalp(x, y, z, who: Identity):
     """Distance (cm, roughly) into the hair at points of the neutral skin; negative outside."""
     angle = np.degrees(np.abs(np.arctan2(x, z)))
     line = np.interp(angle, _ANGLE, _HEIGHT) + who.hairline * np.interp(angle, _ANGLE, _RECEDE)
+    if who.female:
+        line = line + np.interp(angle, [58, 66, 80, 86], [0, 1.4, 1.8, 0])
     ripple = 0.16 * np.sin(1.9 * x + who.seed) + 0.12 * np.sin(0.31 * angle + 0.7 * who.seed)
     inside = y - line + ripple
     if who.style == 'bald':  # a monk's rim is shaved too; only its shadow stays
@@ -49,7 +51,7 @@ def beard_region(x, y, z, lip, m: Measures, who: Identity):
     ax = np.abs(x)
     chin = m.chin[0]
     cheek = np.interp(ax, [0, 2.2, 3.5, 5.0, 6.2, 7.5], [-9, -7.2, -6.3, -5.0, -2.6, -1.0])
-    low = step(0.5, -0.7, y - cheek) * step(chin - 3.0, chin - 1.0, y)
+    low = step(1.3, -1.1, y - cheek) * step(chin - 1.9, chin - 0.3, y)
     moustache = step(0.05, 0.30, lip - m.upper_lip * (ax < m.mouth_half)) * step(
         m.nose_base[0] + 0.1, m.nose_base[0] - 0.3, y
     )
@@ -60,4 +62,5 @@ def beard_region(x, y, z, lip, m: Measures, who: Identity):
     beside = beside * step(-3.6, -5.4, y) * step(0.8, -0.4, lip) * who.moustache
     below = step(-0.10, -0.35, lip + m.lower_lip * (ax < m.mouth_half + 0.2))
     region = np.maximum(np.maximum(low * below, moustache * (lip > 0)), beside)
-    return region * step(-0.6, 0.8, z)
+    under = step(1.0, 4.0, z) + step(chin + 3.2, chin + 4.6, y)
+    return region * step(-0.6, 0.8, z) * np.clip(under, 0, 1)

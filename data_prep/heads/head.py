@@ -105,8 +105,9 @@ def _skin(person: Likeness, skin: surface.Surface) -> dict:
     fields = expressions.fields(place, person.measures)
     # Rows inside the mouth curl inwards behind the lips; they move with their lip's edge.
     curl = skin.inner.ravel()
-    points[:, 2] -= 0.30 * curl
-    points[:, 1] += np.where(upper, 0.10, -0.10) * curl * (curl > 1)
+    q = np.clip(np.abs(points[:, 0]) / person.measures.mouth_half, 0, 1) ** 2
+    points[:, 2] -= np.where(curl > 1, 0.44 + 0.45 * q, 0.26 * curl)
+    points[:, 1] += np.where(upper, 0.8, -0.8) * (1 - 0.7 * q) * (curl > 1)
     v, u = np.meshgrid(np.arange(rows), np.arange(cols), indexing='ij')
     uv = np.stack([u.ravel(), v.ravel()], -1) * float(paint.FINE)
     mesh = _mesh(points, skin.triangles, SKIN, np.zeros(3), fields.jaw, uv)

@@ -43,7 +43,7 @@ def scene(seed: int) -> Scene:
     return Scene(
         lamps=np.stack([key, opposite, rim]).astype(np.float32),
         ambient=np.stack([sky, ground]).astype(np.float32),
-        gain=(balance * np.exp(0.12 * rng.normal()) * 0.72).astype(np.float32),
+        gain=(balance * np.exp(0.12 * rng.normal()) * 0.64).astype(np.float32),
         gamma=float(np.exp(0.06 * rng.normal())),
         noise=float(rng.uniform(0, 2.2) ** 1.5),
         blur=float(rng.random()),

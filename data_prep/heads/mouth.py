@@ -52,10 +52,10 @@ def _cavity(m: Measures, z: float) -> Part:
     a, b = np.meshgrid(
         np.linspace(0.05, 1.5, 9), np.linspace(0, 2 * np.pi, 28, False), indexing='ij'
     )
-    x = 2.7 * np.sin(a) * np.cos(b)
+    x = 2.75 * np.sin(a) * np.cos(b)
     y = m.mouth_y + 1.9 * np.sin(a) * np.sin(b)
-    depth = z - 0.5 - 5.0 * np.cos(a) - 0.16 * x**2
-    dark = (0.12 + 0.5 * np.sin(a) ** 3)[..., None] * np.array([0.25, 0.07, 0.055])
+    depth = z - 0.15 - 5.0 * np.cos(a) - 0.14 * x**2
+    dark = (0.16 + 0.6 * np.sin(a) ** 3)[..., None] * np.array([0.25, 0.07, 0.055])
     jaw = step(0.5, -0.5, np.sin(b) * np.sin(a))
     points = np.stack([x, y, depth], -1).reshape(-1, 3)
     faces = rolled(9, 28)  # seen from inside

@@ -12,6 +12,7 @@ from data_prep.heads.light import Scene
 from data_prep.heads.likeness import Marks, drive, skew
 from data_prep.heads.pose import State
 from data_prep.heads.texture import WRINKLES
+from reenact_jax.tracks import FACE, HAIR
 
 SHADOW_MAP = 256
 HIDDEN = 0.45  # cm by which a point must lie behind what is seen to count as hidden
@@ -36,7 +37,7 @@ class _Posed(NamedTuple):
     hair_tone: np.ndarray
     hair_light: np.ndarray
     kinds: np.ndarray
-    wide: np.ndarray
+    opacity: np.ndarray
 
 
 def render(head: Head, state: State, scene: Scene, back, crop, size: int, frame: int) -> Frame:
@@ -52,7 +53,6 @@ def render(head: Head, state: State, scene: Scene, back, crop, size: int, frame:
     wide = 2 * size
     depth, shown = np.empty((wide, wide), np.float32), np.empty((wide, wide), np.int32)
     u, v = np.zeros((wide, wide), np.float32), np.zeros((wide, wide), np.float32)
-    hairs = np.zeros((wide, wide, 3), np.float32)
     rasteriser.clear(depth, shown)
     screen = _screen(p.points, crop, wide)
     k = head.skin_faces
@@ -61,7 +61,6 @@ def render(head: Head, state: State, scene: Scene, back, crop, size: int, frame:
     rasteriser.triangles(
         screen, head.faces[k:], k, False, lids3[:, :0], head.chart, depth, shown, u, v
     )
-    _draw_hair(p, scene, crop, wide, depth, shown, hairs)
     light = np.empty((wide, wide, 3), np.float32)
     classes = np.empty((wide, wide), np.uint8)
     who = head.person.who
@@ -71,8 +70,9 @@ def render(head: Head, state: State, scene: Scene, back, crop, size: int, frame:
         head.gloss, head.ambient, _shadow(head, p, scene), head.texture.paint,
         head.texture.wrinkles, furrow, p.lids, eyes.gaze_direction(state.gaze),
         pose.rotation(state.pose), colours.iris(who), float(who.female), scene.lamps,
-        scene.ambient, hairs, back, light, classes,
+        scene.ambient, back, light, classes,
     )  # fmt: skip
+    _draw_hair(p, scene, crop, depth, light, classes)
     image = np.empty((size, size, 3), np.float32)
     merged = np.empty((size, size), np.uint8)
     shade.develop(light, classes, scene.gain, scene.gamma, image, merged)
@@ -134,7 +134,7 @@ def _pose(head: Head, state: State) -> _Posed:
     return _Posed(
         points, normals, soft, weights, _lid_tables(person, lids), placed, outward,
         join(s.colours, lash.colours), join(s.light, lash.light), join(s.kind, lash.kind),
-        join(s.wide, lash.wide),
+        join(s.opacity, lash.opacity),
     )  # fmt: skip
 
 
@@ -160,15 +160,20 @@ def _shadow(head: Head, p: _Posed, scene: Scene) -> np.ndarray:
     return out
 
 
-def _draw_hair(p: _Posed, scene: Scene, crop, wide: int, depth, shown, hairs) -> None:
+def _draw_hair(p: _Posed, scene: Scene, crop, depth, light, classes) -> None:
     lit = np.empty_like(p.hair)
     view = np.array([0.0, 0.0, 1.0])
+    wide = len(depth)
     strands.shade(
         p.hair, p.outward, p.hair_tone, p.hair_light, scene.lamps, scene.ambient, view, lit
     )
     screen = _screen(p.hair.reshape(-1, 3), crop, wide).reshape(p.hair.shape)
-    scaled = np.maximum(1, np.round(p.wide * wide / 512)).astype(np.int32)
-    strands.draw(screen, lit, p.kinds, scaled, 0.06 / pose.DISTANCE, depth, shown, hairs)
+    # A hair is thinner than a sample: smaller images show it fainter.
+    opacity = np.clip(p.opacity * (wide / 512) ** 0.5, 0, 1)
+    strands.draw(
+        screen, lit, opacity, p.kinds, 0.06 / pose.DISTANCE, depth, np.zeros_like(depth), light,
+        classes, np.array([HAIR, FACE], np.uint8),
+    )  # fmt: skip
 
 
 def _camera(image, scene: Scene, frame: int) -> np.ndarray:

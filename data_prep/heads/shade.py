@@ -8,7 +8,6 @@ lobes of shine with Fresnel's rise at grazing angles (Schlick 1994). Linear colo
 import numpy as np
 from numba import njit
 
-from data_prep.heads.strands import HAIR
 from reenact_jax.tracks import BACKGROUND, FACE
 from reenact_jax.tracks import HAIR as HAIR_CLASS
 
@@ -190,14 +189,15 @@ def _eye(d, sight, turn, view, iris, lids, cx, cy, ao, shadow, lamps, ambient, o
     margin = _smooth(0.075, 0.02, cy - low) * _smooth(0.02, 0.1, q)  # the wet edge of the lower lid
     duct = _smooth(0.11, 0.05, q)
     for k in range(3):
-        flesh = (0.46, 0.24, 0.21)[k] * (ambient[0, k] + lamps[0, 3 + k] * 0.5 * shadow) * shade
-        out[k] += (flesh - out[k]) * max(0.75 * margin, 0.8 * duct)
+        flesh = (0.46, 0.25, 0.22)[k] * (ambient[0, k] + lamps[0, 3 + k] * 0.4 * shadow)
+        flesh *= max(0.6, shade)
+        out[k] += (flesh - out[k]) * max(0.75 * margin, 0.85 * duct)
 
 
 @njit(cache=True)
 def shade(shown, u, v, faces, material, normal, soft, chart, uv, tone, gloss, ao, shadow,
           paint, wrinkles, furrow, lids, sight, turn, iris, female, lamps, ambient,
-          hairs, back, out, classes):  # fmt: skip
+          back, out, classes):  # fmt: skip
     """Colours every sample of the buffers.
 
     Args:
@@ -206,7 +206,7 @@ def shade(shown, u, v, faces, material, normal, soft, chart, uv, tone, gloss, ao
       paint, wrinkles: the texture; furrow: [6] how deep each unit's wrinkles are now.
       lids: [2, s, 4] rows (x, lower, upper, height of the crease over the upper edge).
       sight: [3]; turn: [3, 3] head -> camera; iris: [3] colour; female: 0 or 1.
-      lamps: [l, 6]; ambient: [2, 3]; hairs: [h, w, 3] strand colours; back: [h, w, 3].
+      lamps: [l, 6]; ambient: [2, 3]; back: [h, w, 3] the background.
       out: [h, w, 3] linear colours; classes: [h, w] segmentation.
     """
     h, w = shown.shape
@@ -217,9 +217,9 @@ def shade(shown, u, v, faces, material, normal, soft, chart, uv, tone, gloss, ao
         for x in range(w):
             t = shown[y, x]
             if t < 0:
-                classes[y, x] = BACKGROUND if t == -1 else (HAIR_CLASS if t == HAIR else FACE)
+                classes[y, x] = BACKGROUND
                 for k in range(3):
-                    out[y, x, k] = back[y, x, k] if t == -1 else hairs[y, x, k]
+                    out[y, x, k] = back[y, x, k]
                 continue
             a, b, c = faces[t, 0], faces[t, 1], faces[t, 2]
             s, r = u[y, x], v[y, x]

@@ -1,8 +1,7 @@
 """Strands of hair: how they grow over an implicit body, and how they are drawn.
 
-A strand is a polyline. It is drawn one sample wide into the z-buffer of rasteriser.py, so that
-four samples a pixel give soft outlines and hairlines. Scalp hair, brows, beards and lashes are all
-strands.
+A strand is a polyline, drawn with soft edges over the shaded samples against their z-buffer, which
+gives soft outlines and hairlines. Scalp hair, brows, beards and lashes are all strands.
 """
 
 from typing import NamedTuple
@@ -13,11 +12,11 @@ from numba import njit
 
 from data_prep.heads.implicit import field, gradient
 
-HAIR, FACIAL = -2, -3  # what `shown` holds where a strand is seen
+HAIR, FACIAL = 0, 1  # kinds of strands: facial ones are segmented as face
 
 
 class Strands(NamedTuple):
-    """n strands of s points: position, outward direction, colour, what they follow."""
+    """n strands of s points: where they are, how they look, what they follow."""
 
     points: Float[np.ndarray, 'n s 3']
     outward: Float[np.ndarray, 'n s 3']
@@ -25,11 +24,11 @@ class Strands(NamedTuple):
     light: Float[np.ndarray, 'n s']  # share of light that reaches a point through the hair
     root: Int[np.ndarray, ' n']  # vertex of the skin they move with; -1 none
     kind: Int[np.ndarray, ' n']  # HAIR or FACIAL
-    wide: Int[np.ndarray, ' n']  # samples
+    opacity: Float[np.ndarray, 'n s']  # at images of 256 pixels
 
 
 class Style(NamedTuple):
-    """How one strand grows; see `grow` for the columns of the table."""
+    """How one strand grows, centimetres."""
 
     length: float
     lift: float  # height over the skin it settles at
@@ -43,77 +42,84 @@ class Style(NamedTuple):
 
 @njit(cache=True)
 def grow(body, roots, combs, table, noise, out, outward):
-    """Grows strands step by step along their comb direction, over a body they never enter.
+    """Grows strands in small strides along their comb direction, over a body they never enter.
 
     Args:
       body: primitives (implicit.table) of the bare head and shoulders.
-      roots: [n, 3] on the skin; combs: [n, 3] unit direction of combing, any part along the normal
-        is ignored unless `rise`.
+      roots: [n, 3] on the skin; combs: [n, 3] unit direction of combing.
       table: [n, 8] rows of `Style`.
-      noise: [n, 4]: phase of the coil, its side, and two random numbers in [-1, 1].
+      noise: [n, 4]: phase of the coil, unused, and two numbers in about [-1, 1].
       out, outward: [n, s, 3].
     """
-    g = np.zeros(3)
-    d = np.zeros(3)
+    g, d, p = np.zeros(3), np.zeros(3), np.zeros(3)
     steps = out.shape[1]
     for i in range(roots.shape[0]):
-        length, lift, rise, gravity = table[i, 0], table[i, 1], table[i, 2], table[i, 3]
-        curl, pitch, frizz, stiff = table[i, 4], table[i, 5], table[i, 6], table[i, 7]
-        x, y, z = roots[i]
-        ds = length / (steps - 1)
-        gradient(body, x, y, z, g)
+        length = table[i, 0]
+        strides = max(1, int(np.ceil(length / (steps - 1) / 0.45)))
+        ds = length / (steps - 1) / strides
+        p[:] = roots[i]
+        gradient(body, p[0], p[1], p[2], g)
         for k in range(3):
-            d[k] = combs[i, k] + rise * g[k]
+            d[k] = combs[i, k] + table[i, 2] * g[k]
         for s in range(steps):
-            gradient(body, x, y, z, g)
-            height = field(body, x, y, z)
-            for k in range(3):
-                outward[i, s, k] = g[k]
-            # The coil is laid around the path, in the plane of the outward direction.
-            turn = 6.2831853 * pitch * ds * s + noise[i, 0]
-            along = np.sqrt(d[0] ** 2 + d[1] ** 2 + d[2] ** 2) + 1e-9
-            ex, ey, ez = d[0] / along, d[1] / along, d[2] / along
-            sx, sy, sz = ey * g[2] - ez * g[1], ez * g[0] - ex * g[2], ex * g[1] - ey * g[0]
-            radius = curl * min(1.0, s * ds / 1.2)
-            a, b = radius * np.cos(turn), radius * np.sin(turn)
-            out[i, s, 0] = x + a * sx + b * g[0]
-            out[i, s, 1] = y + a * sy + b * g[1]
-            out[i, s, 2] = z + a * sz + b * g[2]
-            share = s * ds / 1.5
-            want = lift * min(1.0, share) * (0.75 + 0.25 * noise[i, 2])
-            push = (want - height) * 0.9
-            if gravity > 0 and height > want:
-                push *= 0.25
-            inner = d[0] * g[0] + d[1] * g[1] + d[2] * g[2]
-            for k in range(3):
-                keep = d[k] - (1 - rise) * inner * g[k]
-                wobble = frizz * (noise[i, 2 + (k + s) % 2])
-                d[k] = stiff * keep + (1 - stiff) * combs[i, k] + push * g[k] * (1 - rise)
-                d[k] += wobble * 0.3
-            d[1] -= gravity
-            norm = np.sqrt(d[0] ** 2 + d[1] ** 2 + d[2] ** 2) + 1e-9
-            for k in range(3):
-                d[k] /= norm
-            x += d[0] * ds
-            y += d[1] * ds
-            z += d[2] * ds
-            height = field(body, x, y, z)
-            if height < 0.10:
-                gradient(body, x, y, z, g)
-                x += (0.12 - height) * g[0]
-                y += (0.12 - height) * g[1]
-                z += (0.12 - height) * g[2]
+            _coil(table[i], noise[i, 0], s * strides * ds, d, g, p, out[i, s])
+            outward[i, s] = g
+            for _ in range(strides):
+                _stride(body, table[i], combs[i], noise[i], ds, d, g, p, s * strides * ds)
 
 
 @njit(cache=True)
-def draw(screen, colours, kinds, wide, bias, depth, shown, paint):
-    """Draws polylines [n, s, 3] with colours [n, s, 3] into the buffers.
+def _coil(style, phase, along, d, g, p, out):
+    """The coil is laid around the path, in the plane across it."""
+    radius = style[4] * min(1.0, along / 1.2)
+    turn = 6.2831853 * style[5] * along + phase
+    sx, sy, sz = d[1] * g[2] - d[2] * g[1], d[2] * g[0] - d[0] * g[2], d[0] * g[1] - d[1] * g[0]
+    a, b = radius * np.cos(turn), radius * np.sin(turn)
+    out[0] = p[0] + a * sx + b * g[0]
+    out[1] = p[1] + a * sy + b * g[1]
+    out[2] = p[2] + a * sz + b * g[2]
+
+
+@njit(cache=True)
+def _stride(body, style, comb, noise, ds, d, g, p, along):
+    """One stride of a strand's tip p in direction d; g becomes the outward direction there."""
+    lift, rise, gravity, frizz, stiff = style[1], style[2], style[3], style[6], style[7]
+    height = field(body, p[0], p[1], p[2])
+    gradient(body, p[0], p[1], p[2], g)
+    want = lift * min(1.0, along / 1.5) * (0.8 + 0.25 * noise[2])
+    push = min(0.6, max(-0.6, (want - height) * 0.8))
+    if gravity > 0 and height > want:
+        push *= 0.03
+    inner = d[0] * g[0] + d[1] * g[1] + d[2] * g[2]
+    blend = ds * (1 - stiff) * 2 * (np.exp(-along / 5.0) if gravity > 0 else 1.0)
+    for k in range(3):
+        d[k] -= (1 - rise) * inner * g[k] * 0.7
+        d[k] += blend * (comb[k] - d[k]) + push * g[k] * (1 - rise)
+        d[k] += ds * frizz * 0.5 * np.sin(6.0 * noise[2 + k % 2] + (1.1 + 0.3 * k) * along)
+    d[1] -= gravity * ds
+    norm = np.sqrt(d[0] ** 2 + d[1] ** 2 + d[2] ** 2) + 1e-9
+    for k in range(3):
+        d[k] /= norm
+        p[k] += d[k] * ds
+    height = field(body, p[0], p[1], p[2])
+    if height < 0.08:
+        for k in range(3):
+            p[k] += (0.10 - height) * g[k]
+
+
+@njit(cache=True)
+def draw(screen, colours, opacity, kinds, bias, depth, cover, light, classes, values):
+    """Draws polylines [n, s, 3] over a shaded image, softly: each step covers two samples in part.
+
+    Nearer strands are blended over farther ones; a farther one is not drawn over a nearer one once
+    that covers most of the sample.
 
     Args:
-      screen: points in samples with depth as in rasteriser.py.
-      kinds: [n] written into `shown`; wide: [n] samples across.
+      screen: points in samples with depth as in rasteriser.py; colours: [n, s, 3].
+      opacity: [n, s]; kinds: [n] index into `values`, the segmentation classes.
       bias: depth by which strands are drawn nearer, so that roots are not lost in the skin.
-      depth, shown: [h, w]; paint: [h, w, 3] colours of strands.
+      depth, cover: [h, w] z-buffer, and share covered by strands, zero at first.
+      light: [h, w, 3] colours; classes: [h, w] segmentation.
     """
     h, w = depth.shape
     for i in range(screen.shape[0]):
@@ -124,23 +130,35 @@ def draw(screen, colours, kinds, wide, bias, depth, shown, paint):
                 continue
             dx, dy = x1 - x0, y1 - y0
             steep = abs(dy) > abs(dx)
-            n = int(np.ceil(max(abs(dx), abs(dy))))
-            if n < 1:
-                n = 1
+            n = max(1, int(np.ceil(max(abs(dx), abs(dy)))))
             if n > 400:
                 continue
             for t in range(n):
                 f = (t + 0.5) / n
-                px, py = int(np.floor(x0 + f * dx)), int(np.floor(y0 + f * dy))
+                x, y = x0 + f * dx - 0.5, y0 + f * dy - 0.5
                 z = z0 + f * (z1 - z0) - bias
-                for e in range(wide[i]):
+                px, py = int(np.floor(x)), int(np.floor(y))
+                if steep:
+                    py = int(np.floor(y + 0.5))
+                else:
+                    px = int(np.floor(x + 0.5))
+                part = x - px if steep else y - py
+                alpha = opacity[i, s] + f * (opacity[i, s + 1] - opacity[i, s])
+                for e in range(2):
                     qx, qy = (px + e, py) if steep else (px, py + e)
                     if qx < 0 or qy < 0 or qx >= w or qy >= h or z >= depth[qy, qx]:
                         continue
-                    depth[qy, qx] = z
-                    shown[qy, qx] = kinds[i]
+                    a = alpha * (part if e == 1 else 1 - part)
+                    if a < 0.02:
+                        continue
                     for k in range(3):
-                        paint[qy, qx, k] = colours[i, s, k] * (1 - f) + colours[i, s + 1, k] * f
+                        c = colours[i, s, k] * (1 - f) + colours[i, s + 1, k] * f
+                        light[qy, qx, k] += a * (c - light[qy, qx, k])
+                    cover[qy, qx] += a * (1 - cover[qy, qx])
+                    if a > 0.4:
+                        depth[qy, qx] = z
+                    if cover[qy, qx] > 0.5:
+                        classes[qy, qx] = values[kinds[i]]
 
 
 @njit(cache=True)
@@ -180,6 +198,6 @@ def shade(points, outward, base, light, lamps, ambient, view, out):
                 p16 = p4 * p4 * p4 * p4
                 p64 = p16 * p16 * p16 * p16
                 for k in range(3):
-                    sheen = 0.05 * p64 + 0.30 * p16 * base[i, k] ** 0.7
+                    sheen = (0.012 * p64 + 0.22 * p16 * base[i, k] ** 0.75) * (1.0 if q == 0 else 0.5)
                     value = base[i, k] * soft + sheen * wrap
                     out[i, s, k] += lamps[q, 3 + k] * value * light[i, s]

@@ -75,7 +75,7 @@ def build(prims: np.ndarray, m: Measures) -> Surface:
     lip = points[..., 1] - mouth_line(points[..., 0], m)
     lip[slit : slit + MOUTH_ROWS] = 0
     inner = np.zeros(points.shape[:2])
-    open_ = (np.abs(points[slit, :, 0]) < m.mouth_half) & (points[slit, :, 2] > 4)
+    open_ = (np.abs(points[slit, :, 0]) < 0.97 * m.mouth_half) & (points[slit, :, 2] > 4)
     for k, depth in ((1, 1), (2, 2), (3, 2), (4, 1)):
         inner[slit + k] = depth * open_
     triangles = _triangles(len(points), len(phi), slit, open_)

@@ -168,8 +168,8 @@ def _marks(c: _Canvas):
         dots = noise.spots(c.space, 0.28, 0.55, 10 * who.seed + 5).reshape(c.x.shape)
         where = c.spot(3.2, -2.2, 2.4, 1.7) + c.spot(0, -2.0, 1.4, 1.6) + 0.3 * c.front
         c.tint(dots * where * min(1.0, 1.3 * who.freckles), (0.72, 0.55, 0.44))
-    moles = noise.spots(c.space, 2.6, 0.10, 10 * who.seed + 6).reshape(c.x.shape)
-    c.tint((moles > 0.85) * 0.55 * (c.z > 0), (0.5, 0.38, 0.32))
+    moles = noise.spots(c.space, 0.75, 0.012, 10 * who.seed + 6).reshape(c.x.shape)
+    c.tint(moles * 0.6 * (c.z > 0), (0.5, 0.38, 0.32))
     if who.age > 0.6:
         dots = noise.spots(c.space, 1.1, 0.2, 10 * who.seed + 7).reshape(c.x.shape)
         c.tint(dots * (who.age - 0.5) * step(0, 3, c.z), (0.80, 0.66, 0.56))
@@ -181,8 +181,8 @@ def _lips(c: _Canvas, n):
     high, low = lip_heights(m, c.x)
     upper = c.lip > 0
     depth = np.where(upper, c.lip / np.maximum(high, 0.05), -c.lip / np.maximum(low, 0.05))
-    mask = step(1.10, 0.80, depth) * (c.ax < m.mouth_half) * step(6, 7, c.z)
-    mask = mask * step(0.0, 0.10, 1 - c.ax / m.mouth_half)
+    mask = step(1.10, 0.80, depth) * (c.ax < 1.02 * m.mouth_half) * step(6, 7, c.z)
+    mask = mask * step(-0.01, 0.03, 1 - c.ax / m.mouth_half)
     natural = np.array([0.90, 0.62, 0.60]) + who.skin * np.array([0.06, 0.02, 0.02])
     makeup = np.array([0.86, 0.26, 0.32])
     tone = natural + (makeup - natural) * 0.75 * who.lip_colour
@@ -219,7 +219,7 @@ def _brows(c: _Canvas, n):
     hair = colours.hair(who, 0.5 * who.hair_grey) * 0.8
     skin = colours.skin(who)
     tone = np.minimum(hair, 0.45 * skin)
-    c.cover(mask * (0.42 + 0.06 * who.brow_thickness), tone)
+    c.cover(mask * (0.30 + 0.06 * who.brow_thickness), tone)
 
 
 def _scalp(c: _Canvas, n):
@@ -238,9 +238,9 @@ def _cloth(c: _Canvas, n):
     """Clothes below the collar; returns where they are."""
     who = c.who
     r = np.hypot(c.x, c.z)
-    collar = {0: -17.6 + 0 * r, 1: -17.6 - 3.4 * np.clip(1 - c.ax / 3.6, 0, 1), 2: -14.9 + 0 * r}
+    collar = {0: -15.9 + 0 * r, 1: -15.4 - 3.2 * np.clip(1 - c.ax / 4.2, 0, 1), 2: -13.9 + 0 * r}
     below = collar[who.collar] - 0.6 * step(2, 6, c.z) - c.y
-    cloth = step(-0.05, 0.05, below)
+    cloth = step(-0.14, 0.14, below)
     rgb = np.array(colorsys.hsv_to_rgb(*who.cloth)) ** 2.2
     weave = 1 + 0.06 * n[0] + 0.05 * n[1] + 0.06 * n[3]
     seam = np.exp(-(((below - 0.7) / 0.08) ** 2))
