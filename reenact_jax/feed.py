@@ -12,6 +12,7 @@ from jax.experimental import multihost_utils
 from reenact_jax import examples, layouts, shard_manifest, sharding, storage
 from reenact_jax.batches import Loader, Reading
 from reenact_jax.config import Run
+from reenact_jax.errors import UserError
 from reenact_jax.prepare import Augment, prepare
 from reenact_jax.shards import ShardSet
 from reenact_jax.stages import Stage
@@ -25,7 +26,10 @@ def open_data(run: Run) -> tuple[ShardSet, DataInfo, dict]:
 
     Raises UserError when there is no such set.
     """
-    shards = ShardSet(run.data, SPLIT)
+    try:
+        shards = ShardSet(run.data, SPLIT)
+    except UserError as error:
+        raise UserError(f'config.data: {error}') from None
     info = DataInfo(shards.identities, len(shards), run.points)
     entry = shard_manifest.read(run.data)['splits'][SPLIT]
     record = {

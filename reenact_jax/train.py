@@ -14,6 +14,7 @@ Several hosts: start the same command on each, with a --workdir that all of them
 --coordinator=HOST:PORT --num_processes=N --process_id=I.
 """
 
+import difflib
 import logging
 import os
 import sys
@@ -64,16 +65,48 @@ def main(arguments: list[str] | None = None) -> int:
 def _parse(values: flags.FlagValues, arguments: list[str]) -> None:
     """Reads flags. Raises UserError naming what is wrong."""
     try:
-        rest = values(['train', *arguments])[1:]
+        rest = _read(values, arguments)
     except flags.Error as error:
         raise UserError(str(error)) from None
-    except (AttributeError, KeyError, TypeError, ValueError, OSError) as error:
-        raise UserError(f'--config: {error}') from None
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise UserError(_field_error(arguments, error)) from None
     if rest:
         raise UserError(f'{rest[0]!r}: unexpected; options are --name=value, see --help')
     for name in ('config', 'workdir'):
         if values[name].value is None:
             raise UserError(f'--{name}: missing, see --help')
+    file = config_flags.get_config_filename(values['config']).partition(':')[0]
+    if not os.path.exists(file):
+        raise UserError(f'--config {file}: no such file')
+
+
+def _read(values: flags.FlagValues, arguments: list[str]) -> list[str]:
+    """Sets the flags; what is left over. Config flags look for their fields in sys.argv."""
+    before, sys.argv = sys.argv, ['train', *arguments]
+    try:
+        return values(sys.argv)[1:]
+    finally:
+        sys.argv = before
+
+
+def _field_error(arguments: list[str], error: Exception) -> str:
+    """What to say when the config took no override: the first unknown field, with a near name."""
+    values = flags.FlagValues()
+    define_flags(values)
+    overrides = [text for text in arguments if text.startswith(('--config.', '-config.'))]
+    try:
+        _read(values, [text for text in arguments if text not in overrides])
+        for text in overrides:
+            name = text.lstrip('-').partition('=')[0]
+            fields = values.config
+            for part in name.split('.')[1:]:
+                if part not in fields:
+                    near = difflib.get_close_matches(part, fields, 1) or sorted(fields)
+                    return f'{name}: unknown field; did you mean {" or ".join(near)}?'
+                fields = fields[part]
+    except (AttributeError, KeyError, TypeError, ValueError):
+        pass
+    return f'--config: {error}'
 
 
 def _join(values: flags.FlagValues) -> None:

@@ -26,8 +26,8 @@ class Hparams:
 
     width: int = setting(16, low=1, doc='features')
     rate: float = setting(1e-2, low=0, doc='of Adam')
-    steps1: int = setting(6, low=0, doc='of stage one')
-    steps2: int = setting(4, low=0, doc='of stage two')
+    one_steps: int = setting(6, low=0, doc='of stage one')
+    two_steps: int = setting(4, low=0, doc='of stage two')
     batch_size: int = setting(8, low=2, doc='rows')
     statistics: bool = setting(True, doc='batch and spectral normalisation, dropout, noise')
     poison: str = setting('', choices=('', 'G', 'D', 'C'), doc='player whose loss is NaN')
@@ -127,13 +127,13 @@ def stages(hp, data):
     tx = {player: optimisers.adam(hp.rate, 100, 'cosine') for player in 'GDC'}
     first = {'G': ('E', 'G'), 'D': ('D',), 'C': ('C',)}
     both = (
-        Stage('one', first, losses, tx, hp.steps1, hp.batch_size, ema=('E', 'G')),
+        Stage('one', first, losses, tx, hp.one_steps, hp.batch_size, ema=('E', 'G')),
         Stage(
             'two',
             {'G': ('G',), 'D': ('D',)},
             second,
             {player: tx[player] for player in 'GD'},
-            hp.steps2,
+            hp.two_steps,
             hp.batch_size,
             ema=('G',),
         ),
