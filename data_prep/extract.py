@@ -3,7 +3,7 @@
 import dataclasses
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from data_prep import records
@@ -45,12 +45,22 @@ class Outcome:
     frames_searched: int = 0
     tracks: int = 0  # faces followed
     records: int = 0  # written
+    people: list[int] = dataclasses.field(default_factory=list)  # numbers of `_people` written
     rejected: str = ''  # reason: number of stretches
     detail: str = ''
 
 
-def extract(path: Path, key: str, target: str, options: Options, detector: Detector) -> Outcome:
+def extract(
+    path: Path,
+    key: str,
+    target: str,
+    options: Options,
+    detector: Detector,
+    progress: Callable[[], object] = lambda: None,
+) -> Outcome:
     """Write the records of a file to `target` (TFRecord framing), and its report beside it.
+
+    Their identity is a number within the file (`_people`). `progress` is called for every frame.
 
     A broken file gives no records, even from its good part: where it ends is not known.
     """
@@ -59,15 +69,15 @@ def extract(path: Path, key: str, target: str, options: Options, detector: Detec
     written = []
     try:
         with storage.writing(target) as file:
-            stretches, rate = _follow(path, options, detector, outcome)
+            stretches, rate = _follow(path, options, detector, outcome, progress)
             for track in _records(path, key, stretches, rate, options, detector, rejected):
                 file.write(tfrecord.frame(tracks.encode(track)))
-                written.append(track.track_id)
+                written.append(track.identity)
     except UserError as error:
         outcome.status, outcome.detail = 'broken', str(error)
         storage.write(target, b'')
         written = []
-    outcome.records = len(written)
+    outcome.records, outcome.people = len(written), sorted(set(written))
     outcome.rejected = ', '.join(f'{why}: {n}' for why, n in rejected.items())
     if outcome.status == 'ok' and not written:
         outcome.status = 'no track' if outcome.tracks else 'no face'
@@ -75,7 +85,7 @@ def extract(path: Path, key: str, target: str, options: Options, detector: Detec
     return outcome
 
 
-def _follow(path: Path, options: Options, detector: Detector, outcome: Outcome):
+def _follow(path: Path, options: Options, detector: Detector, outcome: Outcome, progress):
     """First pass: find and follow faces. Returns stretches and the frame rate (0 for a still).
 
     Raises UserError when the file turns out to be broken.
@@ -91,6 +101,7 @@ def _follow(path: Path, options: Options, detector: Detector, outcome: Outcome):
     is_cut, cut, stretches = CutFinder(options.cut), False, []
     for number, image in enumerate(reader):
         outcome.frames += 1
+        progress()
         cut |= is_cut(image)
         if number % step:
             continue
@@ -128,6 +139,7 @@ def _records(path, key, stretches, rate, options, detector, rejected) -> Iterato
     if not wanted:
         return
     face = facemesh.canonical(detector.model)
+    people = _people([cutting.stretch for cutting in wanted])
     for number, image in enumerate(media.Reader(path)):
         for cutting in [c for c in wanted if c.next.frame == number]:
             cutting.take(image, options, detector)
@@ -144,7 +156,7 @@ def _records(path, key, stretches, rate, options, detector, rejected) -> Iterato
                     face,
                     rate=rate,
                     track_id=f'{key}#{cutting.stretch.name}',
-                    identity=0,
+                    identity=people[cutting.stretch.track],
                     identity_name='',
                     source_file=key,
                     detector=detector.name,
@@ -155,6 +167,26 @@ def _records(path, key, stretches, rate, options, detector, rejected) -> Iterato
                 rejected['not certainly a human face'] += 1
         if not wanted:
             return
+
+
+def _people(stretches: list[Stretch]) -> dict[int, int]:
+    """Track -> number of its person in the file.
+
+    Faces seen at the same time are different people: person 0, who the labels speak of, is the one
+    whose track begins first (of equals, the larger face), or, after that has ended, the next. So in
+    footage with cuts between people number 0 is not always the same person: label such files' cuts
+    as files of their own.
+    """
+    spans: dict[int, list[int]] = {}
+    for stretch in stretches:
+        first, last = stretch.sightings[0].frame, stretch.sightings[-1].frame
+        span = spans.setdefault(stretch.track, [first, last])
+        span[:] = min(first, span[0]), max(last, span[1])
+    people: dict[int, int] = {}
+    for track, (first, last) in sorted(spans.items(), key=lambda item: (item[1][0], item[0])):
+        seen = {people[t] for t in people if spans[t][0] <= last and spans[t][1] >= first}
+        people[track] = min(set(range(len(people) + 1)) - seen)
+    return people
 
 
 @dataclasses.dataclass

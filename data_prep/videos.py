@@ -5,7 +5,8 @@
 Faces are found (MediaPipe, extra [video]), followed from frame to frame, cut out with one fixed
 crop a record, and stored with points, pose, action units, gaze, a neutral reference and where they
 come from. Whose face it is says the table --labels, else the sub-folder, else each file is a person
-of its own. People, not frames, are dealt out to train, val and test.
+of its own; of faces seen together the first is that person, the others are called name+1, name+2.
+People, not frames, are dealt out to train, val and test.
 
 A broken or truncated file is named in the report and not used; the rest goes on. Started again, the
 command reads only what it has not read yet (finished inputs are kept in OUT/.inputs).
@@ -26,7 +27,7 @@ from tqdm import tqdm
 from data_prep import footage
 from data_prep.extract import Options, Outcome, extract
 from data_prep.footage import Source
-from reenact_jax import errors, settings, shards, storage, tfrecord, tracks
+from reenact_jax import errors, media, settings, shards, storage, tfrecord, tracks
 from reenact_jax.errors import UserError
 from reenact_jax.face_model import find_model
 from reenact_jax.faces import Detector
@@ -61,13 +62,18 @@ def prepare(
     storage.write(f'{out}/report.tsv', table(outcomes))
     if not any(outcome.records for outcome in outcomes):
         raise UserError(f'no usable face in {len(sources)} inputs; see {out}/report.tsv')
-    used = {o.file for o in outcomes if o.records}
-    people = deal([s.identity for s in sources if s.key in used], val, test, seed)
+    people = {o.file: o.people for o in outcomes if o.records}
+    used = [source for source in sources if source.key in people]
+    dealt = deal([source.identity for source in used], val, test, seed)
+    _refuse_leftovers(out, dealt)
     parameters = {**dataclasses.asdict(options), 'made_by': 'data_prep.videos', 'seed': seed}
-    _refuse_leftovers(out, people)
-    numbers = {name: i for i, name in enumerate(n for s in SPLITS for n in people.get(s, ()))}
-    for split, names in people.items():
-        chosen = [s for s in sources if s.key in used and s.identity in names]
+    first = 0
+    for split, names in dealt.items():
+        chosen = [source for source in used if source.identity in names]
+        everyone = sorted({_name(s.identity, n) for s in chosen for n in people[s.key]})
+        # Numbered through the splits, those to train on from 0.
+        numbers = {name: first + i for i, name in enumerate(everyone)}
+        first += len(everyone)
         items = _stored(chosen, targets, numbers)
         shards.write(out, split, items, shards=count, parameters=parameters)
     return outcomes
@@ -117,33 +123,49 @@ def _extract_all(sources, targets, options, model: str, workers: int) -> list[Ou
     done = {s.key: _finished(targets[s.key]) for s in sources}
     todo = [s for s in sources if done[s.key] is None]
     jobs = [(s.path, s.key, targets[s.key], options, model) for s in todo]
-    bar = tqdm(total=len(sources), initial=len(sources) - len(todo), unit='file', desc='faces')
-    with bar:
-        for outcome in _run(jobs, workers):
+    with tqdm(total=sum(map(_frames, todo)), unit='frame', desc='faces', disable=not todo) as bar:
+        # Other processes cannot move the bar frame by frame.
+        for outcome in _run(jobs, workers, bar.update):
             done[outcome.file] = outcome
             bar.set_postfix_str(f'{outcome.file}: {outcome.status}')
-            bar.update()
+            if workers > 1:
+                bar.update(outcome.frames)
     return [done[s.key] for s in sources]
 
 
-def _run(jobs: list, workers: int) -> Iterator[Outcome]:
+def _frames(source: Source) -> int:
+    """What the header promises; the report will say why a file cannot be read."""
+    try:
+        return media.probe(source.path).frames
+    except UserError:
+        return 0
+
+
+def _run(jobs: list, workers: int, progress) -> Iterator[Outcome]:
     if workers == 1:
-        yield from map(_job, jobs)
+        for job in jobs:
+            yield _job(job, progress)
         return
     context = multiprocessing.get_context('spawn')  # MediaPipe's threads do not survive a fork
     with ProcessPoolExecutor(workers, mp_context=context) as pool:
         yield from pool.map(_job, jobs)
 
 
-def _job(job) -> Outcome:
+def _job(job, progress=lambda: None) -> Outcome:
     path, key, target, options, model = job
-    return extract(path, key, target, options, _detector(model, options.faces, options.confidence))
+    detector = _detector(model, options.faces, options.confidence)
+    return extract(path, key, target, options, detector, progress)
 
 
 @functools.lru_cache(1)
 def _detector(model: str, faces: int, confidence: float) -> Detector:
     """One detector a process: making it takes as long as ten frames."""
     return Detector(model, faces, confidence)
+
+
+def _name(identity: str, number: int) -> str:
+    """Of a person in a file: 0 is whom the labels mean, others are strangers beside them."""
+    return f'{identity}+{number}' if number else identity
 
 
 def _finished(target: str) -> Outcome | None:
@@ -157,10 +179,12 @@ def _stored(sources, targets, numbers: dict[str, int]) -> Iterator[tracks.Track]
     """The kept records with the labels of their sources."""
     for source in sources:
         for _, _, record in tfrecord.scan(targets[source.key]):
+            track = tracks.decode(record, source.key)
+            name = _name(source.identity, track.identity)
             yield dataclasses.replace(
-                tracks.decode(record, source.key),
-                identity=numbers[source.identity],
-                identity_name=source.identity,
+                track,
+                identity=numbers[name],
+                identity_name=name,
                 licence=source.licence,
                 consent=source.consent,
             )
@@ -202,7 +226,7 @@ def main(arguments: list[str] | None = None) -> int:
         add(flag, type=field.type, default=field.default, help=text)
     flags = vars(parser.parse_args(arguments))
     chosen = {field.name: flags.pop(field.name) for field in dataclasses.fields(Options)}
-    options = settings.build(Options, chosen, where='--')
+    options = settings.build(Options, chosen, where='option')
     for name in ('val', 'test'):
         if not 0 <= flags[name] < 1:
             raise UserError(f'--{name} {flags[name]}: expected a share from 0 to below 1')

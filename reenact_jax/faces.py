@@ -104,6 +104,7 @@ class Detector:
         self.name = f'mediapipe {_mediapipe().__version__} face_landmarker v2'
         self.faces, self.confidence, self.smooth = 1 if smooth else faces, confidence, smooth
         self._open: dict[tuple, object] = {}
+        self._fresh = False
         self._finalise = weakref.finalize(self, _close, self._open)
 
     def __enter__(self):
@@ -176,8 +177,9 @@ class Detector:
             ((0, 0, width, height), _WHOLE),
         ):
             part, _ = windows.cut(image, window, limit)
-            with _quiet():
-                found = self._landmarker(_CERTAIN).detect(mp.Image(mp.ImageFormat.SRGB, part))
+            landmarker = self._landmarker(_CERTAIN)
+            with self._calm():
+                found = landmarker.detect(mp.Image(mp.ImageFormat.SRGB, part))
             if found.face_landmarks:
                 return True
         return False
@@ -194,8 +196,15 @@ class Detector:
                 min_face_detection_confidence=key[0],
                 output_face_blendshapes=True,
             )
-            self._open[key] = vision.FaceLandmarker.create_from_options(options)
+            with _quiet():
+                self._open[key] = vision.FaceLandmarker.create_from_options(options)
+            self._fresh = True
         return self._open[key]
+
+    def _calm(self):
+        """Silence for the first call after a landmarker was made; later ones say nothing."""
+        fresh, self._fresh = self._fresh, False
+        return _quiet() if fresh else contextlib.nullcontext()
 
 
 def choose(faces: Sequence[Detected], which: str | int | None, where: str) -> Detected:

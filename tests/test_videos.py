@@ -1,6 +1,7 @@
 """Videos and stills to shards, with real detection on a photograph that scikit-image ships."""
 
 import csv
+import io
 from fractions import Fraction
 
 import numpy as np
@@ -101,10 +102,12 @@ def test_people_are_split_not_frames(made):
     for split, track in found.values():
         assert home.setdefault(track.identity_name, split) == split
         assert home.setdefault(track.identity, split) == split
-    assert {track.identity_name for _, track in found.values()} == {'anna', 'ben', 'carl'}
+    names = {track.identity_name for _, track in found.values()}
+    assert names == {'anna', 'ben', 'ben+1', 'carl'}  # two faces at once are two people
+    assert home['ben'] == home['ben+1']
     assert {split for split, _ in found.values()} == {'train', 'val', 'test'}
-    train = [track.identity for split, track in found.values() if split == 'train']
-    assert set(train) == {0}  # training people are numbered from 0
+    train = {track.identity for split, track in found.values() if split == 'train'}
+    assert train == set(range(len(train)))  # training people are numbered from 0
 
 
 def test_records_hold_what_the_fields_say(made):
@@ -136,6 +139,9 @@ def test_two_faces_are_two_tracks(made):
     assert centres[0] < 256 < centres[1]
     sides = sorted(track.crop[2] for track in (first, second))
     assert sides[1] / sides[0] == pytest.approx(2, rel=0.1)
+    assert (first.identity_name, second.identity_name) == ('ben', 'ben+1')
+    assert first.identity != second.identity
+    assert first.crop[2] > second.crop[2]  # of faces that appear together the larger is meant
 
 
 def test_started_again_nothing_is_read_twice(made, footage_folder, monkeypatch):
@@ -274,6 +280,30 @@ def test_reference_follows_turns_and_drops_the_expression(face):
     expected = facemesh.WEIGHTS['68'] @ turned
     np.testing.assert_allclose(reference[1, :, :2], expected[:, :2], atol=0.01)
     assert tracks.UNLABELLED == -1
+
+
+def test_faces_seen_together_are_different_people(face):
+    def stretch(track, first, last):
+        sightings = [tracking.Sighting(i, face) for i in (first, last)]
+        return tracking.Stretch(track, 0, sightings)
+
+    spans = [stretch(0, 0, 50), stretch(1, 0, 20), stretch(2, 30, 60), stretch(3, 70, 80)]
+    assert extract._people(spans) == {0: 0, 1: 1, 2: 1, 3: 0}
+
+
+def test_segmentation_says_unknown_where_it_does_not_know(face):
+    from reenact_jax import facemesh
+
+    mesh = face.moved(140, 40, 0.5).mesh  # a face of 45 x 53 pixels around (42, 42)
+    canonical = facemesh.canonical(MODEL)
+    png = records.segmentation(mesh, canonical, 96, np.array([-5.0, 10.0, 90.0, 300.0]))
+    with Image.open(io.BytesIO(png)) as image:
+        plane = np.asarray(image)
+    assert (plane[:10] == tracks.UNKNOWN).all() and (plane[:, 90:] == tracks.UNKNOWN).all()
+    assert plane[42, 42] == tracks.FACE and plane[12, 42] == tracks.UNKNOWN  # hair
+    assert plane[95, 42] == tracks.UNKNOWN  # neck
+    assert (plane[12:, 0] == tracks.BACKGROUND).all() and plane[42, 88] == tracks.BACKGROUND
+    assert (plane == tracks.FACE).mean() == pytest.approx(45 * 53 * 0.8 / 96**2, rel=0.15)
 
 
 def test_command_refuses_bad_flags(footage_folder, tmp_path):
