@@ -65,6 +65,7 @@ def extract(
     A broken file gives no records, even from its good part: where it ends is not known.
     """
     outcome = Outcome(key)
+    storage.remove_partials(Path(target).parent, Path(target).name)
     rejected: Counter = Counter()
     written = []
     try:

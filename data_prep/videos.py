@@ -10,7 +10,7 @@ People, not frames, are dealt out to train, val and test.
 
 A broken or truncated file is named in the report and not used; the rest goes on. Started again, the
 command reads only what it has not read yet (finished inputs are kept in OUT/.inputs).
-A still becomes a record of one frame; loaders pair a frame with itself or leave such records out.
+A still becomes a record of one frame, which the loader repeats where it needs several.
 """
 
 import argparse

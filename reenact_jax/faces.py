@@ -48,8 +48,8 @@ _LIPS_CLOSED, _LIPS_SLOPE = 0.04, 1.5
 # corners, with an eyeball radius of 0.4 lid widths, over six clips (correlation .95-1.0, .85-.99).
 _GAZE_YAW, _GAZE_PITCH = 0.53, 0.35
 
-# Detection scores that are certainly human: of the development portraits and clips, photographs and
-# paintings of people reach 0.86 or more, a monkey and two dogs 0.72 to 0.80, a statue 0.76.
+# A detection score that is certainly human: of the development portraits and clips, photographs and
+# paintings of people reach 0.86 or more, a monkey and two dogs 0.72 to 0.80.
 _CERTAIN = 0.84
 _WHOLE, _WINDOW = 1280, 640  # longest side handed to the detector: whole image, a window of it
 
