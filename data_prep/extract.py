@@ -8,10 +8,12 @@ from pathlib import Path
 
 from data_prep import records
 from data_prep.tracking import CutFinder, Sighting, Stretch, Tracker, sample
-from reenact_jax import facemesh, media, storage, tfrecord, tracks
+from reenact_jax import media, storage, tracks
 from reenact_jax.errors import UserError
 from reenact_jax.faces import Detector
+from reenact_jax.faces import mesh as facemesh
 from reenact_jax.settings import setting
+from reenact_jax.shards import framing as tfrecord
 
 _LOOKS = 5  # frames of a stretch that are looked at to make sure that it is a human face
 

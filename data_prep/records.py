@@ -8,7 +8,8 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 
 from data_prep.tracking import Sighting
-from reenact_jax import facemesh, landmarks, portraits, tracks
+from reenact_jax import landmarks, portraits, tracks
+from reenact_jax.faces import mesh as facemesh
 from reenact_jax.tracks import Track
 
 SETS = ('68', '106', '68c')

@@ -9,7 +9,7 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 
 from reenact_jax.faces import Detected
-from reenact_jax.windows import overlap
+from reenact_jax.faces.windows import overlap
 
 
 class Sighting(NamedTuple):

@@ -27,10 +27,11 @@ from tqdm import tqdm
 from data_prep import footage
 from data_prep.extract import Options, Outcome, extract
 from data_prep.footage import Source
-from reenact_jax import errors, media, settings, shards, storage, tfrecord, tracks
+from reenact_jax import errors, media, settings, shards, storage, tracks
 from reenact_jax.errors import UserError
-from reenact_jax.face_model import find_model
 from reenact_jax.faces import Detector
+from reenact_jax.faces.model import find_model
+from reenact_jax.shards import framing as tfrecord
 
 SPLITS = ('train', 'val', 'test')
 _VERSION = 1  # of what this command extracts; raise it when the same input gives other records

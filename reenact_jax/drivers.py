@@ -10,8 +10,9 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from reenact_jax import faces, images, media, portraits, windows
+from reenact_jax import faces, images, media, portraits
 from reenact_jax import landmarks as lm
+from reenact_jax.faces import windows
 from reenact_jax.tracks import Track
 
 STILL_RATE = media.FOLDER_RATE  # of a one-frame result

@@ -9,12 +9,13 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
-from reenact_jax import examples, layouts, shard_manifest, sharding, storage
-from reenact_jax.batches import Loader, Reading
+from reenact_jax import layouts, sharding, storage
+from reenact_jax.batches import Loader, Reading, examples
 from reenact_jax.config import Run
 from reenact_jax.errors import UserError
 from reenact_jax.prepare import Augment, prepare
 from reenact_jax.shards import ShardSet
+from reenact_jax.shards import manifest as shard_manifest
 from reenact_jax.stages import Stage
 from reenact_jax.tracks import Batch, DataInfo
 

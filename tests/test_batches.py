@@ -15,8 +15,8 @@ import simplejpeg
 from absl import flags, logging
 from PIL import Image
 
-from reenact_jax import examples, shards, tracks
-from reenact_jax.batches import Loader, Reading
+from reenact_jax import shards, tracks
+from reenact_jax.batches import Loader, Reading, examples
 from reenact_jax.errors import UserError
 from reenact_jax.landmarks import LAYOUTS
 

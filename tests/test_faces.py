@@ -3,8 +3,11 @@
 import numpy as np
 import pytest
 
-from reenact_jax import face_model, facemesh, faces, landmarks
+from reenact_jax import faces, landmarks
 from reenact_jax.errors import UserError
+from reenact_jax.faces import mesh as facemesh
+from reenact_jax.faces import model as face_model
+from reenact_jax.tracks import AU_NAMES
 
 SIDES = ('Left', 'Right')
 
@@ -64,8 +67,8 @@ def test_nearly_frontal_and_seen(face):
 
 
 def test_action_units_known_and_unknown(face):
-    value = dict(zip(faces.AU_NAMES, face.aus, strict=False))
-    valid = dict(zip(faces.AU_NAMES, face.aus_valid, strict=False))
+    value = dict(zip(AU_NAMES, face.aus, strict=False))
+    valid = dict(zip(AU_NAMES, face.aus_valid, strict=False))
     assert value['AU12'] > 0.5  # she smiles, showing her teeth
     assert value['AU25'] > 0.1 and value['AU45'] < 0.2
     for name in ('AU06', 'AU09', 'AU23'):

@@ -23,7 +23,7 @@ from reenact_jax import (
 )
 from reenact_jax.animation import animate
 from reenact_jax.errors import UserError
-from reenact_jax.face_model import find_model
+from reenact_jax.faces.model import find_model
 from reenact_jax.portraits import Portrait
 
 

@@ -11,8 +11,9 @@ import fakes
 import numpy as np
 import pytest
 
-from reenact_jax import shards, storage, tfrecord
+from reenact_jax import shards, storage
 from reenact_jax.errors import UserError
+from reenact_jax.shards import framing as tfrecord
 
 
 @pytest.fixture(scope='module')

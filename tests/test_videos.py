@@ -10,8 +10,9 @@ import simplejpeg
 from PIL import Image
 
 from data_prep import extract, footage, inspect, records, tracking, videos
-from reenact_jax import face_model, faces, results, shards, tracks
+from reenact_jax import faces, results, shards, tracks
 from reenact_jax.errors import UserError
+from reenact_jax.faces import model as face_model
 
 pytest.importorskip('av', reason='videos need the extra [video]')
 pytest.importorskip('mediapipe', reason='finding faces needs the extra [video]')
@@ -265,7 +266,7 @@ def test_cuts_are_found_by_colour():
 
 def test_reference_follows_turns_and_drops_the_expression(face):
     """The neutral face is moved to the pose of a turned and changed copy of itself."""
-    from reenact_jax import facemesh
+    from reenact_jax.faces import mesh as facemesh
 
     canonical = facemesh.canonical(MODEL)
     angle = 0.4
@@ -292,7 +293,7 @@ def test_faces_seen_together_are_different_people(face):
 
 
 def test_segmentation_says_unknown_where_it_does_not_know(face):
-    from reenact_jax import facemesh
+    from reenact_jax.faces import mesh as facemesh
 
     mesh = face.moved(140, 40, 0.5).mesh  # a face of 45 x 53 pixels around (42, 42)
     canonical = facemesh.canonical(MODEL)

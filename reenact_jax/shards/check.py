@@ -2,9 +2,12 @@
 
 from tqdm import tqdm
 
-from reenact_jax import shard_index, shard_manifest, storage, tfrecord, tracks
+from reenact_jax import storage, tracks
 from reenact_jax.errors import UserError
-from reenact_jax.shard_writer import publish, summarise, write_index
+from reenact_jax.shards import framing as tfrecord
+from reenact_jax.shards import index as shard_index
+from reenact_jax.shards import manifest as shard_manifest
+from reenact_jax.shards.writer import publish, summarise, write_index
 
 _INDEXED = frozenset({'image', 'expression', 'pose_id', 'aus', 'aus_valid'})  # image: counts frames
 

@@ -1,37 +1,14 @@
-"""Shards of face tracks: random access by record number, every record's checksum checked.
-
-    shards = ShardSet('data/heads', 'train')
-    len(shards), shards.identity, shards.track(17)
-
-Each set is TFRecord files named the TFDS way, a sidecar index beside each, the set's index
-`face_tracks.json` and TFDS metadata. Writing: `write`, or `ShardWriter` and `finish`.
-
-    python -m reenact_jax.shards DIR                    # check every digest
-    python -m reenact_jax.shards DIR --rebuild-index    # make indices and metadata anew
-"""
-
-import argparse
+"""Reading a set of shards: random access by record number, every record's checksum checked."""
 
 import numpy as np
 
-from reenact_jax import errors, shard_index, shard_manifest, storage, tfrecord, tracks
+from reenact_jax import storage, tracks
 from reenact_jax.errors import UserError
-from reenact_jax.shard_check import rebuild, verify
-from reenact_jax.shard_index import rebuild_command
-from reenact_jax.shard_writer import ShardWriter, complete, finish, write
-from reenact_jax.tfrecord import DamagedRecord
-
-__all__ = [
-    'DamagedRecord',
-    'ShardSet',
-    'ShardWriter',
-    'complete',
-    'finish',
-    'rebuild',
-    'splits',
-    'verify',
-    'write',
-]
+from reenact_jax.shards import framing as tfrecord
+from reenact_jax.shards import index as shard_index
+from reenact_jax.shards import manifest as shard_manifest
+from reenact_jax.shards.framing import DamagedRecord
+from reenact_jax.shards.index import rebuild_command
 
 
 class ShardSet:
@@ -119,38 +96,3 @@ def _open_index(directory: str, shard: dict) -> shard_index.Columns:
             f'rebuild it: {rebuild_command(index)}'
         )
     return shard_index.from_bytes(content, index)[0]
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """The command: check a set, or rebuild its indices."""
-    parser = argparse.ArgumentParser(
-        prog='python -m reenact_jax.shards',
-        description='Checks every digest and every record of a shard set and names what is '
-        'damaged. Exit code 1 if anything is.',
-    )
-    parser.add_argument('directory', help='the set, with face_tracks.json and *.tfrecord-* files')
-    parser.add_argument(
-        '--rebuild-index',
-        action='store_true',
-        help='read all shards, make their indices, the index of the set and the TFDS metadata '
-        'anew; shards are not changed',
-    )
-    options = parser.parse_args(arguments)
-    if options.rebuild_index:
-        rebuild(options.directory)
-    problems = verify(options.directory)
-    for problem in problems:
-        print(problem)
-    if problems:
-        return 1
-    for split in splits(options.directory):
-        part = ShardSet(options.directory, split)
-        print(
-            f'{split}: {len(part)} tracks, {part.frame_starts[-1]} frames, {part.people} people, '
-            f'{len(part.files)} shards: no damage'
-        )
-    return 0
-
-
-if __name__ == '__main__':
-    errors.command(main)

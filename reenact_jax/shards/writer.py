@@ -15,8 +15,12 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from reenact_jax import shard_index, shard_manifest, storage, tfds_metadata, tfrecord, tracks
+from reenact_jax import storage, tracks
 from reenact_jax.errors import UserError
+from reenact_jax.shards import framing as tfrecord
+from reenact_jax.shards import index as shard_index
+from reenact_jax.shards import manifest as shard_manifest
+from reenact_jax.shards import tfds_metadata
 
 
 class ShardWriter:

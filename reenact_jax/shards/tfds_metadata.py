@@ -10,7 +10,7 @@ import tensorflow_datasets as tfds
 from google.protobuf import json_format
 from tensorflow_datasets.core.proto import dataset_info_pb2
 
-from reenact_jax.shard_manifest import NAME
+from reenact_jax.shards.manifest import NAME
 from reenact_jax.tracks import FIELD_VERSION, FIELDS, Field
 
 _DESCRIPTION = (

@@ -17,9 +17,9 @@ import grain
 import numpy as np
 from absl import logging
 
-from reenact_jax import partners
+from reenact_jax.batches import partners
+from reenact_jax.batches.pairs import Pairs
 from reenact_jax.errors import UserError
-from reenact_jax.pairs import Pairs
 from reenact_jax.settings import setting
 from reenact_jax.shards import ShardSet
 from reenact_jax.tracks import BATCH_FIELDS, POINT_SETS, Batch

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from reenact_jax import examples
+from reenact_jax.batches import examples
 from reenact_jax.errors import UserError
 from reenact_jax.shards import ShardSet
-from reenact_jax.tfrecord import DamagedRecord
+from reenact_jax.shards.framing import DamagedRecord
 
 _ATTEMPTS = 16  # records tried for one pair before the set is given up
 

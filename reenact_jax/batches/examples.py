@@ -9,7 +9,7 @@ from PIL import Image
 
 from reenact_jax import tracks
 from reenact_jax.landmarks import LAYOUTS
-from reenact_jax.tfrecord import DamagedRecord
+from reenact_jax.shards.framing import DamagedRecord
 from reenact_jax.tracks import POINT_SETS, POSE, UNKNOWN, UNLABELLED
 
 # Field of `tracks.Batch` -> dtype, shape of a row, the fields of `tracks.Track` it is made of.

@@ -212,7 +212,7 @@ def rotation(mesh: Float[np.ndarray, '478 3'], face: Canonical) -> Float[np.ndar
     MediaPipe's own 4x4 matrix is the same fit after a perspective unprojection with a guessed
     camera: it changes by up to 10 degrees as the same picture moves over the canvas, this one by 1.
     On a clip of 498 frames R_x, R_y, R_z correlate with OpenFace's by .85, .98, .99, with the same
-    signs and slopes of 1.1, 1.25, 0.94; its R_x is 8 degrees larger (another zero).
+    signs and slopes of 1.1, 1.25, 0.94; its R_x is 8 degrees smaller (another zero).
     """
     return similarity(face.vertices, mesh[:468], face.rigid)[1]
 

@@ -8,7 +8,7 @@ import re
 
 from reenact_jax import storage
 from reenact_jax.errors import UserError
-from reenact_jax.shard_index import rebuild_command
+from reenact_jax.shards.index import rebuild_command
 
 NAME = 'face_tracks'
 MANIFEST = 'face_tracks.json'

@@ -1,0 +1,6 @@
+"""Faces in images: `Detector` finds them, `choose` takes one; mesh.py turns a mesh into points."""
+
+from reenact_jax.faces.detect import Detected, Detector, action_units, choose, gaze
+from reenact_jax.faces.model import find_model
+
+__all__ = ['Detected', 'Detector', 'action_units', 'choose', 'find_model', 'gaze']
