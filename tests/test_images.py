@@ -3,7 +3,6 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
 
 from reenact_jax import images
 from reenact_jax import landmarks as lm
