@@ -7,10 +7,11 @@ point set. Without --transfer the driver's landmarks are used as they are. bundl
 the folder and how to run it.
 """
 
+import argparse
 import json
 import os
 
-from reenact_jax import bundle, exporting, model_card, storage
+from reenact_jax import bundle, checkpoints, config, errors, exporting, model_card, storage
 from reenact_jax.errors import UserError
 from reenact_jax.exporting import Trained
 from reenact_jax.tracks import DataInfo
