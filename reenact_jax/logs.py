@@ -76,8 +76,9 @@ class Logs:
         head = {'stage': name, 'stage_number': number, 'step': step, 'time': time.time()}
         self._file.write(json.dumps(head | plain) + '\n')
         self._file.flush()
-        for key, value in values.items():
-            self._board.add_scalar(f'{name}/{key}', value, step)
+        for key, value in plain.items():
+            if value is not None:
+                self._board.add_scalar(f'{name}/{key}', value, step)
         losses = {key: value for key, value in values.items() if key.startswith('loss/')}
         self._progress(step, steps, name, losses)
 

@@ -55,6 +55,15 @@ def assert_close(one, other, relative):
         assert error <= relative, f'{name}: {error:.2e} of {scale:.2e}'
 
 
+def distance(one, other):
+    """Norm of the difference over the norm, of whole trees."""
+    one, other = leaves(one), leaves(other)
+    assert one.keys() == other.keys()
+    total = sum(np.sum(np.square(x, dtype=np.float64)) for x in one.values())
+    apart = sum(np.sum(np.square(one[k] - other[k], dtype=np.float64)) for k in one)
+    return np.sqrt(apart / (total + 1e-30))
+
+
 def sgd(stage):
     """The stage with plain descent at rate 1, so that an update is a gradient."""
     return stage._replace(tx={player: optax.sgd(1.0) for player in stage.players})
@@ -146,7 +155,7 @@ def test_nan_in_a_players_loss_changes_not_one_byte(player):
         assert not changed(getattr(state, part), getattr(new, part)), part
     assert np.isnan(metrics[f'loss/{player}'])
     assert new.step == state.step + 1
-    assert new.skipped[player] == 1
+    assert {p: int(n) for p, n in new.skipped.items()} == {p: p == player for p in 'GDC'}
     after, _ = step(new, constants, toy.batch(2))
     assert changed(new.variables, after.variables) and after.skipped[player] == 1
 
@@ -172,11 +181,10 @@ def test_accumulation_equals_the_large_batch():
     batch = toy.batch(5, rows=16)
     plain = jax.jit(train_step(sgd(stage), nets))
     whole, metrics = plain(start(sgd(stage), variables), constants, batch)
-    for devices in (1, 2):
-        parts = jax.jit(train_step(sgd(stage), nets, accumulate=4, devices=devices))
-        small, small_metrics = parts(start(sgd(stage), variables), constants, batch)
-        assert_close(whole, small, 1e-5)
-        assert_close(metrics, small_metrics, 1e-5)
+    parts = jax.jit(train_step(sgd(stage), nets, accumulate=4, devices=2))
+    small, small_metrics = parts(start(sgd(stage), variables), constants, batch)
+    assert_close(whole, small, 1e-5)
+    assert_close(metrics, small_metrics, 1e-5)
 
 
 def test_accumulation_threads_running_statistics(world):
