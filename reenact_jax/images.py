@@ -104,12 +104,33 @@ def part_frame(points: Float[Array, 'b n 2'], size: int, margin: float) -> Float
 def part_crop(
     image: Float[Array, 'b h w c'], frame: Float[Array, 'b 2 3'], size: int
 ) -> Float[Array, 'b size size c']:
-    """The part of the image that `part_frame` frames."""
-    return affine_sample(image, frame, (size, size))
+    """The part of the image that `part_frame` frames; the border pixel repeats outside."""
+    return _upright_sample(image, frame, size, border=True)
 
 
 def part_paste(
     part: Float[Array, 'b s s c'], frame: Float[Array, 'b 2 3'], size: int
 ) -> Float[Array, 'b size size c']:
     """A part's crop put where its frame lies in a size x size canvas; 0 elsewhere."""
-    return affine_sample(part, lm.invert(frame), (size, size), fill=0.0)
+    return _upright_sample(part, lm.invert(frame), size, border=False)
+
+
+def _upright_sample(image, frame, size: int, border: bool):
+    """`affine_sample` for a frame without rotation: bilinear weights an axis, two matrix products.
+
+    Accelerators and CPUs alike are far quicker at these, and at their gradient, than at gathers.
+    """
+    rows = _weights(frame[:, 1, 1], frame[:, 1, 2], size, image.shape[1], border)
+    columns = _weights(frame[:, 0, 0], frame[:, 0, 2], size, image.shape[2], border)
+    return jnp.einsum('bip,bpqc,bjq->bijc', rows, image, columns)
+
+
+def _weights(
+    scale: Float[Array, ' b'], start: Float[Array, ' b'], outputs: int, inputs: int, border: bool
+) -> Float[Array, 'b outputs inputs']:
+    """Bilinear weight of every input pixel for every output pixel along one axis."""
+    place = jnp.asarray(np.arange(outputs) + 0.5, scale.dtype)[None]
+    at = place * scale[:, None] + start[:, None] - 0.5  # index units: pixel 0's centre is 0
+    at = jnp.clip(at, 0, inputs - 1) if border else at
+    index = jnp.asarray(np.arange(inputs), scale.dtype)[None, None]
+    return jax.nn.relu(1 - jnp.abs(at[..., None] - index))

@@ -57,6 +57,17 @@ def test_part_crop_and_paste_undo_each_other():
     assert jnp.abs(back[0, :7]).max() == 0 and jnp.abs(back[0, :, 22:]).max() == 0
 
 
+def test_part_sampling_equals_the_general_one():
+    rng = np.random.default_rng(0)
+    image = jnp.asarray(rng.normal(size=(2, 20, 20, 3)), jnp.float32)
+    corners = jnp.array([[[-3.0, 4.0], [8.0, 12.0]], [[5.2, 3.1], [17.0, 15.0]]])
+    frame = images.part_frame(corners, size=8, margin=1.3)
+    crop = images.part_crop(image, frame, 8)
+    np.testing.assert_allclose(crop, images.affine_sample(image, frame, (8, 8)), atol=1e-5)
+    whole = images.affine_sample(crop, lm.invert(frame), (20, 20), fill=0.0)
+    np.testing.assert_allclose(images.part_paste(crop, frame, 20), whole, atol=1e-5)
+
+
 def _batch(size: int) -> Batch:
     rng = np.random.default_rng(0)
     points = rng.uniform(size * 0.3, size * 0.7, (2, 2, 68, 2)).astype(np.float32)
