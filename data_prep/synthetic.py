@@ -11,6 +11,7 @@ exact, and the same command writes the same bytes. An interrupted command contin
 import argparse
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import multiprocessing
 import os
@@ -85,24 +86,32 @@ def _parameters(request: plan.Request) -> dict:
 
 
 def _shard(directory, request, parameters, split, number, count, jobs, advance) -> None:
-    """Writes one shard; people are baked once, their tracks lying together."""
-    from data_prep.heads import clips, head, likeness
+    """Writes one shard; the tracks of a person lie together, so that she is baked once."""
+    from data_prep.heads import clips, likeness
 
     person = baked = None
     with shards.ShardWriter(directory, split, number, count, parameters) as writer:
         for job in jobs:
             seed = plan.person_seed(request, job.person)
             if person is None or person.who.seed != seed:
-                baked = None if request.landmarks_only else head.bake(seed)
+                baked = None if request.landmarks_only else _baked(seed)
                 person = baked.person if baked else likeness.likeness(seed)
             state = _state(request, job.motion)
             crop = None
             if job.crop_motion is not None:
-                crop = clips.crop_of(person, _state(request, job.crop_motion))
+                crop = clips.crop_of(likeness.marks(person, _state(request, job.crop_motion)))
             writer.add(clips.clip(person, state, job.labels, request.size, head=baked, crop=crop))
             advance(request.frames)
 
 
+@functools.lru_cache(4)
+def _baked(seed: int):
+    from data_prep.heads import head  # compiles: not where only points are wanted
+
+    return head.bake(seed)
+
+
+@functools.lru_cache(4096)
 def _state(request: plan.Request, number: int):
     return motion.motion(request.seed * 1_000_003 + number, request.frames)
 

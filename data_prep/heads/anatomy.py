@@ -41,32 +41,32 @@ class Measures:
 
 def measures(who: Identity) -> Measures:
     """The places on the face of `who`."""
-    length = 1 + 0.030 * who.face_length
-    nose = 4.55 * length * (1 + 0.055 * who.nose_length)
-    mouth = -nose - (2.25 + 0.12 * who.mouth_height) * length
-    chin = mouth - (4.15 + 0.22 * who.chin_height) * length
+    length = 1 + 0.040 * who.face_length
+    nose = 4.55 * length * (1 + 0.07 * who.nose_length)
+    mouth = -nose - (2.25 + 0.16 * who.mouth_height) * length
+    chin = mouth - (4.15 + 0.30 * who.chin_height) * length
     half = 1.46 * (1 + 0.045 * who.eye_size)
     opening = 1.0 + 0.11 * who.eye_opening + 0.05 * who.eye_size - 0.10 * who.age
     base_z = 9.75 + 0.12 * who.muzzle
-    width = 1 + 0.085 * who.nose_width
+    width = 1 + 0.11 * who.nose_width
     return Measures(
-        eye=(3.15 + 0.13 * who.eye_distance, 0.0, 6.72 - 0.13 * who.eye_depth),
+        eye=(3.15 + 0.15 * who.eye_distance, 0.0, 6.72 - 0.13 * who.eye_depth),
         eye_half=half,
-        eye_up=0.53 * opening,
+        eye_up=0.49 * opening,
         eye_down=0.42 * (0.6 + 0.4 * opening),
         eye_tilt=0.06 + 0.045 * who.eye_tilt - 0.03 * who.age,
         mouth_y=mouth,
-        mouth_half=2.50 * (1 + 0.065 * who.mouth_width),
+        mouth_half=2.50 * (1 + 0.08 * who.mouth_width),
         mouth_curve=0.09 * who.mouth_curve - 0.10 * who.age,
-        upper_lip=max(0.32, 0.72 + 0.16 * who.upper_lip - 0.20 * who.age),
-        lower_lip=max(0.42, 0.92 + 0.16 * who.lower_lip - 0.18 * who.age),
+        upper_lip=max(0.30, 0.72 + 0.20 * who.upper_lip - 0.20 * who.age),
+        lower_lip=max(0.40, 0.92 + 0.20 * who.lower_lip - 0.18 * who.age),
         cupid=0.14 + 0.06 * who.cupid_bow,
-        nose_tip=(-nose + 0.92 + 0.17 * who.nose_upturn, 11.25 + 0.25 * who.nose_tip),
+        nose_tip=(-nose + 0.92 + 0.17 * who.nose_upturn, 11.25 + 0.32 * who.nose_tip),
         nose_base=(-nose, base_z),
         ala=(1.22 * width, -nose + 0.42, 9.55),
         chin=(chin, 8.7 + 0.30 * who.chin_forward),
         gonion=(
-            4.45 + 0.36 * who.jaw_width,
+            4.45 + 0.44 * who.jaw_width,
             mouth - 0.05 + 0.45 * who.jaw_angle - 0.3 * who.jaw_length,
             0.3,
         ),
@@ -102,10 +102,10 @@ def _skull(who: Identity) -> list[Primitive]:
 def _face(who: Identity, m: Measures) -> list[Primitive]:
     gx, gy, gz = m.gonion
     chin_y, chin_z = m.chin
-    wide = 0.28 * who.cheekbone_width
+    wide = 0.34 * who.cheekbone_width
     zy = -2.2 + 0.28 * who.cheekbone_height
-    full = 0.22 * who.cheek_fullness - 0.22 * who.age
-    chin_w = 1.25 + 0.22 * who.chin_width
+    full = 0.27 * who.cheek_fullness - 0.22 * who.age
+    chin_w = 1.2 + 0.30 * who.chin_width
     muscle = 0.12 * (not who.female)
     return [
         ellipsoid((0, -2.4, 2.0), (5.85 + 0.5 * wide, 7.4, 6.75), 1.5),
@@ -116,7 +116,7 @@ def _face(who: Identity, m: Measures) -> list[Primitive]:
         cone((gx, gy, gz), (chin_w, chin_y + 1.1, chin_z - 1.6), 0.95 + muscle, 1.0, 1.8),
         ellipsoid((0, chin_y + 1.15, chin_z - 0.75), (chin_w + 0.45, 1.15, 1.2), 1.1),
         ellipsoid((0, chin_y + 2.4, 5.2), (3.2 + 0.2 * who.jaw_width, 2.4, 3.2), 1.6),
-        ellipsoid((3.0, chin_y + 1.9, 5.4), (0.9, 0.7 + 0.9 * who.age, 1.4), 1.4),  # jowl
+        ellipsoid((3.0, chin_y + 1.9, 5.4), (0.8, 0.6 + 0.6 * who.age, 1.3), 1.6),  # jowl
         ellipsoid((0, m.mouth_y + 0.7, 6.6 + 0.12 * who.muzzle), (3.4, 2.9, 2.75), 1.6),
         cone((0.9, 2.0, 8.2), (4.6, 2.0, 6.35), 0.62 + 0.10 * who.brow_ridge, 0.62, 1.3),
     ]
@@ -139,9 +139,9 @@ def _nose(who: Identity, m: Measures) -> list[Primitive]:
     tip_y, tip_z = m.nose_tip
     base_y, base_z = m.nose_base
     ax, ay, az = m.ala
-    bridge, hump = 0.26 * who.nose_bridge, 0.20 * who.nose_hump
-    w = 1 + 0.085 * who.nose_width
-    round_ = 1 + 0.06 * who.nose_tip
+    bridge, hump = 0.30 * who.nose_bridge, 0.26 * who.nose_hump
+    w = 1 + 0.11 * who.nose_width
+    round_ = 1 + 0.10 * who.nose_width
     mid = 0.45 * tip_y
     side = (0.95 * w, mid - 0.6, 8.55 + 0.5 * bridge)
     tip = 0.66 * w**0.5 * round_

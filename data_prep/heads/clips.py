@@ -30,10 +30,9 @@ class Labels(NamedTuple):
     expression: bool = True  # False: frames of no labelled motion
 
 
-def crop_of(person: Likeness, state: State) -> tuple[float, float, float]:
+def crop_of(found: Marks) -> tuple[float, float, float]:
     """The crop of a track, in the virtual camera's pixels."""
-    surface = pose.project(marks(person, state).surface[:, points.IBUG])
-    return landmarks.crop_box(surface[..., :2])
+    return landmarks.crop_box(pose.project(found.surface[:, points.IBUG])[..., :2])
 
 
 def clip(person: Likeness, state: State, labels: Labels, size: int, *, head: Head | None = None,
@@ -46,8 +45,8 @@ def clip(person: Likeness, state: State, labels: Labels, size: int, *, head: Hea
       head: the baked head, to render; None leaves the images empty.
       crop: (x0, y0, side) of the virtual camera; None: that of the track's own landmarks.
     """
-    crop = crop_of(person, state) if crop is None else crop
     found = marks(person, state)
+    crop = crop_of(found) if crop is None else crop
     rest = marks(person, motion.neutral(state))
     frames = len(state.aus)
     seen = found.facing, found.contour_facing

@@ -9,9 +9,9 @@ _SKIN = np.array(
     [
         [0.60, 0.39, 0.295],
         [0.545, 0.335, 0.237],
-        [0.45, 0.255, 0.160],
-        [0.31, 0.160, 0.092],
-        [0.175, 0.086, 0.050],
+        [0.435, 0.258, 0.172],
+        [0.295, 0.160, 0.101],
+        [0.170, 0.087, 0.054],
         [0.083, 0.042, 0.027],
     ]
 )
@@ -45,7 +45,7 @@ def _ramp(x, tones, table):
 def skin(who: Identity) -> np.ndarray:
     """The mean colour of the skin."""
     u = who.undertone * (1 - 0.5 * who.skin)
-    return _ramp(who.skin, _TONES, _SKIN) * np.array([1 - 0.03 * u, 1 + 0.04 * u, 1 - 0.09 * u])
+    return _ramp(who.skin, _TONES, _SKIN) * np.array([1 - 0.03 * u, 1 + 0.04 * u, 1 - 0.06 * u])
 
 
 def hair(who: Identity, grey: float | None = None) -> np.ndarray:

@@ -13,13 +13,15 @@ from jaxtyping import Float
 from numba import njit
 
 from data_prep.heads.anatomy import Measures
+from data_prep.heads.identity import Identity
 from data_prep.heads.surface import step
 from reenact_jax.tracks import AU_NAMES
 
 AU = {name: i for i, name in enumerate(AU_NAMES)}
 JAW_ANGLE = np.deg2rad(17.0)  # at AU26 = 1
 HINGE = np.array([0.0, -1.4, -0.4])  # axis of the jaw: (y, z)
-LIMIT = 1.7  # cm, where displacements saturate
+LIMIT = 1.15  # cm, where displacements saturate
+GAIN = 1.2  # on all fields, what saturation takes away at 1
 
 
 class Place(NamedTuple):
@@ -37,14 +39,23 @@ class Fields(NamedTuple):
     jaw: Float[np.ndarray, ' n']
 
 
-def fields(place: Place, m: Measures) -> Fields:
-    """The displacement fields at any points of the skin."""
+def fields(place: Place, m: Measures, who: Identity) -> Fields:
+    """The displacement fields of a person at any points of the skin."""
     brush = _Brush(place, m)
     _brows(brush, m)
     _middle(brush, m)
     _lips(brush, m)
-    deltas = brush.deltas * (brush.front * _lid_guard(place, m))[None, :, None]
+    guard = brush.front * _lid_guard(place, m)
+    deltas = brush.deltas * (GAIN * guard)[None, :, None] * _habits(place, who)
     return Fields(deltas.astype(np.float32), _jaw_weight(place, m).astype(np.float32))
+
+
+def _habits(place: Place, who: Identity):
+    """Factors [17, n, 3] on the fields: one side moves further, the direction slants."""
+    side = np.tanh(place.points[:, 0] / 1.5)
+    slant = np.array(who.slants)[:, None]
+    more = 1 + np.array(who.sides)[:, None] * side[None]
+    return more[..., None] * np.stack([1 + slant, 1 - 0.6 * slant, 1 + 0 * slant], -1)
 
 
 class _Brush:

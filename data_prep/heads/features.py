@@ -21,7 +21,9 @@ def brow_line(m: Measures, q):
 
 def brow_width(m: Measures, q):
     """Half the width of a brow at q: blunt at the inner end, a point at the outer."""
-    return m.brow_half * np.interp(q, [-0.1, 0, 0.2, 0.5, 0.8, 1], [0.2, 0.55, 0.95, 0.95, 0.6, 0.12])
+    return m.brow_half * np.interp(
+        q, [-0.1, 0, 0.2, 0.5, 0.8, 1], [0.2, 0.55, 0.95, 0.95, 0.6, 0.12]
+    )
 
 
 def lip_heights(m: Measures, x):

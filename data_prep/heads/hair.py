@@ -11,7 +11,8 @@ from data_prep.heads.strands import FACIAL, HAIR, Strands, Style, grow
 from data_prep.heads.surface import Surface, step
 
 STEPS = 20
-COUNT = 9000
+COUNT = 8500
+_DENSITY = {'curly': 0.75, 'afro': 1.25, 'buzz': 1.5, 'long': 0.9}
 
 
 def scatter(surface: Surface, weight: np.ndarray, count: int, rng):
@@ -75,7 +76,8 @@ def _scalp_hair(surface: Surface, bare, who: Identity, rng) -> Strands:
     inside = scalp(p[..., 0], p[..., 1], p[..., 2], who)
     inside = inside + 0.25 * noise.lattice(p.reshape(-1, 3), 0.5, who.seed).reshape(inside.shape)
     weight = step(-0.1, 0.8, inside) * (1 + 1.2 * np.exp(-(((inside - 0.5) / 0.5) ** 2)))
-    roots, normal, _ = scatter(surface, weight.ravel(), COUNT, rng)
+    count = int(COUNT * _DENSITY.get(who.style, 1.0))
+    roots, normal, _ = scatter(surface, weight.ravel(), count, rng)
     n = len(roots)
     depth = scalp(*roots.T, who)
     styles = np.tile(np.array(_STYLE[who.style](who)), (n, 1)).astype(float)
@@ -138,7 +140,7 @@ _STYLE = {
         7 + 3 * w.hair_length, 1.2, 0.15, 0, 0.05 * w.hair_wave, 0.2, 0.2, 0.75
     ),
     'curly': lambda w: Style(7 + 5 * w.hair_length, 1.9, 0.25, 0.05, 0.35, 0.42, 0.7, 0.8),
-    'afro': lambda w: Style(4 + 5 * w.hair_length, 2.8, 1.0, 0, 0.22, 0.9, 0.5, 0.95),
+    'afro': lambda w: Style(2.6 + 2.2 * w.hair_length, 2.2, 0.9, 0, 0.26, 0.95, 0.6, 0.95),
     'bob': lambda w: Style(
         17 + 5 * w.hair_length, 0.9, 0.05, 0.22, 0.18 * w.hair_wave, 0.13, 0.12, 0.7
     ),
@@ -165,7 +167,7 @@ def _combs(roots, normal, who: Identity, rng) -> np.ndarray:
     elif who.style == 'bun':
         comb = np.array([0.0, 5.5, -9.5]) - roots
     elif who.style == 'afro':
-        comb = normal + 0.35 * rng.normal(size=normal.shape)
+        comb = normal + 0.45 * rng.normal(size=normal.shape)
     elif who.style in ('short', 'buzz'):
         fore = np.stack([0.5 * side + zero, 0.35 + zero, 0.9 + zero], -1)
         comb = fore * top[:, None] + down * (1 - top[:, None])
@@ -173,7 +175,11 @@ def _combs(roots, normal, who: Identity, rng) -> np.ndarray:
         across = np.stack([away, 0.1 - 0.2 * top, -0.25 + 0.15 * step(3, 8, z)], -1)
         comb = across * top[:, None] + down * (1 - top[:, None])
     depth = scalp(x, y, z, who)
-    edge = np.exp(-np.clip(depth, 0, None) / 0.9) * step(1, 5, z) * (who.style not in ('buzz', 'short'))
+    edge = (
+        np.exp(-np.clip(depth, 0, None) / 0.9)
+        * step(1, 5, z)
+        * (who.style not in ('buzz', 'short'))
+    )
     comb = comb + edge[:, None] * np.array([0, 0.7, -1.1])
     comb = comb + 0.10 * rng.normal(size=comb.shape)
     comb += 0.25 * np.stack([noise.lattice(roots, 1.2, who.seed + k) for k in range(3)], -1)
@@ -242,7 +248,7 @@ def _brows(surface: Surface, m: Measures, who: Identity, rng) -> Strands:
 def _beard(surface: Surface, bare, m: Measures, who: Identity, rng) -> Strands:
     p = surface.points
     region = beard_region(p[..., 0], p[..., 1], p[..., 2], surface.lip, m, who)
-    count = int(2500 + 6500 * who.beard)
+    count = int(2200 + 4300 * who.beard)
     roots, normal, vertex = scatter(surface, region.ravel() ** 1.5, count, rng)
     n = len(roots)
     long = np.clip((who.beard - 0.35) / 0.65, 0, 1)

@@ -10,14 +10,14 @@ from data_prep.heads.surface import step
 # and how far one standard score of recession raises it there.
 _ANGLE = [0, 14, 26, 36, 44, 51, 58, 64, 70, 75, 80, 86, 94, 108, 118, 128, 142, 160, 180]
 _HEIGHT = [
-    6.7,
+    7.25,
+    7.25,
+    7.15,
     6.75,
-    6.8,
-    6.4,
-    5.3,
-    3.9,
-    2.5,
-    1.3,
+    5.8,
+    4.5,
+    3.0,
+    1.5,
     0.2,
     -0.7,
     -1.0,
@@ -51,7 +51,7 @@ def beard_region(x, y, z, lip, m: Measures, who: Identity):
     ax = np.abs(x)
     chin = m.chin[0]
     cheek = np.interp(ax, [0, 2.2, 3.5, 5.0, 6.2, 7.5], [-9, -7.2, -6.3, -5.0, -2.6, -1.0])
-    low = step(1.3, -1.1, y - cheek) * step(chin - 1.9, chin - 0.3, y)
+    low = step(1.3, -1.1, y - cheek) * step(chin - 1.1, chin + 0.3, y)
     moustache = step(0.05, 0.30, lip - m.upper_lip * (ax < m.mouth_half)) * step(
         m.nose_base[0] + 0.1, m.nose_base[0] - 0.3, y
     )

@@ -56,6 +56,7 @@ def bake(seed: int) -> Head:
     neutral = skew(who, join('points')).astype(np.float32)
     twins = np.stack([start, start + cols - 1], -1).astype(np.int32)
     ambient = occlusion.sky(neutral, faces.astype(np.int32), twins, first[1], rows, cols, skin.slit)
+    _open_mouth(ambient, meshes, first)
     deltas = np.zeros((len(expressions.AU), len(neutral), 3), np.float32)
     fields = meshes[0]['fields']
     deltas[:, : first[1]] = fields.deltas
@@ -84,6 +85,13 @@ def bake(seed: int) -> Head:
     )
 
 
+def _open_mouth(ambient, meshes, first) -> None:
+    """The inside is baked with the mouth shut; what is seen of it is seen through an opening."""
+    for mesh, a, b in zip(meshes, first[:-1], first[1:], strict=True):
+        if mesh['material'] == INSIDE:
+            ambient[a:b] = np.maximum(ambient[a:b], 0.42 + 0.2 * (mesh['gloss'] > 0.9))
+
+
 def _mesh(points, faces, material, tone, jaw=None, uv=None, gloss=1.0) -> dict:
     n = len(points)
     return {
@@ -102,7 +110,7 @@ def _skin(person: Likeness, skin: surface.Surface) -> dict:
     points = skin.points.reshape(-1, 3).copy()
     upper = np.repeat(skin.upper, cols)
     place = expressions.Place(points, skin.lip.ravel(), upper)
-    fields = expressions.fields(place, person.measures)
+    fields = expressions.fields(place, person.measures, person.who)
     # Rows inside the mouth curl inwards behind the lips; they move with their lip's edge.
     curl = skin.inner.ravel()
     q = np.clip(np.abs(points[:, 0]) / person.measures.mouth_half, 0, 1) ** 2

@@ -63,11 +63,13 @@ _STYLES_OF = {
 
 @dataclasses.dataclass(frozen=True)
 class Identity:
-    """One person: 43 shape factors, 17 strengths of expression, and what skin and hair look like."""
+    """One person: 43 shape factors, how far and which way each unit moves it, and what skin and hair look like."""
 
     seed: int
     shape: dict  # name of SHAPE -> standard score
     strengths: tuple  # how far each action unit moves this face, about 1
+    sides: tuple  # how much further it moves the right side, about 0
+    slants: tuple  # how much of its motion is sideways rather than up, about 0
     female: bool
     age: float  # 0: twenty, 1: eighty
     skin: float  # 0 the lightest, 1 the darkest
@@ -109,7 +111,7 @@ def sample(seed: int) -> Identity:
     age = float(rng.beta(1.15, 1.9))
     skin = float(rng.random())
     # Population covariance, loosely: broad low noses and full lips go with dark skin on average.
-    shape['nose_width'] += 0.9 * (skin - 0.4)
+    shape['nose_width'] += 0.8 * (skin - 0.4)
     shape['nose_bridge'] -= 0.9 * (skin - 0.4)
     shape['upper_lip'] += 1.3 * (skin - 0.4)
     shape['lower_lip'] += 1.1 * (skin - 0.4)
@@ -124,7 +126,9 @@ def sample(seed: int) -> Identity:
     return Identity(
         seed=seed,
         shape=shape,
-        strengths=tuple(float(v) for v in np.clip(1 + 0.2 * rng.normal(size=17), 0.6, 1.4)),
+        strengths=tuple(float(v) for v in np.clip(np.exp(0.3 * rng.normal(size=17)), 0.5, 1.6)),
+        sides=tuple(float(v) for v in np.clip(0.13 * rng.normal(size=17), -0.35, 0.35)),
+        slants=tuple(float(v) for v in np.clip(0.3 * rng.normal(size=17), -0.7, 0.7)),
         female=female,
         age=age,
         skin=skin,

@@ -107,12 +107,15 @@ def solve(prims, origin, direction, far):
     """
     n = origin.shape[0]
     out = np.zeros(n)
+    last = 0.0
     for i in range(n):
         ox, oy, oz = origin[i]
         dx, dy, dz = direction[i]
-        near, t = 0.0, 0.0
+        near, t = 0.0, max(0.0, last - 1.5)  # the ray before mostly ends near this one
+        if t > 0 and field(prims, ox + t * dx, oy + t * dy, oz + t * dz) >= 0:
+            t = 0.0
         inside = False
-        while t < far:  # the field underestimates distances little: stride by most of it
+        while t < far:  # the field overestimates distances little: stride by most of it
             d = field(prims, ox + t * dx, oy + t * dy, oz + t * dz)
             if d < 0:
                 inside = True
@@ -121,12 +124,13 @@ def solve(prims, origin, direction, far):
                 break
             t += max(0.06, -0.7 * d) if d < 0 else 0.1
         high = t
-        for _ in range(12):
+        for _ in range(10):
             mid = 0.5 * (near + high)
             if field(prims, ox + mid * dx, oy + mid * dy, oz + mid * dz) < 0:
                 near = mid
             else:
                 high = mid
+        last = 0.5 * (near + high)
         out[i] = 0.5 * (near + high)
     return out
 

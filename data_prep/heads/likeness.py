@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 from numba import njit
 
-from data_prep.heads import anatomy, eyes, expressions, implicit, points, pose
+from data_prep.heads import anatomy, expressions, eyes, implicit, points, pose
 from data_prep.heads.identity import Identity, sample
 from data_prep.heads.pose import State
 from data_prep.heads.surface import step
@@ -47,7 +47,7 @@ def likeness(seed: int) -> Likeness:
     whole, bare = (implicit.table(p) for p in anatomy.sculpt(who))
     anchors = points.anchors(whole, m)
     return Likeness(
-        who, m, whole, bare, anchors, expressions.fields(anchors.place, m),
+        who, m, whole, bare, anchors, expressions.fields(anchors.place, m, who),
         skew(who, anchors.place.points), pose.neck_share(anchors.place.points),
     )  # fmt: skip
 
@@ -73,7 +73,7 @@ def marks(person: Likeness, state: State) -> Marks:
     weights, angle = drive(person, state.aus)
     frames = len(weights)
     p = np.empty((frames, *person.neutral.shape))
-    turns = np.stack([pose.levels(angles) for angles in state.pose])
+    turns = pose.levels(np.asarray(state.pose, float))
     _frames(person.neutral, person.fields.deltas, person.fields.jaw, weights, angle, p)
     _eyes(person, state, p)
     pose.place_frames(p, person.share, turns, pose.PIVOT, np.asarray(state.shift, float))

@@ -104,8 +104,8 @@ def _pairs(request: Request, motions: int) -> list[list[Job]]:
         name = f'gt_cross_{pair:05d}'
         out.append([
             Job(a, still, Labels(f'{name}_source', a, still, here, pair, SOURCE)),
-            Job(b, moving, Labels(f'{name}_driving', b, moving, there, pair, DRIVING)),
             Job(a, moving, Labels(f'{name}_truth', a, moving, here, pair, TRUTH), still),
+            Job(b, moving, Labels(f'{name}_driving', b, moving, there, pair, DRIVING)),
         ])  # fmt: skip
     return out
 

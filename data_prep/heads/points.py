@@ -11,8 +11,8 @@ from jaxtyping import Float
 
 from data_prep.heads import implicit
 from data_prep.heads.anatomy import EYEBALL, Measures
-from data_prep.heads.eyes import chart_x
 from data_prep.heads.expressions import Place
+from data_prep.heads.eyes import chart_x
 from data_prep.heads.features import brow_line, brow_width, brow_x, lip_edge
 from data_prep.heads.surface import mouth_line
 
@@ -110,7 +110,7 @@ def _jaw_rays(m: Measures, s, across):
     y = knot([chin + 2.2, chin + 2.2, chin + 2.3, gonion, -3.2, 0.2])
     z = knot([5.5, 4.0, 2.2, 0.2, -0.5, -0.5])
     phi = knot([0, 36, 56, 70, 76, 79])
-    lift = knot([-52, -46, -34, -12, 0, 0])
+    lift = knot([-43, -39, -31, -12, 0, 0])
     forward = np.clip((np.asarray(across) - 0.5) * 2, -1, 1)
     phi = np.deg2rad(phi * (1 - 0.72 * np.maximum(forward, 0) * step_in(s)))
     lift = np.deg2rad(np.clip(lift + 26 * forward * (1 - step_in(s)), -80, 0))

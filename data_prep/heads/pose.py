@@ -32,14 +32,22 @@ class State(NamedTuple):
         return State(*(field[t] for field in self))
 
 
+@njit(cache=True)
+def _turn(x, y, z, out):
+    """R_x R_y R_z of tracks.py into out[3, 3], in the model's axes (y and z flipped)."""
+    cx, cy, cz, sx, sy, sz = np.cos(x), np.cos(y), np.cos(z), np.sin(x), np.sin(y), np.sin(z)
+    out[0, 0], out[0, 1], out[0, 2] = cy * cz, cy * sz, -sy
+    out[1, 0] = -(cx * sz + sx * sy * cz)
+    out[1, 1], out[1, 2] = cx * cz - sx * sy * sz, -sx * cy
+    out[2, 0] = -(sx * sz - cx * sy * cz)
+    out[2, 1], out[2, 2] = sx * cz + cx * sy * sz, cx * cy
+
+
 def rotation(angles) -> Float[np.ndarray, '3 3']:
     """R_x R_y R_z of tracks.py, in the model's axes."""
-    (cx, cy, cz), (sx, sy, sz) = np.cos(angles), np.sin(angles)
-    rx = np.array([[1, 0, 0], [0, cx, -sx], [0, sx, cx]])
-    ry = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
-    rz = np.array([[cz, -sz, 0], [sz, cz, 0], [0, 0, 1]])
-    flip = np.diag([1.0, -1.0, -1.0])
-    return flip @ rx @ ry @ rz @ flip
+    out = np.empty((3, 3))
+    _turn(*(float(angle) for angle in angles), out)
+    return out
 
 
 def neck_share(points: Float[np.ndarray, 'n 3']) -> np.ndarray:
@@ -48,9 +56,15 @@ def neck_share(points: Float[np.ndarray, 'n 3']) -> np.ndarray:
     return step(-19.5, -11.0 + 2.5 * behind, points[:, 1]).astype(np.float32)
 
 
-def levels(angles) -> Float[np.ndarray, 'l 3 3']:
-    """The rotation in LEVELS parts, from none to all of it."""
-    return np.stack([rotation(np.asarray(angles) * t) for t in np.linspace(0, 1, LEVELS)])
+@njit(cache=True)
+def levels(angles, count=LEVELS):
+    """Rotations by [t, 3] angles in `count` parts, from none to all of it: [t, count, 3, 3]."""
+    out = np.empty((angles.shape[0], count, 3, 3))
+    for i in range(angles.shape[0]):
+        for k in range(count):
+            f = k / (count - 1)
+            _turn(f * angles[i, 0], f * angles[i, 1], f * angles[i, 2], out[i, k])
+    return out
 
 
 @njit(cache=True)

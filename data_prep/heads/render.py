@@ -9,7 +9,7 @@ from data_prep.heads import colours, expressions, eyes, occlusion, pose, rasteri
 from data_prep.heads.head import SKIN, Head
 from data_prep.heads.lashes import lashes
 from data_prep.heads.light import Scene
-from data_prep.heads.likeness import Marks, drive, skew
+from data_prep.heads.likeness import Marks, drive
 from data_prep.heads.pose import State
 from data_prep.heads.texture import WRINKLES
 from reenact_jax.tracks import FACE, HAIR
@@ -112,7 +112,10 @@ def _pose(head: Head, state: State) -> _Posed:
     weights, angle = drive(person, state.aus)
     shape = np.empty_like(head.neutral)
     expressions.deform(head.neutral, head.deltas, head.jaw, weights, angle, shape)
-    turns, shift = pose.levels(state.pose), np.asarray(state.shift, float)
+    turns, shift = (
+        pose.levels(np.asarray(state.pose, float)[None])[0],
+        np.asarray(state.shift, float),
+    )
     points = np.empty_like(shape)
     pose.place(shape, head.share, turns, pose.PIVOT, shift, points)
     normals, soft = np.empty_like(points), np.empty_like(points)

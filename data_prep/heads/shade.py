@@ -43,11 +43,12 @@ def _edge(table, x):
 def _light(rgb, nx, ny, nz, sx, sy, sz, view, ao, shadow, gloss, lamps, ambient, out):
     """Skin under all lamps: n sharp, s soft normal; `rgb` albedo; into out[3]."""
     nv = max(0.0, nx * view[0] + ny * view[1] + nz * view[2])
-    rim = (1 - nv) ** 4
+    rim = (1 - nv) * (1 - nv)
+    rim *= rim
     for k in range(3):
         up = 0.5 + 0.5 * (sy if k == 0 else ny)
         sky = ambient[0, k] * up + ambient[1, k] * (1 - up)
-        bleed = ao ** (0.85 if k == 0 else (1.08 if k == 1 else 1.15))
+        bleed = ao * (1 + (1 - ao) * (0.15 if k == 0 else (-0.08 if k == 1 else -0.15)))
         out[k] = rgb[k] * sky * bleed + gloss * ao * ao * sky * (0.018 + 0.10 * rim)
     for q in range(lamps.shape[0]):
         lx, ly, lz = lamps[q, 0], lamps[q, 1], lamps[q, 2]
@@ -60,15 +61,19 @@ def _light(rgb, nx, ny, nz, sx, sy, sz, view, ao, shadow, gloss, lamps, ambient,
             facing = mix * soft + (1 - mix) * sharp
             d = max(0.0, (facing + wrap) / (1 + wrap))
             d = d * (0.65 + 0.35 * d) if k == 0 else d
-            reach = s ** (0.6 if k == 0 else 1.0)
+            reach = s * (1.6 - 0.6 * s) if k == 0 else s
             out[k] += rgb[k] * lamps[q, 3 + k] * d * reach
         if sharp > 0:
             hx, hy, hz = lx + view[0], ly + view[1], lz + view[2]
             n = 1 / np.sqrt(hx * hx + hy * hy + hz * hz + 1e-9)
             nh = max(0.0, (nx * hx + ny * hy + nz * hz) * n)
             vh = max(0.0, (view[0] * hx + view[1] * hy + view[2] * hz) * n)
-            fresnel = 0.028 + 0.972 * (1 - vh) ** 5
-            lobe = 0.55 * nh**10 * 1.2 + 0.45 * nh**38 * 4.5
+            graze = 1 - vh
+            fresnel = 0.028 + 0.972 * graze * graze * graze * graze * graze
+            n2 = nh * nh
+            n8 = n2 * n2 * n2 * n2
+            n32 = n8 * n8 * n8 * n8
+            lobe = 0.66 * n8 * n2 + 2.0 * n32 * n2 * n2 * n2
             for k in range(3):
                 out[k] += lamps[q, 3 + k] * gloss * lobe * fresnel * sharp * s * 1.25
 
@@ -278,13 +283,16 @@ def shade(shown, u, v, faces, material, normal, soft, chart, uv, tone, gloss, ao
                 shine = texel[3]
                 if texel[4] > 0.5:
                     classes[y, x] = BACKGROUND
+                elif texel[4] < -0.5:
+                    classes[y, x] = HAIR_CLASS
                 if nz > -0.2 and -1.6 < cy < 1.9:
                     _lid_paint(rgb, lids[1 if cx > 0 else 0], cx, cy, female)
             else:
                 for k in range(3):
                     rgb[k] = p * tone[a, k] + s * tone[b, k] + r * tone[c, k]
-            if m == 4:
+            if m == 4:  # lips let light through to the teeth
                 shine *= 2.2
+                dark = 0.35 + 0.65 * dark
             _light(rgb, nx, ny, nz, sx, sy, sz, view, light, dark, shine, lamps, ambient, lum)
             for k in range(3):
                 out[y, x, k] = lum[k]

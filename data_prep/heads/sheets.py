@@ -1,8 +1,8 @@
 """Contact sheets, to judge heads by eye.
 
-    python -m data_prep.heads.sheets people --out people.png --seed 1 --count 24
-    python -m data_prep.heads.sheets units --out units.png --seed 3
-    python -m data_prep.heads.sheets poses --out poses.png --seed 3
+python -m data_prep.heads.sheets people --out people.png --seed 1 --count 24
+python -m data_prep.heads.sheets units --out units.png --seed 3
+python -m data_prep.heads.sheets poses --out poses.png --seed 3
 """
 
 import argparse
@@ -37,7 +37,7 @@ def state(turn=(0, 0, 0), gaze=(0, 0), **units) -> State:
 
 def picture(baked: head.Head, what: State, scene: int, size: int, dots=False, classes=False):
     """A render [size, size, 3] in the crop of the neutral face, perhaps with its landmarks."""
-    crop = clips.crop_of(baked.person, state())
+    crop = clips.crop_of(marks(baked.person, state()))
     back = background(scene, 2 * size)
     frame = render.render(baked, what.frame(0), light.scene(scene), back, crop, size, 0)
     image = Image.fromarray(frame.image)
@@ -66,7 +66,9 @@ def grid(images: list[Image.Image], labels: list[str], columns: int) -> Image.Im
     for i, (image, label) in enumerate(zip(images, labels, strict=True)):
         place = (i % columns) * side, (i // columns) * side
         sheet.paste(image, place)
-        draw.text((place[0] + 4, place[1] + 2), label, fill='white', stroke_width=1, stroke_fill='black')
+        draw.text(
+            (place[0] + 4, place[1] + 2), label, fill='white', stroke_width=1, stroke_fill='black'
+        )
     return sheet
 
 
@@ -98,7 +100,9 @@ def poses(seed: int, size: int, dots: bool) -> Image.Image:
     baked = head.bake(seed)
     images = [picture(baked, state(**what), seed, size, dots) for what in _POSES]
     images += [picture(baked, state(**face), seed, size, dots) for face in motion.FACES[:7]]
-    images.append(picture(baked, state(turn=(0, 30, 0), AU26=0.6, AU25=1), seed, size, classes=True))
+    images.append(
+        picture(baked, state(turn=(0, 30, 0), AU26=0.6, AU25=1), seed, size, classes=True)
+    )
     return grid(images, [''] * len(images), 6)
 
 

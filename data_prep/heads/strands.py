@@ -172,6 +172,12 @@ def shade(points, outward, base, light, lamps, ambient, view, out):
       out: [n, s, 3].
     """
     last = points.shape[1] - 1
+    halves = np.empty((lamps.shape[0], 3))
+    for q in range(lamps.shape[0]):
+        for k in range(3):
+            halves[q, k] = lamps[q, k] + view[k]
+        halves[q] /= np.sqrt((halves[q] ** 2).sum() + 1e-9)
+    gleam = 0.22 * base**0.75
     for i in range(points.shape[0]):
         for s in range(points.shape[1]):
             a, b = max(0, s - 1), min(last, s + 1)
@@ -187,17 +193,17 @@ def shade(points, outward, base, light, lamps, ambient, view, out):
             for q in range(lamps.shape[0]):
                 lx, ly, lz = lamps[q, 0], lamps[q, 1], lamps[q, 2]
                 facing = nx * lx + ny * ly + nz * lz
-                wrap = min(1.0, max(0.0, (facing + 0.35) / 1.1))
+                wrap = min(1.0, max(0.0, (facing + 0.35) / 1.1)) * light[i, s]
+                if wrap <= 0:
+                    continue
                 tl = tx * lx + ty * ly + tz * lz
-                hx, hy, hz = lx + view[0], ly + view[1], lz + view[2]
-                n = 1 / np.sqrt(hx * hx + hy * hy + hz * hz + 1e-9)
-                th = (tx * hx + ty * hy + tz * hz) * n
-                soft = np.sqrt(max(0.0, 1 - tl * tl * 0.85)) * wrap
+                th = tx * halves[q, 0] + ty * halves[q, 1] + tz * halves[q, 2]
+                soft = np.sqrt(max(0.0, 1 - tl * tl * 0.85))
                 p = max(0.0, 1 - th * th)
                 p4 = p * p * p * p
                 p16 = p4 * p4 * p4 * p4
                 p64 = p16 * p16 * p16 * p16
+                strength = 1.0 if q == 0 else 0.5
                 for k in range(3):
-                    sheen = (0.012 * p64 + 0.22 * p16 * base[i, k] ** 0.75) * (1.0 if q == 0 else 0.5)
-                    value = base[i, k] * soft + sheen * wrap
-                    out[i, s, k] += lamps[q, 3 + k] * value * light[i, s]
+                    sheen = (0.012 * p64 + p16 * gleam[i, k]) * strength
+                    out[i, s, k] += lamps[q, 3 + k] * wrap * (base[i, k] * soft + sheen)

@@ -15,14 +15,14 @@ from data_prep.heads.anatomy import Measures
 from data_prep.heads.features import brow_line, brow_width, lip_heights
 from data_prep.heads.hairline import beard_region, scalp
 from data_prep.heads.identity import Identity
-from data_prep.heads.surface import Surface, mouth_line, step
+from data_prep.heads.surface import Surface, step
 
 FINE = 4  # texels a grid cell
 WRINKLES = ('AU01', 'AU02', 'AU04', 'AU06', 'AU09', 'AU12')  # units with painted furrows
 
 
 class Texture(NamedTuple):
-    """`paint` holds rgb, gloss, cloth (0/1); `wrinkles` how dark each unit's furrows are."""
+    """`paint` holds rgb, gloss, and 1 on cloth, -1 on haired scalp; `wrinkles` how dark each unit's furrows are."""
 
     paint: Float[np.ndarray, 'h w 5']
     wrinkles: Float[np.ndarray, 'h w 6']
@@ -96,8 +96,8 @@ def bake(surface: Surface, m: Measures, who: Identity) -> Texture:
     _lips(c, n)
     _beard(c, n, base)
     _brows(c, n)
-    _scalp(c, n)
-    cloth = _cloth(c, n)
+    hair = _scalp(c, n)
+    cloth = _cloth(c, n) - hair
     paint = np.concatenate([c.rgb, c.gloss[..., None], cloth[..., None]], -1)
     return Texture(np.clip(paint, 0, 1.6).astype(np.float32), _wrinkles(c))
 
@@ -223,15 +223,17 @@ def _brows(c: _Canvas, n):
 
 
 def _scalp(c: _Canvas, n):
+    """The scalp under the hair; returns where it counts as hair."""
     who = c.who
     cover = step(-0.1, 1.0, scalp(c.x, c.y, c.z, who) + 0.25 * n[1])
     hair = colours.hair(who)
     if who.style == 'bald':
         c.cover(cover * 0.10, hair)
-        return
+        return np.zeros_like(cover)
     c.tint(step(-1.2, 0.3, scalp(c.x, c.y, c.z, who)) * 0.25, (0.72, 0.68, 0.66))
     c.cover(cover * (0.72 if who.style == 'buzz' else 0.93), hair * 0.6)
     c.gloss *= 1 - 0.8 * cover
+    return (cover > 0.5).astype(np.float32)
 
 
 def _cloth(c: _Canvas, n):
