@@ -31,7 +31,7 @@ def opening(aus: Float[np.ndarray, '*t 17'], strengths, pitch: Float[np.ndarray,
     get = lambda name: aus[..., AU[name]] * strengths[AU[name]]  # noqa: E731
     squint = 0.62 * get('AU07') + 0.42 * get('AU06') + 0.18 * get('AU09') + 0.10 * get('AU12')
     narrow = 0.26 * get('AU07') + 0.14 * get('AU06') + 0.16 * get('AU09') + 0.10 * get('AU04')
-    share = 1 + 0.50 * get('AU05') - narrow - np.clip(1.15 * pitch, -0.25, 0.55)
+    share = 1 + 0.42 * get('AU05') - narrow - np.clip(1.15 * pitch, -0.25, 0.55)
     shut = np.clip(aus[..., AU['AU45']], 0, 1)
     lower = np.clip(squint - 0.5 * pitch + 0.35 * shut, -0.4, 0.95)
     return Opening(np.clip(share, 0.12, 1.6) * (1 - shut), lower)

@@ -12,7 +12,7 @@ from data_prep.heads.surface import Surface, step
 
 STEPS = 20
 COUNT = 8500
-_DENSITY = {'curly': 0.75, 'afro': 1.25, 'buzz': 1.5, 'long': 0.9}
+_DENSITY = {'curly': 0.75, 'afro': 1.8, 'buzz': 1.5, 'long': 1.2, 'bob': 1.2}
 
 
 def scatter(surface: Surface, weight: np.ndarray, count: int, rng):
@@ -85,6 +85,8 @@ def _scalp_hair(surface: Surface, bare, who: Identity, rng) -> Strands:
     edge = 0.35 + 0.65 * step(0.0, 1.6, depth)
     fine = np.where(styles[:, 0] > 12, 0.25 + 0.75 * step(0.05, 0.5, depth), edge)
     styles[:, 0] *= np.exp(0.18 * rng.normal(size=n)) * fine
+    if who.style in ('afro', 'curly'):  # hairs of all lengths fill the volume
+        styles[:, :2] *= rng.uniform(0.3, 1.0, (n, 1)) ** 0.7
     styles[:, 1] *= edge
     _trim(styles, roots, who)
     random = np.stack(
@@ -106,7 +108,7 @@ def _scalp_hair(surface: Surface, bare, who: Identity, rng) -> Strands:
     tall = max(0.3, np.percentile(height, 96))
     light = 0.38 + 0.62 * step(-0.1, 0.9, height / tall)
     base = _grey(who, n, rng)
-    opacity = np.full((n, 1), 0.85) * _taper(STEPS) * rng.uniform(0.7, 1.0, (n, 1))
+    opacity = np.full((n, 1), 0.92) * _taper(STEPS) * rng.uniform(0.7, 1.0, (n, 1))
     return Strands(
         points.astype(np.float32), outward.astype(np.float32), base.astype(np.float32),
         light.astype(np.float32), np.full(n, -1, np.int32), np.full(n, HAIR, np.int32),
@@ -140,7 +142,7 @@ _STYLE = {
         7 + 3 * w.hair_length, 1.2, 0.15, 0, 0.05 * w.hair_wave, 0.2, 0.2, 0.75
     ),
     'curly': lambda w: Style(7 + 5 * w.hair_length, 1.9, 0.25, 0.05, 0.35, 0.42, 0.7, 0.8),
-    'afro': lambda w: Style(2.6 + 2.2 * w.hair_length, 2.2, 0.9, 0, 0.26, 0.95, 0.6, 0.95),
+    'afro': lambda w: Style(2.6 + 2.2 * w.hair_length, 2.2, 0.9, 0, 0.17, 1.0, 0.6, 0.95),
     'bob': lambda w: Style(
         17 + 5 * w.hair_length, 0.9, 0.05, 0.22, 0.18 * w.hair_wave, 0.13, 0.12, 0.7
     ),
@@ -265,5 +267,5 @@ def _beard(surface: Surface, bare, m: Measures, who: Identity, rng) -> Strands:
     light = np.broadcast_to(0.55 + 0.45 * np.linspace(0, 1, STEPS), (n, STEPS))
     return Strands(
         points.astype(np.float32), outward.astype(np.float32), _grey(who, n, rng).astype(np.float32),
-        light.astype(np.float32), vertex, np.full(n, FACIAL, np.int32), _faint(n, 0.5),
+        light.astype(np.float32), vertex, np.full(n, FACIAL, np.int32), _faint(n, 0.28 + 0.25 * who.beard),
     )  # fmt: skip

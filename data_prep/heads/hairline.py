@@ -51,7 +51,7 @@ def beard_region(x, y, z, lip, m: Measures, who: Identity):
     ax = np.abs(x)
     chin = m.chin[0]
     cheek = np.interp(ax, [0, 2.2, 3.5, 5.0, 6.2, 7.5], [-9, -7.2, -6.3, -5.0, -2.6, -1.0])
-    low = step(1.3, -1.1, y - cheek) * step(chin - 1.1, chin + 0.3, y)
+    low = step(1.7, -1.5, y - cheek) * step(chin - 1.1, chin + 0.3, y)
     moustache = step(0.05, 0.30, lip - m.upper_lip * (ax < m.mouth_half)) * step(
         m.nose_base[0] + 0.1, m.nose_base[0] - 0.3, y
     )
@@ -59,8 +59,9 @@ def beard_region(x, y, z, lip, m: Measures, who: Identity):
     beside = step(m.mouth_half + 0.1, m.mouth_half + 0.6, ax) * step(
         m.mouth_half + 1.6, m.mouth_half + 0.8, ax
     )
-    beside = beside * step(-3.6, -5.4, y) * step(0.8, -0.4, lip) * who.moustache
+    beside = beside * step(chin + 0.8, chin + 2.2, y) * step(-3.6, -5.4, y) * step(0.8, -0.4, lip) * who.moustache
     below = step(-0.10, -0.35, lip + m.lower_lip * (ax < m.mouth_half + 0.2))
+    below = np.maximum(below, step(m.mouth_half + 0.7, m.mouth_half + 2.0, ax))
     region = np.maximum(np.maximum(low * below, moustache * (lip > 0)), beside)
     under = step(1.0, 4.0, z) + step(chin + 3.2, chin + 4.6, y)
     return region * step(-0.6, 0.8, z) * np.clip(under, 0, 1)

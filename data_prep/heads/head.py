@@ -24,6 +24,7 @@ class Head:
     neutral: Float[np.ndarray, 'v 3']
     faces: Int[np.ndarray, 'f 3']
     material: Int[np.ndarray, ' f']
+    grid: tuple[int, int]  # rows and columns of the skin, the first vertices
     skin_faces: int  # the first faces are skin, out of which the lids are cut
     deltas: Float[np.ndarray, '17 v 3']
     jaw: Float[np.ndarray, ' v']
@@ -65,6 +66,7 @@ def bake(seed: int) -> Head:
         neutral=neutral,
         faces=faces.astype(np.int32),
         material=material.astype(np.int32),
+        grid=(rows, cols),
         skin_faces=len(meshes[0]['faces']),
         deltas=deltas,
         jaw=join('jaw').astype(np.float32),

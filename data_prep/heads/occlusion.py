@@ -50,6 +50,23 @@ def lit(screen, depth, bias, soft, reach, out):
         out[i] = total / count
 
 
+@njit(cache=True)
+def soften(grid):
+    """Blurs a value on the skin's grid [r, c] in place: the maps are coarser than the columns."""
+    rows, cols = grid.shape
+    line = np.empty(max(rows, cols), np.float32)
+    for i in range(rows):
+        for _ in range(5):
+            line[:cols] = grid[i]
+            for j in range(1, cols - 1):
+                grid[i, j] = 0.25 * (line[j - 1] + line[j + 1]) + 0.5 * line[j]
+    for j in range(cols):
+        for _ in range(2):
+            line[:rows] = grid[:, j]
+            for i in range(1, rows - 1):
+                grid[i, j] = 0.25 * (line[i - 1] + line[i + 1]) + 0.5 * line[i]
+
+
 def sky(points, faces, twins, skin: int, rows: int, cols: int, slit: int) -> np.ndarray:
     """Ambient visibility [n] of every vertex of the neutral head, 0..1."""
     normals = np.zeros_like(points)
@@ -71,8 +88,5 @@ def sky(points, faces, twins, skin: int, rows: int, cols: int, slit: int) -> np.
     out = np.clip(total / weight * 1.05, 0.05, 1).astype(np.float32)
     grid = out[:skin].reshape(rows, cols)
     grid[slit + 1 : slit + 5] = grid[slit]
-    for _ in range(2):  # soften the noise of few directions
-        grid[1:-1, 1:-1] = 0.4 * grid[1:-1, 1:-1] + 0.15 * (
-            grid[:-2, 1:-1] + grid[2:, 1:-1] + grid[1:-1, :-2] + grid[1:-1, 2:]
-        )
+    soften(grid)  # the noise of few directions
     return out

@@ -159,7 +159,9 @@ def _shadow(head: Head, p: _Posed, scene: Scene) -> np.ndarray:
     skin = head.faces[head.material <= SKIN + 1]
     screen, depth = occlusion.depth_map(p.points, skin, direction, SHADOW_MAP, centre)
     out = np.empty(len(p.points), np.float32)
-    occlusion.lit(screen, depth, 0.35, 0.5, 1, out)
+    occlusion.lit(screen, depth, 0.35, 0.6, 1, out)
+    rows, cols = head.grid
+    occlusion.soften(out[: rows * cols].reshape(rows, cols))
     return out
 
 

@@ -168,7 +168,7 @@ def _marks(c: _Canvas):
         dots = noise.spots(c.space, 0.28, 0.55, 10 * who.seed + 5).reshape(c.x.shape)
         where = c.spot(3.2, -2.2, 2.4, 1.7) + c.spot(0, -2.0, 1.4, 1.6) + 0.3 * c.front
         c.tint(dots * where * min(1.0, 1.3 * who.freckles), (0.72, 0.55, 0.44))
-    moles = noise.spots(c.space, 0.75, 0.012, 10 * who.seed + 6).reshape(c.x.shape)
+    moles = noise.spots(c.space, 0.6, 0.008, 10 * who.seed + 6).reshape(c.x.shape)
     c.tint(moles * 0.6 * (c.z > 0), (0.5, 0.38, 0.32))
     if who.age > 0.6:
         dots = noise.spots(c.space, 1.1, 0.2, 10 * who.seed + 7).reshape(c.x.shape)
