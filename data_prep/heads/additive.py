@@ -68,7 +68,7 @@ def main(arguments: list[str] | None = None) -> int:
     """The command."""
     parser = argparse.ArgumentParser(
         prog='python -m data_prep.heads.additive',
-        description='Prints the error of additive rules for motion transfer, in percent of the box.',
+        description='Prints the error of additive rules of motion transfer in percent of the box.',
     )
     parser.add_argument('--people', type=int, default=20)
     parser.add_argument('--motions', type=int, default=20)

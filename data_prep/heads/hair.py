@@ -1,4 +1,4 @@
-"""Hair styles, brows and beards: where strands root, how long they are, which way they are combed."""
+"""Hair styles, brows and beards: where strands root, how long they are, how they are combed."""
 
 import numpy as np
 
@@ -190,7 +190,7 @@ def _combs(roots, normal, who: Identity, rng) -> np.ndarray:
 
 def _trim(styles, roots, who: Identity):
     """Shorter sides for short styles; a fringe for some long ones."""
-    x, y, z = roots.T
+    _, y, z = roots.T
     if who.style in ('short', 'side', 'swept'):
         side = step(5.5, 2.0, y)
         styles[:, 0] *= 1 - 0.72 * side
@@ -265,7 +265,7 @@ def _beard(surface: Surface, bare, m: Measures, who: Identity, rng) -> Strands:
     points[..., 1] -= 0.25 * long * length[:, None] * t[..., 0] ** 2
     points, outward = _resample(points, np.repeat(normal[:, None], 4, 1))
     light = np.broadcast_to(0.55 + 0.45 * np.linspace(0, 1, STEPS), (n, STEPS))
-    return Strands(
-        points.astype(np.float32), outward.astype(np.float32), _grey(who, n, rng).astype(np.float32),
-        light.astype(np.float32), vertex, np.full(n, FACIAL, np.int32), _faint(n, 0.28 + 0.25 * who.beard),
-    )  # fmt: skip
+    colour = _grey(who, n, rng)
+    faint = _faint(n, 0.28 + 0.25 * who.beard)
+    single = [a.astype(np.float32) for a in (points, outward, colour, light)]
+    return Strands(*single, vertex, np.full(n, FACIAL, np.int32), faint)

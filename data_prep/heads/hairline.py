@@ -59,7 +59,13 @@ def beard_region(x, y, z, lip, m: Measures, who: Identity):
     beside = step(m.mouth_half + 0.1, m.mouth_half + 0.6, ax) * step(
         m.mouth_half + 1.6, m.mouth_half + 0.8, ax
     )
-    beside = beside * step(chin + 0.8, chin + 2.2, y) * step(-3.6, -5.4, y) * step(0.8, -0.4, lip) * who.moustache
+    beside = (
+        beside
+        * step(chin + 0.8, chin + 2.2, y)
+        * step(-3.6, -5.4, y)
+        * step(0.8, -0.4, lip)
+        * who.moustache
+    )
     below = step(-0.10, -0.35, lip + m.lower_lip * (ax < m.mouth_half + 0.2))
     below = np.maximum(below, step(m.mouth_half + 0.7, m.mouth_half + 2.0, ax))
     region = np.maximum(np.maximum(low * below, moustache * (lip > 0)), beside)

@@ -63,7 +63,7 @@ _STYLES_OF = {
 
 @dataclasses.dataclass(frozen=True)
 class Identity:
-    """One person: 43 shape factors, how far and which way each unit moves it, and what skin and hair look like."""
+    """A person: 43 shape factors, how far and which way each unit moves, looks of skin and hair."""
 
     seed: int
     shape: dict  # name of SHAPE -> standard score

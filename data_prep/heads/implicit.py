@@ -17,7 +17,7 @@ ELLIPSOID, CONE = 0.0, 1.0
 
 
 class Primitive(NamedTuple):
-    """An ellipsoid (centre `a`, semi-axes `b`) or a round cone from `a` to `b` (radii `ra`, `rb`)."""
+    """An ellipsoid (centre `a`, semi-axes `b`) or a round cone from `a` to `b` (radii ra, rb)."""
 
     kind: float
     a: tuple[float, float, float]

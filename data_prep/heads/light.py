@@ -33,10 +33,16 @@ def scene(seed: int) -> Scene:
     power = rng.uniform(*((1.6, 2.3), (1.5, 2.1), (0.7, 1.2), (1.5, 2.0), (1.8, 2.4))[kind])
     fill = rng.uniform(*((0.5, 0.9), (0.45, 0.75), (0.9, 1.2), (0.5, 0.8), (0.35, 0.6))[kind])
     key = _lamp(azimuth, height, _colour(warm) * power)
-    opposite = _lamp(-azimuth * rng.uniform(0.6, 1.2), rng.uniform(-0.1, 0.4),
-                     _colour(-0.5 * warm + rng.uniform(-0.1, 0.1)) * power * rng.uniform(0.12, 0.35))  # fmt: skip
-    rim = _lamp(np.pi - side * rng.uniform(0.5, 1.1), rng.uniform(0.2, 0.9),
-                _colour(rng.uniform(-0.2, 0.3)) * rng.uniform(0.0, 1.2))  # fmt: skip
+    opposite = _lamp(
+        -azimuth * rng.uniform(0.6, 1.2),
+        rng.uniform(-0.1, 0.4),
+        _colour(-0.5 * warm + rng.uniform(-0.1, 0.1)) * power * rng.uniform(0.12, 0.35),
+    )
+    rim = _lamp(
+        np.pi - side * rng.uniform(0.5, 1.1),
+        rng.uniform(0.2, 0.9),
+        _colour(rng.uniform(-0.2, 0.3)) * rng.uniform(0.0, 1.2),
+    )
     sky = _colour(-0.3 * warm + rng.uniform(-0.1, 0.06)) * fill * 0.85
     ground = _colour(0.08 + 0.2 * warm + rng.uniform(-0.05, 0.1)) * fill * 0.52
     balance = _colour(rng.normal() * 0.05) * np.array([1, 1 + 0.02 * rng.normal(), 1])

@@ -139,7 +139,7 @@ def _head(t, rng):
 
 
 def _gaze(t, pose, rng):
-    """Fixations with quick jumps; the eyes make up for part of the head's turn (R_y > 0 is left)."""
+    """Fixations with quick jumps; the eyes undo part of the head's turn (R_y > 0 is left)."""
     gaze = np.zeros((len(t), 2))
     at = 0.0
     while at < 1:

@@ -1,4 +1,4 @@
-"""How much of the sky each vertex sees, and the key light's shadows: depth maps from a direction."""
+"""How much of the sky each vertex sees, and the key light's shadows, by depth maps."""
 
 import numpy as np
 from numba import njit

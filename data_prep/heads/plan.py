@@ -58,11 +58,10 @@ def splits(request: Request) -> dict[str, list[list[Job]]]:
         groups = 1 if request.crossed else max(1, people // SHARED_BY)
         numbers = range(identity, identity + people)
         count = _shard_count(request, name, people)
-        out[name] = [
-            [job for i in numbers if (i - identity) % count == n
-             for job in _tracks(request, name, i, motions + ((i - identity) % groups) * request.tracks)]
-            for n in range(count)
-        ]  # fmt: skip
+        out[name] = [[] for _ in range(count)]
+        for n, person in enumerate(numbers):
+            first = motions + (n % groups) * request.tracks
+            out[name][n % count] += _tracks(request, name, person, first)
         identity += people
         motions += groups * request.tracks
     if request.cross_pairs:

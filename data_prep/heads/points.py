@@ -19,15 +19,17 @@ from data_prep.heads.surface import mouth_line
 STRIP = 25  # candidates for each of the 17 points of the contour
 # iBUG's 68 points among the 106.
 IBUG = np.array(
-    [*range(0, 33, 2), *range(33, 38), *range(42, 47), *range(51, 55), *range(58, 63)]
-    + [66, 67, 69, 70, 71, 73, 75, 76, 78, 79, 80, 82]
-    + list(range(84, 104))
+    [
+        *(*range(0, 33, 2), *range(33, 38), *range(42, 47), *range(51, 55), *range(58, 63)),
+        *(66, 67, 69, 70, 71, 73, 75, 76, 78, 79, 80, 82),
+        *range(84, 104),
+    ]
 )
 EYE_Q = np.array([0, 0.25, 0.5, 0.75, 1, 0.75, 0.5, 0.25])  # ring from the image-left corner
 LIDS = 66, 75  # first points of the rings
 _OUTER_X = np.array([-1, -0.6, -0.2, 0, 0.2, 0.6, 1, 0.6, 0.25, 0, -0.25, -0.6])
 _INNER_X = np.array([-0.93, -0.38, 0, 0.38, 0.93, 0.38, 0, -0.38])
-# The jaw from the chin (0) to the ear (1): height over (0 chin, 1 mouth..), depth, angles in degrees
+# The jaw from the chin (0) to the ear (1): height over (0 chin, 1 mouth..), depth, degrees
 _JAW_S = np.array([0, 0.15, 0.3, 0.5, 0.75, 1.0])
 
 
@@ -104,7 +106,7 @@ def _face(prims, m: Measures):
 
 
 def _jaw_rays(m: Measures, s, across):
-    """Rays to the jaw at abs(s) (0 chin .. 1 ear); `across` 0.5 on its edge, 0 behind, 1 in front."""
+    """Rays to the jaw at abs(s) (0 chin .. 1 ear); `across`: 0.5 on its edge, 1 in front."""
     chin, gonion = m.chin[0], m.gonion[1]
     knot = lambda values: np.interp(s, _JAW_S, values)  # noqa: E731
     y = knot([chin + 2.2, chin + 2.2, chin + 2.3, gonion, -3.2, 0.2])

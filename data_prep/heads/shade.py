@@ -137,7 +137,7 @@ def _streak(angle, count, seed):
 
 @njit(cache=True)
 def _eye(d, sight, turn, view, iris, lids, cx, cy, ao, shadow, lamps, ambient, out):
-    """The eyeball at direction d of the head's frame; sight: where it looks; turn: head -> camera."""
+    """The eyeball at direction d of the head's frame; sight: its look; turn: head -> camera."""
     low, high, _, q = _edge(lids, cx)
     c = min(1.0, d[0] * sight[0] + d[1] * sight[1] + d[2] * sight[2])
     off = np.arccos(max(-1.0, c))

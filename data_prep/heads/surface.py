@@ -19,7 +19,7 @@ FAR = 60.0
 
 
 class Rays(NamedTuple):
-    """Per row: height of the origin, its z, and the tangent of the elevation in front and behind."""
+    """Per row: the origin's height and z, and the tangent of the elevation before and behind."""
 
     height: np.ndarray
     depth: np.ndarray

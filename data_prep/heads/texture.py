@@ -22,7 +22,7 @@ WRINKLES = ('AU01', 'AU02', 'AU04', 'AU06', 'AU09', 'AU12')  # units with painte
 
 
 class Texture(NamedTuple):
-    """`paint` holds rgb, gloss, and 1 on cloth, -1 on haired scalp; `wrinkles` how dark each unit's furrows are."""
+    """`paint`: rgb, gloss, 1 on cloth, -1 on haired scalp; `wrinkles`: each unit's furrows."""
 
     paint: Float[np.ndarray, 'h w 5']
     wrinkles: Float[np.ndarray, 'h w 6']
