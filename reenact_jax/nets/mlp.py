@@ -5,6 +5,8 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float, Int
 
+from reenact_jax.nets import initial
+
 
 class MLP(nn.Module):
     """Dense layers with GELU between them; several inputs are flattened and joined.
@@ -24,8 +26,8 @@ class MLP(nn.Module):
         del train
         x = jnp.concatenate([one.reshape(one.shape[0], -1) for one in inputs], -1)
         for _ in range(self.layers):
-            x = nn.gelu(nn.Dense(self.width, kernel_init=nn.initializers.he_normal())(x))
-        return nn.Dense(self.outputs)(x)
+            x = nn.gelu(nn.Dense(self.width, kernel_init=initial.he)(x))
+        return nn.Dense(self.outputs, kernel_init=initial.lecun)(x)
 
 
 class IdentityTable(nn.Module):
@@ -40,8 +42,8 @@ class IdentityTable(nn.Module):
     points: int
 
     def setup(self):
-        table = nn.initializers.normal(1.0)  # ours: codes of unit scale, as a hidden layer's
-        self.table = self.param('table', table, (self.identities, self.features))
+        # Ours: codes of unit scale, as a hidden layer's.
+        self.table = self.param('table', initial.normal(1.0), (self.identities, self.features))
         shape = (self.identities, self.points, 2)
         self.mean = self.variable('shapes', 'mean', jnp.zeros, shape)
         self.seen = self.variable('shapes', 'seen', jnp.zeros, (self.identities,))

@@ -1,0 +1,118 @@
+"""The four sub-nets of AAN's generator (its section "Methodology"); widths and insides are ours."""
+
+import jax.numpy as jnp
+from flax import linen as nn
+from jaxtyping import Array, Float
+
+from reenact_jax.images import pixel_shuffle, resize
+from reenact_jax.nets.blocks import Conv, Head
+from reenact_jax.nets.modulation import START, Modulation, pair
+from reenact_jax.nets.unet import UNet
+
+
+class Extractor(nn.Module):
+    """E_a(I_s): one U-Net that predicts every pair (gamma_i, beta_i) and F_a.
+
+    fusion: widths of the fusion blocks from the coarsest; the pair of block i comes from the
+      decoder's level of that block's size, F_a from the coarsest of these levels.
+    adaptive: predict Theta (off for the SPADE ablation, which predicts it layer by layer).
+    """
+
+    widths: tuple[int, ...]
+    fusion: tuple[int, ...]
+    adaptive: bool = True
+    norm: str = 'batch'
+    spectral: bool = True
+
+    @nn.compact
+    def __call__(self, image: Float[Array, 'b h w 3'], train: bool = True) -> tuple[Array, list]:
+        """F_a [b, h', w', fusion[0]] and Theta, a list of (gamma, beta) of the blocks' shapes."""
+        coarsest = len(self.fusion) - 1
+        stop = 0 if self.adaptive else coarsest
+        levels = UNet(self.widths, self.norm, self.spectral, stop=stop)(image, train)
+        features = Conv(self.fusion[0], spectral=self.spectral)(levels[coarsest], train)
+        theta = []
+        for i, width in enumerate(self.fusion if self.adaptive else ()):
+            head = Head(2 * width, START, self.spectral)
+            theta.append(pair(head(levels[coarsest - i], train)))
+        return features, theta
+
+
+class FlowNet(nn.Module):
+    """FEN(S_s, S_d): an hourglass from both heatmaps to the flow, 0 at the start."""
+
+    widths: tuple[int, ...]
+    norm: str = 'batch'
+    spectral: bool = True
+
+    @nn.compact
+    def __call__(
+        self, source: Float[Array, 'b h w n'], driving: Float[Array, 'b h w n'], train: bool = True
+    ) -> Float[Array, 'b h w 2']:
+        """Backward flow in normalised offsets: where in the source to look (`images.warp`)."""
+        x = jnp.concatenate([source, driving], -1)
+        levels = UNet(self.widths, self.norm, self.spectral, join='add')(x, train)
+        return Head(2, 0.0, self.spectral)(levels[0], train)
+
+
+class LocalNets(nn.Module):
+    """G_eyel, G_eyer, G_nose, G_mouth: four independent U-Nets."""
+
+    widths: tuple[int, ...]
+    norm: str = 'batch'
+    spectral: bool = True
+
+    @nn.compact
+    def __call__(
+        self, inputs: dict[str, Float[Array, 'b s s c']], train: bool = True
+    ) -> dict[str, Float[Array, 'b s s 3']]:
+        """A part's source crop and both heatmaps, joined -> the reenacted part in [-1, 1]."""
+        parts = {}
+        for name, x in sorted(inputs.items()):
+            levels = UNet(self.widths, self.norm, self.spectral, name=name)(x, train)
+            head = Head(3, spectral=self.spectral, name=f'{name}_image')
+            parts[name] = jnp.tanh(head(levels[0], train))
+        return parts
+
+
+class Fusion(nn.Module):
+    """G_f: fusion blocks with adaptive normalisation, residual layers, tanh.
+
+    A block joins the local regions to its input, then convolution, `Modulation`, ReLU; between
+    blocks a convolution and pixel shuffle double the size.
+    """
+
+    widths: tuple[int, ...]
+    residuals: int = 2
+    modulation: str = 'aan'
+    statistics: str = 'batch'
+    spectral: bool = True
+
+    @nn.compact
+    def __call__(
+        self,
+        features: Float[Array, 'b h w c'],
+        theta: list,
+        canvas: Float[Array, 'b H W p'] | None,
+        train: bool = True,
+    ) -> Float[Array, 'b H W 3']:
+        """The image, [-1, 1].
+
+        Args:
+          features: the warped F_a.
+          theta: a condition of `Modulation` a block.
+          canvas: the local regions at their places in the image; None without local nets.
+        """
+        x = features
+        for i, (width, condition) in enumerate(zip(self.widths, theta, strict=True)):
+            if i:
+                x = pixel_shuffle(Conv(4 * width, spectral=self.spectral)(x, train))
+            if canvas is not None:
+                x = jnp.concatenate([x, resize(canvas, x.shape[1])], -1)
+            x = Conv(width, spectral=self.spectral)(x, train)
+            modulated = Modulation(self.modulation, self.statistics, spectral=self.spectral)
+            x = nn.relu(modulated(x, condition, train))
+        for _ in range(self.residuals):
+            y = nn.relu(Conv(self.widths[-1], spectral=self.spectral)(x, train))
+            x = x + Conv(self.widths[-1], spectral=self.spectral)(y, train)
+        return jnp.tanh(Head(3, spectral=self.spectral)(x, train))

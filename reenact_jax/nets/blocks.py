@@ -1,0 +1,139 @@
+"""Convolution with its padding and spectral norm, plain normalisation, and a gated head."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from jaxtyping import Array, Float
+
+from reenact_jax.nets import initial
+
+NORMS = ('batch', 'instance', 'layer', 'none')
+EPSILON = 1e-5  # PyTorch's, as in pix2pixHD
+
+
+class Conv(nn.Module):
+    """A 2D convolution with bias. Output side: (side + 2 padding - kernel) // stride + 1.
+
+    padding: pixels on every side; None keeps the side at stride 1 (kernel // 2).
+    reflect: mirror the border instead of adding zeros.
+    spectral: divide the kernel by its largest singular value (Miyato et al. 2018).
+    """
+
+    features: int
+    kernel: int = 3
+    stride: int = 1
+    padding: int | None = None
+    reflect: bool = False
+    spectral: bool = False
+    use_bias: bool = True
+    kernel_init: Callable = initial.he
+
+    @nn.compact
+    def __call__(self, x: Float[Array, 'b h w c'], train: bool = True) -> Float[Array, 'b H W f']:
+        pad = self.kernel // 2 if self.padding is None else self.padding
+        if self.reflect and pad:
+            x = jnp.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)), mode='reflect')
+            pad = 0
+        shape = (self.kernel, self.kernel, x.shape[-1], self.features)
+        kernel = self.param('kernel', self.kernel_init, shape)
+        if self.spectral:
+            kernel = kernel / self._largest_singular_value(kernel, train)
+        y = jax.lax.conv_general_dilated(
+            x,
+            kernel.astype(x.dtype),
+            (self.stride, self.stride),
+            ((pad, pad), (pad, pad)),
+            dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
+        )
+        if self.use_bias:
+            bias = self.param('bias', nn.initializers.zeros, (self.features,))
+            y = y + bias.astype(x.dtype)[None, None, None]
+        return y
+
+    def _largest_singular_value(self, kernel: Array, train: bool) -> Float[Array, '']:
+        """One power iteration from `spectral/u`, which training moves on.
+
+        flax's SpectralNorm does the same sums; this one draws u by `initial.draw`.
+        """
+        u = self.variable('spectral', 'u', self._start, (self.features,))
+        matrix = kernel.reshape(-1, self.features)
+        right = _unit(matrix @ u.value)
+        left = _unit(right @ matrix)
+        left, right = jax.lax.stop_gradient((left, right))
+        if train and not self.is_initializing():
+            u.value = left
+        sigma = right @ matrix @ left
+        return jnp.where(sigma > 0, sigma, 1.0)
+
+    def _start(self, shape: tuple[int, ...]) -> Array:
+        return initial.draw(self.make_rng('params'), shape)
+
+
+def _unit(vector: Array) -> Array:
+    return vector * jax.lax.rsqrt(jnp.maximum(jnp.sum(vector**2), 1e-24))
+
+
+class Norm(nn.Module):
+    """Zero mean and unit deviation, no learned scale or shift.
+
+    kind: `batch`     a channel over batch and space; running averages (momentum 0.9) outside
+                      training, collection `batch_stats`; under a sharded jit the global batch
+          `instance`  a channel over space, one image
+          `layer`     all channels over space, one image: relations between channels stay
+          `none`      as it is
+    """
+
+    kind: str = 'batch'
+
+    @nn.compact
+    def __call__(self, x: Float[Array, 'b h w c'], train: bool = True) -> Float[Array, 'b h w c']:
+        if self.kind == 'none':
+            return x
+        if self.kind == 'batch':
+            plain = dict(momentum=0.9, epsilon=EPSILON, use_bias=False, use_scale=False)
+            return nn.BatchNorm(use_running_average=not train, **plain)(x)
+        axes = {'instance': (1, 2), 'layer': (1, 2, 3)}[self.kind]
+        mean = x.mean(axes, keepdims=True)
+        variance = jnp.square(x - mean).mean(axes, keepdims=True)
+        return (x - mean) * jax.lax.rsqrt(variance + EPSILON)
+
+
+class ConvBlock(nn.Module):
+    """Convolution, normalisation, ReLU."""
+
+    features: int
+    kernel: int = 3
+    stride: int = 1
+    padding: int | None = None
+    norm: str = 'batch'
+    spectral: bool = False
+
+    @nn.compact
+    def __call__(self, x: Float[Array, 'b h w c'], train: bool = True) -> Float[Array, 'b H W f']:
+        conv = Conv(self.features, self.kernel, self.stride, self.padding, spectral=self.spectral)
+        return nn.relu(Norm(self.norm)(conv(x, train), train))
+
+
+class Head(nn.Module):
+    """A last convolution times a learned gain a channel, which sets its size at the start.
+
+    With spectral norm a zero-initialised kernel jumps to norm 1 after one step; a gain does not.
+    """
+
+    features: int
+    gain: float = 1.0
+    spectral: bool = False
+
+    @nn.compact
+    def __call__(self, x: Float[Array, 'b h w c'], train: bool = True) -> Float[Array, 'b h w f']:
+        y = Conv(self.features, spectral=self.spectral)(x, train)
+        gain = self.param('gain', nn.initializers.constant(self.gain), (self.features,))
+        return y * gain[None, None, None]
+
+
+def upsample(x: Float[Array, 'b h w c']) -> Float[Array, 'b 2h 2w c']:
+    """Every pixel twice in both directions."""
+    b, h, w, c = x.shape
+    return jnp.broadcast_to(x[:, :, None, :, None], (b, h, 2, w, 2, c)).reshape(b, 2 * h, 2 * w, c)

@@ -1,0 +1,73 @@
+"""Initial weights, all from one random draw.
+
+XLA on a CPU takes about a second to compile each threefry draw, and a system has a hundred: half a
+minute and more before the first step of the smallest one. So the initialisers below take their
+numbers from one normal vector that `init_each` draws for all networks. A module whose `init` is
+called outside of it draws a parameter at a time, as usual.
+"""
+
+import contextlib
+import contextvars
+import itertools
+import math
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+_source = contextvars.ContextVar('source of normal numbers', default=None)
+
+
+def draw(key: Array, shape: tuple[int, ...], dtype=jnp.float32) -> Float[Array, '...']:
+    """Standard normal numbers; the initialisers' only source."""
+    take = _source.get()
+    return jax.random.normal(key, shape, dtype) if take is None else take(shape).astype(dtype)
+
+
+def normal(std: float):
+    """Initialiser: normal with this standard deviation."""
+    return lambda key, shape, dtype=jnp.float32: std * draw(key, shape, dtype)
+
+
+def _fan_in(gain: float):
+    def initialise(key, shape, dtype=jnp.float32):
+        return math.sqrt(gain / math.prod(shape[:-1])) * draw(key, shape, dtype)
+
+    return initialise
+
+
+he = _fan_in(2.0)  # before a ReLU or GELU (He et al. 2015)
+lecun = _fan_in(1.0)  # before a linear output
+
+
+def init_each(nets: dict, rng: Array, arguments: dict[str, tuple]) -> dict:
+    """{letter: variables} from {letter: example arguments}, which give shapes alone."""
+
+    def init():
+        return {letter: nets[letter].init(rng, *args) for letter, args in arguments.items()}
+
+    sizes = []
+
+    def count(shape):
+        sizes.append(math.prod(shape))
+        return jnp.zeros(shape)
+
+    with _taking(count):
+        jax.eval_shape(init)
+    numbers, used = jax.random.normal(rng, (sum(sizes),)), itertools.accumulate(sizes)
+
+    def serve(shape):
+        last = next(used)
+        return numbers[last - math.prod(shape) : last].reshape(shape)
+
+    with _taking(serve):
+        return init()
+
+
+@contextlib.contextmanager
+def _taking(take):
+    token = _source.set(take)
+    try:
+        yield
+    finally:
+        _source.reset(token)

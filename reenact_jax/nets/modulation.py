@@ -1,0 +1,67 @@
+"""Modulated normalisation behind one call: AAN, SPADE, AdaIN.
+
+All normalise a feature map and denormalise it with gamma and beta made from a condition:
+
+    (F - mu_c) / sigma_c * gamma_{c,h,w} + beta_{c,h,w}
+
+They differ in where gamma and beta come from. (The formula is lost in the text of the AAN paper,
+its equations 2-4; this is SPADE's form, which it extends.)
+"""
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from jaxtyping import Array, Float
+
+from reenact_jax.nets import initial
+from reenact_jax.nets.blocks import Conv, Head, Norm
+
+START = 0.1  # size of gamma - 1 and beta at the start, relative to a unit convolution (ours)
+
+
+class Modulation(nn.Module):
+    """Normalises x and modulates it by `condition`.
+
+    kind: `aan`    condition = (gamma, beta), each [b, h, w, c], predicted elsewhere by one network
+          `spade`  condition = a map [b, H, W, k], resized to x; gamma and beta by this layer's own
+                   convolutions (Park et al. 2019, `hidden` 128)
+          `adain`  condition = a vector [b, k]; gamma and beta a channel by a linear layer (Huang
+                   and Belongie 2017)
+    statistics: `batch` or `instance`: over what mu_c and sigma_c go (`blocks.Norm`). AdaIN is
+      defined with `instance`.
+    """
+
+    kind: str = 'aan'
+    statistics: str = 'batch'
+    hidden: int = 128
+    spectral: bool = False
+
+    @nn.compact
+    def __call__(
+        self, x: Float[Array, 'b h w c'], condition, train: bool = True
+    ) -> Float[Array, 'b h w c']:
+        gamma, beta = getattr(self, '_' + self.kind)(x, condition, train)
+        return Norm(self.statistics)(x, train) * gamma + beta
+
+    def _aan(self, x, condition, train):
+        del train
+        gamma, beta = condition
+        if gamma.shape[1:] != x.shape[1:] or beta.shape[1:] != x.shape[1:]:
+            raise ValueError(f'gamma {gamma.shape}, beta {beta.shape} do not fit {x.shape}')
+        return gamma, beta
+
+    def _spade(self, x, condition, train):
+        shape = (*condition.shape[:1], *x.shape[1:3], condition.shape[-1])
+        small = jax.image.resize(condition, shape, 'bilinear')
+        shared = nn.relu(Conv(self.hidden, spectral=self.spectral)(small, train))
+        return pair(Head(2 * x.shape[-1], START, self.spectral)(shared, train))
+
+    def _adain(self, x, condition, train):
+        del train
+        return pair(nn.Dense(2 * x.shape[-1], kernel_init=initial.lecun)(condition)[:, None, None])
+
+
+def pair(raw: Float[Array, 'b h w 2c']) -> tuple[Array, Array]:
+    """(gamma, beta), gamma around 1 and beta around 0, from a layer's output."""
+    gamma, beta = jnp.split(raw, 2, -1)
+    return 1 + gamma, beta

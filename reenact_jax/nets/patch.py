@@ -1,0 +1,85 @@
+"""PatchGAN and its multi-scale form, as published with pix2pix and pix2pixHD."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
+from jaxtyping import Array, Float
+
+from reenact_jax.nets import initial
+from reenact_jax.nets.blocks import Conv, Norm
+
+INIT = initial.normal(0.02)  # both papers' weight initialisation
+
+
+class PatchGAN(nn.Module):
+    """Logits of overlapping patches: 70 x 70 with three layers (Isola et al. 2017, section 6.1.2).
+
+    4x4 convolutions with bias: `layers` with stride 2 (width, then doubled up to 8 times), one
+    with stride 1, one to a single channel; leaky ReLU 0.2; instance norm without learned scale on
+    all but the first and the last. padding: 1 in pix2pix, 2 in pix2pixHD.
+    """
+
+    width: int = 64
+    layers: int = 3
+    padding: int = 2
+    norm: str = 'instance'
+
+    @nn.compact
+    def __call__(self, x: Float[Array, 'b h w c'], train: bool = True) -> Float[Array, 'b H W 1']:
+        conv = dict(kernel=4, padding=self.padding, kernel_init=INIT)
+        for i in range(self.layers + 1):
+            width, stride = self.width * min(2**i, 8), 2 if i < self.layers else 1
+            x = Conv(width, stride=stride, **conv)(x, train)
+            x = x if i == 0 else Norm(self.norm)(x, train)
+            x = nn.leaky_relu(x, 0.2)
+        return Conv(1, **conv)(x, train)
+
+
+class MultiScale(nn.Module):
+    """PatchGANs with weights of their own on an image pyramid (Wang et al. 2018, section 3.2).
+
+    Scales are halved by average pooling: window 3, stride 2, padding 1, border not counted.
+    """
+
+    scales: int = 2
+    width: int = 64
+    layers: int = 3
+    padding: int = 2
+    norm: str = 'instance'
+
+    @nn.compact
+    def __call__(
+        self, image: Float[Array, 'b h w c'], condition: Float[Array, 'b h w k'], train: bool = True
+    ) -> list[Float[Array, 'b H W 1']]:
+        """Logits a scale, the finest first; the condition is joined to the image's channels."""
+        x = jnp.concatenate([image, condition], -1)
+        logits = []
+        for scale in range(self.scales):
+            x = halve(x) if scale else x
+            patch = PatchGAN(self.width, self.layers, self.padding, self.norm)
+            logits.append(patch(x, train))
+        return logits
+
+
+def halve(x: Float[Array, 'b h w c']) -> Float[Array, 'b H W c']:
+    """Average pooling 3, stride 2, padding 1 that does not count the border.
+
+    Written as sums of slices: XLA's reduce_window and its gradient are slow on CPUs.
+    """
+    return _halve_axis(_halve_axis(x, 1), 2)
+
+
+def _halve_axis(x: Array, axis: int) -> Array:
+    outputs = (x.shape[axis] + 1) // 2
+    border = [(int(one == axis),) * 2 for one in range(x.ndim)]
+    padded = jnp.pad(x, border)
+    ends = [start + 2 * outputs - 1 for start in range(3)]
+    slices = [
+        jax.lax.slice_in_dim(padded, start, min(end, padded.shape[axis]), 2, axis)
+        for start, end in enumerate(ends)
+    ]
+    inside = np.arange(outputs)[:, None] * 2 + np.arange(-1, 2)  # the window's places
+    count = ((inside >= 0) & (inside < x.shape[axis])).sum(1)
+    shape = [outputs if one == axis else 1 for one in range(x.ndim)]
+    return sum(slices) / jnp.asarray(count.reshape(shape), x.dtype)
