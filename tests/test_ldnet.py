@@ -7,6 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from configs import ldnet_fdgan as configs
+from reenact_jax import config, step
 from reenact_jax import landmarks as lm
 from reenact_jax.errors import UserError
 from reenact_jax.nets import frozen_apply
@@ -219,3 +221,29 @@ def test_preview_draws(built):
     images = jax.jit(lambda b: ld.preview(HP, nets, variables, b))(fake_batch())
     assert {image.shape for image in images.values()} == {(4, 128, 128, 1)}
     assert all(float(image.max()) > 0.5 > -0.9 > float(image.min()) for image in images.values())
+
+
+@pytest.mark.parametrize('stage', range(3))
+def test_only_the_declared_networks_move(built, stage):
+    """The real step, every stage; others keep even their running statistics."""
+    nets, variables = built
+    hp = dataclasses.replace(HP, mean_swap=0.8, warm_steps=2, warm_rate=1e-4, stage2_rate=1e-4)
+    chosen = ld.stages(hp, DATA)[stage]
+    run = jax.jit(step.train_step(chosen, nets))
+    state, _ = run(step.start(chosen, variables), {}, fake_batch(chosen.frames))
+    players = {letter for letters in chosen.players.values() for letter in letters}
+    for letter, before in variables.items():
+        change = jax.tree.map(
+            lambda a, b: float(np.abs(a - b).max()), before, state.variables[letter]
+        )
+        moved = max(jax.tree.leaves(change))
+        assert (moved > 0) == (letter in players), letter
+    assert float(state.variables['N_I']['shapes']['seen'].sum()) == (4 if stage == 0 else 0)
+
+
+def test_presets_build():
+    for preset in configs.PRESETS:
+        values = {**configs.get_config(preset).to_dict(), 'data': 'x'}
+        _, _, hp = config.resolve(values)
+        assert len(ld.stages(hp, DATA)) == (2 if preset == 'paper' else 3)
+    assert config.resolve({**configs.get_config().to_dict(), 'data': 'x'})[2] == ld.Hparams()

@@ -24,7 +24,8 @@ from reenact_jax import landmarks as lm
 from reenact_jax import losses, optimisers
 from reenact_jax.errors import UserError
 from reenact_jax.layouts import LAYOUTS, layout
-from reenact_jax.nets import frozen_apply, init_each
+from reenact_jax.nets import frozen_apply
+from reenact_jax.nets.initial import init_each
 from reenact_jax.nets.mlp import MLP, IdentityTable
 from reenact_jax.settings import setting
 from reenact_jax.step import Stage
@@ -129,9 +130,9 @@ def stages(hp: Hparams, data: DataInfo) -> tuple[Stage, ...]:
     return tuple(one for one in every if one.steps)
 
 
-def constants(hp: Hparams) -> dict:
+def constants(hp: Hparams, load: bool = True) -> dict:
     """LD-Net uses no pretrained network."""
-    del hp
+    del hp, load
     return {}
 
 

@@ -1,0 +1,59 @@
+"""AAN: one-shot face reenactment with appearance adaptive normalization (Yao et al. 2021).
+
+    python -m reenact_jax.train --config configs/aan.py --config.data DATA --workdir out/aan \
+        --config.hparams.vgg_weights vgg19.safetensors
+
+Presets (after the colon):
+  paper   256 x 256, VGG19 (bring the weights: reenact_jax/nets/vgg.py says how to make the file).
+          The paper gives the loss weights, learning rates and the heatmaps' variance; it is silent
+          on widths, batch and length, which are ours. For a GPU.
+  small   128 x 128, narrow nets, random perceptual features, instance statistics, ten times the
+          learning rate and more: about five minutes on two CPU cores to a face that follows.
+  tiny    64 x 64, a few channels; for tests.
+
+The images' side is the data's. Ablations of the paper's table 3, on any preset:
+    --config.hparams.local_net=False        `-local net`
+    --config.hparams.modulation=spade       `-aan +spade`
+
+The paper's numbers (CSIM / PRMSE / AUCON). Self-reenactment: VoxCeleb1 .823 / 3.26 / .831,
+Celeb-DF .753 / 3.12 / .751. Cross: FaceForensics++ .658 / 7.04 / .706, Celeb-DF .463 / 5.10 / .660.
+Table 3 (cross, FaceForensics++): without the local net .615 / 7.293 / .698, with SPADE
+.558 / 11.030 / .660.
+"""
+
+from reenact_jax import config
+
+SMALL = dict(
+    rate=1e-3,
+    d_rate=2e-4,
+    b1=0.5,
+    schedule='cosine',
+    lambda_gan=0.1,  # a young discriminator drowns the content terms in so short a run
+    gan='hinge',
+    steps=1500,
+    batch_size=8,
+    statistics='instance',
+    norm='layer',
+    extractor=(12, 24, 32, 48),
+    fusion=(32, 16),
+    residuals=1,
+    flow=(16, 24, 32, 48),
+    flow_stride=4,
+    sigma=6.0,  # the flow net sees 32 x 32 heatmaps
+    local=(12, 16, 24, 32),
+    discriminator=8,
+    features='random',
+    random_width=6,
+)
+PRESETS = {
+    'paper': {},
+    'small': SMALL,
+    'tiny': SMALL
+    | dict(steps=4, batch_size=4, extractor=(6, 8), fusion=(6, 4), flow=(6, 8), local=(4, 6))
+    | dict(residuals=0, discriminator=2, random_width=4),
+}
+
+
+def get_config(preset: str = 'paper'):
+    """The config of a preset; `config.hparams` overrides the paper's numbers."""
+    return config.build('aan', run={}, hparams=config.preset(PRESETS, preset))
