@@ -90,6 +90,8 @@ class Bundle:
         return self._call('render', tuple(appearance), landmarks)
 
     def _call(self, name: str, *args):
+        # An array on a device by choice and one there by default would be compiled for twice.
+        args = jax.device_put(args, jax.devices()[0])
         return self._functions[name](self._weights[name], *args)
 
 
@@ -114,7 +116,7 @@ def load(directory: str | os.PathLike, transfer: str | None = None) -> Bundle:
         functions[name] = jax.jit(exported.call)
         part = entry['weights']
         if part and part not in tensors:
-            tensors[part] = jax.device_put(safetensors.numpy.load(files[part]))
+            tensors[part] = jax.device_put(safetensors.numpy.load(files[part]), jax.devices()[0])
         weights[name] = {key: tensors[part][key] for key in entry['names']} if part else {}
     return Bundle(card, functions, weights, NO_TRANSFER).using(transfer)
 

@@ -1,0 +1,93 @@
+#!/usr/bin/env bash
+# From nothing to an animated portrait, on a machine with Python 3.11 or 3.12 and two cores:
+# makes .venv, writes synthetic heads, trains LD-Net (landmark transfer) and AAN (image generator)
+# at a small size, exports both as one bundle, measures it and animates two portraits.
+#
+#   bash launch/quickstart.sh            about ten minutes after the install -> out/quickstart/
+#   bash launch/quickstart.sh --quick    the same chain in two, too short to learn -> out/quick/
+#
+# Every command is printed before it runs. Started again it goes on where it stopped.
+# PYTHON=/path/to/python picks the interpreter (3.11 or 3.12).
+set -euo pipefail
+cd "$(dirname "$0")/.."
+source launch/environment.sh
+
+OUT=out/quickstart
+HEADS="--identities 24 --test-identities 4 --tracks 6 --size 64 --cross-pairs 8"
+POINTS="--identities 100 --tracks 24"
+LDNET=""
+AAN=""
+MOST=40
+case "${1:-}" in
+  '') ;;
+  --quick)
+    OUT=out/quick
+    HEADS="--identities 4 --test-identities 2 --tracks 2 --size 64 --cross-pairs 2 --frames 8"
+    POINTS="--identities 20 --tracks 8"
+    LDNET="--config.hparams.stage1_steps=300 --config.hparams.warm_steps=50 --config.hparams.stage2_steps=50"
+    AAN="--config.hparams.steps=20"
+    MOST=4
+    ;;
+  -h | --help)
+    sed -n '2,10s/^# \{0,1\}//p' "$0"
+    exit 0
+    ;;
+  *) fail "unknown argument $1; see bash launch/quickstart.sh --help" ;;
+esac
+
+step() { # step TITLE COMMAND...
+  printf '\n== %s\n' "$1"
+  shift
+  say "$*"
+  "$@" || fail "the command above failed; when it is put right, run this script again: it goes on here"
+}
+
+make_environment video,synthetic
+PYTHON_HERE="$VENV/bin/python"
+installed=$(date +%s)
+
+step 'Synthetic heads: people, videos of them, exact labels' \
+  "$PYTHON_HERE" -m data_prep.synthetic --out "$OUT/heads" $HEADS --val-identities 0
+
+step 'Landmarks of more people, for the landmark transfer' \
+  "$PYTHON_HERE" -m data_prep.synthetic --out "$OUT/points" $POINTS --seed 1 \
+  --landmarks-only --val-identities 0 --test-identities 0 --cross-pairs 0
+
+step 'A driver: two held-out people, every frame of four seconds' \
+  "$PYTHON_HERE" -m data_prep.synthetic --out "$OUT/drivers" --identities 2 --tracks 1 \
+  --frames 100 --size 64 --seed 2 --val-identities 0 --test-identities 0 --cross-pairs 0
+
+step 'Train LD-Net: whose face it is apart from what it does' \
+  "$PYTHON_HERE" -m reenact_jax.train --config configs/ldnet_fdgan.py:small \
+  --config.data="$OUT/points" $LDNET --workdir "$OUT/ldnet"
+
+step 'Train AAN: the picture of a face from its landmarks' \
+  "$PYTHON_HERE" -m reenact_jax.train --config configs/aan.py:small \
+  --config.data="$OUT/heads" $AAN --workdir "$OUT/aan"
+
+newer() { # is there a checkpoint that the bundle does not hold yet?
+  [ ! -e "$OUT/bundle/card.json" ] ||
+    [ -n "$(find "$OUT/aan" "$OUT/ldnet" -name digests.json -newer "$OUT/bundle/card.json")" ]
+}
+
+if newer; then
+  step 'Join both into a bundle, which runs with jax alone' \
+    "$PYTHON_HERE" -m reenact_jax.export --generator "$OUT/aan" --transfer "$OUT/ldnet" \
+    --out "$OUT/bundle" --overwrite
+fi
+
+step 'Measure it on people it has not seen; animate one of them and a photograph' \
+  "$PYTHON_HERE" -m reenact_jax.report --model "$OUT/bundle" --data "$OUT/heads" --out "$OUT" \
+  --driving "$OUT/drivers" --most "$MOST"
+
+cat <<END
+
+Done in $((($(date +%s) - installed) / 60)) min $((($(date +%s) - installed) % 60)) s after the install.
+Open
+  $OUT/synthetic.mp4  $OUT/synthetic.png    a held-out synthetic person, driven by another
+  $OUT/portrait.mp4   $OUT/portrait.png     a photograph, driven by a synthetic person
+  $OUT/report.md                            what was measured, beside copying the source
+Next, your own (a picture and a video of a face):
+  $PYTHON_HERE -m reenact_jax.reenact --model $OUT/bundle --source portrait.jpg \\
+    --driving clip.mp4 --out result.mp4 --sheet result.png
+END
