@@ -45,11 +45,15 @@ class Logs:
     def begin(self, number: int, name: str, step: int, steps: int, frames: int, waited: float):
         """A stage begins at `step` of `steps`; `frames` a step over all devices."""
         self._stage = (number, name, steps, frames)
-        self._mark = (time.perf_counter(), step, waited)
         self._shown = time.perf_counter()
-        self._began = (time.perf_counter(), step)
+        self.start_clock(step, waited)
         if self._write and sys.stderr.isatty():
             self._bar = tqdm(total=steps, initial=step, desc=name, unit='step', smoothing=0.1)
+
+    def start_clock(self, step: int, waited: float) -> None:
+        """Speeds and the time left count from here: after the compilation."""
+        self._mark = (time.perf_counter(), step, waited)
+        self._began = (time.perf_counter(), step)
 
     def take(self, step: int, metrics: dict[str, np.ndarray], applied: np.ndarray) -> None:
         """Metrics [n] of n steps, the last of them `step`; `applied` [n] says which counted."""

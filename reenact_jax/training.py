@@ -137,6 +137,7 @@ def _stage(job: Job, tools: Tools, number: int, state: State, loader) -> tuple[S
     begun = int(state.step)
     frames = stage.batch_size * stage.frames
     tools.logs.begin(number, stage.name, begun, stage.steps, frames, source.waited)
+    _say(f'{stage.name}: compiling; a program that was compiled before is found again')
     try:
         return _loop(job, tools, number, state, source, compiled, show)
     finally:
@@ -148,12 +149,15 @@ def _loop(job, tools, number, state, source: Feed, compiled, show) -> tuple[Stat
     """The loop over steps. `run.scan` of them are one call; what is due between is done between."""
     stage, run, logs = job.chosen[number], job.run, tools.logs
     before = sum(one.steps for one in job.table[:number])
-    done, read, saved = int(state.step), None, time.monotonic()
+    begun = done = int(state.step)
+    read, saved = None, time.monotonic()
     watch = Watch(stage, state, run.nan_limit, tools.store)
     while done < stage.steps:
         count = min(run.scan, stage.steps - done)
         batch = source.take(count)
         state, metrics = compiled(state, job.constants, batch)
+        if done == begun:
+            logs.start_clock(done, source.waited)
         then, done = done, done + count
         if read is not None:  # of the call before, while this one runs
             logs.take(read[0], *watch(*read))

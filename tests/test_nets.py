@@ -47,6 +47,28 @@ def test_multi_scale_is_pix2pixhds():
     assert count(variables) == 2 * 2_767_809
 
 
+def test_condition_is_as_joined_channels():
+    """The sum of two convolutions is the convolution of the joined channels, row by row."""
+    net = PatchGAN(width=2, layers=1)
+    image, condition = (
+        jnp.asarray(numbers(4, 12, 12, 3)),
+        jnp.asarray(numbers(2, 12, 12, 5, seed=1)),
+    )
+    variables = net.init(KEY, image, condition)
+    params = dict(variables['params'])
+    first, beside = params.pop('Conv_0'), params.pop('Conv_1')
+    joined = jnp.concatenate([first['kernel'], beside['kernel']], 2)
+    rest = {f'Conv_{i}': params[f'Conv_{i + 1}'] for i in (1, 2)}
+    one = {'Conv_0': {'kernel': joined, 'bias': first['bias'] + 0.1}, **rest}
+    both = {**params, 'Conv_0': {**first, 'bias': first['bias'] + 0.1}, 'Conv_1': beside}
+    together = jnp.concatenate([image, jnp.concatenate([condition, condition])], -1)
+    np.testing.assert_allclose(
+        net.apply({'params': both}, image, condition),
+        net.apply({'params': one}, together),
+        atol=1e-5,
+    )
+
+
 def test_patch_sees_70_pixels():
     """The gradient of one logit reaches 70 x 70 pixels, and no further."""
     net = PatchGAN(width=2, padding=1, norm='none')

@@ -18,6 +18,10 @@ class PatchGAN(nn.Module):
     4x4 convolutions with bias: `layers` with stride 2 (width, then doubled up to 8 times), one
     with stride 1, one to a single channel; leaky ReLU 0.2; instance norm without learned scale on
     all but the first and the last. padding: 1 in pix2pix, 2 in pix2pixHD.
+
+    A condition is joined to the image's channels. The first layer does that as a sum of two
+    convolutions: a condition with fewer rows (real and fake images have the same) is convolved
+    once for all images, and no gradient to it is computed.
     """
 
     width: int = 64
@@ -26,11 +30,20 @@ class PatchGAN(nn.Module):
     norm: str = 'instance'
 
     @nn.compact
-    def __call__(self, x: Float[Array, 'b h w c'], train: bool = True) -> Float[Array, 'b H W 1']:
+    def __call__(
+        self,
+        x: Float[Array, 'b h w c'],
+        condition: Float[Array, 'a h w k'] | None = None,
+        train: bool = True,
+    ) -> Float[Array, 'b H W 1']:
         conv = dict(kernel=4, padding=self.padding, kernel_init=INIT)
         for i in range(self.layers + 1):
             width, stride = self.width * min(2**i, 8), 2 if i < self.layers else 1
-            x = Conv(width, stride=stride, **conv)(x, train)
+            y = Conv(width, stride=stride, **conv)(x, train)
+            if i == 0 and condition is not None:
+                beside = Conv(width, stride=stride, use_bias=False, **conv)(condition, train)
+                y = y + jnp.tile(beside, (len(y) // len(beside), 1, 1, 1))
+            x = y
             x = x if i == 0 else Norm(self.norm)(x, train)
             x = nn.leaky_relu(x, 0.2)
         return Conv(1, **conv)(x, train)
@@ -50,15 +63,15 @@ class MultiScale(nn.Module):
 
     @nn.compact
     def __call__(
-        self, image: Float[Array, 'b h w c'], condition: Float[Array, 'b h w k'], train: bool = True
+        self, image: Float[Array, 'b h w c'], condition: Float[Array, 'a h w k'], train: bool = True
     ) -> list[Float[Array, 'b H W 1']]:
-        """Logits a scale, the finest first; the condition is joined to the image's channels."""
-        x = jnp.concatenate([image, condition], -1)
+        """Logits a scale, the finest first. Row i of the image has the condition's row i mod a."""
         logits = []
         for scale in range(self.scales):
-            x = halve(x) if scale else x
+            if scale:
+                image, condition = halve(image), halve(condition)
             patch = PatchGAN(self.width, self.layers, self.padding, self.norm)
-            logits.append(patch(x, train))
+            logits.append(patch(image, condition, train))
         return logits
 
 

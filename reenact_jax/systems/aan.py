@@ -215,7 +215,7 @@ def _adversarial(hp: Hparams, apply, fake, i_d, i_s, s_d):
     """Eq. 6: what D_L and D_I minimise together, and what the generator does."""
     against = by = 0.0
     for letter, condition in (('D_L', s_d), ('D_I', i_s)):
-        both = apply(letter, jnp.concatenate([i_d, fake]), jnp.concatenate([condition, condition]))
+        both = apply(letter, jnp.concatenate([i_d, fake]), condition)
         real, made = zip(*(jnp.split(scale, 2) for scale in both), strict=True)
         against += losses.gan_discriminator(real, made, hp.gan)
         by += losses.gan_generator(made, hp.gan)
