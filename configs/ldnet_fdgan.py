@@ -6,19 +6,20 @@
 Presets (after the colon):
   paper   10 x 512, batch 32, 400,000 + 1,000,000 steps (supplement 6-7). About 26 hours on one
           CPU core at 25 and 12 steps/s; meant for a GPU.
-  cpu     5 x 256, batch 64, cosine from 1e-3, with the three helpers that are not in the paper:
-          mean-shape swap, warm start of E_I, output renormalised. Some 130 (stage 1) and 65
-          (stage 2) steps/s a core: about 6 minutes.
+  cpu     5 x 256, 64 examples from 16 tracks, cosine from 1e-3 (stage 1) and 1e-4 (stage 2), ten
+          times the weight of stage 1's classifier, and the three helpers that are not in the
+          paper: mean-shape swap, warm start of E_I, output renormalised.
   small   the same nets for about 2 minutes.
+  quick   the same nets for little more than a minute; the quickstart's.
   tiny    seconds; for tests.
 
 What to expect (transfer error: mean point error in % of the face's box, against the exact truth
 of synthetic pairs; from a pilot on a 100-identity 3D face model, new identities): driver as it is
 2.47; a random frame of the source plus the driver's motion 11.5; neutral source plus the driver's
-exact expression offset 1.17; LD-Net `cpu` 1.33. The paper's table 1 measures codes, not transfer:
-E_I same identity / same pose / both different 2.04 / 3.18 / 3.83, E_P 3.52 / 1.27 / 3.67; only
-the ratio inside a row counts (E_I 2.04 : 3.83, E_P 1.27 : 3.67), and nets that transfer badly
-pass it too.
+exact expression offset 1.17; the pilot's best LD-Net, near `cpu`, 1.33. The paper's table 1
+measures codes, not transfer: E_I same identity / same pose / both different 2.04 / 3.18 / 3.83,
+E_P 3.52 / 1.27 / 3.67; only the ratio inside a row counts (E_I 2.04 : 3.83, E_P 1.27 : 3.67), and
+nets that transfer badly pass it too.
 """
 
 from reenact_jax import config
@@ -26,10 +27,10 @@ from reenact_jax import config
 CPU = dict(
     layers=5,
     width=256,
-    batch_size=64,
+    examples=64,
     frames=4,
     schedule='cosine',
-    lambda_c=1.0,  # the printed 0.1 leaves identity in the pose code at small budgets
+    stage1_lambda_c=1.0,  # the printed 0.1 leaves identity in the pose code at small budgets
     stage1_rate=1e-3,
     stage1_steps=30_000,
     stage2_rate=1e-4,
@@ -42,8 +43,9 @@ PRESETS = {
     'paper': {},
     'cpu': CPU,
     'small': CPU | dict(stage1_steps=9_000, warm_steps=1_500, stage2_steps=1_500),
+    'quick': CPU | dict(stage1_steps=4_000, warm_steps=800, stage2_steps=800),
     'tiny': CPU
-    | dict(layers=2, width=32, batch_size=8, frames=2)
+    | dict(layers=2, width=32, examples=8, frames=2)
     | dict(stage1_steps=8, warm_steps=4, stage2_steps=4),
 }
 

@@ -13,10 +13,11 @@ cd "$(dirname "$0")/.."
 source launch/environment.sh
 
 OUT=out/quickstart
-HEADS="--identities 24 --test-identities 4 --tracks 6 --size 64 --cross-pairs 8"
+HEADS="--identities 24 --test-identities 4 --tracks 5 --size 64 --cross-pairs 8"
 POINTS="--identities 100 --tracks 24"
-LDNET=""
-AAN=""
+DRIVER=100
+LDNET="--config configs/ldnet_fdgan.py:quick"
+AAN="--config configs/aan.py:quick"
 MOST=40
 case "${1:-}" in
   '') ;;
@@ -24,8 +25,9 @@ case "${1:-}" in
     OUT=out/quick
     HEADS="--identities 4 --test-identities 2 --tracks 2 --size 64 --cross-pairs 2 --frames 8"
     POINTS="--identities 20 --tracks 8"
-    LDNET="--config.hparams.stage1_steps=300 --config.hparams.warm_steps=50 --config.hparams.stage2_steps=50"
-    AAN="--config.hparams.steps=20"
+    DRIVER=24
+    LDNET="--config configs/ldnet_fdgan.py:tiny"
+    AAN="--config configs/aan.py:tiny --config.hparams.lambda_gan=0"
     MOST=4
     ;;
   -h | --help)
@@ -53,17 +55,15 @@ step 'Landmarks of more people, for the landmark transfer' \
   "$PYTHON_HERE" -m data_prep.synthetic --out "$OUT/points" $POINTS --seed 1 \
   --landmarks-only --val-identities 0 --test-identities 0 --cross-pairs 0
 
-step 'A driver: two held-out people, every frame of four seconds' \
+step 'A driver: two held-out people, every frame' \
   "$PYTHON_HERE" -m data_prep.synthetic --out "$OUT/drivers" --identities 2 --tracks 1 \
-  --frames 100 --size 64 --seed 2 --val-identities 0 --test-identities 0 --cross-pairs 0
+  --frames $DRIVER --size 64 --seed 2 --val-identities 0 --test-identities 0 --cross-pairs 0
 
 step 'Train LD-Net: whose face it is apart from what it does' \
-  "$PYTHON_HERE" -m reenact_jax.train --config configs/ldnet_fdgan.py:small \
-  --config.data="$OUT/points" $LDNET --workdir "$OUT/ldnet"
+  "$PYTHON_HERE" -m reenact_jax.train $LDNET --config.data="$OUT/points" --workdir "$OUT/ldnet"
 
 step 'Train AAN: the picture of a face from its landmarks' \
-  "$PYTHON_HERE" -m reenact_jax.train --config configs/aan.py:small \
-  --config.data="$OUT/heads" $AAN --workdir "$OUT/aan"
+  "$PYTHON_HERE" -m reenact_jax.train $AAN --config.data="$OUT/heads" --workdir "$OUT/aan"
 
 newer() { # is there a checkpoint that the bundle does not hold yet?
   [ ! -e "$OUT/bundle/card.json" ] ||

@@ -55,7 +55,9 @@ class Run:
     sharding: str = setting(
         'replicated', choices=('replicated', 'fsdp'), doc='of parameters, see sharding.py'
     )
-    ema_decay: float = setting(0.999, low=0, high=1, doc='of averaged networks, see step.py')
+    ema_decay: float = setting(
+        0.999, low=0, high=1, doc='of averaged networks, see step.py (ours); 0: off'
+    )
     compilation_cache: str | None = setting(
         None, doc="folder of compiled programs; None: ~/.cache/reenact_jax; '': none"
     )

@@ -134,3 +134,11 @@ def _weights(
     at = jnp.clip(at, 0, inputs - 1) if border else at
     index = jnp.asarray(np.arange(inputs), scale.dtype)[None, None]
     return jax.nn.relu(1 - jnp.abs(at[..., None] - index))
+
+
+def flow_colours(flow: Float[Array, 'b h w 2'], largest: float = 0.25) -> Float[Array, 'b h w 3']:
+    """Direction as hue, length as saturation; `largest` (in units of flow) is fully saturated."""
+    angle = jnp.arctan2(flow[..., 1], flow[..., 0])[..., None]
+    length = jnp.clip(jnp.linalg.norm(flow, axis=-1, keepdims=True) / largest, 0, 1)
+    phase = jnp.array([0.0, 2.0, 4.0])[None, None, None] * jnp.pi / 3
+    return 1 - length * (1 - jnp.cos(angle - phase))

@@ -123,3 +123,8 @@ def layout(points: str) -> Layout:
     if points not in LAYOUTS:
         raise UserError(f'points: {points!r} is not one of {", ".join(LAYOUTS)}')
     return LAYOUTS[points]
+
+
+def of_count(count: int) -> Layout:
+    """The layout with this number of points (68 and 68c have the same parts)."""
+    return next(one for one in LAYOUTS.values() if one.count == count)

@@ -46,7 +46,7 @@ def gan_discriminator(real: list[Array], fake: list[Array], form: str) -> Float[
             `lsgan`    (D(x) - 1)^2 + (D(x') + 1)^2                      (LD-Net eqs. 3 and 10)
             `lsgan01`  (D(x) - 1)^2 + D(x')^2                            (pix2pixHD)
 
-    Mean over places of a scale, then over scales.
+    Mean over places of a scale, sum over scales (pix2pixHD's).
     """
     on_real = {
         'log': lambda x: jax.nn.softplus(-x),
@@ -81,7 +81,7 @@ def gan_generator(fake: list[Array], form: str) -> Float[Array, '']:
 
 
 def _scales(logits: list[Array], term) -> Float[Array, '']:
-    return sum(term(scale).mean() for scale in logits) / len(logits)
+    return sum(term(scale).mean() for scale in logits)
 
 
 # --- adversarial classifiers -----------------------------------------------------------------

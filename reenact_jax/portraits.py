@@ -35,7 +35,7 @@ def from_file(
       points: point set.
       which: of several faces: None (there must be one), 'largest' or its number from the left.
 
-    Raises UserError: no picture, no face, several faces and no choice.
+    Raises UserError: no picture, no face, several faces and no choice, hardly a human one.
     """
     return from_picture(media.read_still(path), size, points, detector, which, path)
 
@@ -50,6 +50,11 @@ def from_picture(
 ) -> Portrait:
     """The face in a decoded picture; `where` names it in messages. As `from_file`."""
     found = faces.choose(detector.detect(picture, thorough=True), which, where)
+    if which is None and not detector.is_certain(picture, found):
+        raise UserError(
+            f'{where}: what was found is hardly a human face (an animal, a drawing?); if it is '
+            'one, say so: --face largest'
+        )
     landmarks = getattr(found, f'landmarks_{points}')[:, :2]
     window = lm.crop_box(landmarks[None])
     image = np.asarray(images.to_float(crop(picture, window, size)))

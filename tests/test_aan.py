@@ -202,8 +202,8 @@ def test_preview(built):
     np.testing.assert_allclose(pictures['warped'], pictures['source'], atol=1e-5)  # no flow yet
 
 
-def test_flow_colours():
-    flow = jnp.array([[[[0.0, 0.0], [0.25, 0.0], [-0.25, 0.0]]]])
-    colours = np.asarray(aan.flow_colours(flow))[0, 0]
-    np.testing.assert_allclose(colours[0], [1, 1, 1])
-    assert colours[1].argmax() == 0 and colours[2].argmin() == 0
+def test_sizes_that_do_not_fit_are_refused():
+    with pytest.raises(UserError, match=r'hparams\.extractor: 1 levels.*2 blocks'):
+        aan.networks(dataclasses.replace(HP, extractor=(8,), fusion=(6, 4)), DATA)
+    with pytest.raises(UserError, match=r'hparams\.flow.*multiple of 64.*72 pixels'):
+        aan._check_side(dataclasses.replace(HP, extractor=(8, 8), flow=(4,) * 5, flow_stride=4), 72)

@@ -121,3 +121,10 @@ def test_colour_augmentation_is_the_same_in_all_frames_of_a_row():
     assert jnp.abs(ready.image - plain).max() > 0.02
     change = (ready.image - plain).mean((1, 2, 3, 4))
     assert abs(change[0] - change[1]) > 1e-3  # another draw for another row
+
+
+def test_flow_colours():
+    flow = jnp.array([[[[0.0, 0.0], [0.25, 0.0], [-0.25, 0.0]]]])
+    colours = np.asarray(images.flow_colours(flow))[0, 0]
+    np.testing.assert_allclose(colours[0], [1, 1, 1])
+    assert colours[1].argmax() == 0 and colours[2].argmin() == 0

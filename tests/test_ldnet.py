@@ -15,7 +15,7 @@ from reenact_jax.nets import frozen_apply
 from reenact_jax.systems import ldnet_fdgan as ld
 from reenact_jax.tracks import Batch, DataInfo, Face
 
-HP = ld.Hparams(layers=2, width=16, batch_size=4, stage1_steps=3, stage2_steps=3)
+HP = ld.Hparams(layers=2, width=16, examples=4, stage1_steps=3, stage2_steps=3)
 DATA = DataInfo(identities=5, examples=10)
 
 
@@ -169,10 +169,43 @@ def test_output_is_left_alone_unless_renormalised(built):
     nets, variables = built
     apply = frozen_apply(nets, variables)
     pose, code = jnp.ones((1, 64)), jnp.ones((1, 128))
-    plain = ld._generate(HP, apply, pose, code)
+    raw = ld._raw(apply, pose, code)
+    plain = ld._boxed(HP, raw)
     np.testing.assert_allclose(plain.reshape(1, -1), apply('G', pose, code))
-    boxed = ld._generate(dataclasses.replace(HP, renormalise=True), apply, pose, code)
+    boxed = ld._boxed(dataclasses.replace(HP, renormalise=True), raw)
     assert np.abs(boxed).max() == pytest.approx(1, abs=1e-5)
+
+
+def test_collapse_shows_though_renormalised():
+    """`max_transfer` is of what G gives, not of its box."""
+    raw = jnp.zeros((4, 68, 2)).at[0].set(7.0).at[3, 5].set(-3.0)
+    assert float(ld._largest(raw)) == 3.0
+
+
+@pytest.mark.parametrize('examples, frames', [(10, 4), (33, 1), (4, 4)])
+def test_examples_that_are_no_pairs_of_tracks_are_refused(examples, frames):
+    with pytest.raises(UserError, match=r'hparams\.examples'):
+        ld.stages(dataclasses.replace(HP, examples=examples, frames=frames), DATA)
+
+
+def test_printed_leak_has_no_floor():
+    """Eq. 2 as printed rewards ever smaller P; with the floor, a guess is the best."""
+
+    def apply(letter, *args, **kwargs):
+        if letter == 'C1':
+            return jnp.zeros((4, 5)).at[jnp.arange(4), jnp.array([0, 3, 1, 4])].set(-50.0)
+        return {'E_P': jnp.zeros((4, 64)), 'N_I': jnp.zeros((8, 128)), 'G': jnp.ones((8, 136))}[
+            letter
+        ]
+
+    batch = dataclasses.replace(fake_batch(), landmarks=fake_batch().landmarks[:, :1])
+    leak = [
+        float(
+            ld.stage1(dataclasses.replace(HP, leak_floor=on), apply, batch, None)[1]['leak_log_p']
+        )
+        for on in (True, False)
+    ]
+    assert leak == pytest.approx([-np.log(5), -50 - np.log(4)], rel=1e-5)
 
 
 def test_running_mean_shapes():

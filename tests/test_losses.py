@@ -35,17 +35,17 @@ def test_shapes_are_not_broadcast(name):
     ],
 )
 def test_gan_forms(form, on_real, on_fake, generator):
-    """Logit 2 on real input, 0.5 on fake; constant maps, so means over places change nothing."""
+    """Logit 2 on real input, 0.5 on fake; constant maps, so means over places change nothing. Two scales."""
     real = [jnp.full((2, 3, 3, 1), 2.0), jnp.full((2, 2, 2, 1), 2.0)]
     fake = [jnp.full((2, 3, 3, 1), 0.5), jnp.full((2, 2, 2, 1), 0.5)]
     value = losses.gan_discriminator(real, fake, form)
-    assert float(value) == pytest.approx(on_real + on_fake, rel=1e-5)
-    assert float(losses.gan_generator(fake, form)) == pytest.approx(generator, rel=1e-5)
+    assert float(value) == pytest.approx(2 * (on_real + on_fake), rel=1e-5)
+    assert float(losses.gan_generator(fake, form)) == pytest.approx(2 * generator, rel=1e-5)
 
 
-def test_gan_scales_weigh_the_same():
+def test_gan_scales_are_summed():
     fake = [jnp.full((1, 8, 8, 1), -1.0), jnp.full((1, 2, 2, 1), -3.0)]
-    assert float(losses.gan_generator(fake, 'hinge')) == pytest.approx(2.0)
+    assert float(losses.gan_generator(fake, 'hinge')) == pytest.approx(4.0)
 
 
 def test_log_probability_and_floor():

@@ -8,6 +8,7 @@ import safetensors.numpy
 from flax import linen as nn
 
 from reenact_jax.errors import UserError
+from reenact_jax.images import pixel_shuffle
 from reenact_jax.nets import initial, vgg
 from reenact_jax.nets.blocks import Conv, Head, Norm, upsample
 from reenact_jax.nets.modulation import Modulation
@@ -90,6 +91,17 @@ def test_halve_does_not_count_the_border():
 
 
 # --- blocks ----------------------------------------------------------------------------------
+
+
+def test_pixels_start_alike_behind_a_shuffle():
+    kernel = initial.shuffled(KEY, (3, 3, 2, 8))
+    x = jnp.asarray(numbers(1, 4, 4, 2))
+    y = jax.lax.conv_general_dilated(
+        x, kernel, (1, 1), 'SAME', dimension_numbers=('NHWC', 'HWIO', 'NHWC')
+    )
+    large = pixel_shuffle(y)
+    np.testing.assert_array_equal(large, upsample(large[:, ::2, ::2]))
+    assert float(large.std()) > 0.1
 
 
 def test_spectral_norm_is_the_largest_singular_value():

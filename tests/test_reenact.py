@@ -258,6 +258,9 @@ def test_portrait_of_a_photograph():
         found = portraits.from_picture(photograph, 64, '68', detector, 'largest')
         with pytest.raises(UserError, match='no human face'):
             portraits.from_picture(np.zeros((200, 200, 3), np.uint8), 64, '68', detector)
+        detector.is_certain = lambda *_: False  # as of a cat's face
+        with pytest.raises(UserError, match=r'hardly a human face.*--face largest'):
+            portraits.from_picture(photograph, 64, '68', detector)
     assert found.image.shape == (64, 64, 3)
     centre, half = landmarks.box(found.landmarks)
     # crop_box: the face's box is 1 / CROP_SCALE of the side, CROP_RAISE below its middle.

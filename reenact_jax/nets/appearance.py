@@ -6,6 +6,7 @@ from jaxtyping import Array, Float
 
 from reenact_jax.images import pixel_shuffle, resize
 from reenact_jax.nets.blocks import Conv, Head
+from reenact_jax.nets.initial import shuffled
 from reenact_jax.nets.modulation import START, Modulation, pair
 from reenact_jax.nets.unet import UNet
 
@@ -106,7 +107,8 @@ class Fusion(nn.Module):
         x = features
         for i, (width, condition) in enumerate(zip(self.widths, theta, strict=True)):
             if i:
-                x = pixel_shuffle(Conv(4 * width, spectral=self.spectral)(x, train))
+                wide = Conv(4 * width, spectral=self.spectral, kernel_init=shuffled)
+                x = pixel_shuffle(wide(x, train))
             if canvas is not None:
                 x = jnp.concatenate([x, resize(canvas, x.shape[1])], -1)
             x = Conv(width, spectral=self.spectral)(x, train)

@@ -95,9 +95,10 @@ class Norm(nn.Module):
             plain = dict(momentum=0.9, epsilon=EPSILON, use_bias=False, use_scale=False)
             return nn.BatchNorm(use_running_average=not train, **plain)(x)
         axes = {'instance': (1, 2), 'layer': (1, 2, 3)}[self.kind]
-        mean = x.mean(axes, keepdims=True)
-        variance = jnp.square(x - mean).mean(axes, keepdims=True)
-        return (x - mean) * jax.lax.rsqrt(variance + EPSILON)
+        full = x.astype(jnp.float32)  # bfloat16 sums are off by percents
+        mean = full.mean(axes, keepdims=True)
+        variance = jnp.square(full - mean).mean(axes, keepdims=True)
+        return ((full - mean) * jax.lax.rsqrt(variance + EPSILON)).astype(x.dtype)
 
 
 class ConvBlock(nn.Module):

@@ -40,6 +40,14 @@ he = _fan_in(2.0)  # before a ReLU or GELU (He et al. 2015)
 lecun = _fan_in(1.0)  # before a linear output
 
 
+def shuffled(key, shape, dtype=jnp.float32):
+    """For a convolution before pixel shuffle: four pixels start alike, or a grid shows for long.
+
+    Aitken et al. 2017 (ICNR), with `he` and a factor of 2.
+    """
+    return jnp.tile(he(key, (*shape[:-1], shape[-1] // 4), dtype), 4)
+
+
 def init_each(nets: dict, rng: Array, arguments: dict[str, tuple]) -> dict:
     """{letter: variables} from {letter: example arguments}, which give shapes alone."""
 

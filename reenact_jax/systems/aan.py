@@ -6,10 +6,15 @@ source and driving image, S_s, S_d their heatmaps; source and driving are two fr
 
 The paper is silent, so ours: all widths; the blocks' insides; the part crops (upright squares of
 `part_size`, a similarity transform, with the part's own heatmaps); F_a from the decoder's level of
-its own size; Theta's heads start near gamma 1 and beta 0, the flow at 0, by a learned gain
-(`blocks.Head`); all players step at once. Sizes in pixels are for 256 x 256 and scale with it.
+its own size; Theta's heads start near gamma 1 and beta 0, the flow at 0, by a learned gain, which
+all output layers have and which spectral norm does not bound (`blocks.Head`); all players step at
+once; the generator is averaged (`config.ema_decay`; 0 switches it off) and the average is what is
+exported. Eq. 6 prints three images for D_I; the text below it has two, and so has this file. Sizes
+in pixels are for 256 x 256 and scale with it.
 
-This file has what a system has; the sub-nets are in nets/appearance.py.
+The paper moves landmarks between people by MarioNETte's transformer before all this; here that is
+the part of any system with a `transfer` (LD-Net, say), joined at export. The sub-nets are in
+nets/appearance.py.
 """
 
 import dataclasses
@@ -19,9 +24,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from reenact_jax import images, losses, optimisers
+from reenact_jax import images, layouts, losses, optimisers
 from reenact_jax import landmarks as lm
-from reenact_jax.layouts import LAYOUTS, LOCAL_PARTS, local_points
+from reenact_jax.errors import UserError
+from reenact_jax.layouts import LOCAL_PARTS, local_points
 from reenact_jax.nets import appearance as net
 from reenact_jax.nets import blocks, frozen_apply, vgg
 from reenact_jax.nets.initial import init_each
@@ -42,18 +48,37 @@ class Hparams:
     lambda_local: float = setting(5.0, low=0, doc='local regions, eqs. 5 and 9')
     rate: float = setting(2e-5, low=0, doc='Adam of the generator')
     d_rate: float = setting(1e-5, low=0, doc='Adam of the discriminators')
-    sigma: float = setting(3**0.5, low=0.1, doc='heatmaps: variance 3; pixels at 256 x 256 (ours)')
+    sigma: float = setting(
+        3**0.5, low=0.1, doc='heatmaps: variance 3; pixels at 256 x 256, in part crops too (ours)'
+    )
     local_net: bool = setting(True, doc='off: table 3, "-local net"')
     modulation: str = setting('aan', choices=('aan', 'spade'), doc='table 3, "-aan +spade"')
     spectral: bool = setting(True, doc='spectral norm on every convolution of the generator')
-    gan: str = setting('log', choices=losses.GAN_FORMS, doc='eq. 6 is `log`')
+    gan: str = setting(
+        'log', choices=losses.GAN_FORMS, doc="eq. 6 is `log`; G's term non-saturating (ours)"
+    )
+    flow_stride: int = setting(
+        1, low=1, doc='FEN works at image size / this, and so big is the flow (1 as printed)'
+    )
+    local: tuple[int, ...] = setting(
+        (32, 64, 128, 256), low=1, doc='local nets: three down, three up; the widths are ours'
+    )
+    discriminator: int = setting(
+        64, low=1, doc="width; two scales of three layers: Wang et al. 2018's"
+    )
+    features: str = setting(
+        'vgg19',
+        choices=('vgg19', 'vgg16', 'random'),
+        doc='perceptual loss, eq. 8: a pretrained VGG, which one is ours; taps in vgg.py',
+    )
+    vgg_weights: str = setting('', doc='.npz or .safetensors, see nets/vgg.py; not for `random`')
     # The paper is silent on all below.
     b1: float = setting(0.5, low=0, high=1, doc='Adam (ours)')
     schedule: str = setting('constant', choices=optimisers.SCHEDULES, doc='learning rate (ours)')
     steps: int = setting(500_000, low=1, doc='updates (ours)')
     batch_size: int = setting(8, low=2, doc='pairs of frames in a step (ours)')
     statistics: str = setting(
-        'batch', choices=('batch', 'instance'), doc='mu and sigma of the adaptive norm'
+        'batch', choices=('batch', 'instance'), doc='mu and sigma of the adaptive norm (ours)'
     )
     norm: str = setting('batch', choices=blocks.NORMS, doc='norm of the other sub-nets (ours)')
     extractor: tuple[int, ...] = setting(
@@ -68,25 +93,19 @@ class Hparams:
     flow: tuple[int, ...] = setting(
         (32, 64, 128, 256, 256), low=1, doc='FEN: widths by level (ours)'
     )
-    flow_stride: int = setting(
-        1, low=1, doc='FEN works at image size / this; the flow has that size'
-    )
     part_size: int = setting(64, low=8, doc='side of the part crops at 256 x 256 (ours)')
     part_margin: float = setting(1.5, low=1, doc='part crop: side over that of its points (ours)')
-    local: tuple[int, ...] = setting(
-        (32, 64, 128, 256), low=1, doc='local nets: widths by level; three down, three up'
-    )
-    discriminator: int = setting(64, low=1, doc='ndf of pix2pixHD')
-    features: str = setting(
-        'vgg19', choices=('vgg19', 'vgg16', 'random'), doc='perceptual loss, eq. 8; taps in vgg.py'
-    )
-    vgg_weights: str = setting('', doc='.npz or .safetensors, see nets/vgg.py; not for `random`')
     random_width: int = setting(16, low=1, doc='features of the first `random` block')
 
 
 def networks(hp: Hparams, data: DataInfo) -> dict:
     """The paper's sub-nets and discriminators by letter; some are absent in an ablation."""
     del data
+    if len(hp.extractor) < len(hp.fusion):
+        raise UserError(
+            f'hparams.extractor: {len(hp.extractor)} levels do not reach the {len(hp.fusion)} '
+            'blocks of hparams.fusion; give at least as many'
+        )
     style = dict(norm=hp.norm, spectral=hp.spectral)
     nets = {
         'E_a': net.Extractor(hp.extractor, hp.fusion, hp.modulation == 'aan', **style),
@@ -106,6 +125,7 @@ def networks(hp: Hparams, data: DataInfo) -> dict:
 def init(hp: Hparams, nets: dict, rng: jax.Array, batch: Batch) -> dict:
     """Fresh variables by letter; of `batch` only shapes matter."""
     side, n = batch.image.shape[2], batch.landmarks.shape[2]
+    _check_side(hp, side)
     full, maps = jnp.zeros((1, side, side, 3)), jnp.zeros((1, side, side, n))
     rough = jnp.zeros((1, side // hp.flow_stride, side // hp.flow_stride, n))
     coarse = side // 2 ** (len(hp.fusion) - 1)
@@ -114,7 +134,7 @@ def init(hp: Hparams, nets: dict, rng: jax.Array, batch: Batch) -> dict:
         pair = jnp.zeros((1, coarse * 2**i, coarse * 2**i, width))
         theta.append((pair, pair) if hp.modulation == 'aan' else full)
     part = part_side(hp, side)
-    layout = layout_of(n)
+    layout = layouts.of_count(n)
     crops = {
         name: jnp.zeros((1, part, part, 3 + 2 * len(local_points(layout, name))))
         for name in LOCAL_PARTS
@@ -129,6 +149,16 @@ def init(hp: Hparams, nets: dict, rng: jax.Array, batch: Batch) -> dict:
         'D_I': (full, full),
     }
     return init_each(nets, rng, {letter: arguments[letter] for letter in nets})
+
+
+def _check_side(hp: Hparams, side: int) -> None:
+    for name, widths, scale in (('extractor', hp.extractor, 1), ('flow', hp.flow, hp.flow_stride)):
+        factor = scale * 2 ** (len(widths) - 1)
+        if side % factor:
+            raise UserError(
+                f'hparams.{name}: {len(widths)} levels need images whose side is a multiple of '
+                f'{factor}, the data has {side} pixels; use fewer levels or other data'
+            )
 
 
 def stages(hp: Hparams, data: DataInfo) -> tuple[Stage, ...]:
@@ -282,7 +312,7 @@ def _crop(hp: Hparams, image, points: Float[Array, 'b n 2'], part: str, side: in
     """(crop or None, its heatmaps, its frame) of one part."""
     side = image.shape[1] if side is None else side
     size = part_side(hp, side)
-    own = points[:, jnp.array(local_points(layout_of(points.shape[1]), part))]
+    own = points[:, jnp.array(local_points(layouts.of_count(points.shape[1]), part))]
     frame = images.part_frame(own, size, hp.part_margin)
     inside = lm.transform(own, lm.invert(frame))
     maps = lm.heatmaps(inside, size, hp.sigma * side / 256)
@@ -295,11 +325,6 @@ def part_side(hp: Hparams, side: int) -> int:
     step = 2 ** (len(hp.local) - 1)
     least = max(vgg.LEAST_SIDE, hp.part_size * side / 256)
     return -(-int(least) // step) * step
-
-
-def layout_of(count: int):
-    """The layout with this number of points (68 and 68c have the same parts)."""
-    return next(layout for layout in LAYOUTS.values() if layout.count == count)
 
 
 # --- use -------------------------------------------------------------------------------------
@@ -330,15 +355,7 @@ def preview(hp: Hparams, nets: dict, variables: dict, batch: Batch) -> dict[str,
         'source': i_s,
         'driving': i_d,
         'heatmaps': jnp.broadcast_to(heat * 2 - 1, i_s.shape),
-        'flow': flow_colours(flow),
+        'flow': images.flow_colours(flow),
         'warped': images.warp(i_s, flow),
         'result': made['image'],
     }
-
-
-def flow_colours(flow: Float[Array, 'b h w 2'], largest: float = 0.25) -> Float[Array, 'b h w 3']:
-    """Direction as hue, length as saturation; `largest` (in units of flow) is fully saturated."""
-    angle = jnp.arctan2(flow[..., 1], flow[..., 0])[..., None]
-    length = jnp.clip(jnp.linalg.norm(flow, axis=-1, keepdims=True) / largest, 0, 1)
-    phase = jnp.array([0.0, 2.0, 4.0])[None, None, None] * jnp.pi / 3
-    return 1 - length * (1 - jnp.cos(angle - phase))

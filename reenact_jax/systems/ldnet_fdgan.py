@@ -10,8 +10,10 @@ E_I identity encoder, D_l and C_l discriminator and classifier of stage 2. Landm
 so that their square bounding box spans [-1, 1]; reconstruction is the mean over points of the
 squared distance.
 
-Departures, named: all players step at once from one forward pass (the paper does not say); -log P
-is floored at the value of a guess. The fields under "not in the paper" are off by default.
+Departures, named: all players step at once from one forward pass, and the generator's networks are
+averaged (`config.ema_decay`; 0 switches it off): a stage hands on and exports the averages; the two
+frames of one person are of one track, not any two; log P in eq. 2 has a floor (`leak_floor`). The
+other fields under "not in the paper" are off by default.
 """
 
 import dataclasses
@@ -21,9 +23,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from reenact_jax import landmarks as lm
-from reenact_jax import losses, optimisers
+from reenact_jax import layouts, losses, optimisers
 from reenact_jax.errors import UserError
-from reenact_jax.layouts import LAYOUTS, layout
 from reenact_jax.nets import frozen_apply
 from reenact_jax.nets.initial import init_each
 from reenact_jax.nets.mlp import MLP, IdentityTable
@@ -43,16 +44,20 @@ class Hparams:
     pose_code: int = setting(64, low=1, doc='length of the pose/expression code, supplement 6')
     identity_code: int = setting(128, low=1, doc='length of the identity code, supplement 6')
     lambda_rec: float = setting(1000.0, low=0, doc='reconstruction, eqs. 2 and 7')
-    lambda_c: float = setting(0.1, low=0, doc='classifier, eqs. 2 and 7')
+    stage1_lambda_c: float = setting(0.1, low=0, doc='classifier, eq. 2')
+    stage2_lambda_c: float = setting(0.1, low=0, doc='classifier, eq. 7')
     lambda_d: float = setting(0.1, low=0, doc='discriminator, eq. 7')
     lambda_cont: float = setting(0.01, low=0, doc='content consistency, eq. 7')
     stage1_rate: float = setting(1e-4, low=0, doc='Adam, table 5')
     stage1_steps: int = setting(400_000, low=0, doc='iterations, table 5')
     stage2_rate: float = setting(5e-5, low=0, doc='Adam, table 5')
     stage2_steps: int = setting(1_000_000, low=0, doc='iterations, table 5; 0: no stage 2')
-    batch_size: int = setting(32, low=2, doc='examples of a step, table 5; rows times `frames`')
+    examples: int = setting(32, low=2, doc='batch size, table 5: tracks times `frames`')
     frames: int = setting(1, low=1, doc='examples from one track (ours; stage 2 reads twice that)')
     schedule: str = setting('constant', choices=optimisers.SCHEDULES, doc='learning rate (ours)')
+    leak_floor: bool = setting(
+        True, doc='eq. 2: log P no lower than a guess (ours: printed, it has no bound)'
+    )
     # Not in the paper, off in its preset.
     mean_swap: float = setting(
         0.0, low=0, high=1, doc='stage 1: probability that E_P sees l + mean_T - mean_S (ours)'
@@ -71,7 +76,7 @@ def networks(hp: Hparams, data: DataInfo) -> dict:
         raise UserError(
             f'LD-Net needs at least 2 identities to tell apart, the data has {data.identities}'
         )
-    points = layout(data.points).count
+    points = layouts.layout(data.points).count
 
     def mlp(outputs):
         return MLP(outputs, hp.width, hp.layers)
@@ -99,7 +104,12 @@ def init(hp: Hparams, nets: dict, rng: jax.Array, batch: Batch) -> dict:
 def stages(hp: Hparams, data: DataInfo) -> tuple[Stage, ...]:
     """Stage 1, the warm start of E_I (`warm_steps`), stage 2. A stage of 0 steps is left out."""
     del data
-    rows = max(2, hp.batch_size // hp.frames // 2 * 2)  # partners come in pairs
+    if hp.examples % (2 * hp.frames):
+        raise UserError(
+            f'hparams.examples: {hp.examples} are not pairs of tracks of hparams.frames = '
+            f'{hp.frames}; take a multiple of {2 * hp.frames}'
+        )
+    rows = hp.examples // hp.frames
     moved = ('E_I', 'G', 'E_P') if hp.move_pose_encoder else ('E_I', 'G')
 
     def stage(name, players, terms, rate, steps, frames):
@@ -144,19 +154,20 @@ def stage1(hp: Hparams, apply, batch: Batch, rng: jax.Array):
     l, identity, other = _examples(batch)
     pose = apply('E_P', _swapped(hp, apply, l, identity, other, rng) if hp.mean_swap else l)
     code = apply('N_I', jnp.concatenate([identity, other]))
-    l_s, l_t = jnp.split(_generate(hp, apply, jnp.concatenate([pose, pose]), code), 2)
+    raw = _raw(apply, jnp.concatenate([pose, pose]), code)
+    l_s, l_t = jnp.split(_boxed(hp, raw), 2)
     logits = apply('C1', l_t)
     rec = losses.points(l_s, l)
-    leak = losses.log_probability(logits, identity, floor=True).mean()
+    leak = losses.log_probability(logits, identity, hp.leak_floor).mean()
     values = {
-        'G': hp.lambda_rec * rec + hp.lambda_c * leak,  # eq. 2
+        'G': hp.lambda_rec * rec + hp.stage1_lambda_c * leak,  # eq. 2
         'C': -losses.log_probability(logits, identity).mean(),  # eq. 1
     }
     metrics = {
         'rec': rec,
         'leak_log_p': leak,
         'C_accuracy': losses.accuracy(logits, identity),
-        'max_transfer': jnp.abs(l_t).max(),  # shows a collapse that the losses hide
+        'max_transfer': _largest(raw),
     }
     return values, metrics
 
@@ -181,20 +192,20 @@ def stage2(hp: Hparams, apply, batch: Batch, rng: jax.Array):
     l_t = _partner(l_s1, k)
     code = apply('E_I', l_s1)
     pose = apply('E_P', l_s2)
-    both = _generate(
-        hp, apply, jnp.concatenate([pose, pose]), jnp.concatenate([code, _partner(code, k)])
-    )
-    fake_s2, fake_t = jnp.split(both, 2)
+    codes = jnp.concatenate([code, _partner(code, k)])
+    raw = _raw(apply, jnp.concatenate([pose, pose]), codes)
+    fake_s2, fake_t = jnp.split(_boxed(hp, raw), 2)
     d_real, d_fake = jnp.split(apply('D_l', jnp.concatenate([l_s2, fake_t])), 2)
     c_real, c_fake = jnp.split(apply('C_l', jnp.concatenate([l_t, fake_t])), 2)
     rec = losses.points(fake_s2, l_s2)  # eq. 6
-    content = losses.codes(apply('E_P', fake_t), pose)  # eq. 5
+    # Eq. 5: E_P(l_S2) is the truth, also where E_P moves.
+    content = losses.codes(apply('E_P', fake_t), jax.lax.stop_gradient(pose))
     fooled = -losses.log_probability(c_fake, label_t).mean()
     values = {
         'G': hp.lambda_rec * rec
         + hp.lambda_cont * content
         + hp.lambda_d * losses.gan_generator([d_fake], 'lsgan')
-        + hp.lambda_c * fooled,  # eq. 7
+        + hp.stage2_lambda_c * fooled,  # eq. 7
         'D': losses.gan_discriminator([d_real], [d_fake], 'lsgan'),  # eq. 3
         'C': -losses.log_probability(c_real, label_t).mean()
         - losses.log_complement(c_fake, label_t).mean(),  # eq. 4
@@ -205,7 +216,7 @@ def stage2(hp: Hparams, apply, batch: Batch, rng: jax.Array):
         'D_real': d_real.mean(),
         'D_fake': d_fake.mean(),
         'C_accuracy': losses.accuracy(c_real, label_t),
-        'max_transfer': jnp.abs(fake_t).max(),
+        'max_transfer': _largest(raw),
     }
     return values, metrics
 
@@ -224,11 +235,19 @@ def _partner(x: Array, k: int) -> Array:
     return losses.stranger(x.reshape(-1, k, *x.shape[1:])).reshape(x.shape)
 
 
-def _generate(hp: Hparams, apply, pose: Array, code: Array) -> Float[Array, 'b n 2']:
-    """G's landmarks, in units of a box."""
+def _raw(apply, pose: Array, code: Array) -> Float[Array, 'b n 2']:
+    """What G gives, in units of a box."""
     flat = apply('G', pose, code)
-    points = flat.reshape(flat.shape[0], -1, 2)
+    return flat.reshape(flat.shape[0], -1, 2)
+
+
+def _boxed(hp: Hparams, points: Float[Array, 'b n 2']) -> Float[Array, 'b n 2']:
     return lm.normalise(points, *lm.box(points)) if hp.renormalise else points
+
+
+def _largest(raw: Float[Array, '2b n 2']) -> Float[Array, '']:
+    """Largest coordinate of the second half, the transfers: shows a collapse the losses hide."""
+    return jnp.abs(raw[len(raw) // 2 :]).max()
 
 
 def _swapped(hp: Hparams, apply, l, identity, other, rng) -> Float[Array, 'b n 2']:
@@ -270,7 +289,7 @@ def transfer(
     box = lm.box(driving.landmarks)
     pose = apply('E_P', lm.normalise(driving.landmarks, *box))
     code = jnp.broadcast_to(identity['code'], (pose.shape[0], identity['code'].shape[-1]))
-    shape = _generate(hp, apply, pose, code)
+    shape = _boxed(hp, _raw(apply, pose, code))
     return lm.denormalise(shape, *lm.place(identity['box'], box, lm.box(first.landmarks)))
 
 
@@ -285,14 +304,14 @@ def latent(hp: Hparams, nets: dict, variables: dict, face: Face) -> dict[str, Ar
 def preview(hp: Hparams, nets: dict, variables: dict, batch: Batch) -> dict[str, Array]:
     """Line drawings [b, 128, 128, 1] in [-1, 1]: every row's partner drives it.
 
-    Before stage 2 has run the identity encoder is untrained, and so is what it gives.
+    Before the warm start or stage 2 the identity encoder is untrained, and so is what it gives.
     """
     side = 128
     source = Face(landmarks=batch.landmarks[:, 0])
     driving = Face(landmarks=losses.stranger(batch.landmarks[:, -1]))
     identity = identify(hp, nets, variables, source)
     moved = transfer(hp, nets, variables, identity, driving, driving)
-    drawn = next(one for one in LAYOUTS.values() if one.count == moved.shape[-2])
+    drawn = layouts.of_count(moved.shape[-2])
 
     def draw(points):
         points = (lm.normalise(points, *lm.box(source.landmarks)) * 0.4 + 0.5) * side
