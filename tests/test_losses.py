@@ -35,7 +35,7 @@ def test_shapes_are_not_broadcast(name):
     ],
 )
 def test_gan_forms(form, on_real, on_fake, generator):
-    """Logit 2 on real input, 0.5 on fake; constant maps, so means over places change nothing. Two scales."""
+    """Two scales, logit 2 on real and 0.5 on fake; constant, so means over places are plain."""
     real = [jnp.full((2, 3, 3, 1), 2.0), jnp.full((2, 2, 2, 1), 2.0)]
     fake = [jnp.full((2, 3, 3, 1), 0.5), jnp.full((2, 2, 2, 1), 0.5)]
     value = losses.gan_discriminator(real, fake, form)
