@@ -57,9 +57,9 @@ def main(arguments: list[str] | None = None) -> int:
     _join(values)
     _show_logs()
 
-    from reenact_jax import training  # late: a wrong config is refused without its seconds
+    from reenact_jax.runs import loop  # late: a wrong config is refused without its seconds
 
-    return training.train(checked, values.workdir)
+    return loop.train(checked, values.workdir)
 
 
 def _parse(values: flags.FlagValues, arguments: list[str]) -> None:

@@ -19,7 +19,7 @@ sharding
 systems
 config checkpoints checkpoint_files digests
 faces media results sheets
-signals logs workdirs feed watch jobs training
+runs
 train summary
 metrics
 exporting bundle model_card export

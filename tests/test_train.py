@@ -21,8 +21,8 @@ from reenact_jax import digests, train
 from reenact_jax.checkpoint_files import Place
 from reenact_jax.checkpoints import load_networks
 from reenact_jax.errors import UserError
-from reenact_jax.feed import Feed
-from reenact_jax.signals import STOPPED
+from reenact_jax.runs.feed import Feed
+from reenact_jax.runs.signals import STOPPED
 
 ROOT = pathlib.Path(__file__).parent.parent
 

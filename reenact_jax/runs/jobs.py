@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from reenact_jax import config, feed, sharding, stages, step
+from reenact_jax import config, sharding, stages, step
 from reenact_jax.config import Run
+from reenact_jax.runs import feed
 from reenact_jax.shards import ShardSet
 from reenact_jax.stages import Stage
 from reenact_jax.step import State

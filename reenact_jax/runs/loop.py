@@ -10,16 +10,17 @@ from typing import NamedTuple
 
 import jax
 
-from reenact_jax import feed, jobs, sharding, step, workdirs
+from reenact_jax import sharding, step
 from reenact_jax.checkpoint_files import Place
 from reenact_jax.checkpoints import Store
 from reenact_jax.errors import UserError
-from reenact_jax.feed import Feed
-from reenact_jax.jobs import Job
-from reenact_jax.logs import Logs
-from reenact_jax.signals import STOPPED, Stop
+from reenact_jax.runs import feed, jobs, workdirs
+from reenact_jax.runs.feed import Feed
+from reenact_jax.runs.jobs import Job
+from reenact_jax.runs.logs import Logs
+from reenact_jax.runs.signals import STOPPED, Stop
+from reenact_jax.runs.watch import Watch
 from reenact_jax.step import State
-from reenact_jax.watch import Watch
 
 
 class Start(NamedTuple):
