@@ -31,7 +31,7 @@ def baked():
 def picture(baked, what, size=SIZE):
     crop = clips.crop_of(likeness.marks(baked.person, state()))
     return render.render(
-        baked, what.frame(0), scene(1), background(1, 2 * size), crop, size, 0
+        baked, what.frame(0), scene(1), background(1, size), crop, size, 0
     ), crop  # fmt: skip
 
 

@@ -13,7 +13,7 @@ def background(seed: int, size: int) -> Float[np.ndarray, 'size size 3']:
     kind = rng.choice(4, p=[0.3, 0.35, 0.2, 0.15])
     image = (_wall, _room, _lights, _leaves)[kind](x, y, rng)
     blur = rng.uniform(0.006, 0.03) * (0.6 if kind == 1 else 1.0)
-    image = _soften(image, blur * size)
+    image = _soften(image.astype(np.float32), blur * size)
     grain = 1 + 0.015 * rng.normal(size=(1, 1, 3))
     return np.clip(image * grain * np.exp(0.2 * rng.normal()), 0.003, 1.5).astype(np.float32)
 
@@ -92,7 +92,7 @@ def _soften(image, sigma: float):
         for _ in range(3):
             pad = [(0, 0)] * 3
             pad[axis] = (radius + 1, radius)
-            total = np.cumsum(np.pad(image, pad, mode='edge'), axis, dtype=np.float64)
+            total = np.cumsum(np.pad(image, pad, mode='edge'), axis)
             n = image.shape[axis]
             high = np.take(total, np.arange(2 * radius + 1, 2 * radius + 1 + n), axis)
             image = (high - np.take(total, np.arange(n), axis)) / (2 * radius + 1)

@@ -107,7 +107,7 @@ def _visible(surface, contour) -> dict:
 
 def _images(head: Head, state: State, found: Marks, seed: int, crop, size: int):
     scene = light.scene(seed)
-    back = background(seed, 2 * size)
+    back = background(seed, size)
     images, segmentations, surface, contour = [], [], [], []
     for t in range(len(state.aus)):
         frame = render(head, state.frame(t), scene, back, crop, size, t)

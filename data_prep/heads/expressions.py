@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-from numba import njit
 
 from data_prep.heads.anatomy import Measures
+from data_prep.heads.compiled import compiled
 from data_prep.heads.identity import Identity
 from data_prep.heads.surface import step
 from reenact_jax.tracks import AU_NAMES
@@ -217,7 +217,7 @@ def effective(aus: Float[np.ndarray, 't 17'], strengths) -> Float[np.ndarray, 't
     return a * scale * np.asarray(strengths)
 
 
-@njit(cache=True)
+@compiled
 def deform(points, deltas, jaw, weights, angle, out):
     """Moves the neutral points: saturating sum of fields, then the jaw's rotation.
 

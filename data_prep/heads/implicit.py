@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-from numba import njit
+
+from data_prep.heads.compiled import compiled
 
 ELLIPSOID, CONE = 0.0, 1.0
 
@@ -44,7 +45,7 @@ def table(primitives) -> Float[np.ndarray, 'n 11']:
     return np.array(rows, np.float64)
 
 
-@njit(cache=True)
+@compiled
 def _one(row, x, y, z):
     """Distance to one primitive (for ellipsoids: first-order)."""
     px, py, pz = x - row[1], y - row[2], z - row[3]
@@ -63,7 +64,7 @@ def _one(row, x, y, z):
     return np.sqrt(dx * dx + dy * dy + dz * dz) - (row[7] + along * (row[8] - row[7]))
 
 
-@njit(cache=True)
+@compiled
 def field(prims, x, y, z):
     """The signed field at one point, centimetres, positive outside."""
     x = abs(x)
@@ -82,7 +83,7 @@ def field(prims, x, y, z):
     return value
 
 
-@njit(cache=True)
+@compiled
 def gradient(prims, x, y, z, out):
     """The unit outward direction at a point, into `out[3]`."""
     e = 0.02
@@ -94,7 +95,7 @@ def gradient(prims, x, y, z, out):
         out[i] /= norm
 
 
-@njit(cache=True)
+@compiled
 def solve(prims, origin, direction, far):
     """First distances from inside to the surface along rays; `far` where none is met.
 
@@ -135,7 +136,7 @@ def solve(prims, origin, direction, far):
     return out
 
 
-@njit(cache=True)
+@compiled
 def project(prims, points, steps):
     """Move points [n, 3] onto the surface along the gradient, in place."""
     g = np.zeros(3)
@@ -149,7 +150,7 @@ def project(prims, points, steps):
                 points[i, k] -= d * g[k]
 
 
-@njit(cache=True)
+@compiled
 def heights(prims, points):
     """The field at points [n, 3]."""
     out = np.zeros(points.shape[0])

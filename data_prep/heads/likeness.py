@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-from numba import njit
 
 from data_prep.heads import anatomy, expressions, eyes, implicit, points, pose
+from data_prep.heads.compiled import compiled
 from data_prep.heads.identity import Identity, sample
 from data_prep.heads.pose import State
 from data_prep.heads.surface import step
@@ -86,7 +86,7 @@ def marks(person: Likeness, state: State) -> Marks:
                  take(facing[:, 106:].reshape(frames, 17, -1)))  # fmt: skip
 
 
-@njit(cache=True)
+@compiled
 def _frames(neutral, deltas, jaw, weights, angles, out):
     for t in range(weights.shape[0]):
         expressions.deform(neutral, deltas, jaw, weights[t], angles[t], out[t])

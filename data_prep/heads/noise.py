@@ -1,10 +1,11 @@
 """Smooth noise in space, the same on every machine: lattice values by an integer hash."""
 
 import numpy as np
-from numba import njit
+
+from data_prep.heads.compiled import compiled
 
 
-@njit(cache=True)
+@compiled
 def _hash(x, y, z, seed):
     h = (x * 374761393 + y * 668265263 + z * 1274126177 + seed * 2246822519) & 0xFFFFFFFF
     h = ((h ^ (h >> 13)) * 1274126177) & 0xFFFFFFFF
@@ -12,7 +13,7 @@ def _hash(x, y, z, seed):
     return (h ^ (h >> 15)) / 4294967296.0 * 2.0 - 1.0
 
 
-@njit(cache=True)
+@compiled
 def lattice(points, size, seed):
     """Value noise in about [-1, 1] at points [n, 3], smooth over `size` (same unit)."""
     out = np.empty(points.shape[0], np.float32)
@@ -31,7 +32,7 @@ def lattice(points, size, seed):
     return out
 
 
-@njit(cache=True)
+@compiled
 def spots(points, size, share, seed):
     """Round spots 0..1: one cell in 1/share of side `size` holds one, of random place and size."""
     out = np.zeros(points.shape[0], np.float32)

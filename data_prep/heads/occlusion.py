@@ -1,9 +1,9 @@
 """How much of the sky each vertex sees, and the key light's shadows, by depth maps."""
 
 import numpy as np
-from numba import njit
 
 from data_prep.heads import rasteriser
+from data_prep.heads.compiled import compiled
 
 DIRECTIONS = 44
 SPAN = 56.0  # cm across a depth map
@@ -34,7 +34,7 @@ def depth_map(points, faces, direction, size: int, centre):
     return screen, depth
 
 
-@njit(cache=True)
+@compiled
 def lit(screen, depth, bias, soft, reach, out):
     """Share of light at points [n, 3]: the map compared in (2 reach + 1)^2 samples around each."""
     h, w = depth.shape
@@ -50,7 +50,7 @@ def lit(screen, depth, bias, soft, reach, out):
         out[i] = total / count
 
 
-@njit(cache=True)
+@compiled
 def soften(grid):
     """Blurs a value on the skin's grid [r, c] in place: the maps are coarser than the columns."""
     rows, cols = grid.shape

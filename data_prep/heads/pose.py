@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-from numba import njit
 
+from data_prep.heads.compiled import compiled
 from data_prep.heads.surface import step
 
 PIVOT = np.array([0.0, -9.0, -2.0])  # the upper neck
@@ -32,7 +32,7 @@ class State(NamedTuple):
         return State(*(field[t] for field in self))
 
 
-@njit(cache=True)
+@compiled
 def _turn(x, y, z, out):
     """R_x R_y R_z of tracks.py into out[3, 3], in the model's axes (y and z flipped)."""
     cx, cy, cz, sx, sy, sz = np.cos(x), np.cos(y), np.cos(z), np.sin(x), np.sin(y), np.sin(z)
@@ -56,7 +56,7 @@ def neck_share(points: Float[np.ndarray, 'n 3']) -> np.ndarray:
     return step(-19.5, -11.0 + 2.5 * behind, points[:, 1]).astype(np.float32)
 
 
-@njit(cache=True)
+@compiled
 def levels(angles, count=LEVELS):
     """Rotations by [t, 3] angles in `count` parts, from none to all of it: [t, count, 3, 3]."""
     out = np.empty((angles.shape[0], count, 3, 3))
@@ -67,7 +67,7 @@ def levels(angles, count=LEVELS):
     return out
 
 
-@njit(cache=True)
+@compiled
 def place(points, share, turns, pivot, shift, out):
     """Rotates points [n, 3] by their share of the turns [l, 3, 3] about `pivot`, then shifts."""
     last = turns.shape[0] - 1
@@ -82,7 +82,7 @@ def place(points, share, turns, pivot, shift, out):
             out[i, d] = a + f * (b - a) + pivot[d] + shift[d]
 
 
-@njit(cache=True)
+@compiled
 def place_frames(points, share, turns, pivot, shift):
     """`place` for t frames, in place: points [t, n, 3], turns [t, l, 3, 3], shift [t, 3]."""
     for i in range(points.shape[0]):
@@ -103,7 +103,7 @@ def window(points: Float[np.ndarray, '... 3'], crop, size: float) -> Float[np.nd
     return (points - np.array([x0, y0, 0.0])) * (size / side)
 
 
-@njit(cache=True)
+@compiled
 def to_samples(points, distance, scale, cx, cy, x0, y0, zoom, out):
     """Points [n, 3] -> samples (x, y) of a crop and a depth that is affine on the screen."""
     for i in range(points.shape[0]):

@@ -6,19 +6,20 @@ fast mathematics, in a fixed order: the same bytes for the same input.
 """
 
 import numpy as np
-from numba import njit
+
+from data_prep.heads.compiled import compiled
 
 EMPTY = np.float32(1e30)
 
 
-@njit(cache=True)
+@compiled
 def clear(depth, shown):
     """Empties the buffers depth [h, w] and shown [h, w]."""
     depth[:] = EMPTY
     shown[:] = -1
 
 
-@njit(cache=True)
+@compiled
 def triangles(points, faces, first, both, lids, chart, depth, shown, u, v):
     """Draws triangles into the buffers.
 
@@ -68,7 +69,7 @@ def triangles(points, faces, first, both, lids, chart, depth, shown, u, v):
                 v[y, x] = r
 
 
-@njit(cache=True)
+@compiled
 def _open(lids, chart, a, b, c, s, r):
     """Whether the point of a skin triangle lies in the opening between the lids."""
     cx = chart[a, 0] + s * (chart[b, 0] - chart[a, 0]) + r * (chart[c, 0] - chart[a, 0])
@@ -87,7 +88,7 @@ def _open(lids, chart, a, b, c, s, r):
     return cy < table[i, 2] + f * (table[i + 1, 2] - table[i, 2])
 
 
-@njit(cache=True)
+@compiled
 def normals(points, faces, twins, out):
     """Unit normals [n, 3] of a mesh; pairs of vertices in `twins` [m, 2] share theirs."""
     out[:] = 0

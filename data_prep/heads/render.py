@@ -15,6 +15,7 @@ from data_prep.heads.texture import WRINKLES
 from reenact_jax.tracks import FACE, HAIR
 
 SHADOW_MAP = 256
+BEHIND = 0.5  # cm behind what is seen where no part of a hair can show any more
 HIDDEN = 0.45  # cm by which a point must lie behind what is seen to count as hidden
 
 
@@ -45,7 +46,7 @@ def render(head: Head, state: State, scene: Scene, back, crop, size: int, frame:
 
     Args:
       head: from `head.bake`; state: of the face; scene: the lights.
-      back: [2 size, 2 size, 3] linear background.
+      back: [size, size, 3] linear background.
       crop: (x0, y0, side) of the virtual camera's pixels that the image shows.
       size: side of the image; frame: number, for the sensor's noise.
     """
@@ -166,17 +167,20 @@ def _shadow(head: Head, p: _Posed, scene: Scene) -> np.ndarray:
 
 
 def _draw_hair(p: _Posed, scene: Scene, crop, depth, light, classes) -> None:
-    lit = np.empty_like(p.hair)
     view = np.array([0.0, 0.0, 1.0])
     wide = len(depth)
-    strands.shade(
-        p.hair, p.outward, p.hair_tone, p.hair_light, scene.lamps, scene.ambient, view, lit
-    )
     screen = _screen(p.hair.reshape(-1, 3), crop, wide).reshape(p.hair.shape)
+    seen = np.flatnonzero(strands.in_view(screen, depth, BEHIND / pose.DISTANCE))
+    screen, hair, outward, tone, share, kinds, faint = (
+        array[seen]
+        for array in (screen, p.hair, p.outward, p.hair_tone, p.hair_light, p.kinds, p.opacity)
+    )
+    lit = np.empty_like(hair)
+    strands.shade(hair, outward, tone, share, scene.lamps, scene.ambient, view, lit)
     # A hair is thinner than a sample: smaller images show it fainter.
-    opacity = np.clip(p.opacity * (wide / 512) ** 0.5, 0, 1)
+    opacity = np.clip(faint * (wide / 512) ** 0.5, 0, 1)
     strands.draw(
-        screen, lit, opacity, p.kinds, 0.06 / pose.DISTANCE, depth, np.zeros_like(depth), light,
+        screen, lit, opacity, kinds, 0.06 / pose.DISTANCE, depth, np.zeros_like(depth), light,
         classes, np.array([HAIR, FACE], np.uint8),
     )  # fmt: skip
 

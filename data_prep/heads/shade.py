@@ -6,8 +6,8 @@ lobes of shine with Fresnel's rise at grazing angles (Schlick 1994). Linear colo
 """
 
 import numpy as np
-from numba import njit
 
+from data_prep.heads.compiled import compiled
 from reenact_jax.tracks import BACKGROUND, FACE
 from reenact_jax.tracks import HAIR as HAIR_CLASS
 
@@ -15,13 +15,13 @@ IRIS = 0.395  # radius of the iris and the pupil, radians of the eyeball
 PUPIL = 0.150
 
 
-@njit(cache=True)
+@compiled
 def _smooth(low, high, x):
     t = min(1.0, max(0.0, (x - low) / (high - low)))
     return t * t * (3 - 2 * t)
 
 
-@njit(cache=True)
+@compiled
 def _edge(table, x):
     """Heights of the lid edges at chart x: (lower, upper, q); q < 0 outside."""
     n = table.shape[0]
@@ -39,8 +39,25 @@ def _edge(table, x):
     return low, high, crease, q if inside else -1.0
 
 
-@njit(cache=True)
-def _light(rgb, nx, ny, nz, sx, sy, sz, view, ao, shadow, gloss, lamps, ambient, out):
+@compiled
+def _halves(lamps, view):
+    """[l, 4]: unit vectors halfway between lamp and view, and Fresnel's share of reflection."""
+    out = np.empty((lamps.shape[0], 4))
+    for q in range(lamps.shape[0]):
+        n = cosine = 0.0
+        for k in range(3):
+            out[q, k] = lamps[q, k] + view[k]
+            n += out[q, k] * out[q, k]
+        n = 1 / np.sqrt(n + 1e-9)
+        for k in range(3):
+            out[q, k] *= n
+            cosine += view[k] * out[q, k]
+        out[q, 3] = 0.028 + 0.972 * (1 - max(0.0, cosine)) ** 5
+    return out
+
+
+@compiled
+def _light(rgb, nx, ny, nz, sx, sy, sz, view, ao, shadow, gloss, lamps, halves, ambient, out):
     """Skin under all lamps: n sharp, s soft normal; `rgb` albedo; into out[3]."""
     nv = max(0.0, nx * view[0] + ny * view[1] + nz * view[2])
     rim = (1 - nv) * (1 - nv)
@@ -64,21 +81,16 @@ def _light(rgb, nx, ny, nz, sx, sy, sz, view, ao, shadow, gloss, lamps, ambient,
             reach = s * (1.6 - 0.6 * s) if k == 0 else s
             out[k] += rgb[k] * lamps[q, 3 + k] * d * reach
         if sharp > 0:
-            hx, hy, hz = lx + view[0], ly + view[1], lz + view[2]
-            n = 1 / np.sqrt(hx * hx + hy * hy + hz * hz + 1e-9)
-            nh = max(0.0, (nx * hx + ny * hy + nz * hz) * n)
-            vh = max(0.0, (view[0] * hx + view[1] * hy + view[2] * hz) * n)
-            graze = 1 - vh
-            fresnel = 0.028 + 0.972 * graze * graze * graze * graze * graze
+            nh = max(0.0, nx * halves[q, 0] + ny * halves[q, 1] + nz * halves[q, 2])
             n2 = nh * nh
             n8 = n2 * n2 * n2 * n2
             n32 = n8 * n8 * n8 * n8
             lobe = 0.66 * n8 * n2 + 2.0 * n32 * n2 * n2 * n2
             for k in range(3):
-                out[k] += lamps[q, 3 + k] * gloss * lobe * fresnel * sharp * s * 1.25
+                out[k] += lamps[q, 3 + k] * gloss * lobe * halves[q, 3] * sharp * s * 1.25
 
 
-@njit(cache=True)
+@compiled
 def _sample(texture, x, y, out):
     """Bilinear look-up of texture [h, w, c] at texel (x, y) into out[c]."""
     h, w = texture.shape[0], texture.shape[1]
@@ -91,7 +103,7 @@ def _sample(texture, x, y, out):
         out[k] = a + g * (b - a)
 
 
-@njit(cache=True)
+@compiled
 def _lid_paint(rgb, table, cx, cy, female):
     """Lashes' line, margin and crease on the skin about one eye, in the chart."""
     low, high, crease, q = _edge(table, cx)
@@ -117,14 +129,14 @@ def _lid_paint(rgb, table, cx, cy, female):
             rgb[k] *= (1 + rim * (0.10 - 0.10 * k)) * (1 - lash * 0.7)
 
 
-@njit(cache=True)
+@compiled
 def _hash(a):
     a = (a * 2654435761) & 0xFFFFFFFF
     a = ((a ^ (a >> 15)) * 2246822519) & 0xFFFFFFFF
     return ((a ^ (a >> 13)) & 0xFFFF) / 65535.0
 
 
-@njit(cache=True)
+@compiled
 def _streak(angle, count, seed):
     """Smooth noise around a circle."""
     t = (angle / 6.2831853 + 1.0) * count
@@ -135,7 +147,7 @@ def _streak(angle, count, seed):
     return a + f * (b - a)
 
 
-@njit(cache=True)
+@compiled
 def _eye(d, sight, turn, view, iris, lids, cx, cy, ao, shadow, lamps, ambient, out):
     """The eyeball at direction d of the head's frame; sight: its look; turn: head -> camera."""
     low, high, _, q = _edge(lids, cx)
@@ -199,7 +211,7 @@ def _eye(d, sight, turn, view, iris, lids, cx, cy, ao, shadow, lamps, ambient, o
         out[k] += (flesh - out[k]) * max(0.75 * margin, 0.85 * duct)
 
 
-@njit(cache=True)
+@compiled
 def shade(shown, u, v, faces, material, normal, soft, chart, uv, tone, gloss, ao, shadow,
           paint, wrinkles, furrow, lids, sight, turn, iris, female, lamps, ambient,
           back, out, classes):  # fmt: skip
@@ -211,20 +223,22 @@ def shade(shown, u, v, faces, material, normal, soft, chart, uv, tone, gloss, ao
       paint, wrinkles: the texture; furrow: [6] how deep each unit's wrinkles are now.
       lids: [2, s, 4] rows (x, lower, upper, height of the crease over the upper edge).
       sight: [3]; turn: [3, 3] head -> camera; iris: [3] colour; female: 0 or 1.
-      lamps: [l, 6]; ambient: [2, 3]; back: [h, w, 3] the background.
+      lamps: [l, 6]; ambient: [2, 3]; back: [h / 2, w / 2, 3] the background, out of focus.
       out: [h, w, 3] linear colours; classes: [h, w] segmentation.
     """
     h, w = shown.shape
     texel, lines = np.empty(5), np.empty(wrinkles.shape[2])
     rgb, lum, d = np.empty(3), np.empty(3), np.empty(3)
     view = np.array([0.0, 0.0, 1.0])
+    halves = _halves(lamps, view)
+    creased = furrow.max() > 0.02
     for y in range(h):
         for x in range(w):
             t = shown[y, x]
             if t < 0:
                 classes[y, x] = BACKGROUND
                 for k in range(3):
-                    out[y, x, k] = back[y, x, k]
+                    out[y, x, k] = back[y // 2, x // 2, k]
                 continue
             a, b, c = faces[t, 0], faces[t, 1], faces[t, 2]
             s, r = u[y, x], v[y, x]
@@ -273,10 +287,11 @@ def shade(shown, u, v, faces, material, normal, soft, chart, uv, tone, gloss, ao
                 tx = p * uv[a, 0] + s * uv[b, 0] + r * uv[c, 0]
                 ty = p * uv[a, 1] + s * uv[b, 1] + r * uv[c, 1]
                 _sample(paint, tx, ty, texel)
-                _sample(wrinkles, tx, ty, lines)
                 depth = 0.0
-                for k in range(lines.shape[0]):
-                    depth += furrow[k] * lines[k]
+                if creased:
+                    _sample(wrinkles, tx, ty, lines)
+                    for k in range(lines.shape[0]):
+                        depth += furrow[k] * lines[k]
                 depth = min(0.6, 0.5 * depth)
                 for k in range(3):
                     rgb[k] = texel[k] * (1 - depth * (0.75 + 0.12 * k))
@@ -293,12 +308,14 @@ def shade(shown, u, v, faces, material, normal, soft, chart, uv, tone, gloss, ao
             if m == 4:  # lips let light through to the teeth
                 shine *= 2.2
                 dark = 0.35 + 0.65 * dark
-            _light(rgb, nx, ny, nz, sx, sy, sz, view, light, dark, shine, lamps, ambient, lum)
+            _light(
+                rgb, nx, ny, nz, sx, sy, sz, view, light, dark, shine, lamps, halves, ambient, lum
+            )
             for k in range(3):
                 out[y, x, k] = lum[k]
 
 
-@njit(cache=True)
+@compiled
 def soften(normals, faces, passes, out):
     """Normals [n, 3] averaged over neighbouring vertices, `passes` times, of unit length."""
     n = normals.shape[0]
@@ -319,7 +336,7 @@ def soften(normals, faces, passes, out):
             out[i, 0], out[i, 1], out[i, 2] = x / norm, y / norm, z / norm
 
 
-@njit(cache=True)
+@compiled
 def develop(light, classes, gain, gamma, image, merged):
     """Linear samples [2h, 2w, 3] -> display values 0..1 [h, w, 3] and classes [h, w].
 
@@ -328,6 +345,7 @@ def develop(light, classes, gain, gamma, image, merged):
     """
     h, w = merged.shape
     count = np.zeros(3, np.int64)
+    curve = (np.arange(4098) / 4096) ** (gamma / 2.2)  # far cheaper than a power a pixel
     for y in range(h):
         for x in range(w):
             count[:] = 0
@@ -340,7 +358,9 @@ def develop(light, classes, gain, gamma, image, merged):
                             value * (2.51 * value + 0.03) / (value * (2.43 * value + 0.59) + 0.14)
                         )
                         total += min(1.0, max(0.0, value))
-                image[y, x, k] = (total * 0.25) ** (gamma / 2.2)
+                place = total * 1024
+                i = int(place)
+                image[y, x, k] = curve[i] + (place - i) * (curve[i + 1] - curve[i])
             for j in range(2):
                 for i in range(2):
                     count[classes[2 * y + j, 2 * x + i]] += 1

@@ -41,7 +41,7 @@ def state(turn=(0, 0, 0), gaze=(0, 0), **units) -> State:
 def picture(baked: head.Head, what: State, scene: int, size: int, dots=False, classes=False):
     """A render [size, size, 3] in the crop of the neutral face, perhaps with its landmarks."""
     crop = clips.crop_of(marks(baked.person, state()))
-    back = background(scene, 2 * size)
+    back = background(scene, size)
     frame = render.render(baked, what.frame(0), light.scene(scene), back, crop, size, 0)
     image = Image.fromarray(frame.image)
     if classes:

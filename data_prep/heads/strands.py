@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
-from numba import njit
 
+from data_prep.heads.compiled import compiled
 from data_prep.heads.implicit import field, gradient
 
 HAIR, FACIAL = 0, 1  # kinds of strands: facial ones are segmented as face
@@ -40,7 +40,7 @@ class Style(NamedTuple):
     stiffness: float
 
 
-@njit(cache=True)
+@compiled
 def grow(body, roots, combs, table, noise, out, outward):
     """Grows strands in small strides along their comb direction, over a body they never enter.
 
@@ -68,7 +68,7 @@ def grow(body, roots, combs, table, noise, out, outward):
                 _stride(body, table[i], combs[i], noise[i], ds, d, g, p, s * strides * ds)
 
 
-@njit(cache=True)
+@compiled
 def _coil(style, phase, along, d, g, p, out):
     """The coil is laid around the path, in the plane across it."""
     radius = style[4] * min(1.0, along / 1.2)
@@ -80,7 +80,7 @@ def _coil(style, phase, along, d, g, p, out):
     out[2] = p[2] + a * sz + b * g[2]
 
 
-@njit(cache=True)
+@compiled
 def _stride(body, style, comb, noise, ds, d, g, p, along):
     """One stride of a strand's tip p in direction d; g becomes the outward direction there."""
     lift, rise, gravity, frizz, stiff = style[1], style[2], style[3], style[6], style[7]
@@ -107,7 +107,22 @@ def _stride(body, style, comb, noise, ds, d, g, p, along):
             p[k] += (0.10 - height) * g[k]
 
 
-@njit(cache=True)
+@compiled
+def in_view(screen, depth, slack):
+    """[n] whether any point of a strand lies on the image and not far behind what is seen there."""
+    h, w = depth.shape
+    seen = np.zeros(screen.shape[0], np.bool_)
+    for i in range(screen.shape[0]):
+        for s in range(screen.shape[1]):
+            x, y = int(screen[i, s, 0]), int(screen[i, s, 1])
+            x, y = min(w - 1, max(0, x)), min(h - 1, max(0, y))
+            if screen[i, s, 2] < depth[y, x] + slack:
+                seen[i] = True
+                break
+    return seen
+
+
+@compiled
 def draw(screen, colours, opacity, kinds, bias, depth, cover, light, classes, values):
     """Draws polylines [n, s, 3] over a shaded image, softly: each step covers two samples in part.
 
@@ -143,6 +158,8 @@ def draw(screen, colours, opacity, kinds, bias, depth, cover, light, classes, va
                 else:
                     px = int(np.floor(x + 0.5))
                 part = x - px if steep else y - py
+                if px < -1 or py < -1 or px >= w or py >= h:
+                    continue
                 alpha = opacity[i, s] + f * (opacity[i, s + 1] - opacity[i, s])
                 for e in range(2):
                     qx, qy = (px + e, py) if steep else (px, py + e)
@@ -161,7 +178,7 @@ def draw(screen, colours, opacity, kinds, bias, depth, cover, light, classes, va
                         classes[qy, qx] = values[kinds[i]]
 
 
-@njit(cache=True)
+@compiled
 def shade(points, outward, base, light, lamps, ambient, view, out):
     """Colours of strand points by Kajiya and Kay's model (1989), with two highlights.
 
