@@ -85,14 +85,44 @@ def field(prims, x, y, z):
 
 @compiled
 def gradient(prims, x, y, z, out):
-    """The unit outward direction at a point, into `out[3]`."""
+    """The unit outward direction at a point, into `out[3]`: differences over a tetrahedron."""
     e = 0.02
-    out[0] = field(prims, x + e, y, z) - field(prims, x - e, y, z)
-    out[1] = field(prims, x, y + e, z) - field(prims, x, y - e, z)
-    out[2] = field(prims, x, y, z + e) - field(prims, x, y, z - e)
+    a = field(prims, x + e, y - e, z - e)
+    b = field(prims, x - e, y - e, z + e)
+    c = field(prims, x - e, y + e, z - e)
+    d = field(prims, x + e, y + e, z + e)
+    out[0] = a - b - c + d
+    out[1] = c + d - a - b
+    out[2] = b + d - a - c
     norm = np.sqrt(out[0] ** 2 + out[1] ** 2 + out[2] ** 2) + 1e-12
     for i in range(3):
         out[i] /= norm
+
+
+@compiled
+def _root(prims, origin, direction, near, high, below, above):
+    """Where the field is 0 between near (inside) and high, by the Illinois rule, to 1e-4."""
+    kept = 0
+    for _ in range(12):
+        share = below / (below - above) if above > 0 else 0.5
+        t = near + share * (high - near)
+        d = field(
+            prims,
+            origin[0] + t * direction[0],
+            origin[1] + t * direction[1],
+            origin[2] + t * direction[2],
+        )
+        if abs(d) < 5e-5 or high - near < 1e-4:
+            break
+        if d < 0:
+            near, below = t, d
+            above *= 0.5 if kept == -1 else 1.0
+            kept = -1
+        else:
+            high, above = t, d
+            below *= 0.5 if kept == 1 else 1.0
+            kept = 1
+    return t
 
 
 @compiled
@@ -115,24 +145,16 @@ def solve(prims, origin, direction, far):
         near, t = 0.0, max(0.0, last - 1.5)  # the ray before mostly ends near this one
         if t > 0 and field(prims, ox + t * dx, oy + t * dy, oz + t * dz) >= 0:
             t = 0.0
-        inside = False
+        inside, below, d = False, -1.0, 1.0
         while t < far:  # the field overestimates distances little: stride by most of it
             d = field(prims, ox + t * dx, oy + t * dy, oz + t * dz)
             if d < 0:
                 inside = True
-                near = t
+                near, below = t, d
             elif inside:
                 break
             t += max(0.06, -0.7 * d) if d < 0 else 0.1
-        high = t
-        for _ in range(10):
-            mid = 0.5 * (near + high)
-            if field(prims, ox + mid * dx, oy + mid * dy, oz + mid * dz) < 0:
-                near = mid
-            else:
-                high = mid
-        last = 0.5 * (near + high)
-        out[i] = 0.5 * (near + high)
+        last = out[i] = _root(prims, origin[i], direction[i], near, t, below, d)
     return out
 
 

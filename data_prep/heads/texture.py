@@ -12,6 +12,7 @@ from jaxtyping import Float
 
 from data_prep.heads import colours, noise
 from data_prep.heads.anatomy import Measures
+from data_prep.heads.compiled import compiled
 from data_prep.heads.features import brow_line, brow_width, lip_heights
 from data_prep.heads.hairline import beard_region, scalp
 from data_prep.heads.identity import Identity
@@ -52,13 +53,21 @@ class _Canvas:
 
     def tint(self, weight, colour):
         """Multiplies by `colour` where `weight` is 1."""
-        w = np.clip(weight, 0, 1)[..., None].astype(np.float32)
-        self.rgb *= 1 + w * (np.asarray(colour, np.float32) - 1)
+        _multiply(self.rgb, np.ascontiguousarray(weight), np.asarray(colour, np.float32))
 
     def cover(self, weight, colour):
         """Replaces by `colour` where `weight` is 1."""
         w = np.clip(weight, 0, 1)[..., None].astype(np.float32)
         self.rgb += w * (np.asarray(colour, np.float32) - self.rgb)
+
+
+@compiled
+def _multiply(rgb, weight, colour):
+    for y in range(rgb.shape[0]):
+        for x in range(rgb.shape[1]):
+            w = min(1.0, max(0.0, weight[y, x]))
+            for k in range(3):
+                rgb[y, x, k] *= 1 + w * (colour[k] - 1)
 
 
 def _continuous(surface: Surface):
