@@ -66,9 +66,11 @@ def render(head: Head, state: State, scene: Scene, back, crop, size: int, frame:
     classes = np.empty((wide, wide), np.uint8)
     who = head.person.who
     furrow = np.array([p.weights[expressions.AU[name]] for name in WRINKLES])
+    vertex = shade.packed(
+        p.normals, p.soft, head.chart, head.uv, head.ambient, _shadow(head, p, scene), head.gloss
+    )
     shade.shade(
-        shown, u, v, head.faces, head.material, p.normals, p.soft, head.chart, head.uv, head.tone,
-        head.gloss, head.ambient, _shadow(head, p, scene), head.texture.paint,
+        shown, u, v, head.faces, head.material, vertex, head.tone, head.texture.paint,
         head.texture.wrinkles, furrow, p.lids, eyes.gaze_direction(state.gaze),
         pose.rotation(state.pose), colours.iris(who), float(who.female), scene.lamps,
         scene.ambient, back, light, classes,

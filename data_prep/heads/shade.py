@@ -211,15 +211,21 @@ def _eye(d, sight, turn, view, iris, lids, cx, cy, ao, shadow, lamps, ambient, o
         out[k] += (flesh - out[k]) * max(0.75 * margin, 0.85 * duct)
 
 
+def packed(normals, soft, chart, uv, ambient, shadow, gloss):
+    """What shading reads of a vertex in one row, so that it comes with one look into memory."""
+    single = [one[:, None] for one in (ambient, shadow, gloss)]
+    return np.concatenate([normals, soft, chart, uv, *single], 1, dtype=np.float32)
+
+
 @compiled
-def shade(shown, u, v, faces, material, normal, soft, chart, uv, tone, gloss, ao, shadow,
-          paint, wrinkles, furrow, lids, sight, turn, iris, female, lamps, ambient,
-          back, out, classes):  # fmt: skip
+def shade(shown, u, v, faces, material, vertex, tone, paint, wrinkles,
+          furrow, lids, sight, turn, iris, female, lamps, ambient, back, out, classes):  # fmt: skip
     """Colours every sample of the buffers.
 
     Args:
       shown, u, v: from rasteriser.py and strands.py.
-      faces .. shadow: per face and vertex (see head.Head); normals in the camera's axes.
+      faces, material: of head.Head; tone: [n, 3] colour, or direction of the eyeball.
+      vertex: [n, 13] from `packed`.
       paint, wrinkles: the texture; furrow: [6] how deep each unit's wrinkles are now.
       lids: [2, s, 4] rows (x, lower, upper, height of the crease over the upper edge).
       sight: [3]; turn: [3, 3] head -> camera; iris: [3] colour; female: 0 or 1.
@@ -243,10 +249,10 @@ def shade(shown, u, v, faces, material, normal, soft, chart, uv, tone, gloss, ao
             a, b, c = faces[t, 0], faces[t, 1], faces[t, 2]
             s, r = u[y, x], v[y, x]
             p = 1 - s - r
-            light = p * ao[a] + s * ao[b] + r * ao[c]
-            dark = p * shadow[a] + s * shadow[b] + r * shadow[c]
-            cx = p * chart[a, 0] + s * chart[b, 0] + r * chart[c, 0]
-            cy = p * chart[a, 1] + s * chart[b, 1] + r * chart[c, 1]
+            light = p * vertex[a, 10] + s * vertex[b, 10] + r * vertex[c, 10]
+            dark = p * vertex[a, 11] + s * vertex[b, 11] + r * vertex[c, 11]
+            cx = p * vertex[a, 6] + s * vertex[b, 6] + r * vertex[c, 6]
+            cy = p * vertex[a, 7] + s * vertex[b, 7] + r * vertex[c, 7]
             m = material[t]
             classes[y, x] = FACE
             if m == 2 or m == 3:
@@ -274,18 +280,18 @@ def shade(shown, u, v, faces, material, normal, soft, chart, uv, tone, gloss, ao
                 for k in range(3):
                     out[y, x, k] = lum[k]
                 continue
-            nx = p * normal[a, 0] + s * normal[b, 0] + r * normal[c, 0]
-            ny = p * normal[a, 1] + s * normal[b, 1] + r * normal[c, 1]
-            nz = p * normal[a, 2] + s * normal[b, 2] + r * normal[c, 2]
+            nx = p * vertex[a, 0] + s * vertex[b, 0] + r * vertex[c, 0]
+            ny = p * vertex[a, 1] + s * vertex[b, 1] + r * vertex[c, 1]
+            nz = p * vertex[a, 2] + s * vertex[b, 2] + r * vertex[c, 2]
             n = 1 / np.sqrt(nx * nx + ny * ny + nz * nz + 1e-12)
             nx, ny, nz = nx * n, ny * n, nz * n
-            sx = p * soft[a, 0] + s * soft[b, 0] + r * soft[c, 0]
-            sy = p * soft[a, 1] + s * soft[b, 1] + r * soft[c, 1]
-            sz = p * soft[a, 2] + s * soft[b, 2] + r * soft[c, 2]
-            shine = p * gloss[a] + s * gloss[b] + r * gloss[c]
+            sx = p * vertex[a, 3] + s * vertex[b, 3] + r * vertex[c, 3]
+            sy = p * vertex[a, 4] + s * vertex[b, 4] + r * vertex[c, 4]
+            sz = p * vertex[a, 5] + s * vertex[b, 5] + r * vertex[c, 5]
+            shine = p * vertex[a, 12] + s * vertex[b, 12] + r * vertex[c, 12]
             if m == 0:
-                tx = p * uv[a, 0] + s * uv[b, 0] + r * uv[c, 0]
-                ty = p * uv[a, 1] + s * uv[b, 1] + r * uv[c, 1]
+                tx = p * vertex[a, 8] + s * vertex[b, 8] + r * vertex[c, 8]
+                ty = p * vertex[a, 9] + s * vertex[b, 9] + r * vertex[c, 9]
                 _sample(paint, tx, ty, texel)
                 depth = 0.0
                 if creased:
