@@ -18,10 +18,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from absl import flags
-from ml_collections import config_flags
 
-from reenact_jax import config, errors, optimisers
-from reenact_jax.errors import UserError
+from reenact_jax import command_line, config, errors, optimisers
 from reenact_jax.layouts import layout
 from reenact_jax.tracks import Batch, DataInfo
 
@@ -150,9 +148,7 @@ def report(values, data: DataInfo, size: int) -> str:
 
 def define_flags(values: flags.FlagValues) -> None:
     """The command's flags."""
-    config_flags.DEFINE_config_file(
-        'config', None, 'config file, with a preset after a colon', flag_values=values
-    )
+    command_line.define_config(values)
     flags.DEFINE_integer('size', 256, 'side of the images', 32, flag_values=values)
     flags.DEFINE_integer('identities', 1000, 'people in the training data', 2, flag_values=values)
     flags.DEFINE_integer('examples', 50_000, 'records in the training data', 1, flag_values=values)
@@ -161,23 +157,12 @@ def define_flags(values: flags.FlagValues) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """The command. Returns its exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    values = flags.FlagValues()
-    define_flags(values)
-    if {'--help', '-h', '-help'} & set(arguments):
-        print(f'{__doc__}\n{values.get_help()}')
+    if command_line.wants_help(arguments):
+        print(command_line.usage(define_flags, __doc__))
         return 0
-    before, sys.argv = sys.argv, ['summary', *arguments]  # config flags look there
-    try:
-        rest = values(sys.argv)[1:]
-        chosen = values.config
-    except (flags.Error, AttributeError, KeyError, TypeError, ValueError) as error:
-        raise UserError(str(error)) from None
-    finally:
-        sys.argv = before
-    if rest or chosen is None:
-        raise UserError(f'{rest[0]!r}: unexpected' if rest else '--config: missing, see --help')
-    data = DataInfo(values.identities, values.examples, chosen.points)
-    print(report(chosen, data, values.size))
+    values = command_line.parse(define_flags, arguments, ('config',))
+    data = DataInfo(values.identities, values.examples, values.config.points)
+    print(report(values.config, data, values.size))
     return 0
 
 

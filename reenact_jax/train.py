@@ -14,7 +14,6 @@ Several hosts: start the same command on each, with a --workdir that all of them
 --coordinator=HOST:PORT --num_processes=N --process_id=I.
 """
 
-import difflib
 import logging
 import os
 import sys
@@ -22,9 +21,8 @@ import sys
 import absl.logging
 import jax
 from absl import flags
-from ml_collections import config_flags
 
-from reenact_jax import config, errors
+from reenact_jax import command_line, config, errors
 from reenact_jax.errors import UserError
 
 CLUSTER = ('coordinator', 'num_processes', 'process_id')
@@ -32,9 +30,7 @@ CLUSTER = ('coordinator', 'num_processes', 'process_id')
 
 def define_flags(values: flags.FlagValues) -> None:
     """The command's flags."""
-    config_flags.DEFINE_config_file(
-        'config', None, 'config file, with a preset after a colon', flag_values=values
-    )
+    command_line.define_config(values)
     text = 'folder of the run; made if it is not there'
     flags.DEFINE_string('workdir', None, text, flag_values=values)
     text = 'one of several processes, found by their cluster environment'
@@ -47,12 +43,10 @@ def define_flags(values: flags.FlagValues) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """The command. Returns its exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    values = flags.FlagValues()
-    define_flags(values)
-    if {'--help', '-h', '-help'} & set(arguments):
-        print(f'{__doc__}\n{values.get_help()}')
+    if command_line.wants_help(arguments):
+        print(command_line.usage(define_flags, __doc__))
         return 0
-    _parse(values, arguments)
+    values = command_line.parse(define_flags, arguments, ('config', 'workdir'))
     checked = config.to_json(values.config)  # raises before anything heavy is imported
     _join(values)
     _show_logs()
@@ -60,53 +54,6 @@ def main(arguments: list[str] | None = None) -> int:
     from reenact_jax.runs import loop  # late: a wrong config is refused without its seconds
 
     return loop.train(checked, values.workdir)
-
-
-def _parse(values: flags.FlagValues, arguments: list[str]) -> None:
-    """Reads flags. Raises UserError naming what is wrong."""
-    try:
-        rest = _read(values, arguments)
-    except flags.Error as error:
-        raise UserError(str(error)) from None
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise UserError(_field_error(arguments, error)) from None
-    if rest:
-        raise UserError(f'{rest[0]!r}: unexpected; options are --name=value, see --help')
-    for name in ('config', 'workdir'):
-        if values[name].value is None:
-            raise UserError(f'--{name}: missing, see --help')
-    file = config_flags.get_config_filename(values['config']).partition(':')[0]
-    if not os.path.exists(file):
-        raise UserError(f'--config {file}: no such file')
-
-
-def _read(values: flags.FlagValues, arguments: list[str]) -> list[str]:
-    """Sets the flags; what is left over. Config flags look for their fields in sys.argv."""
-    before, sys.argv = sys.argv, ['train', *arguments]
-    try:
-        return values(sys.argv)[1:]
-    finally:
-        sys.argv = before
-
-
-def _field_error(arguments: list[str], error: Exception) -> str:
-    """What to say when the config took no override: the first unknown field, with a near name."""
-    values = flags.FlagValues()
-    define_flags(values)
-    overrides = [text for text in arguments if text.startswith(('--config.', '-config.'))]
-    try:
-        _read(values, [text for text in arguments if text not in overrides])
-        for text in overrides:
-            name = text.lstrip('-').partition('=')[0]
-            fields = values.config
-            for part in name.split('.')[1:]:
-                if part not in fields:
-                    near = difflib.get_close_matches(part, fields, 1) or sorted(fields)
-                    return f'{name}: unknown field; did you mean {" or ".join(near)}?'
-                fields = fields[part]
-    except (AttributeError, KeyError, TypeError, ValueError):
-        pass
-    return f'--config: {error}'
 
 
 def _join(values: flags.FlagValues) -> None:

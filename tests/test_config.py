@@ -9,7 +9,7 @@ import pytest
 import toy
 import toy_config
 
-from reenact_jax import config, train
+from reenact_jax import command_line, config, train
 from reenact_jax.errors import UserError
 
 FILE = str(toy_config.__file__)
@@ -17,9 +17,8 @@ FILE = str(toy_config.__file__)
 
 def parse(*arguments):
     """What the command makes of its arguments, up to the checked values."""
-    values = train.flags.FlagValues()
-    train.define_flags(values)
-    train._parse(values, [f'--config={FILE}', '--workdir=/tmp/none', '--config.data=D', *arguments])
+    given = [f'--config={FILE}', '--workdir=/tmp/none', '--config.data=D', *arguments]
+    values = command_line.parse(train.define_flags, given, ('config', 'workdir'))
     return config.to_json(values.config)
 
 

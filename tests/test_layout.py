@@ -7,7 +7,7 @@ ROOT = pathlib.Path(__file__).parent.parent
 
 # A room may import from rooms on earlier lines, and from its own line.
 ROOMS = """
-errors settings
+errors settings command_line
 layouts tracks
 storage
 shards
@@ -20,7 +20,7 @@ systems
 config checkpoints checkpoint_files digests
 faces media results sheets
 runs
-train summary
+train summary bench
 metrics
 exporting bundle model_card export
 portraits drivers animation

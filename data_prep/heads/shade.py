@@ -57,8 +57,11 @@ def _halves(lamps, view):
 
 
 @compiled
-def _light(rgb, nx, ny, nz, sx, sy, sz, view, ao, shadow, gloss, lamps, halves, ambient, out):
-    """Skin under all lamps: n sharp, s soft normal; `rgb` albedo; into out[3]."""
+def _light(rgb, normals, view, ao, shadow, gloss, lamps, halves, ambient, out):
+    """Skin under all lamps: six numbers of sharp and soft normal; `rgb` albedo; into out[3]."""
+    nx, ny, nz, sx, sy, sz = (
+        normals[0], normals[1], normals[2], normals[3], normals[4], normals[5],
+    )  # fmt: skip
     nv = max(0.0, nx * view[0] + ny * view[1] + nz * view[2])
     rim = (1 - nv) * (1 - nv)
     rim *= rim
@@ -218,6 +221,46 @@ def packed(normals, soft, chart, uv, ambient, shadow, gloss):
 
 
 @compiled
+def _blend(table, corners, s, r, out):
+    """Rows of a triangle's corners weighed 1 - s - r, s, r."""
+    a, b, c = corners
+    p = 1 - s - r
+    for k in range(table.shape[1]):
+        out[k] = p * table[a, k] + s * table[b, k] + r * table[c, k]
+
+
+@compiled
+def _unit(vector):
+    n = 1 / np.sqrt(vector[0] ** 2 + vector[1] ** 2 + vector[2] ** 2 + 1e-12)
+    for k in range(3):
+        vector[k] *= n
+
+
+@compiled
+def _skin(row, paint, wrinkles, furrow, lids, female, texel, lines, rgb):
+    """The texture's colour, with furrows and lids, into `rgb`; its gloss into the row.
+
+    Returns the sample's class: the texture holds skin, haired scalp and cloth.
+    """
+    _sample(paint, row[8], row[9], texel)
+    depth = 0.0
+    if furrow.max() > 0.02:
+        _sample(wrinkles, row[8], row[9], lines)
+        for k in range(lines.shape[0]):
+            depth += furrow[k] * lines[k]
+    depth = min(0.6, 0.5 * depth)
+    for k in range(3):
+        rgb[k] = texel[k] * (1 - depth * (0.75 + 0.12 * k))
+    row[12] = texel[3]
+    cx, cy = row[6], row[7]
+    if row[2] > -0.2 and -1.6 < cy < 1.9:
+        _lid_paint(rgb, lids[1 if cx > 0 else 0], cx, cy, female)
+    if texel[4] > 0.5:
+        return BACKGROUND
+    return HAIR_CLASS if texel[4] < -0.5 else FACE
+
+
+@compiled
 def shade(shown, u, v, faces, material, vertex, tone, paint, wrinkles,
           furrow, lids, sight, turn, iris, female, lamps, ambient, back, out, classes):  # fmt: skip
     """Colours every sample of the buffers.
@@ -232,91 +275,48 @@ def shade(shown, u, v, faces, material, vertex, tone, paint, wrinkles,
       lamps: [l, 6]; ambient: [2, 3]; back: [h / 2, w / 2, 3] the background, out of focus.
       out: [h, w, 3] linear colours; classes: [h, w] segmentation.
     """
-    h, w = shown.shape
-    texel, lines = np.empty(5), np.empty(wrinkles.shape[2])
-    rgb, lum, d = np.empty(3), np.empty(3), np.empty(3)
+    texel, lines, row = np.empty(5), np.empty(wrinkles.shape[2]), np.empty(vertex.shape[1])
+    rgb, lum = np.empty(3), np.empty(3)
     view = np.array([0.0, 0.0, 1.0])
     halves = _halves(lamps, view)
-    creased = furrow.max() > 0.02
-    for y in range(h):
-        for x in range(w):
+    for y in range(shown.shape[0]):
+        for x in range(shown.shape[1]):
             t = shown[y, x]
             if t < 0:
                 classes[y, x] = BACKGROUND
-                for k in range(3):
-                    out[y, x, k] = back[y // 2, x // 2, k]
+                out[y, x] = back[y // 2, x // 2]
                 continue
-            a, b, c = faces[t, 0], faces[t, 1], faces[t, 2]
-            s, r = u[y, x], v[y, x]
-            p = 1 - s - r
-            light = p * vertex[a, 10] + s * vertex[b, 10] + r * vertex[c, 10]
-            dark = p * vertex[a, 11] + s * vertex[b, 11] + r * vertex[c, 11]
-            cx = p * vertex[a, 6] + s * vertex[b, 6] + r * vertex[c, 6]
-            cy = p * vertex[a, 7] + s * vertex[b, 7] + r * vertex[c, 7]
-            m = material[t]
+            corners, m = (faces[t, 0], faces[t, 1], faces[t, 2]), material[t]
+            _blend(vertex, corners, u[y, x], v[y, x], row)
             classes[y, x] = FACE
+            if m == 0:
+                classes[y, x] = _skin(row, paint, wrinkles, furrow, lids, female, texel, lines, rgb)
+            else:
+                _blend(tone, corners, u[y, x], v[y, x], rgb)
+            light, dark, shine = row[10], row[11], row[12]
             if m == 2 or m == 3:
-                n = 0.0
-                for k in range(3):
-                    d[k] = p * tone[a, k] + s * tone[b, k] + r * tone[c, k]
-                    n += d[k] * d[k]
-                for k in range(3):
-                    d[k] /= np.sqrt(n)
+                _unit(rgb)  # the direction of the eyeball
+                eye = lids[m - 2]
                 _eye(
-                    d,
+                    rgb,
                     sight,
                     turn,
                     view,
                     iris,
-                    lids[m - 2],
-                    cx,
-                    cy,
+                    eye,
+                    row[6],
+                    row[7],
                     light,
                     dark,
                     lamps,
                     ambient,
                     lum,
                 )
-                for k in range(3):
-                    out[y, x, k] = lum[k]
-                continue
-            nx = p * vertex[a, 0] + s * vertex[b, 0] + r * vertex[c, 0]
-            ny = p * vertex[a, 1] + s * vertex[b, 1] + r * vertex[c, 1]
-            nz = p * vertex[a, 2] + s * vertex[b, 2] + r * vertex[c, 2]
-            n = 1 / np.sqrt(nx * nx + ny * ny + nz * nz + 1e-12)
-            nx, ny, nz = nx * n, ny * n, nz * n
-            sx = p * vertex[a, 3] + s * vertex[b, 3] + r * vertex[c, 3]
-            sy = p * vertex[a, 4] + s * vertex[b, 4] + r * vertex[c, 4]
-            sz = p * vertex[a, 5] + s * vertex[b, 5] + r * vertex[c, 5]
-            shine = p * vertex[a, 12] + s * vertex[b, 12] + r * vertex[c, 12]
-            if m == 0:
-                tx = p * vertex[a, 8] + s * vertex[b, 8] + r * vertex[c, 8]
-                ty = p * vertex[a, 9] + s * vertex[b, 9] + r * vertex[c, 9]
-                _sample(paint, tx, ty, texel)
-                depth = 0.0
-                if creased:
-                    _sample(wrinkles, tx, ty, lines)
-                    for k in range(lines.shape[0]):
-                        depth += furrow[k] * lines[k]
-                depth = min(0.6, 0.5 * depth)
-                for k in range(3):
-                    rgb[k] = texel[k] * (1 - depth * (0.75 + 0.12 * k))
-                shine = texel[3]
-                if texel[4] > 0.5:
-                    classes[y, x] = BACKGROUND
-                elif texel[4] < -0.5:
-                    classes[y, x] = HAIR_CLASS
-                if nz > -0.2 and -1.6 < cy < 1.9:
-                    _lid_paint(rgb, lids[1 if cx > 0 else 0], cx, cy, female)
             else:
-                for k in range(3):
-                    rgb[k] = p * tone[a, k] + s * tone[b, k] + r * tone[c, k]
-            if m == 4:  # lips let light through to the teeth
-                shine *= 2.2
-                dark = 0.35 + 0.65 * dark
-            _light(
-                rgb, nx, ny, nz, sx, sy, sz, view, light, dark, shine, lamps, halves, ambient, lum
-            )
+                if m == 4:  # lips let light through to the teeth
+                    shine, dark = 2.2 * shine, 0.35 + 0.65 * dark
+                _unit(row)  # its first three: the normal
+                _light(rgb, row, view, light, dark, shine, lamps, halves, ambient, lum)
             for k in range(3):
                 out[y, x, k] = lum[k]
 

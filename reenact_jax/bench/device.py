@@ -1,0 +1,142 @@
+"""What the device does: its peak, training steps, encoding, rendering, checkpoints."""
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.experimental.compilation_cache import compilation_cache
+
+from reenact_jax import sharding, step
+from reenact_jax.checkpoint_files import Place
+from reenact_jax.checkpoints import Store
+from reenact_jax.runs import feed, jobs
+from reenact_jax.runs.jobs import Job
+from reenact_jax.stages import Stage
+from reenact_jax.tracks import Batch, Face
+
+SIDES = {'cpu': (1024, 2048), 'gpu': (4096, 8192), 'tpu': (4096, 8192)}  # of the peak's matrices
+RENDERED = 8  # frames in one call of render
+
+
+def calls_per_second(call: Callable[[], Any], seconds: float) -> float:
+    """How often a call, waited for, finishes in a second; the first does not count."""
+    jax.block_until_ready(call())
+    count, begin = 0, time.perf_counter()
+    while (spent := time.perf_counter() - begin) < seconds or count < 3:
+        jax.block_until_ready(call())
+        count += 1
+    return count / spent
+
+
+def peak(dtype: str, seconds: float) -> float:
+    """FLOP/s of the fastest square matrix product on all devices of this process together."""
+    best, multiply = 0.0, jax.jit(jnp.matmul)
+    for side in SIDES[jax.default_backend()]:
+        each = [jnp.ones((side, side), dtype, device=one) for one in jax.local_devices()]
+        rate = calls_per_second(lambda each=each: [multiply(x, x) for x in each], seconds)
+        best = max(best, rate * len(each) * 2 * side**3)
+    return best
+
+
+def training(job: Job, number: int, seconds: float) -> Iterator[tuple[str, float]]:
+    """Compile seconds, speed and arithmetic of a stage's step, and its waiting for real data.
+
+    Yields (name, value) as they are found.
+    """
+    stage = job.chosen[number]
+    state = jobs.fresh(job, stage, None)
+    source = feed.open_feed(job.shards, stage, number, job.run, job.mesh, None)
+    try:
+        batch = source.take()
+        program = yield from _programs(job, stage, state, batch)
+        yield 'step, GFLOP', (gflop := program.cost_analysis()['flops'] / 1e9)
+        holder = [state]
+
+        def one(batch: Batch):
+            holder[0], metrics = program(holder[0], job.constants, batch)
+            return metrics
+
+        rate = calls_per_second(lambda: one(batch), seconds)
+        yield 'step, frames/s, data at hand', rate * stage.batch_size * stage.frames
+        yield 'step, GFLOP/s', rate * gflop
+        source.waited, begin, count = 0.0, time.perf_counter(), 0
+        while time.perf_counter() - begin < seconds or count < 3:
+            jax.block_until_ready(one(source.take()))
+            count += 1
+        spent = time.perf_counter() - begin
+        yield 'step, frames/s, data read', count * stage.batch_size * stage.frames / spent
+        yield 'step, share of waiting for data', source.waited / spent
+        yield from _checkpoint(holder[0], stage)
+    finally:
+        source.close()
+
+
+def _programs(job: Job, stage: Stage, state, batch: Batch):
+    """Compiles the step twice, with an empty cache of programs and from it."""
+    one = step.train_step(
+        stage,
+        job.nets,
+        prepare=job.prepare,
+        seed=job.run.seed,
+        accumulate=job.run.accumulate,
+        devices=job.mesh.size,
+        dtype=job.run.dtype,
+        ema_decay=job.run.ema_decay,
+    )
+    before = jax.config.jax_compilation_cache_dir
+    with tempfile.TemporaryDirectory() as folder:
+        jax.config.update('jax_compilation_cache_dir', folder)
+        try:
+            for name in ('compile, s, cold', 'compile, s, with the cache'):
+                compilation_cache.reset_cache()
+                jax.clear_caches()
+                begin = time.perf_counter()
+                jitted = sharding.compile_step(one, state, job.mesh, job.run.sharding)
+                program = jitted.lower(state, job.constants, batch).compile()
+                yield name, time.perf_counter() - begin
+        finally:
+            jax.config.update('jax_compilation_cache_dir', before)
+            compilation_cache.reset_cache()
+    return program
+
+
+def _checkpoint(state, stage: Stage) -> Iterator[tuple[str, float]]:
+    size = sum(leaf.nbytes for leaf in jax.tree.leaves(state))
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(folder)
+        try:
+            for at in (1, 2):  # the first one starts threads
+                begin = time.perf_counter()
+                store.save(Place(0, stage.name, at), state, {}, {})
+                blocked = time.perf_counter() - begin
+                store.wait()
+                whole = time.perf_counter() - begin
+        finally:
+            store.close()
+    yield 'checkpoint, MB', size / 1e6
+    yield 'checkpoint, s the step waits', blocked
+    yield 'checkpoint, s until it is complete', whole
+
+
+def rendering(job: Job, seconds: float) -> Iterator[tuple[str, float]]:
+    """Milliseconds of encoding a source and of rendering a frame; nothing for landmark systems."""
+    if not hasattr(job.system, 'render'):
+        return
+    stage = next(iter(job.chosen.values()))
+    state = jobs.fresh(job, stage, None)
+    source = feed.open_feed(job.shards, stage, 0, job.run, job.mesh, None)
+    batch = job.prepare(source.take(), jax.random.key(0))
+    source.close()
+    face = Face(image=batch.image[:1, 0], landmarks=batch.landmarks[:1, 0])
+    points = jnp.repeat(batch.landmarks[:1, 1], RENDERED, 0)
+    bound = (job.hparams, job.nets)
+    encode = jax.jit(lambda variables, face: job.system.encode(*bound, variables, face))
+    render = jax.jit(lambda variables, a, points: job.system.render(*bound, variables, a, points))
+    appearance = encode(state.variables, face)
+    rate = calls_per_second(lambda: encode(state.variables, face), seconds)
+    yield 'encode, ms a source', 1e3 / rate
+    rate = calls_per_second(lambda: render(state.variables, appearance, points), seconds)
+    yield 'render, ms a frame', 1e3 / rate / RENDERED
