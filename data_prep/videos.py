@@ -234,8 +234,13 @@ def main(arguments: list[str] | None = None) -> int:
     for name, flag in (('count', 'shards'), ('workers', 'workers')):
         if flags[name] < 1:
             raise UserError(f'--{flag} {flags[name]}: expected 1 or more')
-    outcomes = prepare(flags.pop('inputs'), flags.pop('out'), options, **flags)
-    _print(outcomes)
+    out = flags.pop('out')
+    _print(prepare(flags.pop('inputs'), out, options, **flags))
+    for split in (found := shards.splits(out)):
+        part = shards.ShardSet(out, split)
+        print(f'{split}: {len(part)} records of {part.people} people')
+    if missing := [split for split in SPLITS if split not in found and flags.get(split, 1)]:
+        print(f'no {", ".join(missing)}: people are dealt out from three on')
     return 0
 
 

@@ -3,7 +3,7 @@
 # makes .venv, writes synthetic heads, trains LD-Net (landmark transfer) and AAN (image generator)
 # at a small size, exports both as one bundle, measures it and animates two portraits.
 #
-#   bash launch/quickstart.sh            about ten minutes after the install -> out/quickstart/
+#   bash launch/quickstart.sh            under ten minutes after the install -> out/quickstart/
 #   bash launch/quickstart.sh --quick    the same chain in two, too short to learn -> out/quick/
 #
 # Every command is printed before it runs. Started again it goes on where it stopped.

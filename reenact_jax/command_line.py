@@ -25,6 +25,7 @@ def parse(
     """
     values = flags.FlagValues()
     define(values)
+    _check_file(arguments)
     try:
         rest = _read(values, arguments)
     except flags.Error as error:
@@ -36,9 +37,6 @@ def parse(
     for name in needed:
         if values[name].value is None:
             raise UserError(f'--{name}: missing, see --help')
-    file = config_flags.get_config_filename(values['config']).partition(':')[0]
-    if not os.path.exists(file):
-        raise UserError(f'--config {file}: no such file')
     return values
 
 
@@ -59,6 +57,15 @@ def usage(define: Callable[[flags.FlagValues], None], text: str) -> str:
     values = flags.FlagValues()
     define(values)
     return f'{text}\n{values.get_help()}'
+
+
+def _check_file(arguments: Sequence[str]) -> None:
+    for text, after in zip(arguments, [*arguments[1:], ''], strict=True):
+        name, equals, value = text.lstrip('-').partition('=')
+        if text.startswith('-') and name == 'config':
+            file = (value if equals else after).partition(':')[0]
+            if not os.path.isfile(file):
+                raise UserError(f'--config: {file}: no such file')
 
 
 def _read(values: flags.FlagValues, arguments: Sequence[str]) -> list[str]:

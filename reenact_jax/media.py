@@ -249,6 +249,8 @@ def _open_still(path) -> Image.Image:
     except Image.DecompressionBombError as error:
         raise UserError(f'{path}: too large ({error})') from None
     except (OSError, SyntaxError, ValueError) as error:
+        if path.suffix.lower() in VIDEO_SUFFIXES:
+            raise UserError(f'{path}: a video; a picture is expected here') from None
         raise UserError(f'{path}: not a readable image ({error})') from None
     try:
         _check_pixels(path, *image.size)

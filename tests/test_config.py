@@ -72,8 +72,10 @@ def test_impossible_together_is_named():
 
 
 def test_missing_and_wrong_files_are_named():
-    with pytest.raises(UserError, match=r'--config none\.py: no such file'):
-        train.main(['--config=none.py', '--workdir=W'])
+    with pytest.raises(UserError, match=r'--config: none\.py: no such file'):
+        train.main(['--config=none.py:tiny', '--workdir=W'])
+    with pytest.raises(UserError, match=r'--config: none\.py: no such file'):
+        train.main(['--config', 'none.py', '--workdir=W'])
     with pytest.raises(UserError, match='--config: missing'):
         train.main(['--workdir=W'])
     with pytest.raises(UserError, match='--workdir: missing'):

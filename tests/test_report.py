@@ -100,6 +100,20 @@ def test_command_writes_tables_videos_and_sheets(model, data, tmp_path, capsys, 
     assert (tmp_path / 'out' / 'synthetic.png').exists()
 
 
+def test_data_without_exact_truth(model, tmp_path, monkeypatch):
+    def no_detector(*_):
+        raise UserError('finding faces needs MediaPipe')
+
+    monkeypatch.setattr(report.faces, 'Detector', no_detector)
+    people = [fake_track(n, identity=n, frames=2, size=SIZE) for n in range(2)]
+    shards.write(tmp_path / 'data', 'test', people, shards=1, parameters={})
+    arguments = ('--model', model, '--data', tmp_path / 'data', '--out', tmp_path / 'out')
+    assert report.main([str(one) for one in arguments]) == 0
+    written = (tmp_path / 'out' / 'report.md').read_text()
+    assert 'no split `gt_cross`' in written
+    assert written.count('| copy of the source |') == 1
+
+
 def test_driver_of_the_pictures(data, tmp_path):
     part = shards.ShardSet(data, 'test')
     assert report.driving_track(None, part).identity == 1

@@ -138,7 +138,7 @@ def _stage(job: Job, tools: Tools, number: int, state: State, loader) -> tuple[S
     begun = int(state.step)
     frames = stage.batch_size * stage.frames
     tools.logs.begin(number, stage.name, begun, stage.steps, frames, source.waited)
-    _say(f'{stage.name}: compiling; a program that was compiled before is found again')
+    _say(f'{stage.name}: compiling, which takes a while the first time')
     try:
         return _loop(job, tools, number, state, source, compiled, show)
     finally:

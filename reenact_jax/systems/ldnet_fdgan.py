@@ -1,5 +1,5 @@
-"""LD-Net: landmark disentanglement (the landmark half of LD-Net + FD-GAN, "One-Shot Identity-
-Preserving Portrait Reenactment", sections 3.1 and 4, supplement 6-7).
+"""LD-Net: landmark disentanglement, the landmark half of LD-Net + FD-GAN ("One-Shot
+Identity-Preserving Portrait Reenactment", sections 3.1 and 4, supplement 6-7).
 
 Words: the paper's **target** (the portrait whose identity is kept) is our **source**; the paper's
 **source** (the driver) is our **driving**. Inside the losses l_S1, l_S2, l_T keep the paper's
