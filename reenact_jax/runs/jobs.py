@@ -84,15 +84,19 @@ def previewer(job: Job) -> Callable | None:
     if not hasattr(job.system, 'preview'):
         return None
 
+    names: list[str] = []  # in the system's order, which a dict loses in jit
+
     def pictures(variables: dict, batch: Batch):
         batch = jax.tree.map(lambda x: x[0, :PREVIEW_ROWS], batch)
         batch = job.prepare(batch, jax.random.key(0))
-        return job.system.preview(job.hparams, job.nets, variables, batch)
+        made = job.system.preview(job.hparams, job.nets, variables, batch)
+        names[:] = made
+        return list(made.values())
 
     compiled = jax.jit(pictures, out_shardings=sharding.replicated(job.mesh))
 
     def show(state: State, batch: Batch) -> dict[str, np.ndarray]:
         made = compiled(state.variables | state.ema, batch)
-        return {name: np.asarray(image) for name, image in made.items()}
+        return {name: np.asarray(image) for name, image in zip(names, made, strict=True)}
 
     return show
