@@ -39,8 +39,10 @@ def alone(world):
 @pytest.mark.parametrize('mode', sharding.MODES)
 def test_four_devices_give_what_one_gives(world, alone, mode):
     state, metrics = run(world, 4, mode)
-    assert_close(alone[0], state, 1e-5)
-    assert_close(alone[1], metrics, 1e-5)
+    # A kernel split along its inputs is multiplied in parts: other sums, and Adam magnifies them.
+    relative = {'replicated': 1e-5, 'fsdp': 2e-5}[mode]
+    assert_close(alone[0], state, relative)
+    assert_close(alone[1], metrics, relative)
 
 
 def test_the_state_is_split_by_size_and_stays_so(world):
