@@ -156,8 +156,8 @@ def _cell(value: float | None, decimals: int) -> str:
     return '' if value is None else f'{value:.{decimals}f}'
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """The command."""
+def options(arguments: list[str] | None = None) -> argparse.Namespace:
+    """The command line."""
     parser = argparse.ArgumentParser(
         prog='python -m reenact_jax.report',
         description=__doc__,
@@ -181,7 +181,12 @@ def main(arguments: list[str] | None = None) -> int:
     )
     add('--portrait', metavar='FILE', help='another photograph than the astronaut')
     add('--face-landmarker', metavar='FILE', help="the face detector's model file")
-    args = parser.parse_args(arguments)
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command."""
+    args = options(arguments)
     if args.most < 1:
         raise UserError(f'--most {args.most}: must be at least 1')
     bundle, out = bundles.load(args.model), Path(args.out)
