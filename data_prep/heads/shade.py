@@ -7,12 +7,13 @@ lobes of shine with Fresnel's rise at grazing angles (Schlick 1994). Linear colo
 
 import numpy as np
 
-from data_prep.heads.compiled import compiled
+from data_prep.heads.compiled import compiled, inlined
 from reenact_jax.tracks import BACKGROUND, FACE
 from reenact_jax.tracks import HAIR as HAIR_CLASS
 
 IRIS = 0.395  # radius of the iris and the pupil, radians of the eyeball
 PUPIL = 0.150
+COLUMNS = 13  # of `packed`
 
 
 @compiled
@@ -56,12 +57,11 @@ def _halves(lamps, view):
     return out
 
 
-@compiled
+@inlined
 def _light(rgb, normals, view, ao, shadow, gloss, lamps, halves, ambient, out):
     """Skin under all lamps: six numbers of sharp and soft normal; `rgb` albedo; into out[3]."""
-    nx, ny, nz, sx, sy, sz = (
-        normals[0], normals[1], normals[2], normals[3], normals[4], normals[5],
-    )  # fmt: skip
+    nx, ny, nz = normals[0], normals[1], normals[2]
+    sx, sy, sz = normals[3], normals[4], normals[5]
     nv = max(0.0, nx * view[0] + ny * view[1] + nz * view[2])
     rim = (1 - nv) * (1 - nv)
     rim *= rim
@@ -220,31 +220,31 @@ def packed(normals, soft, chart, uv, ambient, shadow, gloss):
     return np.concatenate([normals, soft, chart, uv, *single], 1, dtype=np.float32)
 
 
-@compiled
+@inlined
 def _blend(table, corners, s, r, out):
     """Rows of a triangle's corners weighed 1 - s - r, s, r."""
     a, b, c = corners
     p = 1 - s - r
-    for k in range(table.shape[1]):
+    for k in range(out.shape[0]):
         out[k] = p * table[a, k] + s * table[b, k] + r * table[c, k]
 
 
-@compiled
+@inlined
 def _unit(vector):
     n = 1 / np.sqrt(vector[0] ** 2 + vector[1] ** 2 + vector[2] ** 2 + 1e-12)
     for k in range(3):
         vector[k] *= n
 
 
-@compiled
-def _skin(row, paint, wrinkles, furrow, lids, female, texel, lines, rgb):
+@inlined
+def _skin(row, paint, wrinkles, furrow, creased, lids, female, texel, lines, rgb):
     """The texture's colour, with furrows and lids, into `rgb`; its gloss into the row.
 
     Returns the sample's class: the texture holds skin, haired scalp and cloth.
     """
     _sample(paint, row[8], row[9], texel)
     depth = 0.0
-    if furrow.max() > 0.02:
+    if creased:
         _sample(wrinkles, row[8], row[9], lines)
         for k in range(lines.shape[0]):
             depth += furrow[k] * lines[k]
@@ -275,22 +275,26 @@ def shade(shown, u, v, faces, material, vertex, tone, paint, wrinkles,
       lamps: [l, 6]; ambient: [2, 3]; back: [h / 2, w / 2, 3] the background, out of focus.
       out: [h, w, 3] linear colours; classes: [h, w] segmentation.
     """
-    texel, lines, row = np.empty(5), np.empty(wrinkles.shape[2]), np.empty(vertex.shape[1])
+    texel, lines, row = np.empty(5), np.empty(wrinkles.shape[2]), np.empty(COLUMNS)
     rgb, lum = np.empty(3), np.empty(3)
     view = np.array([0.0, 0.0, 1.0])
     halves = _halves(lamps, view)
+    creased = furrow.max() > 0.02
     for y in range(shown.shape[0]):
         for x in range(shown.shape[1]):
             t = shown[y, x]
             if t < 0:
                 classes[y, x] = BACKGROUND
-                out[y, x] = back[y // 2, x // 2]
+                for k in range(3):
+                    out[y, x, k] = back[y // 2, x // 2, k]
                 continue
             corners, m = (faces[t, 0], faces[t, 1], faces[t, 2]), material[t]
             _blend(vertex, corners, u[y, x], v[y, x], row)
             classes[y, x] = FACE
             if m == 0:
-                classes[y, x] = _skin(row, paint, wrinkles, furrow, lids, female, texel, lines, rgb)
+                classes[y, x] = _skin(
+                    row, paint, wrinkles, furrow, creased, lids, female, texel, lines, rgb
+                )
             else:
                 _blend(tone, corners, u[y, x], v[y, x], rgb)
             light, dark, shine = row[10], row[11], row[12]
