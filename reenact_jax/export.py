@@ -11,31 +11,9 @@ import argparse
 import json
 import os
 
-from reenact_jax import bundle, checkpoints, config, errors, exporting, model_card, storage
+from reenact_jax import bundle, errors, exporting, model_card, storage, trained
 from reenact_jax.errors import UserError
-from reenact_jax.exporting import Trained
-from reenact_jax.tracks import DataInfo
-
-
-def read(workdir: str | os.PathLike) -> Trained:
-    """The newest trained networks of a workdir, averages where there are some.
-
-    Raises UserError when there is no valid checkpoint.
-    """
-    values, variables, position = checkpoints.load_networks(workdir)
-    module, run, hparams = config.resolve(values)
-    data = position['data']
-    info = DataInfo(data['identities'], data['examples'], run.points)
-    return Trained(
-        values['system'],
-        module,
-        hparams,
-        module.networks(hparams, info),
-        variables,
-        run.points,
-        data['size'],
-        {'config': values, **position},
-    )
+from reenact_jax.trained import Trained
 
 
 def write(directory: str | os.PathLike, generator: Trained, transfer: Trained | None) -> dict:
@@ -49,11 +27,11 @@ def write(directory: str | os.PathLike, generator: Trained, transfer: Trained | 
         exporting.check_same_points(generator, transfer)
         made = exporting.transfer_functions(transfer, generator.size)
         parts['transfer'] = (transfer, made)
-    for part, (trained, made) in parts.items():
+    for part, (model, made) in parts.items():
         functions |= made
         weights |= dict.fromkeys(made, f'{part}.safetensors')
         names = {name for function in made.values() for name in function.names}
-        flat = exporting.flatten(trained.variables)
+        flat = exporting.flatten(model.variables)
         files[f'{part}.safetensors'] = exporting.weights_file({n: flat[n] for n in sorted(names)})
     carry = exporting.carry_functions(generator.points, generator.size)
     functions, weights = functions | carry, weights | dict.fromkeys(carry)
@@ -110,9 +88,9 @@ def main(arguments: list[str] | None = None) -> int:
     add('--overwrite', action='store_true', help='replace a bundle that is there')
     args = parser.parse_args(arguments)
     check_target(args.out, args.overwrite)
-    generator = read(args.generator)
+    generator = trained.read(args.generator)
     _check_kind('--generator', generator, 'render')
-    transfer = read(args.transfer) if args.transfer else None
+    transfer = trained.read(args.transfer) if args.transfer else None
     if transfer is not None:
         _check_kind('--transfer', transfer, 'transfer')
     card = write(args.out, generator, transfer)

@@ -7,8 +7,7 @@ pass on (identity, appearance) becomes a flat tuple of arrays.
 """
 
 from collections.abc import Callable
-from types import ModuleType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -20,21 +19,9 @@ from reenact_jax import landmarks as lm
 from reenact_jax import layouts
 from reenact_jax.errors import UserError
 from reenact_jax.tracks import Face
+from reenact_jax.trained import Trained
 
 PLATFORMS = ('cpu', 'cuda', 'tpu')
-
-
-class Trained(NamedTuple):
-    """Networks out of a workdir, and what they were trained as."""
-
-    system: str  # key of systems.SYSTEMS
-    module: ModuleType
-    hp: Any
-    nets: dict
-    variables: dict  # {letter: {'params': ..., other collections}}
-    points: str  # point set
-    size: int  # working side of the images, pixels
-    record: dict  # plain values for the card: config, data digest, stage, step
 
 
 class Function(NamedTuple):

@@ -18,10 +18,11 @@ import jax
 import numpy as np
 
 from reenact_jax import bundle as bundles
-from reenact_jax import drivers, errors, evaluate, faces, portraits, reenact, shards, storage
+from reenact_jax import drivers, errors, faces, portraits, reenact, shards, storage
 from reenact_jax.bundle import NO_TRANSFER, Bundle
 from reenact_jax.errors import UserError
-from reenact_jax.evaluate import Scores
+from reenact_jax.evaluate import frames as evaluate
+from reenact_jax.evaluate.frames import Scores
 from reenact_jax.shards import ShardSet
 from reenact_jax.tracks import Track
 

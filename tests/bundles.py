@@ -7,9 +7,9 @@ import numpy as np
 
 from reenact_jax import landmarks as lm
 from reenact_jax import layouts
-from reenact_jax.exporting import Trained
 from reenact_jax.systems import aan, ldnet_fdgan
 from reenact_jax.tracks import Batch, DataInfo
+from reenact_jax.trained import Trained
 
 SIZE, POINTS = 32, 68
 DATA = DataInfo(identities=3, examples=6)

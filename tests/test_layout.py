@@ -22,6 +22,7 @@ faces media results sheets
 runs
 train summary bench
 metrics
+trained
 exporting bundle model_card export
 portraits drivers animation
 evaluate

@@ -8,8 +8,9 @@ import simplejpeg
 from bundles import SIZE, drawing_model, landmark_model
 from fakes import fake_track
 
-from reenact_jax import bundle, evaluate, export, media, metrics, report, shards
+from reenact_jax import bundle, export, media, metrics, report, shards
 from reenact_jax.errors import UserError
+from reenact_jax.evaluate import frames as evaluate
 from reenact_jax.tracks import DRIVING, SOURCE, TRUTH
 
 FRAMES = 5

@@ -25,10 +25,11 @@ SPLIT = 'train'
 def open_data(run: Run) -> tuple[ShardSet, DataInfo, dict]:
     """The training split, what systems need to know of it, and its record in checkpoints.
 
-    Raises UserError when there is no such set.
+    Raises UserError when there is no such set, or it lacks the point set.
     """
     try:
         shards = ShardSet(run.data, SPLIT)
+        shards.require_points(run.points)
     except UserError as error:
         raise UserError(f'config.data: {error}') from None
     info = DataInfo(shards.identities, len(shards), run.points)

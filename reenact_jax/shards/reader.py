@@ -66,6 +66,19 @@ class ShardSet:
         """The track of a record; `only`: the per-frame fields to read (see `tracks.decode`)."""
         return tracks.decode(self[record], self.where(record), only)
 
+    @property
+    def points(self) -> tuple[str, ...]:
+        """The point sets that the records have: all, unless the writer said otherwise."""
+        return tuple(self.parameters.get('points', tracks.POINT_SETS))
+
+    def require_points(self, points: str) -> None:
+        """Raises UserError when the records do not have this point set."""
+        if points not in self.points:
+            raise UserError(
+                f'{self.directory}, split {self.split}: no points {points!r}; it has '
+                f'{", ".join(self.points)}: train and evaluate with --config.points of these'
+            )
+
     def where(self, record: int) -> str:
         """File and record number in it, for messages."""
         shard = int(np.searchsorted(self._first_record, record, side='right')) - 1

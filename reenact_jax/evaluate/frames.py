@@ -6,8 +6,9 @@
   face is put into the truth's bounding box, for every method alike: it is the face that is scored,
   not the rule that places it.
 
-Every method is scored on the same frames, beside the copy of the source. Frames are compared
-before video encoding, at the model's size.
+Every method is scored on the same frames, beside the copy of the source and beside the source
+warped by the very landmarks that the model gets. Frames are compared before video encoding, at the
+model's size.
 """
 
 from typing import NamedTuple
@@ -21,10 +22,10 @@ from tqdm import tqdm
 from reenact_jax import images, metrics, portraits
 from reenact_jax.bundle import Bundle
 from reenact_jax.errors import UserError
+from reenact_jax.evaluate.baselines import COPY, WARP, copies, landmark_warp
 from reenact_jax.shards import ShardSet
 from reenact_jax.tracks import Track
 
-COPY = 'copy of the source'
 ROWS = 8  # frames in one call of the model
 _IMAGE_METRICS = {'l1': jax.jit(metrics.l1), 'ssim': jax.jit(metrics.ssim)}
 
@@ -59,8 +60,7 @@ def self_reenactment(bundle: Bundle, part: ShardSet, transfers: list[str], most:
         _score_copy(kept, source, truth)
         for name in transfers:
             driven = _driven(bundle.using(name), source, truth['landmarks'], points[:1])
-            made = _rendered(bundle, source, driven)
-            _keep(kept, _method(bundle, name), image=made, truth=truth['image'])
+            _score(kept, bundle, name, source, driven, truth)
     return _scores(kept, part, records)
 
 
@@ -81,9 +81,7 @@ def gt_cross(bundle: Bundle, part: ShardSet, transfers: list[str], most: int) ->
         for name in transfers:
             driven = _driven(bundle.using(name), source, driver, driver[:1])
             driven = metrics.same_box(driven, truth['landmarks'])
-            made = _rendered(bundle, source, driven)
-            method = _method(bundle, name)
-            _keep(kept, method, image=made, truth=truth['image'])
+            method = _score(kept, bundle, name, source, driven, truth)
             kept[method].setdefault('point_error', []).append(
                 metrics.point_error(driven, truth['landmarks'])
             )
@@ -138,8 +136,16 @@ def _in_rows(function, array) -> np.ndarray:
 
 
 def _score_copy(kept: dict, source: dict, truth: dict) -> None:
-    copies = np.repeat(source['image'], len(truth['image']), 0)
-    _keep(kept, COPY, image=copies, truth=truth['image'])
+    _keep(kept, COPY, image=copies(source['image'][0], len(truth['image'])), truth=truth['image'])
+
+
+def _score(kept: dict, bundle: Bundle, transfer: str, source: dict, driven, truth: dict) -> str:
+    """Scores the model and the warp with the same landmarks; the model's name in the table."""
+    warped = landmark_warp(source['image'][0], source['landmarks'][0], driven)
+    _keep(kept, f'{transfer} + {WARP}', image=warped, truth=truth['image'])
+    method = f'{transfer} + {bundle.card["generator"]["system"]}'
+    _keep(kept, method, image=_rendered(bundle, source, driven), truth=truth['image'])
+    return method
 
 
 def _keep(kept: dict, method: str, image, truth) -> None:
@@ -161,10 +167,6 @@ def _scores(kept: dict, part: ShardSet, records) -> Scores:
     }
     frames = len(values[COPY]['l1'])
     return Scores(values, frames, len(np.unique(part.identity[np.asarray(records)])))
-
-
-def _method(bundle: Bundle, transfer: str) -> str:
-    return f'{transfer} + {bundle.card["generator"]["system"]}'
 
 
 def _spread(count: int, most: int) -> list[int]:

@@ -1,0 +1,92 @@
+"""Several sets -> one set to train on.
+
+    python -m data_prep.mix data/heads data/people data/people --out data/mixed
+
+People and labels of different sets have nothing to do with each other: each set's numbers follow
+those of the set before. A set that is named twice counts twice. Records are copied as they are but
+for these numbers and the name of the track, which gets the number of its set in front.
+"""
+
+import argparse
+import dataclasses
+import json
+from collections.abc import Iterator
+
+import numpy as np
+from tqdm import tqdm
+
+from reenact_jax import errors, shards
+from reenact_jax.errors import UserError
+from reenact_jax.shards import ShardSet
+from reenact_jax.tracks import POINT_SETS, Track
+
+
+def mix(directories: list[str], out: str, split: str, count: int) -> dict:
+    """Writes the split of all sets as one. Returns counts of people, tracks, frames.
+
+    Raises UserError when a set has no such split, or their images or point sets differ.
+    """
+    parts = [ShardSet(directory, split) for directory in directories]
+    sizes = {int(size) for part in parts for size in np.unique(part.columns.size)}
+    if len(sizes) > 1:
+        raise UserError(f'images of different sides: {sorted(sizes)}; make them anew with one')
+    points = set(POINT_SETS).intersection(*(part.points for part in parts))
+    if not points:
+        raise UserError('the sets have no point set in common')
+    parameters = {'made_by': 'data_prep.mix', 'sets': directories, 'points': sorted(points)}
+    shards.write(out, split, _tracks(parts), shards=count, parameters=parameters)
+    made = ShardSet(out, split)
+    return {'people': made.people, 'tracks': len(made), 'frames': int(made.frame_starts[-1])}
+
+
+def _tracks(parts: list[ShardSet]) -> Iterator[Track]:
+    """All tracks, numbers moved; sets named twice are the same people."""
+    firsts: dict[str, dict[str, int]] = {}
+    next_ = {'identity': 0, 'expression': 0, 'pose_id': 0}
+    bar = tqdm(total=sum(len(part) for part in parts), unit='track', disable=None)
+    for number, part in enumerate(parts):
+        if part.directory not in firsts:
+            firsts[part.directory] = dict(next_)
+            for name in next_:
+                next_[name] += 1 + int(getattr(part.columns, name).max())
+        first = firsts[part.directory]
+        for record in range(len(part)):
+            yield _moved(part.track(record), number, first)
+            bar.update()
+    bar.close()
+
+
+def _moved(track: Track, number: int, first: dict[str, int]) -> Track:
+    labels = {
+        name: np.where(getattr(track, name) >= 0, getattr(track, name) + first[name], -1)
+        for name in ('expression', 'pose_id')
+    }
+    return dataclasses.replace(
+        track,
+        track_id=f'{number:02d}_{track.track_id}',
+        identity=track.identity + first['identity'],
+        **labels,
+    )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command."""
+    parser = argparse.ArgumentParser(
+        prog='python -m data_prep.mix',
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add('sets', nargs='+', metavar='SHARDS', help='two or more')
+    add('--out', required=True, metavar='DIR', help='directory of the new set')
+    add('--split', default='train', help='of all sets; default train')
+    add('--shards', type=int, default=8, help='files to write; default 8')
+    args = parser.parse_args(arguments)
+    if len(args.sets) < 2 or args.shards < 1:
+        raise UserError('mix: two sets or more, and --shards of 1 or more')
+    print(json.dumps(mix(args.sets, args.out, args.split, args.shards)))
+    return 0
+
+
+if __name__ == '__main__':
+    errors.command(main)

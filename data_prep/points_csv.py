@@ -1,0 +1,223 @@
+"""Tables of landmarks with the person's name -> track shards without images.
+
+    python -m data_prep.points_csv faces.csv --out data/faces --test 0.5
+
+A row is a face: a column `identity`, and x0, y0, x1, y1, ... in pixels of any image. Columns
+`expression` and `pose_id` (numbers that all people share) are kept where they are. Points:
+  ibug68  iBUG's 68, as dlib gives them
+  muct68  the first 68 of MUCT's, changed to iBUG's: linear maps of neighbouring points, since MUCT
+          has 15 on the jaw, brows as outlines, and fewer on lids, nose and inner lips
+
+They are stored as the point set 68c, whose jaw follows the silhouette; train and evaluate with
+--config.points=68c. Rows of one person become tracks of up to 16 frames, in the table's order.
+People, not rows, are dealt out to train and test. Rows with a missing point (0, 0) are left out and
+counted.
+"""
+
+import argparse
+import csv
+import io
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from data_prep.videos import deal
+from reenact_jax import errors, landmarks, shards, storage, tracks
+from reenact_jax.errors import UserError
+from reenact_jax.tracks import Track
+
+SIDE = 256  # of the crop that the points are put into, pixels
+FRAMES = 16  # at most, of a track
+LABELS = ('expression', 'pose_id')
+
+
+class Row(NamedTuple):
+    """A face of the table."""
+
+    identity: str
+    points: Float[np.ndarray, '68 2']
+    labels: tuple[int, ...]  # as LABELS; -1 unknown
+
+
+def read(path: str, scheme: str) -> tuple[list[Row], int]:
+    """The faces of a table and how many rows lack a point.
+
+    Raises UserError naming the file, and the line of a value that is not a number.
+    """
+    convert = SCHEMES[scheme]
+    lines = csv.DictReader(io.StringIO(storage.read(path).decode('utf-8-sig')))
+    names = _columns(path, lines.fieldnames or [])
+    rows, dropped = [], 0
+    for line in lines:
+        try:
+            points = np.array([float(line[name]) for name in names]).reshape(-1, 2)
+            labels = tuple(int(line.get(name) or tracks.UNLABELLED) for name in LABELS)
+        except (TypeError, ValueError) as error:
+            raise UserError(f'{path}, line {lines.line_num}: {error}') from None
+        if not np.isfinite(points).all() or (points == 0).all(-1).any():
+            dropped += 1
+            continue
+        rows.append(Row(line['identity'], convert @ points, labels))
+    if not rows:
+        raise UserError(f'{path}: no row with all its points')
+    return rows, dropped
+
+
+def _columns(path: str, header: list[str]) -> list[str]:
+    """x0, y0, x1, ... of 68 points by number, whatever their zeros and order in the table."""
+    found = {}
+    for name in header:
+        if match := re.fullmatch(r'([xy])0*(\d+)', name.strip()):
+            found[int(match[2]), match[1]] = name
+    wanted = [(number, axis) for number in range(68) for axis in 'xy']
+    missing = [f'{axis}{number}' for number, axis in wanted if (number, axis) not in found]
+    if 'identity' not in header:
+        missing.insert(0, 'identity')
+    if missing:
+        more = ' ...' if len(missing) > 4 else ''
+        raise UserError(f'{path}: no column {", ".join(missing[:4])}{more}')
+    return [found[key] for key in wanted]
+
+
+def _muct() -> Float[np.ndarray, '68 68']:
+    """iBUG's 68 points as weighted sums of MUCT's first 68 (ours)."""
+    old = np.eye(68)
+
+    def along(points, count):
+        """`count` points, evenly by number, on a polyline."""
+        at = np.linspace(0, len(points) - 1, count)
+        first = np.minimum(at.astype(int), len(points) - 2)
+        points = np.stack(points)
+        share = (at - first)[:, None]
+        return points[first] * (1 - share) + points[first + 1] * share
+
+    def lid(left, middle, right):
+        """Two points at a third and two thirds of the parabola through three."""
+        a, b, c = old[left], old[middle], old[right]
+        return [2 / 9 * a + 8 / 9 * b - 1 / 9 * c, -1 / 9 * a + 8 / 9 * b + 2 / 9 * c]
+
+    def between(i, j, share=0.5):
+        return old[i] * (1 - share) + old[j] * share
+
+    rows = [
+        *along(list(old[:15]), 17),
+        *along([old[21], between(22, 26), between(23, 25), old[24]], 5),
+        *along([old[18], between(17, 19), between(16, 20), old[15]], 5),
+        *along([between(37, 45), old[67]], 4),
+        *(old[i] for i in (40, 46, 41, 47, 42)),
+        *(old[27], *lid(27, 28, 29), old[29], *lid(29, 30, 27)),
+        *(old[34], *lid(34, 33, 32), old[32], *lid(32, 35, 34)),
+        *old[48:60],
+        *(between(48, 54, 0.07), old[65], old[64], old[63]),
+        *(between(54, 48, 0.07), old[62], old[61], old[60]),
+    ]
+    return np.stack(rows)
+
+
+SCHEMES = {'ibug68': np.eye(68), 'muct68': _muct()}
+
+
+def build(rows: list[Row], identity: int, number: int, source: str, licence: str) -> Track:
+    """A track of one person's rows, every face in a crop of its own."""
+    count = len(rows)
+    points = np.zeros((count, 68, 3), np.float32)
+    for place, row in zip(points, rows, strict=True):
+        x0, y0, side = landmarks.crop_box(row.points[None])
+        place[:, :2] = (row.points - [x0, y0]) * (SIDE / side)
+    unknown = {
+        'landmarks_68': np.zeros((count, 68, 3), np.float32),
+        'landmarks_106': np.zeros((count, 106, 3), np.float32),
+    }
+    unknown |= {name.replace('landmarks', 'reference'): value for name, value in unknown.items()}
+    labels = np.array([row.labels for row in rows])
+    return Track(
+        track_id=f'{Path(source).stem}_{identity:05d}_{number:04d}',
+        identity=identity,
+        identity_name=rows[0].identity,
+        size=SIDE,
+        image=(b'',) * count,
+        segmentation=(b'',) * count,
+        landmarks_68c=points,
+        reference_68c=points,  # nothing is known of the face at rest
+        **unknown,
+        visible_68=np.zeros((count, 68), np.int64),
+        visible_106=np.zeros((count, 106), np.int64),
+        visible_68c=np.ones((count, 68), np.int64),
+        aus=np.zeros((count, 20), np.float32),
+        aus_valid=np.zeros((count, 20), np.int64),
+        gaze=np.zeros((count, 2), np.float32),
+        gaze_valid=np.zeros(count, np.int64),
+        expression=labels[:, 0],
+        pose_id=labels[:, 1],
+        frame_number=np.arange(count) + number * FRAMES,
+        crop=np.float32([0, 0, SIDE, 0]),
+        source_file=Path(source).name,
+        detector='as the table has them',
+        licence=licence,
+        consent='unknown',
+    )
+
+
+def write(paths: list[str], out: str, scheme: str, test: float, seed: int, licence: str) -> dict:
+    """Writes the splits train and test. Returns counts: {split: [people, tracks, rows]}, dropped.
+
+    Raises UserError as `read`, and when fewer than two people are left for a split.
+    """
+    people: dict[str, list[tuple[str, Row]]] = {}
+    dropped = 0
+    for path in paths:
+        rows, lost = read(path, scheme)
+        dropped += lost
+        for row in rows:
+            people.setdefault(row.identity, []).append((path, row))
+    dealt = {name: names for name, names in deal(list(people), 0, test, seed).items() if names}
+    parameters = {'made_by': 'data_prep.points_csv', 'points': ['68c'], 'scheme': scheme}
+    counts: dict = {'dropped': dropped}
+    first = 0
+    for split, names in dealt.items():
+        numbers = {name: first + i for i, name in enumerate(sorted(names))}
+        first += len(names)
+        made = list(_tracks(people, numbers, licence))
+        shards.write(out, split, made, parameters=parameters | {'seed': seed})
+        counts[split] = [len(names), len(made), sum(track.frames for track in made)]
+    return counts
+
+
+def _tracks(people: dict, numbers: dict[str, int], licence: str) -> Iterator[Track]:
+    for name, identity in numbers.items():
+        number = 0
+        for path in dict.fromkeys(path for path, _ in people[name]):
+            rows = [row for of, row in people[name] if of == path]
+            for start in range(0, len(rows), FRAMES):
+                yield build(rows[start : start + FRAMES], identity, number, path, licence)
+                number += 1
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command."""
+    parser = argparse.ArgumentParser(
+        prog='python -m data_prep.points_csv',
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add('tables', nargs='+', metavar='CSV', help='one name is one person in all tables')
+    add('--out', required=True, metavar='DIR', help='directory of the set')
+    add('--points', choices=SCHEMES, default='ibug68', help='default ibug68')
+    add('--test', type=float, default=0.5, help='share of the people in the test split')
+    add('--seed', type=int, default=0, help='of dealing out the people')
+    add('--licence', default='unknown', help='of the tables, kept in every record')
+    args = parser.parse_args(arguments)
+    if not 0 <= args.test < 1:
+        raise UserError(f'--test {args.test}: must be 0 or more and less than 1')
+    print(json.dumps(write(args.tables, args.out, args.points, args.test, args.seed, args.licence)))
+    return 0
+
+
+if __name__ == '__main__':
+    errors.command(main)

@@ -1,0 +1,1 @@
+"""Evaluation on held-out people: pictures (frames.py), landmark codes and transfer (lmtest.py)."""

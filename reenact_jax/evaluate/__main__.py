@@ -1,0 +1,92 @@
+"""Evaluation commands: `python -m reenact_jax.evaluate NAME --help` tells what each measures."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from reenact_jax import errors, storage, trained
+from reenact_jax.errors import UserError
+from reenact_jax.evaluate import lmtest, verify
+from reenact_jax.shards import ShardSet
+from reenact_jax.trained import Trained
+
+
+def run_lmtest(args: argparse.Namespace) -> int:
+    """The command `lmtest`."""
+    found = lmtest.measure(_models(args), ShardSet(args.data, args.split), args.pairs, args.cases)
+    return _finish(args, lmtest.text(found), found._asdict())
+
+
+def run_verify(args: argparse.Namespace) -> int:
+    """The command `verify`."""
+    part = ShardSet(args.data, args.split)
+    found = verify.measure(_models(args), part, args.pairs)
+    return _finish(args, verify.text(found, part), {'auc': found})
+
+
+def _models(args: argparse.Namespace) -> dict[str, Trained]:
+    """Name -> model; a model's name is its folder's, or what stands before `=`."""
+    models = {}
+    for given in args.model:
+        name, sign, workdir = given.partition('=')
+        if not sign:
+            name, workdir = Path(given).name, given
+        if name in models:
+            raise UserError(f'--model: {name!r} twice; name them: --model one={given} two=...')
+        models[name] = trained.read(workdir)
+    return models
+
+
+def _finish(args: argparse.Namespace, text: str, values: dict) -> int:
+    print(text)
+    if args.out:
+        values = {'data': args.data, 'split': args.split, 'models': args.model, **values}
+        storage.write(args.out, json.dumps(values, indent=1) + '\n')
+        print(f'\n{args.out} written', file=sys.stderr)
+    return 0
+
+
+def options(arguments: list[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog='python -m reenact_jax.evaluate', description=__doc__)
+    commands = parser.add_subparsers(dest='command', required=True, metavar='NAME')
+    for name, module, run in (('lmtest', lmtest, run_lmtest), ('verify', verify, run_verify)):
+        one = commands.add_parser(
+            name,
+            help=module.__doc__.split('\n', 1)[0],
+            description=module.__doc__,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        add = one.add_argument
+        add(
+            '--model',
+            required=True,
+            nargs='+',
+            metavar='[NAME=]WORKDIR',
+            help='runs of a landmark model',
+        )
+        add('--data', required=True, metavar='SHARDS', help='set with people kept out of training')
+        add('--split', default='test', help='its split; default test')
+        add('--pairs', type=_count, default=1_000_000, help='of each kind; default 1,000,000')
+        add('--out', metavar='FILE', help='the numbers as JSON')
+        one.set_defaults(run=run)
+        if name == 'lmtest':
+            add('--cases', type=_count, default=20_000, help='of transfer; default 20,000')
+    return parser.parse_args(arguments)
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f'{text!r} is not a number from 1')
+    return int(text)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command."""
+    args = options(arguments)
+    return args.run(args)
+
+
+if __name__ == '__main__':
+    errors.command(main)

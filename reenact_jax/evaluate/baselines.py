@@ -1,0 +1,51 @@
+"""What needs no training: the copy of the source, and the source warped by its landmarks."""
+
+import numpy as np
+from jaxtyping import Float
+from scipy.ndimage import map_coordinates
+from scipy.spatial import Delaunay
+
+COPY = 'copy of the source'
+WARP = 'landmark warp'
+
+
+def copies(image: Float[np.ndarray, 'h w c'], count: int) -> Float[np.ndarray, 't h w c']:
+    """The source, whatever the driver does."""
+    return np.repeat(image[None], count, 0)
+
+
+def landmark_warp(
+    image: Float[np.ndarray, 'h w c'],
+    source: Float[np.ndarray, 'n 2'],
+    driving: Float[np.ndarray, 't n 2'],
+) -> Float[np.ndarray, 't h w c']:
+    """The source's pixels moved with its landmarks: a piecewise affine warp.
+
+    The triangles are Delaunay's between the driving points; the image's corners and the middles of
+    its sides stay where they are (ours). Points in pixels, (0, 0) the image's corner.
+    """
+    height, width, _ = image.shape
+    fixed = [(x, y) for x in (0, 0.5, 1) for y in (0, 0.5, 1) if (x, y) != (0.5, 0.5)]
+    fixed = np.array(fixed) * [width, height]
+    rows, columns = np.mgrid[:height, :width]
+    pixels = np.stack([columns.ravel(), rows.ravel()], 1) + 0.5
+    start = np.concatenate([source, fixed])
+    return np.stack(
+        [_warped(image, start, np.concatenate([one, fixed]), pixels) for one in driving]
+    )
+
+
+def _warped(image, start, end, pixels) -> Float[np.ndarray, 'h w c']:
+    """`image` with its points `start` moved to `end`; sampled bilinearly, its border repeated."""
+    mesh = Delaunay(end)
+    triangle = mesh.find_simplex(pixels)
+    affine = mesh.transform[triangle]
+    first = np.einsum('pij,pj->pi', affine[:, :2], pixels - affine[:, 2])
+    weights = np.concatenate([first, 1 - first.sum(1, keepdims=True)], 1)
+    corners = start[mesh.simplices[triangle]]
+    places = np.einsum('pi,pij->pj', weights, corners)[:, ::-1].T - 0.5  # row, column
+    channels = [
+        map_coordinates(channel, places, order=1, mode='nearest')
+        for channel in np.moveaxis(image, -1, 0)
+    ]
+    return np.stack(channels, -1).reshape(image.shape).astype(image.dtype)

@@ -1,0 +1,125 @@
+"""LD-Net's LMTest: table 1 of its paper beside ours, and landmark transfer against exact truth.
+
+    python -m data_prep.synthetic --out data/lmtest --landmarks-only --crossed --identities 100 \\
+        --tracks 125 --val-identities 0 --test-identities 0 --cross-pairs 0 --seed 1
+    python -m reenact_jax.evaluate lmtest --model out/ldnet --data data/lmtest --split train
+
+The paper's LMTest is 100 people x 2,000 frames of which identity and motion are both labelled; the
+synthetic set has that exactly. Its people must not have been in the training (another --seed).
+Several models give several rows; every one has an untrained control.
+"""
+
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from reenact_jax.errors import UserError
+from reenact_jax.evaluate import codes, transfer_rules
+from reenact_jax.evaluate.labelled import Labelled, in_chunks, read
+from reenact_jax.shards import ShardSet
+from reenact_jax.tracks import Face
+from reenact_jax.trained import Trained, untrained
+
+# "One-Shot Identity-Preserving Portrait Reenactment", table 1.
+PAPER = {
+    'identity': dict(zip(codes.PATTERNS, (2.04, 3.18, 3.83), strict=True)),
+    'pose': dict(zip(codes.PATTERNS, (3.52, 1.27, 3.67), strict=True)),
+}
+KEPT = {'identity': codes.PATTERNS[0], 'pose': codes.PATTERNS[1]}  # what a code should keep
+LETTERS = {'identity': 'E_I', 'pose': 'E_P'}
+
+
+class Result(NamedTuple):
+    """What `measure` found."""
+
+    people: int
+    frames: int
+    distances: dict[str, dict[str, dict[str, float]]]  # model -> code -> pattern -> distance
+    transfer: dict[str, dict[str, float]]  # rule or model -> metric -> value
+
+
+def measure(models: dict[str, Trained], part: ShardSet, pairs: int, cases: int) -> Result:
+    """Both tables for models of the same point set.
+
+    Args:
+      models: name -> a landmark model with `latent`, `identify` and `transfer`.
+      part: frames with the labels `identity` and `pose_id`, every motion by several people.
+      pairs: drawn of each pattern of table 1.
+      cases: drawn for the transfer table.
+
+    Raises UserError when a model has no codes, the point sets differ or the labels are missing.
+    """
+    frames = read(part, point_set(models))
+    drawn = codes.pattern_pairs(frames.identity, frames.motion, pairs)
+    tests = transfer_rules.draw_cases(frames, cases)
+    distances = {'paper': PAPER}
+    transfer = {
+        name: transfer_rules.score(shapes, frames, tests)
+        for name, shapes in transfer_rules.rules(frames, tests).items()
+    }
+    for name, model in with_controls(models).items():
+        distances[name] = {
+            code: codes.mean_distances(values, drawn)
+            for code, values in latent(model, frames).items()
+        }
+        shapes = transfer_rules.transferred(model, frames, tests)
+        transfer[name] = transfer_rules.score(shapes, frames, tests)
+    return Result(len(np.unique(frames.identity)), len(frames.shape), distances, transfer)
+
+
+def point_set(models: dict[str, Trained]) -> str:
+    """The point set of all models. Raises UserError when they differ, or have no codes."""
+    for name, model in models.items():
+        if not hasattr(model.module, 'latent'):
+            raise UserError(f'--model {name}: {model.system} has no codes; give a run of LD-Net')
+    names = {model.points for model in models.values()}
+    if len(names) > 1:
+        raise UserError(f'--model: trained with different point sets: {", ".join(sorted(names))}')
+    return names.pop()
+
+
+def with_controls(models: dict[str, Trained]) -> dict[str, Trained]:
+    """The models, and after them one untrained control of each architecture."""
+    controls = {}
+    for name, model in models.items():
+        shapes = str(jax.tree.map(np.shape, model.variables))
+        controls.setdefault(shapes, (f'untrained, as {name}', untrained(model)))
+    return models | dict(controls.values())
+
+
+def latent(model: Trained, frames: Labelled) -> dict[str, np.ndarray]:
+    """{'identity': E_I's codes [f, c], 'pose': E_P's} of all frames."""
+
+    @jax.jit
+    def run(shape):
+        return model.module.latent(*model.model, Face(landmarks=shape))
+
+    return in_chunks(run, frames.shape)
+
+
+def text(found: Result) -> str:
+    """Both tables as Markdown."""
+    lines = [
+        f'{found.people} people, {found.frames} frames.\n',
+        'Mean distance of codes (PCA to 8 dimensions; the ratio counts: what a code should keep, '
+        'to both different)\n',
+        f'| code | model | {" | ".join(codes.PATTERNS)} | ratio |',
+        '|---|---|---|---|---|---|',
+    ]
+    for code, kept in KEPT.items():
+        for name, by_code in found.distances.items():
+            row = by_code[code]
+            values = ' | '.join(f'{row[pattern]:.3g}' for pattern in codes.PATTERNS)
+            ratio = row[kept] / row[codes.PATTERNS[2]]
+            lines.append(f'| {LETTERS[code]} | {name} | {values} | {ratio:.2f} |')
+    least = found.transfer[transfer_rules.NONE]['point_error']
+    lines += [
+        '\nTransfer against exact truth (the rules: evaluate/transfer_rules.py)\n',
+        "| rule or model | point error, % of the box | share of none's | identity leak |",
+        '|---|---|---|---|',
+    ]
+    for name, row in found.transfer.items():
+        error, leak = row['point_error'], row['identity_leak']
+        lines.append(f'| {name} | {error:.2f} | {error / least:.2f} | {leak:.2f} |')
+    return '\n'.join(lines)

@@ -1,0 +1,285 @@
+"""Evaluation of landmark models: pairs, distances, rules of transfer, commands."""
+
+import json
+
+import fakes
+import numpy as np
+import pytest
+
+from data_prep import mix, points_csv, synthetic
+from data_prep.heads import plan
+from reenact_jax import train, trained
+from reenact_jax.errors import UserError
+from reenact_jax.evaluate import __main__ as command
+from reenact_jax.evaluate import baselines, codes, labelled, lmtest, transfer_rules
+from reenact_jax.shards import ShardSet
+from reenact_jax.systems import aan
+
+
+@pytest.fixture(scope='module')
+def crossed(tmp_path_factory):
+    """5 people who perform the same 6 tracks of 4 frames."""
+    folder = tmp_path_factory.mktemp('crossed')
+    request = plan.Request(
+        identities=5, tracks=6, frames=4, val_identities=0, test_identities=0, cross_pairs=0,
+        crossed=True, landmarks_only=True, seed=1,
+    )  # fmt: skip
+    synthetic.write(folder, request, 1, quiet=True)
+    return folder
+
+
+@pytest.fixture(scope='module')
+def workdir(crossed, tmp_path_factory):
+    folder = tmp_path_factory.mktemp('ldnet') / 'run'
+    arguments = [
+        '--config=configs/ldnet_fdgan.py:tiny',
+        f'--config.data={crossed}',
+        '--config.hparams.examples=16',
+    ]
+    assert train.main([*arguments, f'--workdir={folder}']) == 0
+    return folder
+
+
+@pytest.fixture(scope='module')
+def frames(crossed):
+    return labelled.read(ShardSet(crossed, 'train'), '68')
+
+
+def test_principal_components_keep_distances():
+    rng = np.random.default_rng(0)
+    flat = rng.normal(size=(50, 3)) * [3, 2, 1]
+    turned = flat @ np.linalg.qr(rng.normal(size=(3, 3)))[0] + 7
+    found = codes.principal(turned, 3)
+    want = np.linalg.norm(flat[0] - flat[1])
+    np.testing.assert_allclose(np.linalg.norm(found[0] - found[1]), want, rtol=1e-6)
+    spread = codes.principal(turned, 2).std(0)
+    assert spread[0] > spread[1] > flat[:, 2].std()
+
+
+def test_pairs_are_of_their_pattern(frames):
+    drawn = codes.pattern_pairs(frames.identity, frames.motion, 500)
+    for name, (same_person, same_motion) in zip(
+        codes.PATTERNS, ((True, False), (False, True), (False, False)), strict=True
+    ):
+        a, b = drawn[name].T
+        assert len(a) == 500
+        assert ((frames.identity[a] == frames.identity[b]) == same_person).all()
+        assert ((frames.motion[a] == frames.motion[b]) == same_motion).all()
+
+
+def test_pairs_need_both_labels(frames):
+    with pytest.raises(UserError, match='same identity'):
+        codes.pattern_pairs(np.arange(20), np.arange(20) % 2, 10)
+
+
+def test_auc_on_hand_made_codes():
+    identity = np.array([0, 0, 1, 1])
+    apart = np.array([[0.0], [1.0], [10.0], [11.0]])
+    assert codes.verification_auc(apart, identity, 1000) == 1
+    crossed = np.array([[0.0], [10.0], [0.5], [10.5]])
+    # same: 10, 10; different: 0.5, 10.5, 9.5, 0.5, each as often: one of four is further apart
+    assert codes.verification_auc(crossed, identity, 50_000) == pytest.approx(0.25, abs=0.01)
+    assert codes.verification_auc(np.zeros((4, 1)), identity, 1000) == 0.5
+    with pytest.raises(UserError, match='two people'):
+        codes.verification_auc(apart, np.zeros(4, int), 100)
+
+
+def test_rules_of_additive_faces():
+    """Where faces are identity + motion, the rules that know both rests are exact."""
+    rng = np.random.default_rng(0)
+    who, motion = (rng.normal(0, 0.1, (n, 68, 2)).astype(np.float32) for n in (4, 6))
+    person, moved = np.divmod(np.arange(24), 6)
+    rest = who[person] + motion[0]
+    shapes = labelled.Labelled(
+        who[person] + motion[moved], rest, (moved != 0).astype(float), person, moved
+    )
+    cases = transfer_rules.draw_cases(shapes, 200)
+    assert (person[cases.truth] == person[cases.source]).all()
+    assert (person[cases.truth] != person[cases.driver]).all()
+    assert (moved[cases.truth] == moved[cases.driver]).all()
+    assert (moved[cases.truth] != moved[cases.source]).all()
+    truth = shapes.shape[cases.truth]
+    made = transfer_rules.rules(shapes, cases)
+    for rule in ('both means', 'both neutrals', 'both neutrals at that pose'):
+        np.testing.assert_allclose(made[f'additive, {rule}'], truth, atol=1e-5)
+    assert np.abs(made['additive, one source frame'] - truth).max() > 0.1
+    boxed = shapes._replace(shape=labelled.boxed(shapes.shape))
+    assert transfer_rules.score(truth, boxed, cases)['point_error'] == pytest.approx(0, abs=1e-3)
+    none = transfer_rules.score(made[transfer_rules.NONE], boxed, cases)
+    assert none['point_error'] > 1
+    assert none['identity_leak'] == pytest.approx(1, abs=1e-4)
+
+
+def test_synthetic_neutral_knows_the_person(frames):
+    """At rest, at the driver's pose: much nearer than the driver as she is."""
+    cases = transfer_rules.draw_cases(frames, 300)
+    scores = {
+        name: transfer_rules.score(shapes, frames, cases)['point_error']
+        for name, shapes in transfer_rules.rules(frames, cases).items()
+    }
+    assert scores['additive, both neutrals at that pose'] < 0.4 * scores[transfer_rules.NONE]
+    assert scores[transfer_rules.NONE] < scores['additive, one source frame']
+
+
+def test_lmtest_command(crossed, workdir, tmp_path, capsys):
+    arguments = ['lmtest', '--model', f'one={workdir}', '--data', str(crossed), '--split', 'train']
+    arguments += ['--pairs', '200', '--cases', '100', '--out', str(tmp_path / 'out.json')]
+    assert command.main(arguments) == 0
+    table = capsys.readouterr().out
+    assert '| E_I | paper | 2.04 | 3.18 | 3.83 | 0.53 |' in table
+    assert '5 people, 120 frames' in table
+    found = json.loads((tmp_path / 'out.json').read_text())
+    assert set(found['distances']) == {'paper', 'one', 'untrained, as one'}
+    assert found['distances']['one'] != found['distances']['untrained, as one']
+    assert found['transfer']['none']['identity_leak'] == pytest.approx(1, abs=1e-3)
+    assert found['transfer']['one']['point_error'] > 0
+
+
+def test_verify_command(crossed, workdir, capsys):
+    arguments = ['verify', '--model', str(workdir), '--data', str(crossed), '--split', 'train']
+    assert command.main([*arguments, '--pairs', '1000']) == 0
+    assert '| raw landmarks | 0.' in capsys.readouterr().out
+
+
+def test_a_model_without_codes_is_named(crossed, workdir):
+    model = trained.read(workdir)._replace(module=aan, system='aan')
+    with pytest.raises(UserError, match='aan has no codes'):
+        lmtest.point_set({'x': model})
+
+
+def test_chunks_are_padded_and_cut(monkeypatch):
+    monkeypatch.setattr(labelled, 'CHUNK', 4)
+    sizes = []
+
+    def double(x):
+        sizes.append(len(x))
+        return {'twice': 2 * x}
+
+    out = labelled.in_chunks(double, np.arange(10))
+    assert sizes == [4, 4, 4]
+    np.testing.assert_array_equal(out['twice'], 2 * np.arange(10))
+
+
+# --- warp of the source ----------------------------------------------------------------------
+
+
+def test_the_warp_brings_every_landmark_to_its_place():
+    """An image whose colours are its coordinates shows at every point where it came from."""
+    size = 48
+    rows, columns = np.mgrid[:size, :size] + 0.5
+    image = np.stack([columns, rows], -1).astype(np.float32)
+    rng = np.random.default_rng(0)
+    source = rng.uniform(10, 38, (20, 2))
+    driving = np.round(source + rng.normal(0, 1.5, source.shape)) + 0.5  # at pixels' centres
+    still, moved = baselines.landmark_warp(image, source, np.stack([source, driving]))
+    np.testing.assert_allclose(still, image, atol=1e-4)
+    np.testing.assert_allclose(moved[0], image[0], atol=1e-4)  # the border stays
+    at = driving.astype(int)
+    shown = np.unique(at, axis=0, return_index=True)[1]
+    np.testing.assert_allclose(moved[at[shown, 1], at[shown, 0]], source[shown], atol=1e-3)
+
+
+# --- tables of landmarks ---------------------------------------------------------------------
+
+
+def _table(path, rows, extra=''):
+    names = [f'{axis}{n}' for n in range(68) for axis in 'xy']
+    lines = [','.join(['identity', *names, *([extra] if extra else [])])]
+    for identity, points, *more in rows:
+        lines.append(','.join([identity, *(f'{v:.3f}' for v in points.ravel()), *map(str, more)]))
+    path.write_text('\n'.join(lines) + '\n')
+    return str(path)
+
+
+def _faces(people, each, seed=0):
+    rng = np.random.default_rng(seed)
+    return [(f'p{i}', rng.uniform(10, 90, (68, 2))) for i in range(people) for _ in range(each)]
+
+
+def test_a_table_becomes_tracks(tmp_path):
+    rows = _faces(4, 18)
+    rows[3][1][5] = 0
+    out = tmp_path / 'set'
+    counts = points_csv.write([_table(tmp_path / 'a.csv', rows)], str(out), 'ibug68', 0.5, 0, 'x')
+    assert counts['dropped'] == 1
+    assert counts['train'][0] == counts['test'][0] == 2
+    assert counts['train'][2] + counts['test'][2] == 71
+    people = set()
+    for split in ('train', 'test'):
+        part = ShardSet(out, split)
+        for record in range(len(part)):
+            track = part.track(record)
+            assert track.frames <= 16
+            people.add((split, track.identity_name))
+            row = next(p for name, p in rows if name == track.identity_name)
+            if track.frame_number[0] == 0:
+                ours, theirs = (labelled.boxed(np.float32(p)[None]) for p in
+                                (track.landmarks_68c[0, :, :2], row))  # fmt: skip
+                np.testing.assert_allclose(ours, theirs, atol=1e-4)
+    assert len({name for _, name in people}) == len(people) == 4
+    with pytest.raises(UserError, match=r"no points '68'.*68c"):
+        labelled.read(ShardSet(out, 'test'), '68')
+
+
+def test_labels_of_a_table_are_kept(tmp_path):
+    rows = [(name, points, n % 3) for n, (name, points) in enumerate(_faces(4, 3))]
+    table = _table(tmp_path / 'a.csv', rows, 'pose_id')
+    points_csv.write([table], str(tmp_path / 'set'), 'ibug68', 0, 0, 'x')
+    assert set(ShardSet(tmp_path / 'set', 'train').columns.pose_id) == {0, 1, 2}
+
+
+def test_muct_points_are_moved_to_ibugs_places():
+    """On a face whose points lie where MUCT puts them, iBUG's lie between the right neighbours."""
+    weights = points_csv.SCHEMES['muct68']
+    np.testing.assert_allclose(weights.sum(1), 1, atol=1e-12)
+    places = np.arange(68.0)
+    moved = weights @ places
+    assert moved[[0, 8, 16]].tolist() == [0, 7, 14]  # ends of the jaw and the chin
+    assert moved[[36, 39, 42, 45, 48, 54, 57]].tolist() == [27, 29, 34, 32, 48, 54, 57]
+    assert (weights[37:39] @ np.eye(68)[28]).min() > 0.8  # upper lid of the left eye
+
+
+@pytest.mark.parametrize(
+    'text, message',
+    [
+        ('identity,x0,y0\na,1,2\n', 'no column x1'),
+        ('name,x0,y0\na,1,2\n', 'no column identity'),
+    ],
+)
+def test_a_bad_table_is_named(tmp_path, text, message):
+    path = tmp_path / 'bad.csv'
+    path.write_text(text)
+    with pytest.raises(UserError, match=f'bad.csv: {message}'):
+        points_csv.read(str(path), 'ibug68')
+
+
+def test_a_word_in_a_table_is_named(tmp_path):
+    table = _table(tmp_path / 'bad.csv', _faces(1, 2))
+    path = tmp_path / 'bad.csv'
+    path.write_text(path.read_text().replace('p0,', 'p0,left', 2).replace('p0,left', 'p0,', 1))
+    with pytest.raises(UserError, match=r'bad\.csv, line 3'):
+        points_csv.read(table, 'ibug68')
+
+
+# --- mixing sets -----------------------------------------------------------------------------
+
+
+def test_mixed_sets_keep_people_apart(crossed, tmp_path):
+    points_csv.write(
+        [_table(tmp_path / 'a.csv', _faces(3, 2))], str(tmp_path / 'faces'), 'ibug68', 0, 0, 'x'
+    )
+    faces, out = str(tmp_path / 'faces'), str(tmp_path / 'mixed')
+    counts = mix.mix([str(crossed), faces, faces], out, 'train', 2)
+    assert counts == {'people': 8, 'tracks': 30 + 2 * 3, 'frames': 120 + 2 * 6}
+    part = ShardSet(out, 'train')
+    assert part.points == ('68c',)
+    assert len(np.unique(part.identity)) == part.identities == 8
+    names = {(track.identity, track.identity_name) for track in map(part.track, range(len(part)))}
+    assert len(names) == 8
+    assert set(np.unique(part.columns.pose_id)) == {-1, *range(24)}
+
+
+def test_sets_of_other_sizes_are_refused(crossed, tmp_path):
+    fakes.fake_shards(tmp_path / 'small', size=32)
+    with pytest.raises(UserError, match=r'different sides: \[32, 256\]'):
+        mix.mix([str(crossed), str(tmp_path / 'small')], str(tmp_path / 'out'), 'train', 1)
