@@ -22,6 +22,7 @@ from concurrent import futures
 from tqdm import tqdm
 
 from data_prep.heads import motion, plan
+from data_prep.workers import end_with_parent
 from reenact_jax import errors, settings, shards
 from reenact_jax.errors import UserError
 
@@ -127,6 +128,7 @@ _progress = None  # a worker's end of the queue
 def _start(progress) -> None:
     global _progress
     _progress = progress
+    end_with_parent()
 
 
 def _work(*arguments) -> None:

@@ -27,6 +27,7 @@ from tqdm import tqdm
 from data_prep import footage
 from data_prep.extract import Options, Outcome, extract
 from data_prep.footage import Source
+from data_prep.workers import end_with_parent
 from reenact_jax import errors, media, settings, shards, storage, tracks
 from reenact_jax.errors import UserError
 from reenact_jax.faces import Detector
@@ -148,7 +149,7 @@ def _run(jobs: list, workers: int, progress) -> Iterator[Outcome]:
             yield _job(job, progress)
         return
     context = multiprocessing.get_context('spawn')  # MediaPipe's threads do not survive a fork
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+    with ProcessPoolExecutor(workers, context, end_with_parent) as pool:
         yield from pool.map(_job, jobs)
 
 

@@ -5,13 +5,14 @@ import json
 import fakes
 import numpy as np
 import pytest
+from PIL import Image
 
 from data_prep import mix, points_csv, synthetic
 from data_prep.heads import plan
-from reenact_jax import train, trained
+from reenact_jax import results, train, trained
 from reenact_jax.errors import UserError
 from reenact_jax.evaluate import __main__ as command
-from reenact_jax.evaluate import baselines, codes, labelled, lmtest, transfer_rules
+from reenact_jax.evaluate import baselines, codes, drawings, labelled, lmtest, transfer_rules
 from reenact_jax.shards import ShardSet
 from reenact_jax.systems import aan
 
@@ -124,6 +125,7 @@ def test_synthetic_neutral_knows_the_person(frames):
 def test_lmtest_command(crossed, workdir, tmp_path, capsys):
     arguments = ['lmtest', '--model', f'one={workdir}', '--data', str(crossed), '--split', 'train']
     arguments += ['--pairs', '200', '--cases', '100', '--out', str(tmp_path / 'out.json')]
+    arguments += ['--sheet', str(tmp_path / 'cases.png')]
     assert command.main(arguments) == 0
     table = capsys.readouterr().out
     assert '| E_I | paper | 2.04 | 3.18 | 3.83 | 0.53 |' in table
@@ -133,6 +135,10 @@ def test_lmtest_command(crossed, workdir, tmp_path, capsys):
     assert found['distances']['one'] != found['distances']['untrained, as one']
     assert found['transfer']['none']['identity_leak'] == pytest.approx(1, abs=1e-3)
     assert found['transfer']['one']['point_error'] > 0
+    sheet = np.asarray(Image.open(tmp_path / 'cases.png'))
+    assert sheet.shape == (18 + 6 * 160, 2 + 4 * 160, 3)
+    assert ((sheet == drawings.BLUE).all(-1)).any()
+    assert results.is_marked(tmp_path / 'cases.png')
 
 
 def test_verify_command(crossed, workdir, capsys):

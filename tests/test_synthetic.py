@@ -1,6 +1,10 @@
 """Synthetic sets: labels, pairs, determinism, resumption, errors."""
 
 import io
+import pathlib
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pytest
@@ -16,6 +20,7 @@ from reenact_jax.errors import UserError
 from reenact_jax.shards import ShardSet, splits
 from reenact_jax.tracks import DRIVING, SOURCE, TRUTH
 
+ROOT = pathlib.Path(__file__).parent.parent
 TINY = plan.Request(
     identities=2, val_identities=0, test_identities=2, tracks=1, frames=2, size=64, cross_pairs=1,
     shards=2,
@@ -154,3 +159,36 @@ def test_another_seed_is_written_again(points, tmp_path):
 def test_bad_flags_are_named(flags, message, tmp_path):
     with pytest.raises(UserError, match=message):
         synthetic.main(['--out', str(tmp_path), *flags])
+
+
+@pytest.mark.skipif(not pathlib.Path('/proc/self/task').exists(), reason='needs /proc')
+def test_workers_end_when_their_parent_is_killed(tmp_path):
+    """A killed command leaves no process that goes on writing."""
+    command = [sys.executable, '-m', 'data_prep.synthetic', '--out', str(tmp_path / 'set')]
+    command += ['--landmarks-only', '--identities', '64', '--tracks', '500', '--workers', '2']
+    with subprocess.Popen([*command, '--quiet'], cwd=ROOT) as parent:
+        children = _until(lambda: _descendants(parent.pid))
+        parent.kill()
+    assert len(children) == 3
+    assert _until(lambda: not any(map(_alive, children)))
+
+
+def _descendants(pid: int) -> list[int]:
+    """The two workers, once both are there (the spawn method's tracker is the first child)."""
+    children = pathlib.Path(f'/proc/{pid}/task/{pid}/children').read_text()
+    found = [int(one) for one in children.split()]
+    return found if len(found) == 3 else []
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return bool(pathlib.Path(f'/proc/{pid}/cmdline').read_bytes())  # a zombie has none
+    except FileNotFoundError:
+        return False
+
+
+def _until(condition, seconds: float = 60):
+    end = time.monotonic() + seconds
+    while not (found := condition()) and time.monotonic() < end:
+        time.sleep(0.1)
+    return found

@@ -5,7 +5,7 @@ import json
 import sys
 from pathlib import Path
 
-from reenact_jax import errors, storage, trained
+from reenact_jax import errors, results, storage, trained
 from reenact_jax.errors import UserError
 from reenact_jax.evaluate import lmtest, verify
 from reenact_jax.shards import ShardSet
@@ -15,7 +15,11 @@ from reenact_jax.trained import Trained
 def run_lmtest(args: argparse.Namespace) -> int:
     """The command `lmtest`."""
     found = lmtest.measure(_models(args), ShardSet(args.data, args.split), args.pairs, args.cases)
-    return _finish(args, lmtest.text(found), found._asdict())
+    if args.sheet:
+        results.write_still(args.sheet, found.sheet)
+    values = found._asdict()
+    del values['sheet']
+    return _finish(args, lmtest.text(found), values)
 
 
 def run_verify(args: argparse.Namespace) -> int:
@@ -72,6 +76,7 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
         add('--out', metavar='FILE', help='the numbers as JSON')
         one.set_defaults(run=run)
         if name == 'lmtest':
+            add('--sheet', metavar='FILE', help='drawings of some cases, .png or .jpg')
             add('--cases', type=_count, default=20_000, help='of transfer; default 20,000')
     return parser.parse_args(arguments)
 

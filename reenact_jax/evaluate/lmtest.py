@@ -6,17 +6,18 @@
 
 The paper's LMTest is 100 people x 2,000 frames of which identity and motion are both labelled; the
 synthetic set has that exactly. Its people must not have been in the training (another --seed).
-Several models give several rows; every one has an untrained control.
+Several models give several rows; every one has an untrained control. --sheet draws some cases.
 """
 
 from typing import NamedTuple
 
 import jax
 import numpy as np
+from jaxtyping import UInt8
 
 from reenact_jax.errors import UserError
-from reenact_jax.evaluate import codes, transfer_rules
-from reenact_jax.evaluate.labelled import Labelled, in_chunks, read
+from reenact_jax.evaluate import codes, drawings, labelled, transfer_rules
+from reenact_jax.evaluate.labelled import Labelled
 from reenact_jax.shards import ShardSet
 from reenact_jax.tracks import Face
 from reenact_jax.trained import Trained, untrained
@@ -37,6 +38,7 @@ class Result(NamedTuple):
     frames: int
     distances: dict[str, dict[str, dict[str, float]]]  # model -> code -> pattern -> distance
     transfer: dict[str, dict[str, float]]  # rule or model -> metric -> value
+    sheet: UInt8[np.ndarray, 'h w 3']  # some cases as drawings
 
 
 def measure(models: dict[str, Trained], part: ShardSet, pairs: int, cases: int) -> Result:
@@ -50,7 +52,7 @@ def measure(models: dict[str, Trained], part: ShardSet, pairs: int, cases: int) 
 
     Raises UserError when a model has no codes, the point sets differ or the labels are missing.
     """
-    frames = read(part, point_set(models))
+    frames = labelled.read(part, point_set(models))
     drawn = codes.pattern_pairs(frames.identity, frames.motion, pairs)
     tests = transfer_rules.draw_cases(frames, cases)
     distances = {'paper': PAPER}
@@ -58,6 +60,9 @@ def measure(models: dict[str, Trained], part: ShardSet, pairs: int, cases: int) 
         name: transfer_rules.score(shapes, frames, tests)
         for name, shapes in transfer_rules.rules(frames, tests).items()
     }
+    few = transfer_rules.Cases(*(one[: drawings.ROWS] for one in tests))
+    source, driver, truth = (frames.shape[one] for one in (few.source, few.driver, few.truth))
+    made = {'none': driver}
     for name, model in with_controls(models).items():
         distances[name] = {
             code: codes.mean_distances(values, drawn)
@@ -65,7 +70,11 @@ def measure(models: dict[str, Trained], part: ShardSet, pairs: int, cases: int) 
         }
         shapes = transfer_rules.transferred(model, frames, tests)
         transfer[name] = transfer_rules.score(shapes, frames, tests)
-    return Result(len(np.unique(frames.identity)), len(frames.shape), distances, transfer)
+        if name in models:
+            made[name] = labelled.boxed(shapes[: drawings.ROWS])
+    sheet = drawings.sheet({'source': source, 'driver': driver}, made, truth)
+    people = len(np.unique(frames.identity))
+    return Result(people, len(frames.shape), distances, transfer, sheet)
 
 
 def point_set(models: dict[str, Trained]) -> str:
@@ -95,7 +104,7 @@ def latent(model: Trained, frames: Labelled) -> dict[str, np.ndarray]:
     def run(shape):
         return model.module.latent(*model.model, Face(landmarks=shape))
 
-    return in_chunks(run, frames.shape)
+    return labelled.in_chunks(run, frames.shape)
 
 
 def text(found: Result) -> str:
