@@ -1,8 +1,10 @@
 """Pairs of records by number: a base and its partner, decoded into their places in a batch."""
 
-from collections.abc import Iterable, Sequence
+import functools
+from collections.abc import Sequence
 
 import numpy as np
+from jaxtyping import Int
 
 from reenact_jax.batches import examples
 from reenact_jax.errors import UserError
@@ -12,43 +14,61 @@ from reenact_jax.shards.framing import DamagedRecord
 _ATTEMPTS = 16  # records tried for one pair before the set is given up
 
 
+# Grain's own shuffle takes up to 1 ms an element for sets of less than 65,536.
+@functools.lru_cache(maxsize=8)
+def _order(seed: int, epoch: int, bases: int) -> Int[np.ndarray, ' bases']:
+    """The order in which an epoch takes its bases."""
+    return np.random.default_rng([seed, epoch]).permutation(bases)
+
+
 class Pairs:
-    """Numbered pairs to rows; a function of (seed, number, base) as long as no record goes bad.
+    """Numbered pairs to rows; a function of (seed, number) as long as no record goes bad.
 
     A damaged base is replaced by the next base, a damaged partner by the next candidate.
     """
 
     def __init__(
-        self, shards: ShardSet, rule, reads: Sequence[str], frames: int, points: str, seed: int,
+        self,
+        shards: ShardSet,
+        rule,
+        *,
+        count: int,
+        reads: Sequence[str],
+        frames: int,
+        points: str,
+        seed: int,
         flip: bool,
-    ):  # fmt: skip
-        """`rule`: of partners.py; the rest as in `batches.Loader`."""
+    ):
+        """`rule`: of partners.py; `count`: pairs in a batch; the rest as in `batches.Loader`."""
+        self.count = count
         self._shards, self._rule, self._reads = shards, rule, tuple(reads)
         self._frames, self._points, self._seed, self._flip = frames, points, seed, flip
         self._size = int(shards.columns.size[0])
 
-    def batch(self, drawn: Iterable[tuple[int, int]]) -> tuple[examples.Rows, list[int]]:
-        """Rows 2i and 2i + 1 from the i-th (number, base), and the records found damaged."""
-        drawn = list(drawn)
+    def batch(self, first: int) -> tuple[examples.Rows, list[int]]:
+        """Rows 2i and 2i + 1 of the pair `first` + i, and the records found damaged."""
         rows = examples.allocate(
-            2 * len(drawn), self._frames, self._reads, self._size, self._points
+            2 * self.count, self._frames, self._reads, self._size, self._points
         )
         damaged: list[int] = []
-        for i, (number, base) in enumerate(drawn):
+        for i in range(self.count):
             both = [
                 {name: array[row, ...] for name, array in rows.items()}
                 for row in (2 * i, 2 * i + 1)
             ]
-            damaged += self._pair(both, int(number), int(base))
+            damaged += self._pair(both, first + i)
         return rows, damaged
 
-    def _pair(self, both: list[examples.Rows], number: int, base: int) -> list[int]:
+    def _pair(self, both: list[examples.Rows], number: int) -> list[int]:
         """Fills both rows of a pair; the records that were found damaged on the way."""
+        bases = self._rule.bases
+        epoch, place = divmod(number, len(bases))
+        base = int(_order(self._seed, epoch, len(bases))[place])
         rng = np.random.default_rng([self._seed, number])
         flip = bool(rng.random() < 0.5) and self._flip
         damaged: list[int] = []
         for attempt in range(_ATTEMPTS):
-            record = int(self._rule.bases[(base + attempt) % len(self._rule.bases)])
+            record = int(bases[(base + attempt) % len(bases)])
             if self._filled(both, record, rng, damaged):
                 if flip:
                     for row in both:
