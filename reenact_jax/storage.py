@@ -145,10 +145,13 @@ class Reader:
         """Consecutive pieces from `offset` on; shorter or empty where the file ends."""
         if self._file is None:
             self._open()
-        ends = list(itertools.accumulate(lengths, initial=0))
         if self._local:
-            file = self._file.fileno()
-            return [os.pread(file, n, offset + at) for at, n in zip(ends, lengths, strict=False)]
+            file, pieces = self._file.fileno(), []
+            for length in lengths:
+                pieces.append(os.pread(file, length, offset))
+                offset += length
+            return pieces
+        ends = list(itertools.accumulate(lengths, initial=0))
         with _OPENING:
             self._file.seek(offset)
             whole = self._file.read(ends[-1])

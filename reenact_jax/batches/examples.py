@@ -1,4 +1,4 @@
-"""Rows of a batch from serialised tracks: K frames decoded in their place, mirrored or not."""
+"""Rows of a batch from K frames of a track: decoded in their place, mirrored or not."""
 
 import io
 from collections.abc import Sequence
@@ -7,7 +7,6 @@ import numpy as np
 import simplejpeg
 from PIL import Image
 
-from reenact_jax import tracks
 from reenact_jax.landmarks import LAYOUTS
 from reenact_jax.shards.framing import DamagedRecord
 from reenact_jax.tracks import POINT_SETS, POSE, UNKNOWN, UNLABELLED
@@ -24,11 +23,13 @@ _FIELDS = {
     'aus': (np.float32, ('k', 20), ('aus', 'aus_valid')),
     'aus_valid': (np.bool_, ('k', 20), ('aus_valid',)),
     'gaze': (np.float32, ('k', 2), ('gaze', 'gaze_valid')),
-    'identity': (np.int32, (), ('identity',)),
+    'identity': (np.int32, (), ()),  # from the index
     'expression': (np.int32, ('k',), ('expression',)),
     'pose_id': (np.int32, ('k',), ('pose_id',)),
 }
 Rows = dict[str, np.ndarray]
+# What simplejpeg and Pillow raise for images that cannot be decoded.
+_UNDECODABLE = (ValueError, OSError, SyntaxError, Image.DecompressionBombError)
 
 
 def allocate(rows: int, k: int, reads: Sequence[str], size: int, points: str = '68') -> Rows:
@@ -38,29 +39,40 @@ def allocate(rows: int, k: int, reads: Sequence[str], size: int, points: str = '
     return {name: np.empty((rows, *shapes[name]), _FIELDS[name][0]) for name in reads}
 
 
-def fill(
-    out: Rows, record: bytes, frames: Sequence[int], points: str = '68', where: str = 'record'
-) -> None:
-    """Writes K frames of a serialised track into one row: {field: array as in `tracks.Batch`[b]}.
+def sources(reads: Sequence[str], points: str = '68') -> tuple[str, ...]:
+    """The fields of `tracks.Track`, with a value a frame, that the batch's `reads` are made of."""
+    return tuple(sorted({s.format(points) for name in reads for s in _FIELDS[name][2]}))
 
-    Unknown AUs and gaze are 0; an unknown segmentation is 255 everywhere. Only the fields in `out`
-    are read. Raises DamagedRecord naming `where` and the frame when an image cannot be decoded to
-    the size of the row.
+
+def fill(out: Rows, values: dict, frames: Sequence[int], points: str = '68') -> None:
+    """Writes K frames of a track into one row: {field: array as in `tracks.Batch`[b]}.
+
+    Unknown AUs and gaze are 0; an unknown segmentation is 255 everywhere. `identity`, which is no
+    field of frames, is left as it is.
+
+    Args:
+      out: the row.
+      values: the `sources` of its fields for these frames, as `Pieces.read` gives them.
+      frames: their numbers, for messages.
+
+    Raises DamagedRecord naming the frame when an image cannot be decoded to the size of the row.
     """
-    names = {source.format(points) for name in out for source in _FIELDS[name][2]}
-    values = tracks.read(record, names, frames, where)
     for name, array in out.items():
+        if name == 'identity':
+            continue
         value = values[_FIELDS[name][2][0].format(points)]
-        if name == 'image':
+        if name in ('image', 'segmentation'):
+            decode = _decode_jpeg if name == 'image' else _decode_png
             for image, data, frame in zip(array, value, frames, strict=True):
-                _decode_jpeg(image, data, f'{where}: frame {frame}')
-        elif name == 'segmentation':
-            for plane, data, frame in zip(array, value, frames, strict=True):
-                _decode_png(plane, data, f'{where}: frame {frame}')
+                try:
+                    decode(image, data)
+                except _UNDECODABLE as error:
+                    problem = f'no {name} of side {len(image)} ({error})'
+                    raise DamagedRecord(f'frame {frame}: {problem}') from None
         elif name in ('landmarks', 'reference'):
             array[:] = value[..., :2]
         else:
-            array[...] = value
+            array[:] = value
     if 'aus' in out:
         out['aus'][values['aus_valid'] == 0] = 0
     if 'gaze' in out:
@@ -91,25 +103,17 @@ def mirror(row: Rows, size: int, points: str = '68') -> None:
             array[:] = UNLABELLED
 
 
-def _decode_jpeg(image: np.ndarray, data: bytes, where: str) -> None:
-    try:
-        height, width, *_ = simplejpeg.decode_jpeg_header(data)
-        if (height, width) != image.shape[:2]:
-            raise ValueError(f'{width}x{height} pixels')
-        simplejpeg.decode_jpeg(data, buffer=image)
-    except ValueError as error:
-        raise DamagedRecord(f'{where}: no JPEG of side {len(image)} ({error})') from None
+def _decode_jpeg(image: np.ndarray, data: bytes) -> None:
+    height, width, _ = simplejpeg.decode_jpeg(data, buffer=image).shape
+    if (height, width) != image.shape[:2]:
+        raise ValueError(f'{width}x{height} pixels')
 
 
-def _decode_png(plane: np.ndarray, data: bytes, where: str) -> None:
+def _decode_png(plane: np.ndarray, data: bytes) -> None:
     if not data:
         plane[:] = UNKNOWN
         return
-    try:
-        with Image.open(io.BytesIO(data), formats=['PNG']) as image:
-            if image.size != plane.shape or image.mode != 'L':
-                raise ValueError(f'{image.size[0]}x{image.size[1]} pixels, mode {image.mode}')
-            plane[:] = np.asarray(image)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        problem = f'no PNG of side {len(plane)} ({error})'
-        raise DamagedRecord(f'{where}: segmentation: {problem}') from None
+    with Image.open(io.BytesIO(data), formats=['PNG']) as image:
+        if image.size != plane.shape or image.mode != 'L':
+            raise ValueError(f'{image.size[0]}x{image.size[1]} pixels, mode {image.mode}')
+        plane[:] = np.asarray(image)

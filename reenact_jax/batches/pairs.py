@@ -7,11 +7,30 @@ import numpy as np
 from jaxtyping import Int
 
 from reenact_jax.batches import examples
+from reenact_jax.batches.pieces import Pieces
 from reenact_jax.errors import UserError
 from reenact_jax.shards import ShardSet
 from reenact_jax.shards.framing import DamagedRecord
 
 _ATTEMPTS = 16  # records tried for one pair before the set is given up
+
+
+class Draws:
+    """Random numbers of a pair: those of Philox, a function of a key and a counter.
+
+    Setting the counter takes 1 us, a new generator 20.
+    """
+
+    def __init__(self, seed: int):
+        self._bits = np.random.Philox(key=seed)
+        self._state = self._bits.state
+        self._rng = np.random.Generator(self._bits)
+
+    def of(self, number: int) -> np.random.Generator:
+        """The generator at the beginning of a pair's numbers; good until the next call."""
+        self._state['state']['counter'][1] = number  # below it, 2**64 blocks for each pair
+        self._bits.state = self._state
+        return self._rng
 
 
 # Grain's own shuffle takes up to 1 ms an element for sets of less than 65,536.
@@ -43,6 +62,7 @@ class Pairs:
         self.count = count
         self._shards, self._rule, self._reads = shards, rule, tuple(reads)
         self._frames, self._points, self._seed, self._flip = frames, points, seed, flip
+        self._pieces = Pieces(shards, examples.sources(reads, points))
         self._size = int(shards.columns.size[0])
 
     def batch(self, first: int) -> tuple[examples.Rows, list[int]]:
@@ -51,20 +71,20 @@ class Pairs:
             2 * self.count, self._frames, self._reads, self._size, self._points
         )
         damaged: list[int] = []
+        draws = Draws(self._seed)
         for i in range(self.count):
             both = [
                 {name: array[row, ...] for name, array in rows.items()}
                 for row in (2 * i, 2 * i + 1)
             ]
-            damaged += self._pair(both, first + i)
+            damaged += self._pair(both, first + i, draws.of(first + i))
         return rows, damaged
 
-    def _pair(self, both: list[examples.Rows], number: int) -> list[int]:
+    def _pair(self, both: list[examples.Rows], number: int, rng: np.random.Generator) -> list[int]:
         """Fills both rows of a pair; the records that were found damaged on the way."""
         bases = self._rule.bases
         epoch, place = divmod(number, len(bases))
         base = int(_order(self._seed, epoch, len(bases))[place])
-        rng = np.random.default_rng([self._seed, number])
         flip = bool(rng.random() < 0.5) and self._flip
         damaged: list[int] = []
         for attempt in range(_ATTEMPTS):
@@ -102,10 +122,13 @@ class Pairs:
 
     def _read(self, row: examples.Rows, record: int, frames, damaged: list[int]) -> bool:
         """Whether the record is good; else it is noted as damaged."""
-        where = self._shards.where(record)
+        frames = frames.tolist()
         try:
-            examples.fill(row, self._shards[record], frames, self._points, where)
+            values = self._pieces.read(record, frames)
+            examples.fill(row, values, frames, self._points)
         except DamagedRecord:
             damaged.append(record)
             return False
+        if 'identity' in row:
+            row['identity'][...] = self._shards.identity[record]
         return True
