@@ -390,7 +390,7 @@ def test_a_bit_that_flips_later_is_found(part, tmp_path):
     noted = Pieces(opened, ('image', 'landmarks_68'))
     noted.read(7, [0])
     begin = int(opened.columns.offset[7])
-    for at in (good.index(image[0], begin) + 99, good.index(b'landmarks_68', begin) + 300):
+    for at in (good.index(image[0], begin) + 99, good.index(b'landmarks_68\x12', begin) + 300):
         file.write_bytes(good[:at] + bytes([good[at] ^ 1]) + good[at + 1 :])
         with pytest.raises(shards.DamagedRecord, match='00001-of-00002, record 1: changed since'):
             noted.read(7, [0])
