@@ -483,12 +483,12 @@ def test_the_mirrored_pose_is_that_of_the_mirrored_head():
         r_z = np.array([[cz, -sz, 0], [sz, cz, 0], [0, 0, 1]])
         return r_x @ r_y @ r_z
 
-    row = {'aus': np.zeros((1, 20), np.float32)}
-    row['aus'][0, tracks.POSE] = 0.3, -0.5, 0.2
+    aus = np.zeros((1, 1, 20), np.float32)
+    aus[0, 0, tracks.POSE] = 0.3, -0.5, 0.2
     mirror = np.diag([-1, 1, 1])
-    expected = mirror @ rotation(*row['aus'][0, tracks.POSE].astype(float)) @ mirror
-    examples.mirror(row, 16)
-    np.testing.assert_allclose(rotation(*row['aus'][0, tracks.POSE].astype(float)), expected)
+    expected = mirror @ rotation(*aus[0, 0, tracks.POSE].astype(float)) @ mirror
+    examples.mirror({'aus': aus}, 16)
+    np.testing.assert_allclose(rotation(*aus[0, 0, tracks.POSE].astype(float)), expected)
 
 
 def test_waiting_is_measured_and_closing_can_be_undone(part):

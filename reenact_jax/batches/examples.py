@@ -44,61 +44,63 @@ def sources(reads: Sequence[str], points: str = '68') -> tuple[str, ...]:
     return tuple(sorted({s.format(points) for name in reads for s in _FIELDS[name][2]}))
 
 
-def fill(out: Rows, values: dict, frames: Sequence[int], points: str = '68') -> None:
-    """Writes K frames of a track into one row: {field: array as in `tracks.Batch`[b]}.
+def fill(out: Rows, row: int, values: dict, points: str = '68') -> None:
+    """Writes what is numbers of K frames of a track into a row: as in `tracks.Batch`.
 
-    Unknown AUs and gaze are 0; an unknown segmentation is 255 everywhere. `identity`, which is no
-    field of frames, is left as it is.
+    Unknown AUs and gaze are 0. `identity`, which is no field of frames, is left as it is.
 
     Args:
-      out: the row.
+      out: the batch.
+      row: where in it.
       values: the `sources` of its fields for these frames, as `Pieces.read` gives them.
-      frames: their numbers, for messages.
-
-    Raises DamagedRecord naming the frame when an image cannot be decoded to the size of the row.
+      points: the point set.
     """
     for name, array in out.items():
-        if name == 'identity':
+        if name in (*_DECODERS, 'identity'):
             continue
         value = values[_FIELDS[name][2][0].format(points)]
-        if name in ('image', 'segmentation'):
-            decode = _decode_jpeg if name == 'image' else _decode_png
-            for image, data, frame in zip(array, value, frames, strict=True):
-                try:
-                    decode(image, data)
-                except _UNDECODABLE as error:
-                    problem = f'no {name} of side {len(image)} ({error})'
-                    raise DamagedRecord(f'frame {frame}: {problem}') from None
-        elif name in ('landmarks', 'reference'):
-            array[:] = value[..., :2]
-        else:
-            array[:] = value
+        array[row] = value[..., :2] if name in ('landmarks', 'reference') else value
     if 'aus' in out:
-        out['aus'][values['aus_valid'] == 0] = 0
+        out['aus'][row][values['aus_valid'] == 0] = 0
     if 'gaze' in out:
-        out['gaze'][values['gaze_valid'] == 0] = 0
+        out['gaze'][row][values['gaze_valid'] == 0] = 0
 
 
-def mirror(row: Rows, size: int, points: str = '68') -> None:
-    """Turns a row into what its mirrored frames would have given, in place.
+def decode(out: Rows, row: int, values: dict) -> None:
+    """Decodes the images and segmentations of K frames of a track in their place in a row.
+
+    An unknown segmentation is 255 everywhere. Raises DamagedRecord when one cannot be decoded to
+    the size of the row.
+    """
+    for name, decoder in _DECODERS.items():
+        if name in out:
+            for picture, data in zip(out[name][row], values[name], strict=True):
+                try:
+                    decoder(picture, data)
+                except _UNDECODABLE as error:
+                    raise DamagedRecord(f'no {name} of side {len(picture)} ({error})') from None
+
+
+def mirror(rows: Rows, size: int, points: str = '68') -> None:
+    """Turns rows into what their mirrored frames would have given, in place.
 
     Images are turned over, points change places by the layout's `flip` and x becomes size - x,
     the head's R_y and R_z and the gaze's yaw change sign. The label of a pose becomes unknown:
     which label the mirrored pose has is not recorded. Expressions and AUs have no side.
     """
     flip = LAYOUTS[points].flip
-    for name, array in row.items():
+    for name, array in rows.items():
         if name in ('image', 'segmentation'):
-            array[:] = array[:, :, ::-1].copy()
+            array[:] = array[:, :, :, ::-1].copy()
         elif name in ('landmarks', 'landmarks3d', 'reference'):
-            array[:] = array[:, flip]
+            array[:] = array[:, :, flip]
             array[..., 0] = size - array[..., 0]
         elif name == 'visible':
-            array[:] = array[:, flip]
+            array[:] = array[:, :, flip]
         elif name == 'aus':
-            array[:, POSE] *= np.array([1, -1, -1], np.float32)
+            array[..., POSE] *= np.array([1, -1, -1], np.float32)
         elif name == 'gaze':
-            array[:, 0] *= -1
+            array[..., 0] *= -1
         elif name == 'pose_id':
             array[:] = UNLABELLED
 
@@ -117,3 +119,6 @@ def _decode_png(plane: np.ndarray, data: bytes) -> None:
         if image.size != plane.shape or image.mode != 'L':
             raise ValueError(f'{image.size[0]}x{image.size[1]} pixels, mode {image.mode}')
         plane[:] = np.asarray(image)
+
+
+_DECODERS = {'image': _decode_jpeg, 'segmentation': _decode_png}
