@@ -7,6 +7,7 @@ import io
 import json
 import pathlib
 import shutil
+import types
 
 import fakes
 import numpy as np
@@ -367,19 +368,13 @@ def test_pieces_are_the_same_whole_noted_and_from_far_away(part, monkeypatch):
 
 
 class NoWholeRecords:
-    """Readers that give single pieces only: a whole record is read with header and footer."""
+    """Readers that give single pieces only, not a record with its header and footer."""
 
     def __init__(self, readers):
         self._readers = readers
 
     def __getitem__(self, number):
-        reader = self._readers[number]
-
-        class One:
-            def read(self, offset, length):
-                return reader.read(offset, length)
-
-        return One()
+        return types.SimpleNamespace(read=self._readers[number].read)
 
 
 def test_a_bit_that_flips_later_is_found(part, tmp_path):

@@ -45,7 +45,7 @@ class Pieces:
                 number += total
             else:
                 piece = self._piece(record, note, number, take)
-                values[name] = tracks.numbers(piece, name, total)[frames]
+                values[name] = tracks.numbers(piece, name, total).take(frames, 0)
                 number += 1
         return values
 

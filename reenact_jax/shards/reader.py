@@ -62,7 +62,8 @@ class ShardSet:
         """The serialised track. Raises DamagedRecord naming shard and record number."""
         record = range(len(self))[record]
         offset, length = int(self.columns.offset[record]), int(self.columns.length[record])
-        pieces = self._readers[self._shard(record)].read(offset, *tfrecord.pieces(length))
+        reader = self._readers[self._shard(record)]
+        pieces = reader.read_several(offset, *tfrecord.pieces(length))
         try:
             return tfrecord.unframe(*pieces)
         except DamagedRecord as error:
@@ -74,9 +75,9 @@ class ShardSet:
 
     def part(self, record: int) -> Callable[[int, int], bytes]:
         """(begin, length) -> those bytes of the serialised track, unchecked; fewer at its end."""
-        reader = self._readers[self._shard(record)]
+        read = self._readers[self._shard(record)].read
         begin = int(self.columns.offset[record]) + tfrecord.HEADER
-        return lambda at, length: reader.read(begin + at, length)[0]
+        return lambda at, length: read(begin + at, length)
 
     def where(self, record: int) -> str:
         """File and record number in it, for messages."""
