@@ -17,7 +17,7 @@ from reenact_jax import tracks
 from reenact_jax.shards import DamagedRecord, ShardSet
 
 _PIECE = struct.Struct('<III')  # where it begins in the record, its length, its CRC32C
-_NOTES = 1 << 17  # records noted: 25 MB of notes with 16 images a record; others are read whole
+_NOTES = 1 << 17  # records noted: 50 MB with 16 images a record; the others are always read whole
 
 
 class Pieces:
