@@ -99,3 +99,11 @@ def test_another_number_of_frames_is_refused(name, message):
     record = tracks.encode(fakes.fake_track(frames=4))
     with pytest.raises(UserError, match=message):
         tracks.spans(record, (name,), 5)
+
+
+def test_few_large_numbers_are_not_many_small_ones():
+    """200 takes two bytes: two of them are as long as the four numbers expected."""
+    example = tracks.tf_example_pb2.Example.FromString(tracks.encode(fakes.fake_track(frames=4)))
+    example.features.feature['gaze_valid'].int64_list.value[:] = [200, 200]
+    with pytest.raises(UserError, match='gaze_valid: 2 numbers'):
+        tracks.spans(example.SerializeToString(), ('gaze_valid',), 4)

@@ -1,6 +1,7 @@
 """Rows of a batch from K frames of a track: decoded in their place, mirrored or not."""
 
 import io
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -36,7 +37,7 @@ def allocate(rows: int, k: int, reads: Sequence[str], size: int, points: str = '
     """Arrays for the batch fields `reads` of `rows` rows, contents undefined."""
     sides = {'k': k, 'n': POINT_SETS[points], 's': size}
     shapes = {name: tuple(sides.get(side, side) for side in _FIELDS[name][1]) for name in reads}
-    return {name: np.empty((rows, *shapes[name]), _FIELDS[name][0]) for name in reads}
+    return {name: _empty((rows, *shapes[name]), _FIELDS[name][0]) for name in reads}
 
 
 def sources(reads: Sequence[str], points: str = '68') -> tuple[str, ...]:
@@ -103,6 +104,18 @@ def mirror(rows: Rows, size: int, points: str = '68') -> None:
             array[..., 0] *= -1
         elif name == 'pose_id':
             array[:] = UNLABELLED
+
+
+def _empty(shape: tuple[int, ...], dtype) -> np.ndarray:
+    """An array at an odd multiple of 16 bytes.
+
+    Into pictures at multiples of 32, simplejpeg decodes 6 to 17 % more slowly (measured at 256 and
+    at 64 pixels).
+    """
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    memory = np.empty(size + 32, np.uint8)
+    begin = (16 - memory.ctypes.data) % 32
+    return memory[begin : begin + size].view(dtype).reshape(shape)
 
 
 def _decode_jpeg(image: np.ndarray, data: bytes) -> None:
