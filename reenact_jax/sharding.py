@@ -85,8 +85,6 @@ def compile_step(
 def to_devices(batch: Any, mesh: Mesh, *, stacked: bool = False) -> Any:
     """Global arrays from this process's share of the rows, NumPy arrays [rows / processes, ...]."""
     sharding = rows(mesh, int(stacked))
-    if jax.process_count() == 1:
-        return jax.device_put(batch, sharding)  # all arrays in one call: a third faster
     return jax.tree.map(lambda x: jax.make_array_from_process_local_data(sharding, x), batch)
 
 
