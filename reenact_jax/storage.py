@@ -141,17 +141,22 @@ class Reader:
         self._path, self._local = path(name), is_local(name)
         self._file = None
 
-    def read(self, offset: int, *lengths: int) -> list[bytes]:
-        """Consecutive pieces from `offset` on; shorter or empty where the file ends."""
+    def read(self, offset: int, length: int) -> bytes:
+        """`length` bytes from `offset` on; fewer or none where the file ends."""
         if self._file is None:
             self._open()
-        ends = list(itertools.accumulate(lengths, initial=0))
         if self._local:
-            file = self._file.fileno()
-            return [os.pread(file, n, offset + at) for at, n in zip(ends, lengths, strict=False)]
+            return os.pread(self._file.fileno(), length, offset)
         with _OPENING:
             self._file.seek(offset)
-            whole = self._file.read(ends[-1])
+            return self._file.read(length)
+
+    def read_several(self, offset: int, *lengths: int) -> list[bytes]:
+        """Consecutive pieces from `offset` on, each as `read` gives it."""
+        ends = list(itertools.accumulate(lengths, initial=0))
+        if self._local:
+            return [self.read(offset + at, n) for at, n in zip(ends, lengths, strict=False)]
+        whole = self.read(offset, ends[-1])  # once there and back
         return [whole[at:end] for at, end in itertools.pairwise(ends)]
 
     def _open(self) -> None:

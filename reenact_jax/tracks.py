@@ -22,7 +22,7 @@ Conventions, everywhere in this project
 
 import dataclasses
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
@@ -31,6 +31,7 @@ from google.protobuf.message import DecodeError
 from jaxtyping import Array, Bool, Float, Int, UInt8
 from tensorflow_datasets.proto import tf_example_pb2
 
+from reenact_jax import wire
 from reenact_jax.errors import UserError
 
 AU_NAMES = tuple(
@@ -171,30 +172,48 @@ def decode(record: bytes, where: str = 'record', only: frozenset[str] | None = N
     return Track(**values)
 
 
-def read(
-    record: bytes, names: Iterable[str], frames: Sequence[int], where: str = 'record'
-) -> dict[str, np.ndarray | list[bytes] | int | str]:
-    """Some fields of some frames of a serialised track: what a batch takes, at a batch's speed.
+def spans(record: bytes, names: Sequence[str], frames: int, where: str = 'record') -> list:
+    """Where fields that have a value a frame lie in a serialised track, one name after another.
+
+    A (begin, end) a frame for encoded images, one for a field of numbers: what `numbers` takes.
 
     Args:
       record: the bytes.
       names: keys of `FIELDS`.
-      frames: frame numbers k; fields a frame become [k, ...], images lists of k encodings.
+      frames: T, which the record is to have.
       where: file and record number, for the error message.
 
     Raises UserError as `decode` does.
     """
-    features, total = _features(record, where)
-    values = {}
-    for name in names:
-        field = FIELDS[name]
-        if field.kind == 'bytes':
-            encodings = features[name].bytes_list.value
-            values[name] = [encodings[frame] for frame in frames]
-        else:
-            value = _value(features[name], field, total, False, f'{where}, field {name}')
-            values[name] = value[frames] if field.shape[:1] == ('T',) else value
-    return values
+    try:
+        features = wire.find_features(record)
+        version = record[slice(*features[b'version'])]
+        _check_version(wire.integers(version, 1).tolist(), where)
+        found = []
+        for name in names:
+            feature = features[name.encode()]
+            if FIELDS[name].kind == 'bytes':
+                several = wire.encodings(record, feature)
+                if len(several) != frames:
+                    raise UserError(f'{where}, field {name}: {len(several)} frames, not {frames}')
+                found += several
+            else:
+                numbers(record[slice(*feature)], name, frames, where)
+                found.append(feature)
+        return found
+    except (ValueError, IndexError, KeyError, DecodeError) as error:
+        raise UserError(f'{where}: not a face track ({error!r})') from None
+
+
+def numbers(piece: bytes, name: str, frames: int, where: str = 'record') -> np.ndarray:
+    """The T = `frames` values of a field of numbers, [t, ...], from the bytes `spans` found."""
+    shape = (frames, *FIELDS[name].shape[1:])
+    count = math.prod(shape)
+    floats = FIELDS[name].kind == 'float'
+    array = wire.floats(piece) if floats else wire.integers(piece, count)
+    if array.size != count:
+        raise _wrong_count(array.size, shape, f'{where}, field {name}')
+    return array.reshape(shape)
 
 
 def _features(record: bytes, where: str):
@@ -203,12 +222,19 @@ def _features(record: bytes, where: str):
         features = tf_example_pb2.Example.FromString(record).features.feature
     except DecodeError as error:
         raise UserError(f'{where}: not a tf.train.Example ({error})') from None
-    version = list(features['version'].int64_list.value)
+    _check_version(list(features['version'].int64_list.value), where)
+    return features, features['frames'].int64_list.value[0]
+
+
+def _check_version(version: list[int], where: str) -> None:
     if version != [FIELD_VERSION]:
         raise UserError(
             f'{where}: face track version {version}, expected [{FIELD_VERSION}]; write them again'
         )
-    return features, features['frames'].int64_list.value[0]
+
+
+def _wrong_count(count: int, shape: tuple, where: str) -> UserError:
+    return UserError(f'{where}: {count} numbers, expected shape {shape}')
 
 
 def _value(feature, field: Field, frames: int, skip: bool, where: str):
@@ -225,7 +251,7 @@ def _value(feature, field: Field, frames: int, skip: bool, where: str):
         np.int64 if integer else np.float32,
     )
     if array.size != math.prod(shape):
-        raise UserError(f'{where}: {array.size} numbers, expected shape {shape}')
+        raise _wrong_count(array.size, shape, where)
     return int(array[0]) if shape == () else array.reshape(shape)
 
 

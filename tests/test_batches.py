@@ -7,6 +7,7 @@ import io
 import json
 import pathlib
 import shutil
+import types
 
 import fakes
 import numpy as np
@@ -15,8 +16,9 @@ import simplejpeg
 from absl import flags, logging
 from PIL import Image
 
-from reenact_jax import shards, tracks
+from reenact_jax import shards, storage, tracks
 from reenact_jax.batches import Loader, Reading, examples
+from reenact_jax.batches.pieces import Pieces
 from reenact_jax.errors import UserError
 from reenact_jax.landmarks import LAYOUTS
 
@@ -348,6 +350,52 @@ def test_a_damaged_record_is_replaced_counted_and_named(part, tmp_path, monkeypa
         assert_same(next(resumed), next(again))
 
 
+def test_pieces_are_the_same_whole_noted_and_from_far_away(part, monkeypatch):
+    names = tuple(n for n, field in tracks.FIELDS.items() if field.shape[:1] == ('T',))
+    opened = shards.ShardSet(part.directory, 'train')
+    noted = Pieces(opened, names)
+    monkeypatch.setattr(storage, 'is_local', lambda name: False)
+    far = Pieces(shards.ShardSet(part.directory, 'train'), names)
+    for _ in range(2):
+        for record in (0, 7):
+            track, frames = part.track(record), [3, 0, 3]
+            for values in (noted.read(record, frames), far.read(record, frames)):
+                for name in names:
+                    expected = [getattr(track, name)[t] for t in frames]
+                    np.testing.assert_array_equal(values[name], expected, err_msg=name)
+        # The second time, nothing is read whole where a note is kept.
+        monkeypatch.setattr(opened, '_readers', NoWholeRecords(opened._readers))
+
+
+class NoWholeRecords:
+    """Readers that give single pieces only, not a record with its header and footer."""
+
+    def __init__(self, readers):
+        self._readers = readers
+
+    def __getitem__(self, number):
+        return types.SimpleNamespace(read=self._readers[number].read)
+
+
+def test_a_bit_that_flips_later_is_found(part, tmp_path):
+    """A record noted is read by pieces: those that are asked for are checked."""
+    opened = shards.ShardSet(shutil.copytree(part.directory, tmp_path / 'copy'), 'train')
+    file = pathlib.Path(opened.where(7).partition(',')[0])
+    good, image = file.read_bytes(), opened.track(7).image
+    noted = Pieces(opened, ('image', 'landmarks_68'))
+    noted.read(7, [0])
+    begin = int(opened.columns.offset[7])
+    for at in (good.index(image[0], begin) + 99, good.index(b'landmarks_68\x12', begin) + 300):
+        file.write_bytes(good[:at] + bytes([good[at] ^ 1]) + good[at + 1 :])
+        with pytest.raises(shards.DamagedRecord, match='00001-of-00002, record 1: changed since'):
+            noted.read(7, [0])
+    file.write_bytes(good[:begin])
+    with pytest.raises(shards.DamagedRecord, match='record 1: changed since'):
+        noted.read(7, [0])
+    file.write_bytes(good)
+    assert noted.read(7, [0])['image'] == [image[0]]
+
+
 def test_a_budget_of_damage_summed_over_hosts(part, tmp_path):
     broken = damage(shutil.copytree(part.directory, tmp_path / 'copy'), 5)
     generous = Reading(threads=1, damage_budget=1.5 / 12)
@@ -430,12 +478,12 @@ def test_the_mirrored_pose_is_that_of_the_mirrored_head():
         r_z = np.array([[cz, -sz, 0], [sz, cz, 0], [0, 0, 1]])
         return r_x @ r_y @ r_z
 
-    row = {'aus': np.zeros((1, 20), np.float32)}
-    row['aus'][0, tracks.POSE] = 0.3, -0.5, 0.2
+    aus = np.zeros((1, 1, 20), np.float32)
+    aus[0, 0, tracks.POSE] = 0.3, -0.5, 0.2
     mirror = np.diag([-1, 1, 1])
-    expected = mirror @ rotation(*row['aus'][0, tracks.POSE].astype(float)) @ mirror
-    examples.mirror(row, 16)
-    np.testing.assert_allclose(rotation(*row['aus'][0, tracks.POSE].astype(float)), expected)
+    expected = mirror @ rotation(*aus[0, 0, tracks.POSE].astype(float)) @ mirror
+    examples.mirror({'aus': aus}, 16)
+    np.testing.assert_allclose(rotation(*aus[0, 0, tracks.POSE].astype(float)), expected)
 
 
 def test_waiting_is_measured_and_closing_can_be_undone(part):

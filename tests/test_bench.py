@@ -41,4 +41,5 @@ def test_decoding_counts_every_thread(tmp_path):
         class run:
             threads = 2
 
-    assert host.decoding(Job, 0.1) > 100
+    rate, work = host.decoding(Job, 0.1)
+    assert rate > 100 and 0 < work < 2.5 / rate  # two threads: two seconds of CPU a second

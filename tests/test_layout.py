@@ -7,7 +7,7 @@ ROOT = pathlib.Path(__file__).parent.parent
 
 # A room may import from rooms on earlier lines, and from its own line.
 ROOMS = """
-errors settings command_line
+errors settings command_line wire
 layouts tracks
 storage
 shards

@@ -11,6 +11,7 @@ state is the number of the next pair, the same on every host.
 
 import dataclasses
 import os
+import sys
 import time
 
 import grain
@@ -95,8 +96,17 @@ class Loader:
         if idle := len(shards) - len(rule.bases):
             logging.warning('%s: %d records have no possible partner; never a base', shards, idle)
         self._bases = len(rule.bases)
-        self._pairs = Pairs(shards, rule, reads, frames, points, seed, reading.flip)
         self._share = (host, hosts, batch_size // 2)
+        self._pairs = Pairs(
+            shards,
+            rule,
+            count=batch_size // 2 // hosts,
+            reads=reads,
+            frames=frames,
+            points=points,
+            seed=seed,
+            flip=reading.flip,
+        )
         self._next_pair, self._iterator = 0, None
         self.waited = 0.0
         self.damaged: dict[int, str] = {}
@@ -166,21 +176,15 @@ class Loader:
         The scheme of grain's ElasticIterator: a position in the one global order of pairs, dealt
         out to the hosts, so that its whole state is one number whatever their count. Unlike there,
         hosts take consecutive blocks (host after host, they give the batch of one host row for
-        row), and pairs are batched before decoding (every image is decoded in its place).
+        row), and an element is a whole batch: every image is decoded in its place.
         """
-        host, hosts, pairs = self._share
-        # Grain shuffles epoch e with seed + e: hashed, or seed 1 would repeat seed 0 an epoch late.
-        seed = int(np.random.SeedSequence(self._seed).generate_state(1)[0])
-        order = grain.MapDataset.range(self._bases).shuffle(seed=seed).repeat()
-        numbered = order.map_with_index(lambda number, base: (number, base))
-        blocks = numbered[self._next_pair :].batch(
-            pairs // hosts, drop_remainder=True, batch_fn=list
-        )
-        share = blocks[host::hosts]
+        host, _, pairs = self._share
+        first = self._next_pair + host * self._pairs.count
         threads = self._reading.threads or min(16, os.cpu_count() or 1)
         # A thread makes a whole batch; two more wait ready. Grain's default would hold 500.
         options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=threads + 2)
-        stream = share.map(self._pairs.batch).to_iter_dataset(options)
+        numbers = grain.MapDataset.range(first, sys.maxsize, pairs)  # of each batch's first pair
+        stream = numbers.map(self._pairs.batch).to_iter_dataset(options)
         if self._reading.workers:
             stream = stream.mp_prefetch(grain.MultiprocessingOptions(self._reading.workers))
         return iter(stream)

@@ -31,9 +31,11 @@ class OtherIdentity:
     def __init__(self, shards: ShardSet):
         _refuse_one_person(shards)
         self._frames = shards.columns.frames
-        self._identity = shards.identity
         self._order = np.argsort(shards.identity, kind='stable')
-        self._sorted = shards.identity[self._order]
+        ordered = shards.identity[self._order]
+        # Of every record: where the records of its person begin and end in that order.
+        self._first = np.searchsorted(ordered, shards.identity)
+        self._last = np.searchsorted(ordered, shards.identity, side='right')
         self.bases = np.arange(len(shards))
 
     def base_frames(self, base: int, k: int, rng) -> Int[np.ndarray, ' k']:
@@ -42,7 +44,7 @@ class OtherIdentity:
 
     def candidates(self, base: int, frame: int, rng) -> Iterator[tuple[int, int]]:
         """(record, its frame 0) of possible partners, in order; the frame -1 means any."""
-        own = np.searchsorted(self._sorted, [self._identity[base], self._identity[base] + 1])
+        own = self._first[base], self._last[base]
         for place in _outside(0, len(self._order), *own, rng):
             yield int(self._order[place]), -1
 

@@ -16,31 +16,43 @@ SAMPLE = 64  # records whose images are decoded
 
 
 def reading(job: Job, number: int, seconds: float) -> Iterator[tuple[str, float]]:
-    """Frames a second of decoding alone, and of the loader; their quotient."""
+    """Frames a second of the loader and of decoding alone, their quotient; CPU time a frame.
+
+    The CPU time, of all threads, says the same on a machine that others use as well.
+    """
     stage = job.chosen[number]
     source = feed.open_feed(job.shards, stage, number, job.run, job.mesh, None)
     try:
         source.take()
-        count, begin = 0, time.perf_counter()
+        count, begin, busy = 0, time.perf_counter(), time.process_time()
         while time.perf_counter() - begin < seconds:
             source.take()
             count += 1
-        loaded = count * stage.batch_size * stage.frames / (time.perf_counter() - begin)
+        frames = count * stage.batch_size * stage.frames
+        loaded = frames / (time.perf_counter() - begin)
+        work = (time.process_time() - busy) / frames
     finally:
         source.close()
     yield 'loader, frames/s', loaded
+    yield 'loader, CPU us/frame', work * 1e6
     if 'image' in stage.reads:
-        raw = decoding(job, seconds)
+        raw, raw_work = decoding(job, seconds)
         yield 'raw JPEG decoding, frames/s', raw
+        yield 'raw JPEG decoding, CPU us/frame', raw_work * 1e6
         yield 'loader, share of raw decoding', loaded / raw
+        yield 'loader, share of raw decoding by CPU time', raw_work / work
 
 
-def decoding(job: Job, seconds: float) -> float:
-    """Frames a second of decoding the set's JPEGs with as many threads as the loader has."""
+def decoding(job: Job, seconds: float) -> tuple[float, float]:
+    """Frames a second of decoding the set's JPEGs with as many threads as the loader has.
+
+    And the CPU seconds a frame.
+    """
     threads = job.run.threads or min(16, os.cpu_count() or 1)
     records = np.linspace(0, len(job.shards) - 1, min(SAMPLE, len(job.shards))).astype(int)
     images = [data for record in records for data in job.shards.track(int(record)).image]
-    end = time.perf_counter() + seconds
+    begin, busy = time.perf_counter(), time.process_time()
+    end = begin + seconds
 
     def work(first: int) -> int:
         turn = itertools.cycle(images[first:] + images[:first])
@@ -51,4 +63,5 @@ def decoding(job: Job, seconds: float) -> float:
         return count
 
     with ThreadPoolExecutor(threads) as pool:
-        return sum(pool.map(work, range(threads))) / seconds
+        frames = sum(pool.map(work, range(threads)))
+    return frames / (time.perf_counter() - begin), (time.process_time() - busy) / frames

@@ -107,7 +107,7 @@ def _check_shard(file: str, shard: dict) -> list[str]:
     reader = storage.Reader(file)
     for number, (offset, length) in enumerate(zip(columns.offset, columns.length, strict=True)):
         try:
-            tfrecord.unframe(*reader.read(int(offset), *tfrecord.pieces(int(length))))
+            tfrecord.unframe(*reader.read_several(int(offset), *tfrecord.pieces(int(length))))
         except tfrecord.DamagedRecord as error:
             problems.append(f'{file}, record {number}: {error}')
     return problems

@@ -13,8 +13,8 @@ from reenact_jax.errors import UserError
 
 _LENGTH = struct.Struct('<Q')
 _CRC = struct.Struct('<I')
-_HEADER = _LENGTH.size + _CRC.size
-OVERHEAD = _HEADER + _CRC.size  # bytes of framing a record
+HEADER = _LENGTH.size + _CRC.size  # bytes of framing before a record
+OVERHEAD = HEADER + _CRC.size  # bytes of framing a record
 
 
 class DamagedRecord(UserError):
@@ -29,13 +29,13 @@ def frame(record: bytes) -> bytes:
 
 def pieces(framed_length: int) -> tuple[int, int, int]:
     """Lengths of header, record and footer of a framed record."""
-    return _HEADER, max(framed_length - OVERHEAD, 0), _CRC.size
+    return HEADER, max(framed_length - OVERHEAD, 0), _CRC.size
 
 
 def unframed_length(header: bytes) -> int:
     """The length of the record that a header announces. Raises DamagedRecord."""
     length = header[: _LENGTH.size]
-    if len(header) < _HEADER or header[_LENGTH.size :] != _masked_crc(length):
+    if len(header) < HEADER or header[_LENGTH.size :] != _masked_crc(length):
         raise DamagedRecord('damaged or cut off (checksum of the length)')
     return _LENGTH.unpack(length)[0]
 
@@ -61,7 +61,7 @@ def scan(name) -> Iterator[tuple[int, int, bytes]]:
     with storage.path(name).open('rb') as file:
         while offset < size:
             try:
-                header = file.read(_HEADER)
+                header = file.read(HEADER)
                 length = unframed_length(header)
                 record = unframe(header, file.read(length), file.read(_CRC.size))
             except DamagedRecord as error:

@@ -1,5 +1,9 @@
 """Reading a set of shards: random access by record number, every record's checksum checked."""
 
+import bisect
+import itertools
+from collections.abc import Callable
+
 import numpy as np
 
 from reenact_jax import storage, tracks
@@ -23,6 +27,7 @@ class ShardSet:
       frame_starts: Int[np.ndarray, ' r+1'], where a record's frames begin in the frame columns.
       people: number of different people in the split.
       identities: 1 + the largest identity in the split (the length of a one-hot code).
+      local: whether the shards are files of this machine.
       parameters: what the set's writer said of how it was made.
     """
 
@@ -42,7 +47,9 @@ class ShardSet:
         self.columns = shard_index.concatenate(parts)
         self.identity = self.columns.identity
         self.frame_starts = np.concatenate([[0], np.cumsum(self.columns.frames, dtype=np.int64)])
-        self._first_record = np.cumsum([0] + [len(part.offset) for part in parts])
+        counts = (len(part.offset) for part in parts)
+        self._first_record = list(itertools.accumulate(counts, initial=0))
+        self.local = storage.is_local(self.directory)
         self._readers = [storage.Reader(file) for file in self.files]
 
     def __len__(self) -> int:
@@ -54,9 +61,9 @@ class ShardSet:
     def __getitem__(self, record: int) -> bytes:
         """The serialised track. Raises DamagedRecord naming shard and record number."""
         record = range(len(self))[record]
-        shard = int(np.searchsorted(self._first_record, record, side='right')) - 1
         offset, length = int(self.columns.offset[record]), int(self.columns.length[record])
-        pieces = self._readers[shard].read(offset, *tfrecord.pieces(length))
+        reader = self._readers[self._shard(record)]
+        pieces = reader.read_several(offset, *tfrecord.pieces(length))
         try:
             return tfrecord.unframe(*pieces)
         except DamagedRecord as error:
@@ -79,10 +86,19 @@ class ShardSet:
                 f'{", ".join(self.points)}: train and evaluate with --config.points of these'
             )
 
+    def part(self, record: int) -> Callable[[int, int], bytes]:
+        """(begin, length) -> those bytes of the serialised track, unchecked; fewer at its end."""
+        read = self._readers[self._shard(record)].read
+        begin = int(self.columns.offset[record]) + tfrecord.HEADER
+        return lambda at, length: read(begin + at, length)
+
     def where(self, record: int) -> str:
         """File and record number in it, for messages."""
-        shard = int(np.searchsorted(self._first_record, record, side='right')) - 1
-        return f'{self.files[shard]}, record {record - int(self._first_record[shard])}'
+        shard = self._shard(record)
+        return f'{self.files[shard]}, record {record - self._first_record[shard]}'
+
+    def _shard(self, record: int) -> int:
+        return bisect.bisect_right(self._first_record, record) - 1
 
 
 def splits(directory) -> tuple[str, ...]:
