@@ -42,8 +42,9 @@ class IdentityTable(nn.Module):
     points: int
 
     def setup(self):
-        # Ours: codes of unit scale, as a hidden layer's.
-        self.table = self.param('table', initial.normal(1.0), (self.identities, self.features))
+        # A linear layer's start: all people nearly alike. Codes that start far apart stay where
+        # they are, and no encoder can guess a new person's.
+        self.table = self.param('table', initial.lecun, (self.identities, self.features))
         shape = (self.identities, self.points, 2)
         self.mean = self.variable('shapes', 'mean', jnp.zeros, shape)
         self.seen = self.variable('shapes', 'seen', jnp.zeros, (self.identities,))
