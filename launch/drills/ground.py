@@ -1,0 +1,80 @@
+"""What the drills train: the smallest LD-Net and AAN, on synthetic people made in seconds."""
+
+import os
+import pathlib
+import subprocess
+import sys
+from typing import NamedTuple
+
+from data_prep import synthetic
+from data_prep.heads.plan import Request
+
+ROOT = pathlib.Path(__file__).parent.parent.parent
+EVERY = 'checkpoint_every'
+STAGES = {  # by system: stage -> steps, in order
+    'ldnet': {'ldnet_1': 160, 'ldnet_warm': 40, 'ldnet_2': 80},
+    'aan': {'aan': 12},
+}
+_SMALL = {
+    'ldnet': dict(layers=1, width=8, pose_code=4, identity_code=4, examples=16, frames=2)
+    | dict(stage1_steps=160, warm_steps=40, stage2_steps=80),
+    'aan': dict(norm='batch', extractor='(2,2)', fusion='(2,2)', flow='(2,2)', local='(2,2)')
+    | dict(residuals=0, discriminator=1, random_width=1, batch_size=8, steps=12),
+}
+_RUN = {
+    'ldnet': {EVERY: 20, 'preview_every': 0, 'log_every': 20},
+    'aan': {EVERY: 3, 'preview_every': 0, 'log_every': 3},
+}
+_FILES = {'ldnet': 'ldnet_fdgan', 'aan': 'aan'}
+
+
+class Ground(NamedTuple):
+    """A system, its data and where its compiled programs are kept."""
+
+    system: str  # 'ldnet': landmarks alone; 'aan': images, spectral vectors, batch statistics
+    data: pathlib.Path
+    programs: pathlib.Path
+
+    def arguments(self, workdir: pathlib.Path, *extra: str) -> list[str]:
+        """Of reenact_jax.train."""
+        given = {f'config.hparams.{name}': value for name, value in _SMALL[self.system].items()}
+        given |= {f'config.{name}': value for name, value in _RUN[self.system].items()}
+        given |= {'config.data': self.data, 'config.compilation_cache': self.programs}
+        file = ROOT / 'configs' / f'{_FILES[self.system]}.py'
+        flags = [f'--{name}={value}' for name, value in given.items()]
+        return [f'--config={file}:tiny', f'--workdir={workdir}', *flags, *extra]
+
+    def start(
+        self, workdir: pathlib.Path, log: pathlib.Path, *extra: str, **options
+    ) -> subprocess.Popen:
+        """The command in a process of its own on one CPU device; what it says goes to `log`."""
+        command = [sys.executable, '-m', 'reenact_jax.train', *self.arguments(workdir, *extra)]
+        environment = os.environ | {
+            'JAX_PLATFORMS': 'cpu',
+            'XLA_FLAGS': '',
+            'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0',
+        }
+        with log.open('wb') as file:
+            return subprocess.Popen(
+                command, cwd=ROOT, env=environment, stdout=file, stderr=file, **options
+            )
+
+    def run(self, workdir: pathlib.Path, log: pathlib.Path, *extra: str, **options) -> int:
+        """The command to its end; its exit code."""
+        process = self.start(workdir, log, *extra, **options)
+        try:
+            return process.wait()
+        finally:
+            process.kill()
+
+
+def make(folder: pathlib.Path, system: str) -> Ground:
+    """The ground of a system in a folder shared by the drills; made where it is missing."""
+    sizes = dict(val_identities=0, test_identities=0, cross_pairs=0, size=32)
+    if system == 'ldnet':
+        request = Request(identities=4, tracks=4, frames=8, landmarks_only=True, **sizes)
+    else:
+        request = Request(identities=2, tracks=4, frames=2, **sizes)
+    data = folder / f'data-{system}'
+    synthetic.write(data, request, workers=1, quiet=True)
+    return Ground(system, data, folder / 'programs')
