@@ -6,10 +6,8 @@ on a small tmpfs where one may be mounted, and by a limit on the size of files (
 """
 
 import contextlib
-import functools
 import hashlib
 import pathlib
-import resource
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -59,8 +57,8 @@ def _round(
     good, room = _contents(workdir / FOLDER), _room(workdir)
     found = []
     for _ in range(failures):
-        with without_room(here, rng) as options:
-            code = where.run(workdir, log, ALONE, more, **options)
+        with without_room(here, rng) as longest:
+            code = where.run(workdir, log, ALONE, more, longest=longest)
         said = log.read_text()
         if code != 1 or 'Traceback (most recent call last):\n  File "<frozen runpy>"' in said:
             found.append(f'exit code {code}: {said[-1000:]}')
@@ -101,26 +99,24 @@ def _mounted(folder: pathlib.Path) -> Iterator[bool]:
 
 
 @contextlib.contextmanager
-def _full(here: pathlib.Path, rng: np.random.Generator) -> Iterator[dict]:
+def _full(here: pathlib.Path, rng: np.random.Generator) -> Iterator[None]:
     """Fills the file system but for up to nine tenths of what a checkpoint takes."""
     place = Place(0, STAGE, FIRST).inside(here / 'run')
     free = int(rng.uniform(0, 0.9) * _room(pathlib.Path(place)))
     ballast = here / 'ballast'
     ballast.write_bytes(bytes(max(0, shutil.disk_usage(here).free - free)))
     try:
-        yield {}
+        yield
     finally:
         ballast.unlink()
 
 
 @contextlib.contextmanager
-def _limited(here: pathlib.Path, rng: np.random.Generator) -> Iterator[dict]:
+def _limited(here: pathlib.Path, rng: np.random.Generator) -> Iterator[int]:
     """No file may be as long as the longest of a checkpoint."""
     place = pathlib.Path(Place(0, STAGE, FIRST).inside(here / 'run'))
     longest = max(file.stat().st_size for file in place.rglob('*') if file.is_file())
-    limit = int(rng.uniform(0.2, 0.8) * longest)
-    set_it = functools.partial(resource.setrlimit, resource.RLIMIT_FSIZE, (limit, limit))
-    yield {'preexec_fn': set_it}
+    yield int(rng.uniform(0.2, 0.8) * longest)
 
 
 def _contents(folder: pathlib.Path) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import resource
 import subprocess
 import sys
 from typing import NamedTuple
@@ -44,9 +45,7 @@ class Ground(NamedTuple):
         flags = [f'--{name}={value}' for name, value in given.items()]
         return [f'--config={file}:tiny', f'--workdir={workdir}', *flags, *extra]
 
-    def start(
-        self, workdir: pathlib.Path, log: pathlib.Path, *extra: str, **options
-    ) -> subprocess.Popen:
+    def start(self, workdir: pathlib.Path, log: pathlib.Path, *extra: str) -> subprocess.Popen:
         """The command in a process of its own on one CPU device; what it says goes to `log`."""
         command = [sys.executable, '-m', 'reenact_jax.train', *self.arguments(workdir, *extra)]
         environment = os.environ | {
@@ -55,14 +54,16 @@ class Ground(NamedTuple):
             'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0',
         }
         with log.open('wb') as file:
-            return subprocess.Popen(
-                command, cwd=ROOT, env=environment, stdout=file, stderr=file, **options
-            )
+            return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=file, stderr=file)
 
-    def run(self, workdir: pathlib.Path, log: pathlib.Path, *extra: str, **options) -> int:
-        """The command to its end; its exit code."""
-        process = self.start(workdir, log, *extra, **options)
+    def run(
+        self, workdir: pathlib.Path, log: pathlib.Path, *extra: str, longest: int | None = None
+    ) -> int:
+        """The command to its end; its exit code. `longest`: a limit on its files, in bytes."""
+        process = self.start(workdir, log, *extra)
         try:
+            if longest is not None:
+                resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (longest, longest))
             return process.wait()
         finally:
             process.kill()
