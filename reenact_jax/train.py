@@ -11,7 +11,8 @@ tensorboard/ (`tensorboard --logdir=WORKDIR`).
 
 Several hosts: start the same command on each, with a --workdir that all of them see, and either
 --distributed (where the cluster's environment says who is who: Slurm, Cloud TPU, Open MPI, K8s) or
---coordinator=HOST:PORT --num_processes=N --process_id=I.
+--coordinator=HOST:PORT --num_processes=N --process_id=I. When one of them is lost, the others end
+too, at the latest after --heartbeat_timeout seconds; start all of them again.
 """
 
 import logging

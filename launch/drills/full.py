@@ -62,9 +62,10 @@ def _round(
         said = log.read_text()
         if code != 1 or 'Traceback (most recent call last):\n  File "<frozen runpy>"' in said:
             found.append(f'exit code {code}: {said[-1000:]}')
-        last = said.splitlines()[-1]
-        if not last.startswith(f'error: {workdir}: no room left') or 'make room' not in last:
-            found.append(f'said {last[-600:]}')
+        # Threads of the checkpoint library may have more to say after it.
+        errors = [line for line in said.splitlines() if line.startswith('error: ')]
+        if len(errors) != 1 or f'{workdir}: no room left' not in errors[0]:
+            found.append(f'said {errors or said[-600:]}')
         if _contents(workdir / FOLDER) != good:
             found.append(f'checkpoints/ changed: {sorted(_contents(workdir / FOLDER))[:8]}')
         if _room(workdir) > room:

@@ -122,12 +122,11 @@ def _undisturbed(where: Ground, folder: pathlib.Path) -> tuple[pathlib.Path, flo
     stages = STAGES[where.system]
     last = Place(len(stages) - 1, *list(stages.items())[-1])
     if digests.fault(last.inside(workdir)) is not None:
-        warm = folder / f'warm-{where.system}'  # compiles; the run that is timed does not
-        for each in (warm, workdir):
-            shutil.rmtree(each, ignore_errors=True)
-            if code := where.run(each, log):
+        # The first run compiles; where there are no programs yet, another one is timed.
+        for _ in range(1 if where.programs.exists() else 2):
+            shutil.rmtree(workdir, ignore_errors=True)
+            if code := where.run(workdir, log):
                 raise RuntimeError(f'exit code {code}, undisturbed: {log.read_text()[-2000:]}')
-        shutil.rmtree(warm)
     begun = places(workdir)[-1].inside(workdir).stat().mtime
     return workdir, last.inside(workdir).stat().mtime - begun + 0.5
 

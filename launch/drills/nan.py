@@ -21,6 +21,7 @@ from launch.drills.rounds import Rounds
 from reenact_jax import systems, train
 from reenact_jax.checkpoint_files import places
 from reenact_jax.errors import UserError
+from reenact_jax.runs.signals import STOPPED
 
 CASES = (  # system, its module, stage, player
     *(('ldnet', 'ldnet_fdgan', 'ldnet_1', player) for player in 'GC'),
@@ -102,6 +103,8 @@ def _run(where: Ground, workdir: pathlib.Path, stage: str, limit: int, seed: int
             code = train.main(where.arguments(workdir, *extra))
         except UserError as error:
             return str(error)
+    if code == STOPPED:  # the run took the signal that was meant for the drill
+        raise KeyboardInterrupt
     return f'exit code {code}'
 
 

@@ -65,16 +65,16 @@ def cases(values: dict) -> Iterator[Case]:
 def drill(folder: pathlib.Path, quiet: bool = False) -> dict:
     """A round a preset in this process, then one a kind as a command. Returns the counts."""
     every = presets()
-    kinds = _one_a_kind(_values(*every[0]))
+    kinds = _one_a_kind(values_of(*every[0]))
     rounds = Rounds(folder / 'config', len(every) + len(kinds), {}, quiet)
     for number in rounds.left():
         if number < len(every):
             file, preset = every[number]
-            count, failures = _in_process(file, preset)
+            count, failures = in_process(file, preset)
             seen = f'{file.name}:{preset}: {count} wrong settings refused by name, as text or value'
         else:
             case = kinds[number - len(every)]
-            failures = _as_command(*every[0], case, rounds.folder / 'never')
+            failures = as_command(*every[0], case, rounds.folder / 'never')
             seen = f'command, {case.kind}: refused'
         rounds.note(number, seen, failures)
     return rounds.result()
@@ -97,9 +97,9 @@ def _wrong_values(kind: type, metadata) -> Iterator[tuple[str, typing.Any]]:
         yield 'not a choice', 'none-of-these'
 
 
-def _in_process(file: pathlib.Path, preset: str) -> tuple[int, list[str]]:
+def in_process(file: pathlib.Path, preset: str) -> tuple[int, list[str]]:
     """(how many were refused, those that were not)."""
-    values, count, failures = _values(file, preset), 0, []
+    values, count, failures = values_of(file, preset), 0, []
     for case in cases(values):
         ways = {'value': lambda case=case: _as_value(values, case)}
         if case.kind != NOT_TEXT:
@@ -134,7 +134,7 @@ def _as_value(values: dict, case: Case) -> None:
     config.build(values[SYSTEM], run, hparams)
 
 
-def _values(file: pathlib.Path, preset: str) -> dict:
+def values_of(file: pathlib.Path, preset: str) -> dict:
     return _as_text(file, preset, None)
 
 
@@ -146,7 +146,7 @@ def _one_a_kind(values: dict) -> list[Case]:
     return list(found.values())
 
 
-def _as_command(file: pathlib.Path, preset: str, case: Case, workdir) -> list[str]:
+def as_command(file: pathlib.Path, preset: str, case: Case, workdir) -> list[str]:
     command = [sys.executable, '-m', 'reenact_jax.train', f'--config={file}:{preset}']
     command += [f'--workdir={workdir}', '--config.data=D', f'--{case.field}={case.value}']
     before, begin = os.times(), time.monotonic()
