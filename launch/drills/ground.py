@@ -14,25 +14,28 @@ ROOT = pathlib.Path(__file__).parent.parent.parent
 EVERY = 'checkpoint_every'
 STAGES = {  # by system: stage -> steps, in order
     'ldnet': {'ldnet_1': 160, 'ldnet_warm': 40, 'ldnet_2': 80},
+    'short': {'ldnet_1': 60},
     'aan': {'aan': 12},
 }
+_POINTS = dict(layers=1, width=8, pose_code=4, identity_code=4, examples=16, frames=2)
 _SMALL = {
-    'ldnet': dict(layers=1, width=8, pose_code=4, identity_code=4, examples=16, frames=2)
-    | dict(stage1_steps=160, warm_steps=40, stage2_steps=80),
+    'ldnet': _POINTS | dict(stage1_steps=160, warm_steps=40, stage2_steps=80),
+    'short': _POINTS | dict(stage1_steps=60, warm_steps=0, stage2_steps=0),
     'aan': dict(norm='batch', extractor='(2,2)', fusion='(2,2)', flow='(2,2)', local='(2,2)')
     | dict(residuals=0, discriminator=1, random_width=1, batch_size=8, steps=12),
 }
 _RUN = {
     'ldnet': {EVERY: 20, 'preview_every': 0, 'log_every': 20},
+    'short': {EVERY: 20, 'preview_every': 0, 'log_every': 20},
     'aan': {EVERY: 3, 'preview_every': 0, 'log_every': 3},
 }
-_FILES = {'ldnet': 'ldnet_fdgan', 'aan': 'aan'}
+_FILES = {'ldnet': 'ldnet_fdgan', 'short': 'ldnet_fdgan', 'aan': 'aan'}
 
 
 class Ground(NamedTuple):
     """A system, its data and where its compiled programs are kept."""
 
-    system: str  # 'ldnet': landmarks alone; 'aan': images, spectral vectors, batch statistics
+    system: str  # of STAGES. ldnet, short: landmarks; aan: images, spectral, batch statistics
     data: pathlib.Path
     programs: pathlib.Path
 
@@ -72,10 +75,10 @@ class Ground(NamedTuple):
 def make(folder: pathlib.Path, system: str) -> Ground:
     """The ground of a system in a folder shared by the drills; made where it is missing."""
     sizes = dict(val_identities=0, test_identities=0, cross_pairs=0, size=32)
-    if system == 'ldnet':
+    if system != 'aan':
         request = Request(identities=4, tracks=4, frames=8, landmarks_only=True, **sizes)
     else:
         request = Request(identities=2, tracks=4, frames=2, **sizes)
-    data = folder / f'data-{system}'
+    data = folder / f'data-{"images" if system == "aan" else "points"}'
     synthetic.write(data, request, workers=1, quiet=True)
     return Ground(system, data, folder / 'programs')

@@ -96,8 +96,15 @@ class Chain:
         return states.different_runs(self.peace, self.workdir, STAGES[self.ground.system])
 
 
-def drill(folder: pathlib.Path, kills: int, chain: int, seed: int, quiet: bool = False) -> dict:
-    """`kills` rounds of one kill each, `chain` of them in a run. Returns the counts."""
+def drill(
+    folder: pathlib.Path,
+    kills: int,
+    chain: int,
+    seed: int,
+    quiet: bool = False,
+    systems: tuple[str, ...] = ('ldnet', 'ldnet', 'aan'),
+) -> dict:
+    """`kills` rounds of one kill each, `chain` of them in a run, `systems` in turn."""
     sizes = {'chain': chain, 'seed': seed}
     rounds = Rounds(folder / 'kill', kills, sizes, quiet)
     running: Chain | None = None
@@ -105,8 +112,8 @@ def drill(folder: pathlib.Path, kills: int, chain: int, seed: int, quiet: bool =
         index = number // chain
         if running is None or number % chain == 0:
             rng = np.random.default_rng([seed, number])
-            system = 'aan' if index % 3 == 2 else 'ldnet'
-            running = Chain(ground.make(folder, system), rounds, index, rng)
+            where = ground.make(folder, systems[index % len(systems)])
+            running = Chain(where, rounds, index, rng)
         seen, failures = running.kill()
         if number % chain == chain - 1 or number == kills - 1:
             failures += running.finish()
