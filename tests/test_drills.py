@@ -28,8 +28,9 @@ def well(result, rounds):
 
 
 def test_a_killed_run_ends_as_if_nothing_happened(folder):
-    result = kill.drill(folder, kills=2, chain=2, seed=1, quiet=True, systems=('short',))
-    assert well(result, 2).startswith('short, ')
+    # By this seed the first blow falls into the second save and the second into the next one.
+    result = kill.drill(folder, kills=2, chain=2, seed=136, quiet=True, systems=('short',))
+    assert 'before the first checkpoint' not in well(result, 2)
 
 
 def test_a_process_that_lost_the_other_ends_and_says_why(folder):
