@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 from etils import epath
 
-from reenact_jax import storage
+from reenact_jax import digests, storage
 
 FOLDER = 'checkpoints'
 DAMAGED = 'damaged-'
-_ATTEMPTS, _PAUSE = 5, 0.1  # seconds
+_ATTEMPTS, _PAUSE = 5, 0.1  # of `discard`: times, seconds between
 _STAGE, _STEP, _TRASH = re.compile(r'(\d+)-(.+)'), re.compile(r'\d+'), '.trash-'
 
 
@@ -47,15 +47,16 @@ def sweep(workdir: epath.PathLike) -> None:
 
 
 def discard(workdir: epath.PathLike, place: Place) -> None:
-    """Removes what a failed write of the checkpoint left, whole or under a temporary name.
+    """Removes what a failed write of the checkpoint left; one that has its digest stays.
 
-    Twice and again: the library's threads for other items may still be writing. What is left even
-    so is swept at the next start.
+    Again and again, since the library's threads for other items may still be writing. What is left
+    even so is swept at the next start.
     """
     final = place.inside(workdir)
     for _ in range(_ATTEMPTS):
         for item in final.parent.iterdir() if final.parent.is_dir() else ():
-            if item.name == final.name or item.name.startswith(f'{final.name}.'):
+            mine = item.name == final.name or item.name.startswith(f'{final.name}.')
+            if mine and not (item / digests.NAME).exists():
                 with contextlib.suppress(OSError):
                     item.rmtree()
         time.sleep(_PAUSE)

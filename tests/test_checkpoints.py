@@ -246,6 +246,14 @@ def test_a_save_without_room_says_so_and_leaves_nothing(world, copy):
     assert Store(workdir).newest() == Place(0, 'one', 2)
 
 
+def test_a_save_over_a_whole_checkpoint_fails_and_leaves_it(world, copy):
+    workdir, _ = copy
+    store, place = Store(workdir), Place(0, 'one', 2)
+    with pytest.raises(ValueError, match='already exists'), contextlib.closing(store):
+        store.save(place, world[0], position(place), CONFIG)
+    assert Store(workdir).newest() == place
+
+
 def test_other_errors_are_not_called_a_full_disk(tmp_path):
     with pytest.raises(PermissionError), disk.explained(tmp_path):
         raise PermissionError(errno.EACCES, 'Permission denied')
