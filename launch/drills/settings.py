@@ -108,7 +108,7 @@ def in_process(file: pathlib.Path, preset: str) -> tuple[int, list[str]]:
             try:
                 attempt()
             except UserError as error:
-                if f'{case.field}:' in str(error) or f'--{case.field}=' in str(error):
+                if _named(case, str(error)):
                     count += 1
                 else:
                     failures.append(f'{case} as {way}: the field is not named in {error}')
@@ -154,7 +154,8 @@ def as_command(file: pathlib.Path, preset: str, case: Case, workdir) -> list[str
     after = os.times()
     spent = sum(after[2:4]) - sum(before[2:4])
     failures = []
-    if done.returncode != 1 or not done.stderr.startswith(f'error: {case.field}'):
+    named = done.stderr.startswith('error: ') and _named(case, done.stderr)
+    if done.returncode != 1 or not named:
         failures.append(f'{case}: exit code {done.returncode}, said {done.stderr[-600:]}')
     if spent > SECONDS:
         wall = time.monotonic() - begin
@@ -162,6 +163,10 @@ def as_command(file: pathlib.Path, preset: str, case: Case, workdir) -> list[str
     if workdir.exists():
         failures.append(f'{case}: left {workdir}')
     return failures
+
+
+def _named(case: Case, said: str) -> bool:
+    return f'{case.field}:' in said or f'--{case.field}=' in said
 
 
 def _kind(hint) -> tuple[type, bool]:
