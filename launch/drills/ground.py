@@ -11,7 +11,6 @@ from data_prep import synthetic
 from data_prep.heads.plan import Request
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
-EVERY = 'checkpoint_every'
 STAGES = {  # by system: stage -> steps, in order
     'ldnet': {'ldnet_1': 160, 'ldnet_warm': 40, 'ldnet_2': 80},
     'short': {'ldnet_1': 60},
@@ -25,9 +24,9 @@ _SMALL = {
     | dict(residuals=0, discriminator=1, random_width=1, batch_size=8, steps=12),
 }
 _RUN = {
-    'ldnet': {EVERY: 20, 'preview_every': 0, 'log_every': 20},
-    'short': {EVERY: 20, 'preview_every': 0, 'log_every': 20},
-    'aan': {EVERY: 3, 'preview_every': 0, 'log_every': 3},
+    'ldnet': dict(checkpoint_every=20, log_every=20, preview_every=0),
+    'short': dict(checkpoint_every=20, log_every=20, preview_every=0),
+    'aan': dict(checkpoint_every=3, log_every=3, preview_every=0),
 }
 _FILES = {'ldnet': 'ldnet_fdgan', 'short': 'ldnet_fdgan', 'aan': 'aan'}
 
