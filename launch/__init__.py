@@ -1,1 +1,1 @@
-"""Start things: the quickstart, the tests."""
+"""Commands for runs on clusters, and the drills that precede them."""

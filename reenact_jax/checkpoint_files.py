@@ -1,14 +1,17 @@
 """Where the checkpoints of a run lie: `WORKDIR/checkpoints/0-STAGE/000000100/`."""
 
+import contextlib
 import re
+import time
 from typing import NamedTuple
 
 from etils import epath
 
-from reenact_jax import storage
+from reenact_jax import digests, storage
 
 FOLDER = 'checkpoints'
 DAMAGED = 'damaged-'
+_ATTEMPTS, _PAUSE = 5, 0.1  # of `discard`: times, seconds between
 _STAGE, _STEP, _TRASH = re.compile(r'(\d+)-(.+)'), re.compile(r'\d+'), '.trash-'
 
 
@@ -41,6 +44,22 @@ def sweep(workdir: epath.PathLike) -> None:
         for item in folder.iterdir() if folder.is_dir() else ():
             if not _STEP.fullmatch(item.name) and not item.name.startswith(DAMAGED):
                 item.rmtree() if item.is_dir() else item.unlink()
+
+
+def discard(workdir: epath.PathLike, place: Place) -> None:
+    """Removes what a failed write of the checkpoint left; one that has its digest stays.
+
+    Again and again, since the library's threads for other items may still be writing. What is left
+    even so is swept at the next start.
+    """
+    final = place.inside(workdir)
+    for _ in range(_ATTEMPTS):
+        for item in final.parent.iterdir() if final.parent.is_dir() else ():
+            mine = item.name == final.name or item.name.startswith(f'{final.name}.')
+            if mine and not (item / digests.NAME).exists():
+                with contextlib.suppress(OSError):
+                    item.rmtree()
+        time.sleep(_PAUSE)
 
 
 def delete(folder: epath.Path) -> None:

@@ -7,6 +7,8 @@ the data, what the data were) and `config`. It counts from the moment its digest
 """
 
 import concurrent.futures
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -17,7 +19,7 @@ from etils import epath
 from jax.experimental import multihost_utils
 
 from reenact_jax import digests
-from reenact_jax.checkpoint_files import Place, delete, move_aside, places, sweep
+from reenact_jax.checkpoint_files import Place, delete, discard, move_aside, places, sweep
 from reenact_jax.errors import UserError
 from reenact_jax.step import State
 
@@ -35,6 +37,7 @@ class Store:
         self._checkpointer = ocp.AsyncCheckpointer(ocp.CompositeCheckpointHandler())
         self._background = concurrent.futures.ThreadPoolExecutor(1)
         self._pending: concurrent.futures.Future | None = None
+        self._failed: Place | None = None
         self.last: Place | None = None  # the newest one known to be complete
 
     def save(self, place: Place, state: State, position: dict, config: dict) -> None:
@@ -44,7 +47,8 @@ class Store:
         arguments = ocp.args.Composite(
             **items, position=ocp.args.JsonSave(position), config=ocp.args.JsonSave(config)
         )
-        self._checkpointer.save(place.inside(self._workdir), args=arguments)
+        with self._noting(place):
+            self._checkpointer.save(place.inside(self._workdir), args=arguments)
         self._pending = self._background.submit(self._finish, place)
 
     def wait(self) -> None:
@@ -54,12 +58,16 @@ class Store:
             pending.result()
 
     def close(self) -> None:
-        """Waits and ends the background threads."""
+        """Waits, ends the background threads and removes what a failed save left."""
         try:
             self.wait()
         finally:
             self._background.shutdown()
-            self._checkpointer.close()
+            try:
+                self._checkpointer.close()
+            finally:
+                if self._failed and jax.process_index() == 0:
+                    discard(self._workdir, self._failed)
 
     def newest(self) -> Place | None:
         """The newest valid checkpoint; None when nothing was completed yet.
@@ -105,11 +113,22 @@ class Store:
         return {letter: parts[item] for letter, item in items.items() if item}
 
     def _finish(self, place: Place) -> None:
-        self._checkpointer.wait_until_finished()
-        if jax.process_index() == 0:
-            digests.write(place.inside(self._workdir))
-            self._forget(place)
+        with self._noting(place):
+            self._checkpointer.wait_until_finished()
+            if jax.process_index() == 0:
+                digests.write(place.inside(self._workdir))
         self.last = place
+        if jax.process_index() == 0:
+            self._forget(place)
+
+    @contextlib.contextmanager
+    def _noting(self, place: Place) -> Iterator[None]:
+        """Notes a save that failed, for `close` to remove."""
+        try:
+            yield
+        except BaseException:
+            self._failed = place
+            raise
 
     def _forget(self, newest: Place) -> None:
         """Deletes the stage's checkpoints beyond `keep`."""

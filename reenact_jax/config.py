@@ -30,7 +30,9 @@ class Run:
     # Data
     data: str | None = setting(None, doc='folder of the training shards')
     points: str = setting('68', choices=('68', '106', '68c'), doc='point set, see tracks.py')
-    size: int | None = setting(None, low=8, doc='working side in pixels; None: as stored')
+    size: int | None = setting(
+        None, low=8, high=4096, doc='working side in pixels; None: as stored'
+    )
     flip: bool = setting(False, doc='mirror half of the pairs')
     colour: float = setting(0.0, low=0, high=1, doc='colour augmentation, see prepare.Augment')
     affine: float = setting(0.0, low=0, high=1, doc='affine augmentation, see prepare.Augment')
@@ -44,9 +46,11 @@ class Run:
     threads: int = setting(0, low=0, high=256, doc='reading threads a host; 0: one a core')
     # Length and size
     stages: tuple[str, ...] = setting((), doc='names of the stages to train; empty: all, in order')
-    batch_size: int | None = setting(None, low=2, doc="rows a step over all devices; None: stage's")
-    accumulate: int = setting(1, low=1, doc='microbatches a step, gradients averaged')
-    scan: int = setting(1, low=1, doc='steps in one compiled call')
+    batch_size: int | None = setting(
+        None, low=2, high=2**20, doc="rows a step over all devices; None: stage's"
+    )
+    accumulate: int = setting(1, low=1, high=4096, doc='microbatches a step, gradients averaged')
+    scan: int = setting(1, low=1, high=10000, doc='steps in one compiled call')
     seed: int = setting(0, low=0, high=2**31 - 1, doc='of initialisation, order and noise')
     # Device
     dtype: str = setting(
@@ -62,15 +66,23 @@ class Run:
         None, doc="folder of compiled programs; None: ~/.cache/reenact_jax; '': none"
     )
     # Keeping and showing
-    checkpoint_every: int = setting(1000, low=1, doc='steps between checkpoints')
+    checkpoint_every: int = setting(1000, low=1, high=2**31 - 1, doc='steps between checkpoints')
     checkpoint_seconds: float = setting(
-        900.0, low=0, doc='seconds after which one is written all the same; 0: by steps alone'
+        900.0,
+        low=0,
+        high=1e7,
+        doc='seconds after which one is written all the same; 0: by steps alone',
     )
-    keep: int = setting(2, low=1, doc='checkpoints kept of each stage')
-    log_every: int = setting(50, low=1, doc='steps between lines of metrics.jsonl')
-    preview_every: int = setting(500, low=0, doc='steps between pictures in TensorBoard; 0: none')
+    keep: int = setting(2, low=1, high=1_000_000, doc='checkpoints kept of each stage')
+    log_every: int = setting(50, low=1, high=2**31 - 1, doc='steps between lines of metrics.jsonl')
+    preview_every: int = setting(
+        500, low=0, high=2**31 - 1, doc='steps between pictures in TensorBoard; 0: none'
+    )
     nan_limit: int = setting(
-        20, low=0, doc='steps of a stage that may be left out for NaN or infinity of one player'
+        20,
+        low=0,
+        high=2**31 - 1,
+        doc='steps of a stage that may be left out for NaN or infinity of one player',
     )
 
 

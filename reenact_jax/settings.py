@@ -18,9 +18,12 @@ from collections.abc import Mapping
 from reenact_jax.errors import UserError
 
 
-def setting(default, *, low=None, high=None, choices=None, doc=''):
-    """A dataclass field with its inclusive range (or choices) and its meaning and source."""
-    metadata = {'low': low, 'high': high, 'choices': choices, 'doc': doc}
+def setting(default, *, low=None, high=None, choices=None, least=0, doc=''):
+    """A dataclass field with its inclusive range (or choices) and its meaning and source.
+
+    `least`: how many values a tuple must have; the range is that of each.
+    """
+    metadata = {'low': low, 'high': high, 'choices': choices, 'least': least, 'doc': doc}
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -50,6 +53,8 @@ def defaults(schema: type) -> dict:
 
 def _check(name: str, value, type_, metadata: Mapping):
     value = _typed(name, value, type_)
+    if isinstance(value, tuple) and len(value) < (least := metadata.get('least', 0)):
+        raise UserError(f'{name}: {value!r} has too few values, {least} or more are needed')
     for item in value if isinstance(value, tuple) else (value,):
         _in_range(name, item, metadata)
     return value

@@ -5,6 +5,7 @@ flushed to the disk and renamed.
 """
 
 import contextlib
+import errno
 import hashlib
 import itertools
 import json
@@ -85,6 +86,19 @@ def read_json(name: epath.PathLike):
         return json.loads(read(name))
     except ValueError as error:
         raise UserError(f'{name}: not a JSON file ({error})') from None
+
+
+def no_room(error: BaseException | None) -> str | None:
+    """What a full disk, a quota or a limit on files said, if that is at the root of an error."""
+    seen = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            text = os.strerror(number)
+            if getattr(error, 'errno', None) == number or text in str(error):
+                return text
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def remove(name: epath.PathLike) -> None:

@@ -11,7 +11,8 @@ tensorboard/ (`tensorboard --logdir=WORKDIR`).
 
 Several hosts: start the same command on each, with a --workdir that all of them see, and either
 --distributed (where the cluster's environment says who is who: Slurm, Cloud TPU, Open MPI, K8s) or
---coordinator=HOST:PORT --num_processes=N --process_id=I.
+--coordinator=HOST:PORT --num_processes=N --process_id=I. When one of them is lost, the others end
+too, at the latest after --heartbeat_timeout seconds; start all of them again.
 """
 
 import logging
@@ -38,6 +39,8 @@ def define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_string('coordinator', None, 'HOST:PORT of process 0', flag_values=values)
     flags.DEFINE_integer('num_processes', None, 'how many processes there are', flag_values=values)
     flags.DEFINE_integer('process_id', None, 'number of this process, from 0', flag_values=values)
+    text = 'seconds of silence after which another process counts as lost, and the run ends'
+    flags.DEFINE_integer('heartbeat_timeout', 100, text, lower_bound=1, flag_values=values)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -60,12 +63,13 @@ def _join(values: flags.FlagValues) -> None:
     """Joins the other processes, if there are to be any."""
     given = {name: values[name].value for name in CLUSTER}
     missing = [f'--{name}' for name, value in given.items() if value is None]
+    patience = {'heartbeat_timeout_seconds': values.heartbeat_timeout}
     if values.distributed:
-        jax.distributed.initialize()
+        jax.distributed.initialize(**patience)
     elif not missing:
         if not 0 <= given['process_id'] < given['num_processes']:
             raise UserError(f'--process_id: {given["process_id"]} of {given["num_processes"]}')
-        jax.distributed.initialize(*(given[name] for name in CLUSTER))
+        jax.distributed.initialize(*given.values(), **patience)
     elif len(missing) < len(CLUSTER):
         raise UserError(f'{", ".join(missing)}: missing; give all of coordinator, number and id')
 
@@ -76,8 +80,15 @@ def _show_logs() -> None:
         flags.FLAGS.mark_as_parsed()
     absl.logging.use_absl_handler()
     absl.logging.set_verbosity(absl.logging.WARNING)
+    absl.logging.get_absl_handler().addFilter(_once)
+    logging.getLogger('asyncio').setLevel(logging.CRITICAL)  # as `_once`
     first = jax.process_index() == 0
     logging.getLogger('reenact_jax').setLevel(logging.INFO if first else logging.WARNING)
+
+
+def _once(record: logging.LogRecord) -> bool:
+    """Drops what orbax logs of an exception in each of its threads: it raises it as well."""
+    return record.exc_info is None or 'orbax' not in record.pathname
 
 
 if __name__ == '__main__':

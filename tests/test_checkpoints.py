@@ -1,8 +1,12 @@
 """Checkpoints: what is read is what was saved, or the fault is named and an older one is taken."""
 
+import contextlib
+import errno
 import functools
 import json
+import os
 import pathlib
+import resource
 import shutil
 
 import jax
@@ -14,6 +18,7 @@ from test_step import changed, make
 from reenact_jax import digests, sharding
 from reenact_jax.checkpoints import Place, Store, load_networks
 from reenact_jax.errors import UserError
+from reenact_jax.runs import disk
 from reenact_jax.step import start, train_step
 
 CONFIG = {'system': 'toy', 'seed': 3}
@@ -217,3 +222,43 @@ def test_the_digest_carries_its_own(copy):
     fewer.popitem()
     file.write_text(digest + '\n' + json.dumps(fewer, indent=0, sort_keys=True))
     assert digests.fault(file.parent) == f'{digests.NAME} is damaged'
+
+
+@pytest.mark.filterwarnings('ignore::pytest.PytestUnraisableExceptionWarning')  # orbax's threads
+def test_a_save_without_room_says_so_and_leaves_nothing(world, copy):
+    """No file may be longer than 2,000 bytes: what a full disk is, without one."""
+    workdir, _ = copy
+    before = sorted(item.relative_to(workdir) for item in workdir.rglob('*'))
+    store = Store(workdir)
+    assert store.newest() == Place(0, 'one', 2)
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, hard))
+    try:
+        said = pytest.raises(
+            UserError, match=r'run: no room left to write \(File too large\); .*again'
+        )
+        with said, disk.explained(workdir), contextlib.closing(store):
+            place = Place(0, 'one', 3)
+            store.save(place, world[0], position(place), CONFIG)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+    assert sorted(item.relative_to(workdir) for item in workdir.rglob('*')) == before
+    assert Store(workdir).newest() == Place(0, 'one', 2)
+
+
+def test_a_save_over_a_whole_checkpoint_fails_and_leaves_it(world, copy):
+    workdir, _ = copy
+    store, place = Store(workdir), Place(0, 'one', 2)
+    with pytest.raises(ValueError, match='already exists'), contextlib.closing(store):
+        store.save(place, world[0], position(place), CONFIG)
+    assert Store(workdir).newest() == place
+
+
+def test_other_errors_are_not_called_a_full_disk(tmp_path):
+    with pytest.raises(PermissionError), disk.explained(tmp_path):
+        raise PermissionError(errno.EACCES, 'Permission denied')
+    with pytest.raises(UserError, match='No space left'), disk.explained(tmp_path):
+        try:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError as error:
+            raise ValueError('of a background thread') from error

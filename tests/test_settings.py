@@ -17,6 +17,7 @@ class Example:
     batch: int | None = setting(None, low=2)
     names: tuple[str, ...] = setting((), doc='a subset')
     flip: bool = setting(True)
+    sizes: tuple[int, ...] = setting((8,), low=1, least=1)
 
 
 def test_defaults_and_conversions():
@@ -41,6 +42,8 @@ def test_defaults_and_conversions():
         ('batch', 1, 'below'),
         ('names', 'a', 'expected a list'),
         ('flip', 1, 'expected bool'),
+        ('sizes', [], 'too few values'),
+        ('sizes', [4, 0], 'below'),
     ],
 )
 def test_a_wrong_value_is_refused_with_its_fields_name(name, value, message):

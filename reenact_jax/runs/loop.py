@@ -5,6 +5,7 @@ optimisers are fresh. Everything between two steps is a function of the checkpoi
 resumed run is the run (to the bit on one kind of device).
 """
 
+import contextlib
 import time
 from typing import NamedTuple
 
@@ -14,7 +15,7 @@ from reenact_jax import sharding, step
 from reenact_jax.checkpoint_files import Place
 from reenact_jax.checkpoints import Store
 from reenact_jax.errors import UserError
-from reenact_jax.runs import feed, jobs, workdirs
+from reenact_jax.runs import disk, feed, jobs, peers, workdirs
 from reenact_jax.runs.feed import Feed
 from reenact_jax.runs.jobs import Job
 from reenact_jax.runs.logs import Logs
@@ -47,19 +48,19 @@ def train(values: dict, workdir: str) -> int:
     for data, folders and checkpoints that do not fit, and for a run that has failed.
     """
     job = jobs.make_job(values)
-    workdirs.claim(workdir, values)
-    workdirs.keep_programs(job.run)
-    store = Store(workdir, job.run.keep)
-    place = store.newest()
-    resumed = (place.number, place.step) if place else None
-    logs = Logs(workdir, jax.process_index() == 0, resumed)
-    tools = Tools(store, logs, Stop())
-    try:
-        return _stages(job, tools, place, workdir)
-    finally:
-        tools.stop.close()
-        logs.close()
-        store.close()
+    with disk.explained(workdir), contextlib.ExitStack() as at_the_end:
+        workdirs.claim(workdir, values)
+        workdirs.keep_programs(job.run)
+        store = Store(workdir, job.run.keep)
+        at_the_end.callback(store.close)
+        place = store.newest()
+        resumed = (place.number, place.step) if place else None
+        logs = Logs(workdir, jax.process_index() == 0, resumed)
+        at_the_end.callback(logs.close)
+        tools = Tools(store, logs, Stop())
+        at_the_end.callback(tools.stop.close)
+        with peers.leaving_with_them():
+            return _stages(job, tools, place, workdir)
 
 
 def _stages(job: Job, tools: Tools, place: Place | None, workdir: str) -> int:

@@ -43,13 +43,18 @@ log = logging.getLogger(__name__)
 class Hparams:
     """The paper's numbers (section "Implementation"), and what is ours."""
 
-    lambda_gan: float = setting(10.0, low=0, doc='adversarial, eq. 5; 0: no discriminators')
-    lambda_c: float = setting(5.0, low=0, doc='content (L1 + perceptual), eqs. 5 and 7')
-    lambda_local: float = setting(5.0, low=0, doc='local regions, eqs. 5 and 9')
-    rate: float = setting(2e-5, low=0, doc='Adam of the generator')
-    d_rate: float = setting(1e-5, low=0, doc='Adam of the discriminators')
+    lambda_gan: float = setting(
+        10.0, low=0, high=1e6, doc='adversarial, eq. 5; 0: no discriminators'
+    )
+    lambda_c: float = setting(5.0, low=0, high=1e6, doc='content (L1 + perceptual), eqs. 5 and 7')
+    lambda_local: float = setting(5.0, low=0, high=1e6, doc='local regions, eqs. 5 and 9')
+    rate: float = setting(2e-5, low=0, high=1, doc='Adam of the generator')
+    d_rate: float = setting(1e-5, low=0, high=1, doc='Adam of the discriminators')
     sigma: float = setting(
-        3**0.5, low=0.1, doc='heatmaps: variance 3; pixels at 256 x 256, in part crops too (ours)'
+        3**0.5,
+        low=0.1,
+        high=64,
+        doc='heatmaps: variance 3; pixels at 256 x 256, in part crops too (ours)',
     )
     local_net: bool = setting(True, doc='off: table 3, "-local net"')
     modulation: str = setting('aan', choices=('aan', 'spade'), doc='table 3, "-aan +spade"')
@@ -58,13 +63,20 @@ class Hparams:
         'log', choices=losses.GAN_FORMS, doc="eq. 6 is `log`; G's term non-saturating (ours)"
     )
     flow_stride: int = setting(
-        1, low=1, doc='FEN works at image size / this, and so big is the flow (1 as printed)'
+        1,
+        low=1,
+        high=64,
+        doc='FEN works at image size / this, and so big is the flow (1 as printed)',
     )
     local: tuple[int, ...] = setting(
-        (32, 64, 128, 256), low=1, doc='local nets: three down, three up; the widths are ours'
+        (32, 64, 128, 256),
+        least=1,
+        low=1,
+        high=2**16,
+        doc='local nets: three down, three up; the widths are ours',
     )
     discriminator: int = setting(
-        64, low=1, doc="width; two scales of three layers: Wang et al. 2018's"
+        64, low=1, high=2**16, doc="width; two scales of three layers: Wang et al. 2018's"
     )
     features: str = setting(
         'vgg19',
@@ -75,27 +87,37 @@ class Hparams:
     # The paper is silent on all below.
     b1: float = setting(0.5, low=0, high=1, doc='Adam (ours)')
     schedule: str = setting('constant', choices=optimisers.SCHEDULES, doc='learning rate (ours)')
-    steps: int = setting(500_000, low=1, doc='updates (ours)')
-    batch_size: int = setting(8, low=2, doc='pairs of frames in a step (ours)')
+    steps: int = setting(500_000, low=1, high=2**31 - 1, doc='updates (ours)')
+    batch_size: int = setting(8, low=2, high=2**20, doc='pairs of frames in a step (ours)')
     statistics: str = setting(
         'batch', choices=('batch', 'instance'), doc='mu and sigma of the adaptive norm (ours)'
     )
     norm: str = setting('batch', choices=blocks.NORMS, doc='norm of the other sub-nets (ours)')
     extractor: tuple[int, ...] = setting(
-        (64, 128, 256, 512, 512), low=1, doc='E_a: widths by level from the full size (ours)'
+        (64, 128, 256, 512, 512),
+        least=1,
+        low=1,
+        high=2**16,
+        doc='E_a: widths by level from the full size (ours)',
     )
     fusion: tuple[int, ...] = setting(
         (256, 128, 64),
+        least=1,
         low=1,
+        high=2**16,
         doc='G_f: widths of the blocks, coarse to full size; F_a has the first',
     )
-    residuals: int = setting(2, low=0, doc='G_f: residual layers behind the blocks (ours)')
-    flow: tuple[int, ...] = setting(
-        (32, 64, 128, 256, 256), low=1, doc='FEN: widths by level (ours)'
+    residuals: int = setting(
+        2, low=0, high=100, doc='G_f: residual layers behind the blocks (ours)'
     )
-    part_size: int = setting(64, low=8, doc='side of the part crops at 256 x 256 (ours)')
-    part_margin: float = setting(1.5, low=1, doc='part crop: side over that of its points (ours)')
-    random_width: int = setting(16, low=1, doc='features of the first `random` block')
+    flow: tuple[int, ...] = setting(
+        (32, 64, 128, 256, 256), least=1, low=1, high=2**16, doc='FEN: widths by level (ours)'
+    )
+    part_size: int = setting(64, low=8, high=256, doc='side of the part crops at 256 x 256 (ours)')
+    part_margin: float = setting(
+        1.5, low=1, high=10, doc='part crop: side over that of its points (ours)'
+    )
+    random_width: int = setting(16, low=1, high=2**16, doc='features of the first `random` block')
 
 
 def networks(hp: Hparams, data: DataInfo) -> dict:

@@ -1,0 +1,162 @@
+"""Flipped bits and truncations in shards and checkpoints: none goes unnoticed.
+
+Even rounds damage a file of a shard set and read the set as training does: a UserError names the
+file, or what was read is the same bytes and the set's check (`python -m reenact_jax.shards`) names
+it. Odd rounds damage a file of the newest checkpoint: it is refused by name, the one before it is
+taken, and that one is as it was written.
+"""
+
+import contextlib
+import hashlib
+import logging
+import pathlib
+import shutil
+from collections.abc import Iterator
+
+import numpy as np
+
+from launch.drills import ground, states
+from launch.drills.ground import Ground
+from launch.drills.rounds import Rounds
+from reenact_jax import shards
+from reenact_jax.checkpoint_files import Place
+from reenact_jax.checkpoints import Store
+from reenact_jax.errors import UserError
+from reenact_jax.runs.feed import SPLIT
+
+STAGE = 'ldnet_1'
+OLDER, NEWER = (Place(0, STAGE, steps) for steps in (20, 40))
+RESTORE_EVERY = 20  # rounds between those that also restore the arrays of the older checkpoint
+
+
+def drill(folder: pathlib.Path, flips: int, seed: int, quiet: bool = False) -> dict:
+    """`flips` rounds of one damage each. Returns the counts."""
+    rounds = Rounds(folder / 'flips', flips, {'seed': seed}, quiet)
+    where = ground.make(folder, 'ldnet')
+    data, workdir = _copies(where, rounds.folder)
+    whole, store, older = _read(data), Store(workdir), _digest(OLDER.inside(workdir))
+    arrays = states.saved(workdir, OLDER)
+    for number in rounds.left():
+        rng = np.random.default_rng([seed, number])
+        if number % 2 == 0:
+            seen, failures = _shard(data, whole, rng)
+        else:
+            seen, failures = _checkpoint(store, workdir, older, rng)
+            if number % RESTORE_EVERY == 1 and states.differences(
+                arrays, states.saved(workdir, OLDER)
+            ):
+                failures.append('the older checkpoint restores other arrays')
+        rounds.note(number, seen, failures)
+    store.close()
+    return rounds.result()
+
+
+def _copies(where: Ground, folder: pathlib.Path) -> tuple[pathlib.Path, pathlib.Path]:
+    """A shard set, and a workdir with two checkpoints, to be damaged."""
+    data, workdir, log = folder / 'data', folder / 'run', folder / 'run.log'
+    for each in (data, workdir):
+        shutil.rmtree(each, ignore_errors=True)
+    shutil.copytree(where.data, data)
+    length = f'--config.hparams.stage1_steps={NEWER.step}'
+    if code := where.run(workdir, log, f'--config.stages=("{STAGE}",)', length):
+        raise RuntimeError(f'exit code {code}: {log.read_text()[-2000:]}')
+    return data, workdir
+
+
+def _shard(data: pathlib.Path, whole: str, rng: np.random.Generator) -> tuple[str, list[str]]:
+    file = rng.choice(sorted(data.iterdir()))
+    good = file.read_bytes()
+    how = _damage(file, rng)
+    try:
+        seen, failures = _caught(data, file, whole)
+    finally:
+        file.write_bytes(good)
+    kind = {'.npz': 'index', '.json': 'set'}.get(file.suffix, 'records')
+    if file.name in ('features.json', 'dataset_info.json'):
+        kind = 'TFDS metadata'
+    return f'shards, {kind}, {how}: {seen}', failures
+
+
+def _caught(data: pathlib.Path, file: pathlib.Path, whole: str) -> tuple[str, list[str]]:
+    """How damage to `file` was noticed, and in what it was not."""
+    try:
+        same = _read(data) == whole
+    except UserError as error:
+        named = str(file) in str(error)
+        return 'refused when read', [] if named else [f'{file}: not named in {error}']
+    if not same:
+        return 'SILENT', [f'{file}: other bytes were read without a word']
+    if any(str(file) in problem for problem in shards.verify(data)):
+        return 'not read in training; named by the check', []
+    return 'SILENT', [f'{file}: not found by the check either']
+
+
+def _checkpoint(store: Store, workdir: pathlib.Path, older: str, rng) -> tuple[str, list[str]]:
+    folder = pathlib.Path(NEWER.inside(workdir))
+    aside, spare = folder.parent / f'damaged-{folder.name}', workdir.parent / 'spare'
+    if not spare.exists():
+        shutil.copytree(folder, spare)
+    file = rng.choice([item for item in sorted(folder.rglob('*')) if _has_bytes(item)])
+    how = _damage(file, rng)
+    with _heard() as said:
+        taken = store.newest()
+    failures = []
+    if taken != OLDER:
+        failures.append(f'{file}, {how}: {taken} was taken')
+    if not any(file.name in line and folder.name in line for line in said):
+        failures.append(f'{file}, {how}: not named, said {said}')
+    if _digest(OLDER.inside(workdir)) != older:
+        failures.append(f'{file}, {how}: the older checkpoint changed')
+    for each in (aside, folder):
+        shutil.rmtree(each, ignore_errors=True)
+    shutil.copytree(spare, folder)
+    seen = 'SILENT' if failures else 'refused by name, the older one taken'
+    kind = 'digests' if file.name == 'digests.json' else 'content'
+    return f'checkpoints, {kind}, {how}: {seen}', failures
+
+
+def _damage(file: pathlib.Path, rng: np.random.Generator) -> str:
+    content = bytearray(file.read_bytes())
+    at = int(rng.integers(len(content)))
+    if rng.random() < 0.5:
+        content[at] ^= 1 << int(rng.integers(8))
+        file.write_bytes(content)
+        return 'bit flipped'
+    file.write_bytes(content[:at])
+    return 'cut off'
+
+
+def _read(data: pathlib.Path) -> str:
+    """A digest of all that training can read of a set."""
+    part, digest = shards.ShardSet(data, SPLIT), hashlib.sha256()
+    for column in vars(part.columns).values():
+        digest.update(np.ascontiguousarray(column).tobytes())
+    for number in range(len(part)):
+        digest.update(part[number])
+    return digest.hexdigest()
+
+
+def _digest(folder) -> str:
+    digest, folder = hashlib.sha256(), pathlib.Path(folder)
+    for file in sorted(item for item in folder.rglob('*') if item.is_file()):
+        digest.update(str(file.relative_to(folder)).encode() + file.read_bytes())
+    return digest.hexdigest()
+
+
+def _has_bytes(item: pathlib.Path) -> bool:
+    return item.is_file() and item.stat().st_size > 0
+
+
+@contextlib.contextmanager
+def _heard() -> Iterator[list[str]]:
+    """What is logged, which a command shows on standard error."""
+    said: list[str] = []
+    handler = logging.Handler(logging.WARNING)
+    handler.emit = lambda record: said.append(record.getMessage())
+    logger = logging.getLogger('absl')
+    before, logger.propagate = logger.propagate, False
+    others, logger.handlers = logger.handlers, [handler]
+    try:
+        yield said
+    finally:
+        logger.handlers, logger.propagate = others, before

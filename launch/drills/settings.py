@@ -1,0 +1,177 @@
+"""Wrong settings: every field of every config against its declared range, refused by its name.
+
+In this process: each preset of each file in configs/, each field of the run and of the paper, with
+an unknown name, NaN and infinity, one below and one above its range, another type, a word that is
+not a choice; as text, the way the command line gives it, and as a value, the way code does. Then
+one of each kind as a real command: refused within seconds, exit code 1, no workdir left behind.
+"""
+
+import dataclasses
+import importlib
+import math
+import os
+import pathlib
+import subprocess
+import sys
+import time
+import typing
+from collections.abc import Iterator
+
+from launch.drills import ground
+from launch.drills.rounds import Rounds
+from reenact_jax import command_line, config, train
+from reenact_jax.config import HPARAMS, SYSTEM, Run
+from reenact_jax.errors import UserError
+
+SECONDS = 5.0  # of processor time, so that what else the machine does is not counted
+WRONG = {int: 'many', float: 'much', bool: 'perhaps', str: 5}
+NOT_TEXT = 'number for a word'  # as text a number is a word like any other
+
+
+class Case(typing.NamedTuple):
+    """One wrong setting."""
+
+    kind: str
+    field: str  # as on the command line: config.hparams.width
+    value: typing.Any
+
+
+def presets() -> list[tuple[pathlib.Path, str]]:
+    """(file, preset) of every config."""
+    files = sorted(p for p in (ground.ROOT / 'configs').glob('*.py') if p.stem != '__init__')
+    return [
+        (file, name)
+        for file in files
+        for name in importlib.import_module(f'configs.{file.stem}').PRESETS
+    ]
+
+
+def cases(values: dict) -> Iterator[Case]:
+    """All wrong settings of a config, `config.to_json`."""
+    system = config.resolve(values)[0]
+    for schema, where in ((Run, 'config'), (system.Hparams, f'config.{HPARAMS}')):
+        yield Case('unknown name', f'{where}.no_such_field', 1)
+        hints = typing.get_type_hints(schema)
+        for field in dataclasses.fields(schema):
+            yield Case('unknown name', f'{where}.{field.name}z', 1)
+            kind, several = _kind(hints[field.name])
+            for what, value in _wrong_values(kind, field.metadata):
+                yield Case(what, f'{where}.{field.name}', (value,) if several else value)
+            if several and kind is not str:  # as text, a word is a list of one
+                yield Case('wrong type', f'{where}.{field.name}', 'wide')
+                yield Case('empty list', f'{where}.{field.name}', ())
+
+
+def drill(folder: pathlib.Path, quiet: bool = False) -> dict:
+    """A round a preset in this process, then one a kind as a command. Returns the counts."""
+    every = presets()
+    kinds = _one_a_kind(values_of(*every[0]))
+    rounds = Rounds(folder / 'config', len(every) + len(kinds), {}, quiet)
+    for number in rounds.left():
+        if number < len(every):
+            file, preset = every[number]
+            count, failures = in_process(file, preset)
+            seen = f'{file.name}:{preset}: {count} wrong settings refused by name, as text or value'
+        else:
+            case = kinds[number - len(every)]
+            failures = as_command(*every[0], case, rounds.folder / 'never')
+            seen = f'command, {case.kind}: refused'
+        rounds.note(number, seen, failures)
+    return rounds.result()
+
+
+def _wrong_values(kind: type, metadata) -> Iterator[tuple[str, typing.Any]]:
+    yield NOT_TEXT if kind is str else 'wrong type', WRONG[kind]
+    if kind in (int, float):
+        yield 'NaN', math.nan
+        yield 'infinity', math.inf
+        if kind is int:
+            yield 'wrong type', 1.5
+        step = 1 if kind is int else 1e-3
+        low, high = metadata['low'], metadata['high']
+        if low is not None:
+            yield 'too small', low - step
+        if high is not None:
+            yield 'too large', high + max(step, abs(high) * 1e-3 if kind is float else step)
+    if metadata['choices'] is not None:
+        yield 'not a choice', 'none-of-these'
+
+
+def in_process(file: pathlib.Path, preset: str) -> tuple[int, list[str]]:
+    """(how many were refused, those that were not)."""
+    values, count, failures = values_of(file, preset), 0, []
+    for case in cases(values):
+        ways = {'value': lambda case=case: _as_value(values, case)}
+        if case.kind != NOT_TEXT:
+            ways['text'] = lambda case=case: _as_text(file, preset, case)
+        for way, attempt in ways.items():
+            try:
+                attempt()
+            except UserError as error:
+                if _named(case, str(error)):
+                    count += 1
+                else:
+                    failures.append(f'{case} as {way}: the field is not named in {error}')
+            except Exception as error:
+                failures.append(f'{case} as {way}: {error!r}')
+            else:
+                failures.append(f'{case} as {way}: accepted')
+    return count, failures
+
+
+def _as_text(file: pathlib.Path, preset: str, case: Case | None) -> dict:
+    given = [f'--config={file}:{preset}', '--workdir=W', '--config.data=D']
+    given += [f'--{case.field}={case.value}'] if case else []
+    flags = command_line.parse(train.define_flags, given, ('config', 'workdir'))
+    return config.to_json(flags.config)
+
+
+def _as_value(values: dict, case: Case) -> None:
+    run = {name: value for name, value in values.items() if name not in (SYSTEM, HPARAMS)}
+    hparams = dict(values[HPARAMS])
+    parts = case.field.split('.')[1:]
+    (hparams if len(parts) == 2 else run)[parts[-1]] = case.value
+    config.build(values[SYSTEM], run, hparams)
+
+
+def values_of(file: pathlib.Path, preset: str) -> dict:
+    return _as_text(file, preset, None)
+
+
+def _one_a_kind(values: dict) -> list[Case]:
+    found: dict[str, Case] = {}
+    for case in cases(values):
+        if case.kind != NOT_TEXT:
+            found.setdefault(case.kind, case)
+    return list(found.values())
+
+
+def as_command(file: pathlib.Path, preset: str, case: Case, workdir) -> list[str]:
+    command = [sys.executable, '-m', 'reenact_jax.train', f'--config={file}:{preset}']
+    command += [f'--workdir={workdir}', '--config.data=D', f'--{case.field}={case.value}']
+    before, begin = os.times(), time.monotonic()
+    done = subprocess.run(command, cwd=ground.ROOT, capture_output=True, text=True)
+    after = os.times()
+    spent = sum(after[2:4]) - sum(before[2:4])
+    failures = []
+    named = done.stderr.startswith('error: ') and _named(case, done.stderr)
+    if done.returncode != 1 or not named:
+        failures.append(f'{case}: exit code {done.returncode}, said {done.stderr[-600:]}')
+    if spent > SECONDS:
+        wall = time.monotonic() - begin
+        failures.append(f'{case}: {spent:.1f} s of processor time, {wall:.1f} s on the clock')
+    if workdir.exists():
+        failures.append(f'{case}: left {workdir}')
+    return failures
+
+
+def _named(case: Case, said: str) -> bool:
+    return f'{case.field}:' in said or f'--{case.field}=' in said
+
+
+def _kind(hint) -> tuple[type, bool]:
+    """(type of a value, whether the field holds several)."""
+    arguments = [kind for kind in typing.get_args(hint) if kind not in (type(None), ...)]
+    if typing.get_origin(hint) is tuple:
+        return arguments[0], True
+    return (arguments[0] if arguments else hint), False

@@ -1,0 +1,116 @@
+"""The fault drills in their short form, and how they keep their rounds."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+from conftest import CACHE
+
+from launch import fault_drill
+from launch.drills import flips, full, ground, kill, nan, processes, settings, states
+from launch.drills.rounds import Rounds
+from reenact_jax.errors import UserError
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+    """The drills' folder; its compiled programs are those of the other tests."""
+    folder = tmp_path_factory.mktemp('drills')
+    CACHE.mkdir(parents=True, exist_ok=True)
+    (folder / 'programs').symlink_to(CACHE)
+    return folder
+
+
+def well(result, rounds):
+    assert result['failures'] == [] and result['rounds'] == rounds, result
+    return '; '.join(result['seen'])
+
+
+def test_a_killed_run_ends_as_if_nothing_happened(folder):
+    # By this seed the first blow falls into the second save and the second into the next one.
+    result = kill.drill(folder, kills=2, chain=2, seed=136, quiet=True, systems=('short',))
+    assert 'before the first checkpoint' not in well(result, 2)
+
+
+def test_a_process_that_lost_the_other_ends_and_says_why(folder):
+    seen = well(processes.lost(folder, 1, seed=0, timeout=10, quiet=True), 1)
+    assert seen == 'process 0 gone (SIGKILL), the other ended at once'
+
+
+@pytest.mark.long
+def test_two_processes_save_the_same_step_when_one_is_told_to_stop(folder):
+    assert 'both saved' in well(processes.preempt(folder, 2, seed=0, quiet=True), 2)
+
+
+@pytest.mark.long
+def test_a_full_disk_spoils_nothing(folder):
+    well(full.drill(folder, 2, failures=2, seed=0, quiet=True), 2)
+
+
+def test_no_damage_goes_unnoticed(folder):
+    seen = well(flips.drill(folder, flips=30, seed=0, quiet=True), 30)
+    assert 'shards' in seen and 'refused by name, the older one taken' in seen
+
+
+def test_nan_leaves_no_trace(folder):
+    case = ('ldnet', 'ldnet_fdgan', 'ldnet_1', 'C')
+    well(nan.drill(folder, limit=2, cases=(case,), quiet=True), 1)
+
+
+@pytest.mark.parametrize('file', ['aan', 'ldnet_fdgan'])
+def test_wrong_settings_are_refused_by_name(file):
+    path = ground.ROOT / 'configs' / f'{file}.py'
+    count, failures = settings.in_process(path, 'tiny')
+    assert not failures and count > 400
+    kinds = {case.kind for case in settings.cases(settings.values_of(path, 'tiny'))}
+    assert kinds >= {'unknown name', 'NaN', 'infinity', 'too small', 'too large', 'wrong type'}
+
+
+def test_a_wrong_command_leaves_nothing(tmp_path):
+    path = ground.ROOT / 'configs' / 'aan.py'
+    case = settings.Case('too small', 'config.hparams.rate', -1.0)
+    assert settings.as_command(path, 'tiny', case, tmp_path / 'never') == []
+    accepted = settings.Case('', 'config.hparams.rate', 0.5)
+    assert settings.as_command(path, 'tiny', accepted, tmp_path / 'never') != []
+
+
+def test_rounds_are_kept_and_other_settings_refused(tmp_path):
+    first = Rounds(tmp_path / 'd', 4, {'seed': 1}, quiet=True)
+    for number in first.left():
+        first.note(number, 'odd' if number % 2 else 'even', ['bad'] if number == 1 else [])
+        if number == 2:
+            break
+    with (tmp_path / 'd' / 'rounds.jsonl').open('a') as file:
+        file.write('{"round": 3, "se')  # cut off by an interruption
+    again = Rounds(tmp_path / 'd', 4, {'seed': 1}, quiet=True)
+    assert list(again.left()) == [3]
+    again.note(3, 'odd')
+    result = again.result()
+    assert result['seen'] == {'even': 2, 'odd': 2} and result['failures'] == ['round 1: bad']
+    assert Rounds(tmp_path / 'd', 4, {'seed': 1}).result() == result
+    with pytest.raises(UserError, match='holds rounds of other settings'):
+        Rounds(tmp_path / 'd', 4, {'seed': 2})
+
+
+def test_states_differ_by_bits():
+    tree = {'a': np.float32([1, 0.0]), 'b': {'c': np.int32(3)}}
+    assert states.differences(tree, jax.tree.map(np.copy, tree)) == []
+    assert states.differences(tree, tree | {'a': np.float32([1, -0.0])}) == ["['a']"]
+    assert states.differences(tree, {'a': tree['a']}) == ["['b']['c']"]
+    assert states.differences(tree, tree | {'b': {'c': np.int64(3)}}) == ["['b']['c']"]
+
+
+def test_the_command_counts_failures(tmp_path, monkeypatch, capsys):
+    result = {'rounds': 2, 'of': 2, 'seen': {'this': 2}, 'failures': [], 'minutes': 0.1}
+    monkeypatch.setattr(flips, 'drill', lambda *a, **k: result | {'failures': ['round 1: silent']})
+    monkeypatch.setattr(nan, 'drill', lambda *a, **k: result)
+    assert fault_drill.main(['nan', f'--workdir={tmp_path}']) == 0
+    assert fault_drill.main(['nan', 'flips', f'--workdir={tmp_path}']) == 1
+    assert '| flips | 2 | 2 this | 1 | 0.1 |' in capsys.readouterr().out
+    assert '- flips, round 1: silent' in (tmp_path / 'drills.md').read_text()
+    assert json.loads((tmp_path / 'drills.json').read_text())['nan']['failures'] == []
+    with pytest.raises(UserError, match="'flip': no such drill; there are kill, "):
+        fault_drill.main(['flip'])
+    with pytest.raises(UserError, match='--kills 0: expected 1 or more'):
+        fault_drill.main(['kill', '--kills', '0'])
