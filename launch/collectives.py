@@ -77,21 +77,23 @@ def read(text: str) -> list[Sent]:
     return sent
 
 
-def purpose(one: Sent, parameters: set[int], fsdp: bool) -> str:
+def purpose(one: Sent, parameters: set[int], statistics: set[int], fsdp: bool) -> str:
     """What an array is sent for.
 
     Args:
       parameters: numbers of elements of the parameters' arrays.
+      statistics: the same of running statistics.
       fsdp: whether parameters are split.
     """
     count = math.prod(one.shape)
     if one.kind in ('all-reduce', 'reduce-scatter'):
-        # One number: a mean over rows (loss, metric) or a flag. A normalisation's sums have a
-        # bias's shape, so they are told by their layer's name.
-        if count == 1 or 'Norm_' in one.source:
+        # A normalisation's sums have a bias's shape, backwards too: told by their layer's name.
+        if 'Norm_' in one.source:
             return STATISTICS
-        if count in parameters and 'transpose(' in one.source:
-            return GRADIENTS
+        if 'transpose(' in one.source:
+            return GRADIENTS if count in parameters else OTHER
+        if count == 1 or count in statistics:  # one number: a mean over rows (loss, metric), a flag
+            return STATISTICS
     if one.kind == 'all-gather' and fsdp and count in parameters:
         return PARAMETERS
     return OTHER

@@ -112,10 +112,13 @@ def _memory(found) -> dict[str, int]:
 
 def _sent(job: Job, stage: Stage, text: str) -> list[dict]:
     """Arrays sent in a step, grouped by kind and purpose; JAX's names of those of no purpose."""
-    parameters = {leaf.size for leaf in jax.tree.leaves(jobs.shapes(job, stage).variables)}
-    groups = {}
+    sizes = {True: set(), False: set()}  # of parameters, of running statistics
+    for variables in jobs.shapes(job, stage).variables.values():
+        for name, tree in variables.items():
+            sizes[name == 'params'] |= {leaf.size for leaf in jax.tree.leaves(tree)}
+    fsdp, groups = job.run.sharding == 'fsdp', {}
     for one in collectives.read(text):
-        purpose = collectives.purpose(one, parameters, job.run.sharding == 'fsdp')
+        purpose = collectives.purpose(one, sizes[True], sizes[False], fsdp)
         groups.setdefault((one.kind, purpose), []).append(one)
     return [
         {
