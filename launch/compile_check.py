@@ -69,6 +69,10 @@ def check(values: dict, info: DataInfo, side: int, topology: str, rows: int) -> 
             'dtype': job.run.dtype,
             'accumulate': job.run.accumulate,
             'HBM': chip.hbm,
+            'state': sum(
+                math.prod(leaf.sharding.shard_shape(leaf.shape)) * leaf.dtype.itemsize
+                for leaf in jax.tree.leaves(jobs.shapes(job, stage))
+            ),
             'FLOPs a chip': flops,
             'FLOPs a step': flops * mesh.size,
             **_compiled(job, stage, chip.hbm),
@@ -139,7 +143,8 @@ def table(report: dict) -> str:
     lines = [
         f'{report["stage"]}: {report["topology"]}, {report["chips"]} chips, {share}, '
         f'accumulate {report["accumulate"]}',
-        f'  FLOPs: {report["FLOPs a step"]:.4g} a step, {report["FLOPs a chip"]:.4g} a chip',
+        f'  FLOPs: {report["FLOPs a step"]:.4g} a step, {report["FLOPs a chip"]:.4g} a chip; '
+        f'state: {report["state"] / GIB:.3f} GiB a chip',
     ]
     if 'memory' in report:
         lines.append(f'  compiled in {report["compile seconds"]:.1f} s; memory of a chip, GiB:')
