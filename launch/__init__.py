@@ -1,1 +1,1 @@
-"""Start things: the quickstart, the tests."""
+"""Start things: the quickstart, the tests, the check of what a slice of TPUs would need."""
