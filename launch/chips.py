@@ -72,7 +72,8 @@ def devices(name: str) -> list:
         if 'lockfile' in str(error) or 'in use' in str(error):
             raise UserError(
                 'libtpu: another process of this machine uses it, and it serves one at a time; '
-                'wait for that process (/tmp/libtpu_lockfile is left over only if there is none)'
+                'wait for that process, or set ALLOW_MULTIPLE_LIBTPU_LOAD=1 (no chip is touched); '
+                'if there is none, /tmp/libtpu_lockfile is left over and may be removed'
             ) from None
         reason = str(error).partition(': ')[2]
         raise UserError(f'--topology: {name}: {reason}; accepted: {_ACCEPTED}') from None

@@ -52,6 +52,11 @@ def check(values: dict, info: DataInfo, side: int, topology: str, rows: int) -> 
     Raises UserError for a wrong topology or batch, and where libtpu is absent or in use.
     """
     chip, sides = chips.parse(topology)
+    if rows % (unit := 2 * values['accumulate']):
+        raise UserError(
+            f'--batch-per-chip: {rows} rows are not pairs for each of config.accumulate = '
+            f'{unit // 2} microbatches; give a multiple of {unit}'
+        )
     values = values | {'batch_size': rows * math.prod(sides)}
     mesh = sharding.make_mesh(chips.devices(topology))
     job = jobs.make_abstract_job(values, info, side, mesh)

@@ -190,8 +190,8 @@ def test_refusals(monkeypatch, four_chips):
         compile_check.main([f'--config={toy_config.__file__}'])
     with pytest.raises(UserError, match=r'config\.batch_size: not here.*--batch-per-chip'):
         command('--config.batch_size=8')
-    with pytest.raises(UserError, match='multiple of 8'):
-        command('--batch-per-chip=3')
+    with pytest.raises(UserError, match=r'--batch-per-chip: 6 rows .* multiple of 4'):
+        command('--batch-per-chip=6', '--config.accumulate=2')
     monkeypatch.undo()
     monkeypatch.delenv('TPU_LIBRARY_PATH', raising=False)
     monkeypatch.setattr('importlib.util.find_spec', lambda name: None)
