@@ -161,7 +161,7 @@ def table(report: dict) -> str:
             size = f'{one["bytes"] / 1e6:.6f}'
             counts = f'{one["operations"]:>10}{one["arrays"]:>8}{size:>12}'
             lines.append(f'  {one["kind"]:<20}{one["for"]:<32}{counts}')
-            lines += [f'      from {source}' for source in one['sources'][:8]]
+            lines += [f'      from {source or "(no name)"}' for source in one['sources'][:8]]
     if 'refused' in report:
         lines.append(f'  DOES NOT FIT: {report["refused"]}')
     return '\n'.join(lines)

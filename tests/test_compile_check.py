@@ -136,6 +136,8 @@ def test_ldnet_sends_gradients_and_means_alone(number):
     assert sent['all-reduce', GRADIENTS]['bytes'] == 4 * parameters
 
 
+@pytest.mark.long
+@pytest.mark.timeout(1200)
 def test_aan_sends_gradients_and_means_alone():
     values = small(aan, norm='batch', extractor=(2, 3), fusion=(4, 2), flow=(3, 5), local=(3,))
     sent, parameters = sent_by(values, 0)
@@ -200,6 +202,7 @@ def test_refusals(monkeypatch, four_chips):
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1200)
 def test_with_libtpu(tmp_path):
     pytest.importorskip('libtpu', reason='libtpu is not installed: pip install -e .[tpu-check]')
     arguments = ['--config=configs/ldnet_fdgan.py:tiny', '--topology=v5e:4x4', '--batch-per-chip=4']
