@@ -71,9 +71,9 @@ def devices(name: str) -> list:
     except jax.errors.JaxRuntimeError as error:
         if 'lockfile' in str(error) or 'in use' in str(error):
             raise UserError(
-                'libtpu: another process of this machine uses it, and it serves one at a time; '
-                'wait for that process, or set ALLOW_MULTIPLE_LIBTPU_LOAD=1 (no chip is touched); '
-                'if there is none, /tmp/libtpu_lockfile is left over and may be removed'
+                'libtpu: another process of this machine holds /tmp/libtpu_lockfile; every jax '
+                'that was started without JAX_PLATFORMS=cpu does. Wait for it, or set '
+                'ALLOW_MULTIPLE_LIBTPU_LOAD=1: compiling touches no chip'
             ) from None
         reason = str(error).partition(': ')[2]
         raise UserError(f'--topology: {name}: {reason}; accepted: {_ACCEPTED}') from None

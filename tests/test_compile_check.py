@@ -214,7 +214,7 @@ def test_with_libtpu(tmp_path):
         capture_output=True,
         text=True,
     )
-    if 'one at a time' in done.stderr:
+    if 'libtpu_lockfile' in done.stderr:
         pytest.skip('another process uses libtpu')
     assert done.returncode == 0, done.stderr
     for report in json.loads(out.read_text()):
