@@ -123,3 +123,18 @@ def perceptual(prediction: list[Array], truth: list[Array]) -> Float[Array, '']:
 def stranger(x: Array) -> Array:
     """Every row's partner, of another identity: rows 2i and 2i + 1 swapped (batches.py's order)."""
     return x.reshape(-1, 2, *x.shape[1:])[:, ::-1].reshape(x.shape)
+
+
+def together(*batches: Array) -> Array:
+    """n batches [b, ...] as one [n b, ...], their rows i next to each other.
+
+    For one call of a network instead of n. End to end (`concatenate`) nearly every row of a batch
+    that is spread over devices would have to move to another one; so each stays where it is.
+    """
+    return jnp.stack(batches, 1).reshape(-1, *batches[0].shape[1:])
+
+
+def apart(x: Array, n: int = 2) -> tuple[Array, ...]:
+    """The n batches of which `together` made x."""
+    rows = x.reshape(-1, n, *x.shape[1:])
+    return tuple(rows[:, i] for i in range(n))

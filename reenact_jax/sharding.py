@@ -47,11 +47,18 @@ def born(create: Callable, *args, mesh: Mesh, mode: str = 'replicated', large: i
 
 def shapes(create: Callable, *args, mesh: Mesh, mode: str = 'replicated', large: int = LARGE):
     """What `born` would give, as shapes with shardings: where to restore to."""
-    abstract = jax.eval_shape(create, *args)
+    leaves = jax.eval_shape(create, *args)
+    return abstract(leaves, of_tree(leaves, mesh, mode, large))
+
+
+def abstract(tree: Any, where: Any) -> Any:
+    """Arrays or shapes as shapes with shardings; `where`: one sharding, or one a leaf."""
+    if isinstance(where, NamedSharding):
+        where = jax.tree.map(lambda _: where, tree)
     return jax.tree.map(
-        lambda leaf, where: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=where),
-        abstract,
-        of_tree(abstract, mesh, mode, large),
+        lambda leaf, place: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=place),
+        tree,
+        where,
     )
 
 

@@ -87,6 +87,14 @@ def test_stranger_swaps_partners():
     np.testing.assert_array_equal(losses.stranger(x), x[jnp.array([1, 0, 3, 2])])
 
 
+def test_joined_batches_keep_rows_together():
+    x = jnp.arange(6.0).reshape(3, 2)
+    both = losses.together(x, x + 10)
+    np.testing.assert_array_equal(both[:, 0], [0, 10, 2, 12, 4, 14])
+    for part, whole in zip(losses.apart(both), (x, x + 10), strict=True):
+        np.testing.assert_array_equal(part, whole)
+
+
 def test_schedules():
     assert optimisers.learning_rate(optimisers.adam(1e-3, 100, 'cosine'), 50) == pytest.approx(5e-4)
     assert optimisers.learning_rate(optimisers.adam(1e-3, 100), 99) == pytest.approx(1e-3)

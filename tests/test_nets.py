@@ -62,7 +62,7 @@ def test_condition_is_as_joined_channels():
     rest = {f'Conv_{i}': params[f'Conv_{i + 1}'] for i in (1, 2)}
     one = {'Conv_0': {'kernel': joined, 'bias': first['bias'] + 0.1}, **rest}
     both = {**params, 'Conv_0': {**first, 'bias': first['bias'] + 0.1}, 'Conv_1': beside}
-    together = jnp.concatenate([image, jnp.concatenate([condition, condition])], -1)
+    together = jnp.concatenate([image, jnp.repeat(condition, 2, 0)], -1)
     np.testing.assert_allclose(
         net.apply({'params': both}, image, condition),
         net.apply({'params': one}, together),

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax.experimental.compilation_cache import compilation_cache
 
-from reenact_jax import sharding, step
+from reenact_jax import sharding
 from reenact_jax.checkpoint_files import Place
 from reenact_jax.checkpoints import Store
 from reenact_jax.runs import feed, jobs
@@ -76,16 +76,7 @@ def training(job: Job, number: int, seconds: float) -> Iterator[tuple[str, float
 
 def _programs(job: Job, stage: Stage, state, batch: Batch):
     """Compiles the step twice, with an empty cache of programs and from it."""
-    one = step.train_step(
-        stage,
-        job.nets,
-        prepare=job.prepare,
-        seed=job.run.seed,
-        accumulate=job.run.accumulate,
-        devices=job.mesh.size,
-        dtype=job.run.dtype,
-        ema_decay=job.run.ema_decay,
-    )
+    one = jobs.one_step(job, stage)
     before = jax.config.jax_compilation_cache_dir
     with tempfile.TemporaryDirectory() as folder:
         jax.config.update('jax_compilation_cache_dir', folder)

@@ -42,7 +42,7 @@ class PatchGAN(nn.Module):
             y = Conv(width, stride=stride, **conv)(x, train)
             if i == 0 and condition is not None:
                 beside = Conv(width, stride=stride, use_bias=False, **conv)(condition, train)
-                y = y + jnp.tile(beside, (len(y) // len(beside), 1, 1, 1))
+                y = y + jnp.repeat(beside, len(y) // len(beside), 0)
             x = y
             x = x if i == 0 else Norm(self.norm)(x, train)
             x = nn.leaky_relu(x, 0.2)
@@ -65,7 +65,7 @@ class MultiScale(nn.Module):
     def __call__(
         self, image: Float[Array, 'b h w c'], condition: Float[Array, 'a h w k'], train: bool = True
     ) -> list[Float[Array, 'b H W 1']]:
-        """Logits a scale, the finest first. Row i of the image has the condition's row i mod a."""
+        """Logits a scale, the finest first. Image row i has the condition's row i // (b / a)."""
         logits = []
         for scale in range(self.scales):
             if scale:

@@ -56,11 +56,14 @@ def preparation(run: Run, size: int) -> Callable:
     )
 
 
-def example(shards: ShardSet, stages, points: str) -> Batch:
-    """A raw batch of two rows, all zeros, with every field that some stage reads: for shapes."""
+def example(stages, side: int, points: str) -> Batch:
+    """A raw batch of two rows, all zeros, with every field that some stage reads: for shapes.
+
+    side: of the stored images, pixels.
+    """
     reads = tuple(sorted({field for stage in stages for field in stage.reads}))
     frames = max(stage.frames for stage in stages)
-    rows = examples.allocate(2, frames, reads, int(shards.columns.size[0]), points)
+    rows = examples.allocate(2, frames, reads, side, points)
     return Batch(**{name: np.zeros_like(array) for name, array in rows.items()})
 
 

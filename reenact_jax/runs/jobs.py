@@ -14,7 +14,7 @@ from reenact_jax.runs import feed
 from reenact_jax.shards import ShardSet
 from reenact_jax.stages import Stage
 from reenact_jax.step import State
-from reenact_jax.tracks import Batch
+from reenact_jax.tracks import Batch, DataInfo
 
 PREVIEW_ROWS = 8
 
@@ -26,8 +26,9 @@ class Job(NamedTuple):
     run: Run
     hparams: Any
     values: dict  # the config as plain values
-    shards: ShardSet
+    shards: ShardSet | None  # None: a job without data
     record: dict  # what the data are, see feed.open_data
+    stored: int  # side of the stored images, pixels
     nets: dict
     table: tuple[Stage, ...]  # the system's stages, all of them
     chosen: dict[int, Stage]  # those of this run
@@ -40,23 +41,41 @@ def make_job(values: dict) -> Job:
     """Opens the data and checks everything that can be checked before anything is computed."""
     system, run, hparams = config.resolve(values)
     shards, info, record = feed.open_data(run)
+    job = _planned(values, info, int(shards.columns.size[0]), sharding.make_mesh())
+    constants = sharding.to_all(system.constants(hparams), job.mesh)
+    return job._replace(shards=shards, record=record, constants=constants)
+
+
+def make_abstract_job(values: dict, info: DataInfo, side: int, mesh: jax.sharding.Mesh) -> Job:
+    """A job to compile for devices that need not be there: no data, constants are shapes.
+
+    Args:
+      info: what the data would be.
+      side: of the stored images, pixels.
+    """
+    job = _planned(values, info, side, mesh)
+    arrays = job.system.constants(job.hparams, load=False)
+    return job._replace(constants=sharding.abstract(arrays, sharding.replicated(mesh)))
+
+
+def _planned(values: dict, info: DataInfo, side: int, mesh) -> Job:
+    """A job without shards and constants, its stages checked."""
+    system, run, hparams = config.resolve(values)
     nets = system.networks(hparams, info)
     table = system.stages(hparams, info)
     chosen = config.chosen(table, run)
-    mesh = sharding.make_mesh()
     for stage in chosen.values():
         stages.check(stage, nets)
         stages.check_rows(stage, stage.batch_size, mesh.size, run.accumulate)
-    prepare = feed.preparation(run, record['size'])
-    constants = sharding.to_all(system.constants(hparams), mesh)
+    prepare = feed.preparation(run, run.size or side)
     return Job(
-        system, run, hparams, values, shards, record, nets, table, chosen, prepare, constants, mesh
+        system, run, hparams, values, None, {}, side, nets, table, chosen, prepare, None, mesh
     )
 
 
 def _create(job: Job, stage: Stage):
     """The function () -> state of a stage that starts from nothing."""
-    raw = feed.example(job.shards, job.table, job.run.points)
+    raw = feed.example(job.table, job.stored, job.run.points)
 
     def create():
         key = jax.random.key(job.run.seed)
@@ -77,6 +96,37 @@ def fresh(job: Job, stage: Stage, networks: dict | None) -> State:
     if networks is None:
         return sharding.born(_create(job, stage), **where)
     return sharding.born(functools.partial(step.start, stage), networks, **where)
+
+
+def one_step(job: Job, stage: Stage) -> Callable:
+    """The function (state, constants, batch) -> (state, metrics) of a stage."""
+    return step.train_step(
+        stage,
+        job.nets,
+        prepare=job.prepare,
+        seed=job.run.seed,
+        accumulate=job.run.accumulate,
+        devices=job.mesh.size,
+        dtype=job.run.dtype,
+        ema_decay=job.run.ema_decay,
+    )
+
+
+def program(job: Job, stage: Stage, state: State) -> Callable:
+    """The jitted function of `run.scan` steps that training calls.
+
+    `state` may be shapes; batches have a leading axis of steps.
+    """
+    steps = step.scan_steps(one_step(job, stage))
+    return sharding.compile_step(steps, state, job.mesh, job.run.sharding, stacked=True)
+
+
+def abstract_batch(job: Job, stage: Stage) -> Batch:
+    """The batch that `program` takes, as shapes with shardings."""
+    raw = feed.example([stage], job.stored, job.run.points)
+    lead = (job.run.scan, stage.batch_size)
+    wide = jax.tree.map(lambda x: jax.ShapeDtypeStruct((*lead, *x.shape[1:]), x.dtype), raw)
+    return sharding.abstract(wide, sharding.rows(job.mesh, 1))
 
 
 def previewer(job: Job) -> Callable | None:

@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 import jax
 
-from reenact_jax import sharding, step
 from reenact_jax.checkpoint_files import Place
 from reenact_jax.checkpoints import Store
 from reenact_jax.errors import UserError
@@ -122,19 +121,7 @@ def _stage(job: Job, tools: Tools, number: int, state: State, loader) -> tuple[S
     """Trains one stage to its end; (state, whether it was told to stop before)."""
     stage, run = job.chosen[number], job.run
     source = feed.open_feed(job.shards, stage, number, run, job.mesh, loader)
-    one = step.train_step(
-        stage,
-        job.nets,
-        prepare=job.prepare,
-        seed=run.seed,
-        accumulate=run.accumulate,
-        devices=job.mesh.size,
-        dtype=run.dtype,
-        ema_decay=run.ema_decay,
-    )
-    compiled = sharding.compile_step(
-        step.scan_steps(one), state, job.mesh, run.sharding, stacked=True
-    )
+    compiled = jobs.program(job, stage, state)
     show = jobs.previewer(job)
     begun = int(state.step)
     frames = stage.batch_size * stage.frames

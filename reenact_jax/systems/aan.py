@@ -249,8 +249,8 @@ def terms(hp: Hparams, apply, constants: dict, batch: Batch):
     value = hp.lambda_c * content
     metrics = {'l1': pixels, 'perceptual': perceptual, 'flow': jnp.abs(made['flow']).mean()}
     if hp.local_net:
-        truth = jnp.concatenate([_crop(hp, i_d, l_d, part)[0] for part in LOCAL_PARTS])
-        parts = jnp.concatenate([made['parts'][part] for part in LOCAL_PARTS])
+        truth = losses.together(*(_crop(hp, i_d, l_d, part)[0] for part in LOCAL_PARTS))
+        parts = losses.together(*(made['parts'][part] for part in LOCAL_PARTS))
         # A mean over four equal regions times four: the sum of eq. 9.
         local = losses.perceptual(phi(parts), phi(truth)) * len(LOCAL_PARTS)
         value, metrics['local'] = value + hp.lambda_local * local, local
@@ -267,8 +267,8 @@ def _adversarial(hp: Hparams, apply, fake, i_d, i_s, s_d):
     """Eq. 6: what D_L and D_I minimise together, and what the generator does."""
     against = by = 0.0
     for letter, condition in (('D_L', s_d), ('D_I', i_s)):
-        both = apply(letter, jnp.concatenate([i_d, fake]), condition)
-        real, made = zip(*(jnp.split(scale, 2) for scale in both), strict=True)
+        both = apply(letter, losses.together(i_d, fake), condition)
+        real, made = zip(*(losses.apart(scale) for scale in both), strict=True)
         against += losses.gan_discriminator(real, made, hp.gan)
         by += losses.gan_generator(made, hp.gan)
     return against, by

@@ -164,9 +164,9 @@ def stage1(hp: Hparams, apply, batch: Batch, rng: jax.Array):
     """Eqs. 1 and 2. Label T is the partner's; both branches share one pass of E_P and G."""
     l, identity, other = _examples(batch)
     pose = apply('E_P', _swapped(hp, apply, l, identity, other, rng) if hp.mean_swap else l)
-    code = apply('N_I', jnp.concatenate([identity, other]))
-    raw = _raw(apply, jnp.concatenate([pose, pose]), code)
-    l_s, l_t = jnp.split(_boxed(hp, raw), 2)
+    code = apply('N_I', losses.together(identity, other))
+    raw = _raw(apply, losses.together(pose, pose), code)
+    l_s, l_t = losses.apart(_boxed(hp, raw))
     logits = apply('C1', l_t)
     rec = losses.points(l_s, l)
     leak = losses.log_probability(logits, identity, hp.leak_floor).mean()
@@ -203,11 +203,11 @@ def stage2(hp: Hparams, apply, batch: Batch, rng: jax.Array):
     l_t = _partner(l_s1, k)
     code = apply('E_I', l_s1)
     pose = apply('E_P', l_s2)
-    codes = jnp.concatenate([code, _partner(code, k)])
-    raw = _raw(apply, jnp.concatenate([pose, pose]), codes)
-    fake_s2, fake_t = jnp.split(_boxed(hp, raw), 2)
-    d_real, d_fake = jnp.split(apply('D_l', jnp.concatenate([l_s2, fake_t])), 2)
-    c_real, c_fake = jnp.split(apply('C_l', jnp.concatenate([l_t, fake_t])), 2)
+    codes = losses.together(code, _partner(code, k))
+    raw = _raw(apply, losses.together(pose, pose), codes)
+    fake_s2, fake_t = losses.apart(_boxed(hp, raw))
+    d_real, d_fake = losses.apart(apply('D_l', losses.together(l_s2, fake_t)))
+    c_real, c_fake = losses.apart(apply('C_l', losses.together(l_t, fake_t)))
     rec = losses.points(fake_s2, l_s2)  # eq. 6
     # Eq. 5: E_P(l_S2) is the truth, also where E_P moves.
     content = losses.codes(apply('E_P', fake_t), jax.lax.stop_gradient(pose))
@@ -257,8 +257,8 @@ def _boxed(hp: Hparams, points: Float[Array, 'b n 2']) -> Float[Array, 'b n 2']:
 
 
 def _largest(raw: Float[Array, '2b n 2']) -> Float[Array, '']:
-    """Largest coordinate of the second half, the transfers: shows a collapse the losses hide."""
-    return jnp.abs(raw[len(raw) // 2 :]).max()
+    """Largest coordinate of the second rows, the transfers: shows a collapse the losses hide."""
+    return jnp.abs(losses.apart(raw)[1]).max()
 
 
 def _swapped(hp: Hparams, apply, l, identity, other, rng) -> Float[Array, 'b n 2']:

@@ -1,0 +1,79 @@
+"""TPU chips and their slices, as names that libtpu's compiler takes."""
+
+import importlib.util
+import math
+import os
+import re
+from typing import NamedTuple
+
+import jax
+from jax.experimental import topologies
+
+from reenact_jax.errors import UserError
+
+
+class Chip(NamedTuple):
+    """One generation."""
+
+    hbm: int  # bytes
+    axes: int  # of a slice: 2 for a torus of the plane, 3 for one of space
+    most: int  # chips in the largest slice
+
+
+# https://cloud.google.com/tpu/docs/v5e, /v5p, /v6e: HBM capacity, pod size. Not v4: libtpu
+# describes it as two devices a chip, and jax on a v4 shows one.
+CHIPS = {
+    'v5e': Chip(16 * 2**30, 2, 256),
+    'v5p': Chip(95 * 2**30, 3, 8960),
+    'v6e': Chip(32 * 2**30, 2, 256),
+}
+# What a libtpu without a TPU asks Google's metadata server for, and then complains about.
+_NO_TPU = {
+    'TPU_SKIP_MDS_QUERY': '1',
+    'TPU_ACCELERATOR_TYPE': 'v5litepod-16',
+    'TPU_WORKER_HOSTNAMES': 'localhost',
+}
+_ACCEPTED = (
+    'v5e:AxB and v6e:AxB (1x1, 2x2, 2x4, 4x4, 4x8, 8x8, 8x16, 16x16), v5p:AxBxC (2x2x1, 2x2x2, '
+    '2x2x4, 2x4x4, 4x4x4, ...)'
+)
+
+
+def parse(name: str) -> tuple[Chip, tuple[int, ...]]:
+    """The chip and the sides of a topology such as `v5e:16x16`. Raises UserError."""
+    found = re.fullmatch(r'(\w+):(\d+(?:x\d+)*)', name)
+    kind, sides = found.groups() if found else ('', '')
+    sides = tuple(int(side) for side in sides.split('x') if side)
+    chip = CHIPS.get(kind)
+    if chip is None or len(sides) != chip.axes:
+        raise UserError(f'--topology: {name!r} is not a slice of TPUs; accepted: {_ACCEPTED}')
+    if not 1 <= math.prod(sides) <= chip.most:
+        raise UserError(f'--topology: {name}: a slice of {kind} has 1 to {chip.most} chips')
+    return chip, sides
+
+
+def devices(name: str) -> list:
+    """The devices of a topology, to compile for; none of them is there.
+
+    Raises UserError where libtpu is absent or in use, and for a wrong name.
+    """
+    _, sides = parse(name)
+    if not os.environ.get('TPU_LIBRARY_PATH') and importlib.util.find_spec('libtpu') is None:
+        raise UserError(
+            "libtpu, the TPU compiler, is not installed; `pip install 'jax[tpu]'` brings the one "
+            f'of this jax ({jax.__version__}); with a checkout: `pip install -e .[tpu-check]`'
+        )
+    for variable, value in _NO_TPU.items():
+        os.environ.setdefault(variable, value)
+    host = {'chips_per_host_bounds': [1, 1, 1]} if set(sides) == {1} else {}  # else 2 x 2 x 1
+    try:
+        return topologies.get_topology_desc(name, platform='tpu', **host).devices
+    except jax.errors.JaxRuntimeError as error:
+        if 'lockfile' in str(error) or 'in use' in str(error):
+            raise UserError(
+                'libtpu: another process of this machine holds /tmp/libtpu_lockfile; every jax '
+                'that was started without JAX_PLATFORMS=cpu does. Wait for it, or set '
+                'ALLOW_MULTIPLE_LIBTPU_LOAD=1: compiling touches no chip'
+            ) from None
+        reason = str(error).partition(': ')[2]
+        raise UserError(f'--topology: {name}: {reason}; accepted: {_ACCEPTED}') from None
