@@ -56,6 +56,14 @@ def test_paper_sizes():
     assert count('D_l') == 136 * 512 + 512 + hidden + 512 + 1
 
 
+def test_people_start_nearly_alike():
+    """The table is a linear layer's: codes apart from the start could not be guessed by E_I."""
+    data = DataInfo(identities=400, examples=1)
+    nets = ld.networks(HP, data)
+    variables = ld.init(HP, nets, jax.random.key(0), fake_batch())
+    assert np.asarray(variables['N_I']['params']['table']).std() == pytest.approx(0.05, rel=0.05)
+
+
 def test_defaults_are_the_papers():
     hp = ld.Hparams()
     first, second = ld.stages(hp, DATA)
