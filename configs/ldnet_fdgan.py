@@ -13,9 +13,9 @@ Presets (after the colon):
   quick   the same nets for little more than a minute; the quickstart's.
   tiny    seconds; for tests.
 
-What to expect: README.md, "LD-Net". `cpu` takes a quarter of an hour of one core and leaves 0.47 of the
-error of the driver's own landmarks on new people; the paper's losses as printed leave 0.73 after
-the same number of steps, and an identity code that tells nobody apart:
+What to expect: README.md, "LD-Net". `cpu` takes a quarter of an hour of one core and leaves 0.47 of
+the error of the driver's own landmarks on new people; the paper's losses as printed leave 0.73
+after the same number of steps, and an identity code that tells nobody apart:
     --config.hparams.mean_swap=0 --config.hparams.renormalise=False \
     --config.hparams.stage1_lambda_c=0.1 --config.hparams.warm_steps=0 \
     --config.hparams.stage2_rate=5e-4 --config.hparams.stage2_steps=7000
