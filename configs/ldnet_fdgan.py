@@ -7,7 +7,7 @@ Presets (after the colon):
   paper   10 x 512, batch 32, 400,000 + 1,000,000 steps (supplement 6-7). About 26 hours on one
           CPU core at 25 and 12 steps/s; meant for a GPU.
   cpu     5 x 256, 64 examples from 16 tracks, cosine from 1e-3 (stage 1) and 1e-4 (stage 2), ten
-          times the weight of stage 1's classifier, and the three helpers that are not in the
+          times the weight of stage 1's classifier, and the three additions that are not in the
           paper: mean-shape swap, warm start of E_I, output renormalised.
   small   the same nets for about 3 minutes.
   quick   the same nets for little more than a minute; the quickstart's.

@@ -4,6 +4,7 @@ Parameters are replicated, or with `fsdp` split too: every leaf of at least `LAR
 its largest axis that the devices divide. The state is born where it will lie.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -87,6 +88,38 @@ def compile_step(
         out_shardings=(shardings, whole),
         donate_argnums=0,
     )
+
+
+def gathering(mesh: Mesh, mode: str, large: int = LARGE) -> Callable:
+    """The function that makes variables whole for a forward pass; for `train_step`.
+
+    With `fsdp` every device gathers what is split before it computes with it, and gets its part of
+    the summed gradients. Left to itself, XLA splits the matrix products instead and sends
+    activations around. Optimiser state, averages and gradients stay split.
+    """
+
+    def one(leaf):
+        place = NamedSharding(mesh, _spec(leaf, mesh, mode, large))
+        return leaf if place.is_fully_replicated else _whole(leaf, place)
+
+    return lambda tree: jax.tree.map(one, tree)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
+def _whole(x: jax.Array, place: NamedSharding) -> jax.Array:
+    """x on every device; its gradient lies as x does, in `place`."""
+    return jax.lax.with_sharding_constraint(x, replicated(place.mesh))
+
+
+def _whole_forward(x, place):
+    return _whole(x, place), None
+
+
+def _whole_backward(place, _, gradient):
+    return (jax.lax.with_sharding_constraint(gradient, place),)
+
+
+_whole.defvjp(_whole_forward, _whole_backward)
 
 
 def to_devices(batch: Any, mesh: Mesh, *, stacked: bool = False) -> Any:

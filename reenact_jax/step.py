@@ -60,6 +60,7 @@ def train_step(
     seed: int = 0,
     accumulate: int = 1,
     devices: int = 1,
+    gather: Callable = lambda tree: tree,
     dtype: str = 'float32',
     ema_decay: float = 0.999,
 ) -> Callable:
@@ -74,6 +75,7 @@ def train_step(
         threaded through. Batch normalisation sees one microbatch at a time, so with it the result
         is not that of one large batch.
       devices: over how many devices the rows of a batch are spread (they stay where they are).
+      gather: variables that are split over devices -> whole ones, see `sharding.gathering`.
       dtype: of computation, see binding.py.
       ema_decay: d in e <- d e + (1 - d) v, at most (1 + t) / (10 + t) at step t, so that a short
         run's average is not its initialisation.
@@ -86,7 +88,7 @@ def train_step(
     of the state only `step` and that player's `skipped` change.
     """
     root = jax.random.fold_in(jax.random.key(seed), zlib.crc32(stage.name.encode()))
-    once = functools.partial(_one_pass, stage, nets, prepare, dtype)
+    once = functools.partial(_one_pass, stage, nets, prepare, gather, dtype)
 
     def step(state: State, constants, batch) -> tuple[State, dict]:
         key = jax.random.fold_in(root, state.step)
@@ -115,14 +117,14 @@ def scan_steps(step: Callable) -> Callable:
     return steps
 
 
-def _one_pass(stage, nets, prepare, dtype, variables, constants, batch, key) -> _Pass:
+def _one_pass(stage, nets, prepare, gather, dtype, variables, constants, batch, key) -> _Pass:
     """One forward pass and the gradient of every player."""
     prepare_key, losses_key, calls_key = jax.random.split(key, 3)
     if prepare is not None:
         batch = prepare(batch, prepare_key)
 
     def losses(params):
-        apply = Binding(nets, params, variables, calls_key, dtype)
+        apply = Binding(nets, gather(params), gather(variables), calls_key, dtype)
         values, metrics = stage.losses(apply, constants, batch, losses_key)
         return _scalars(stage, values), (metrics, apply.collections)
 

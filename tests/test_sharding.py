@@ -1,6 +1,7 @@
 """Placement of batches and parameters; the same step on one device, on four, and split by size."""
 
 import functools
+import math
 
 import jax
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 import toy
 from test_step import assert_close, make
 
+from launch import collectives
 from reenact_jax import sharding
 from reenact_jax.step import scan_steps, start, train_step
 
@@ -23,7 +25,8 @@ def run(world, devices, mode='replicated', steps=3):
     state = sharding.born(
         functools.partial(start, stage), variables, mesh=mesh, mode=mode, large=64
     )
-    step = train_step(stage, nets, devices=devices)
+    gather = sharding.gathering(mesh, mode, large=64)
+    step = train_step(stage, nets, devices=devices, gather=gather)
     compiled = sharding.compile_step(step, state, mesh, mode, large=64)
     constants = sharding.to_all(constants, mesh)
     for n in range(steps):
@@ -39,10 +42,20 @@ def alone(world):
 @pytest.mark.parametrize('mode', sharding.MODES)
 def test_four_devices_give_what_one_gives(world, alone, mode):
     state, metrics = run(world, 4, mode)
-    # A kernel split along its inputs is multiplied in parts: other sums, and Adam magnifies them.
-    relative = {'replicated': 1e-5, 'fsdp': 2e-5}[mode]
-    assert_close(alone[0], state, relative)
-    assert_close(alone[1], metrics, relative)
+    assert_close(alone[0], state, 1e-5)
+    assert_close(alone[1], metrics, 1e-5)
+
+
+def test_split_parameters_are_gathered_and_nothing_else(world):
+    nets, (stage, _), constants, variables = world
+    mesh = sharding.make_mesh()
+    state = jax.eval_shape(lambda: start(stage, variables))
+    step = train_step(stage, nets, devices=4, gather=sharding.gathering(mesh, 'fsdp', large=64))
+    compiled = sharding.compile_step(step, state, mesh, 'fsdp', large=64)
+    sent = collectives.read(compiled.lower(state, constants, toy.batch(0)).compile().as_text())
+    sizes = {leaf.size for leaf in jax.tree.leaves(state.variables)}
+    assert {one.kind for one in sent} == {'all-gather', 'all-reduce'}
+    assert {math.prod(one.shape) for one in sent if one.kind == 'all-gather'} <= sizes
 
 
 def test_the_state_is_split_by_size_and_stays_so(world):

@@ -107,6 +107,7 @@ def one_step(job: Job, stage: Stage) -> Callable:
         seed=job.run.seed,
         accumulate=job.run.accumulate,
         devices=job.mesh.size,
+        gather=sharding.gathering(job.mesh, job.run.sharding),
         dtype=job.run.dtype,
         ema_decay=job.run.ema_decay,
     )
