@@ -9,7 +9,7 @@ Presets (after the colon):
   cpu     5 x 256, 64 examples from 16 tracks, cosine from 1e-3 (stage 1) and 1e-4 (stage 2), ten
           times the weight of stage 1's classifier, and the three additions that are not in the
           paper: mean-shape swap, warm start of E_I, output renormalised.
-  small   the same nets for about 3 minutes.
+  small   the same nets for about 5 minutes of one core.
   quick   the same nets for little more than a minute; the quickstart's.
   tiny    seconds; for tests.
 
