@@ -19,6 +19,8 @@ CROP_SCALE = 1.9
 CROP_BORDER = 1.15
 CROP_RAISE = 0.1
 
+CHANNELS = ('one', 'parts')  # of a landmark image, see `landmark_image`
+
 
 def box(points: Float[Array, '*s n 2']) -> tuple[Float[Array, '*s 2'], Float[Array, '*s']]:
     """Square bounding box of all points: its centre, and half of its side (at least 1e-3)."""
@@ -163,3 +165,24 @@ def raster(
     blank = jnp.zeros((*points.shape[:-2], size * size), points.dtype)
     image, _ = jax.lax.scan(line, blank, jnp.asarray(layout.edges))
     return image.reshape(*points.shape[:-2], size, size)
+
+
+def landmark_image(
+    points: Float[Array, '*s n 2'], layout: Layout, size: int, width: float, channels: str = 'one'
+) -> Float[Array, '*s h w c']:
+    """The landmarks as an image for a network, 0..1: what the papers call a landmark image.
+
+    Args:
+      points, size, width: see `raster`.
+      channels: `one` for all lines, or `parts`: one a part of the face, in the layout's order.
+    """
+    if channels == 'one':
+        return raster(points, layout, size, width)[..., None]
+    inside = [np.isin(layout.edges, part).all(1) for part in layout.parts.values()]
+    parts = [layout._replace(edges=layout.edges[edges]) for edges in inside]
+    return jnp.stack([raster(points, part, size, width) for part in parts], -1)
+
+
+def image_channels(layout: Layout, channels: str) -> int:
+    """How many channels `landmark_image` gives."""
+    return 1 if channels == 'one' else len(layout.parts)

@@ -14,11 +14,22 @@ def adam(
 
     The state holds `hyperparams['learning_rate']`, the rate of the last update.
     """
-    if schedule == 'cosine':
-        rate = optax.cosine_decay_schedule(learning_rate, max(steps, 1))
-    else:
-        rate = optax.constant_schedule(learning_rate)
+    rate = _rate(learning_rate, steps, schedule)
     return optax.inject_hyperparams(optax.adam)(rate, b1=b1, b2=b2)
+
+
+def rmsprop(
+    learning_rate: float, steps: int, schedule: str = 'constant', decay: float = 0.99
+) -> optax.GradientTransformation:
+    """RMSprop without momentum; schedule and state as in `adam`. Epsilon 1e-8 is PyTorch's."""
+    rate = _rate(learning_rate, steps, schedule)
+    return optax.inject_hyperparams(optax.rmsprop)(rate, decay=decay, eps=1e-8)
+
+
+def _rate(learning_rate: float, steps: int, schedule: str) -> optax.Schedule:
+    if schedule == 'cosine':
+        return optax.cosine_decay_schedule(learning_rate, max(steps, 1))
+    return optax.constant_schedule(learning_rate)
 
 
 def learning_rate(tx: optax.GradientTransformation, step: int) -> float:

@@ -7,7 +7,7 @@ import numpy as np
 
 from reenact_jax import landmarks as lm
 from reenact_jax import layouts
-from reenact_jax.systems import aan, ldnet_fdgan
+from reenact_jax.systems import aan, ldnet
 from reenact_jax.tracks import Batch, DataInfo
 from reenact_jax.trained import Trained
 
@@ -26,9 +26,9 @@ def random_face(seed: int, frames: int) -> dict:
 
 def landmark_model(points: str = '68') -> Trained:
     """A random LD-Net."""
-    hp = ldnet_fdgan.Hparams(layers=1, width=16, pose_code=4, identity_code=8)
+    hp = ldnet.Hparams(layers=1, width=16, pose_code=4, identity_code=8)
     record = {'config': {'hparams': {'layers': 1}}, 'step': 0}
-    return _trained('ldnet_fdgan', ldnet_fdgan, hp, points, record)
+    return _trained('ldnet', ldnet, hp, points, record)
 
 
 def image_model(points: str = '68') -> Trained:

@@ -153,7 +153,7 @@ def test_damage_is_found_and_named(folder, tmp_path):
 def test_clear_errors(folder, tmp_path):
     with pytest.raises(UserError, match='no bundle here'):
         bundle.load(tmp_path)
-    with pytest.raises(UserError, match=r'--transfer other: this bundle has ldnet_fdgan or none'):
+    with pytest.raises(UserError, match=r'--transfer other: this bundle has ldnet or none'):
         bundle.load(folder, 'other')
     with pytest.raises(UserError, match='exists already'):
         export.check_target(folder, overwrite=False)

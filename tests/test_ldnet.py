@@ -12,7 +12,7 @@ from reenact_jax import config, step
 from reenact_jax import landmarks as lm
 from reenact_jax.errors import UserError
 from reenact_jax.nets import frozen_apply
-from reenact_jax.systems import ldnet_fdgan as ld
+from reenact_jax.systems import ldnet as ld
 from reenact_jax.tracks import Batch, DataInfo, Face
 
 HP = ld.Hparams(layers=2, width=16, examples=4, stage1_steps=3, stage2_steps=3)

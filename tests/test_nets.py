@@ -10,7 +10,7 @@ from flax import linen as nn
 from reenact_jax.errors import UserError
 from reenact_jax.images import pixel_shuffle
 from reenact_jax.nets import initial, vgg
-from reenact_jax.nets.blocks import Conv, Head, Norm, upsample
+from reenact_jax.nets.blocks import Conv, Head, Norm, TransposedConv, upsample
 from reenact_jax.nets.modulation import Modulation
 from reenact_jax.nets.patch import MultiScale, PatchGAN, halve
 from reenact_jax.nets.unet import UNet
@@ -29,6 +29,28 @@ def count(variables):
 
 def numbers(*shape, seed=0):
     return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+# --- blocks ----------------------------------------------------------------------------------
+
+
+def test_transposed_convolution_is_the_usual_one():
+    """4x4, stride 2, padding 1: a convolution of the image with zeros between its pixels."""
+    x, net = jnp.asarray(numbers(2, 3, 5, 4)), TransposedConv(6)
+    variables = net.init(KEY, x)
+    kernel = variables['params']['kernel']
+    variables['params']['bias'] = jnp.arange(6.0)
+    usual = jax.lax.conv_general_dilated(
+        x,
+        kernel,
+        (1, 1),
+        ((2, 2), (2, 2)),
+        lhs_dilation=(2, 2),
+        dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
+    )
+    got = net.apply(variables, x)
+    assert got.shape == (2, 6, 10, 6)
+    np.testing.assert_allclose(got, np.asarray(usual) + np.arange(6.0), atol=1e-5)
 
 
 # --- PatchGAN --------------------------------------------------------------------------------

@@ -152,7 +152,7 @@ def test_command_with_tracks(folder, data, tmp_path, capsys):
         *('--rows', 3, '--source-frame', 2),
     )
     assert summary['frames'] == track.frames == 5
-    assert (summary['held'], summary['fault'], summary['transfer']) == (0, None, 'ldnet_fdgan')
+    assert (summary['held'], summary['fault'], summary['transfer']) == (0, None, 'ldnet')
     assert media.probe(out).frames == 5
     assert media.probe(out).rate == drivers.rate_of(track)
     assert results.is_marked(out)

@@ -45,7 +45,7 @@ def pixels(track, frame):
 
 def test_self_reenactment_scores_every_frame_but_the_source(model, data):
     loaded, part = bundle.load(model), shards.ShardSet(data, 'test')
-    scores = evaluate.self_reenactment(loaded, part, ['ldnet_fdgan', 'none'], most=99)
+    scores = evaluate.self_reenactment(loaded, part, ['ldnet', 'none'], most=99)
     assert (scores.frames, scores.people) == (3 * (FRAMES - 1), 3)
     by_hand = [
         np.abs(pixels(track, 0) - pixels(track, t)).mean()
@@ -66,14 +66,14 @@ def test_self_reenactment_scores_every_frame_but_the_source(model, data):
 
 def test_gt_cross_of_the_drivers_landmarks_leaks_all(model, data):
     loaded, part = bundle.load(model), shards.ShardSet(data, 'gt_cross')
-    scores = evaluate.gt_cross(loaded, part, ['ldnet_fdgan', 'none'], most=99)
+    scores = evaluate.gt_cross(loaded, part, ['ldnet', 'none'], most=99)
     assert scores.frames == 2 * FRAMES
     plain = scores.values['none + drawing']
     np.testing.assert_allclose(plain['identity_leak'], 1, atol=1e-3)
     driver, truth = (np.float32(part.track(r).landmarks_68[..., :2]) for r in (1, 2))
     expected = metrics.point_error(metrics.same_box(driver, truth), truth)
     np.testing.assert_allclose(plain['point_error'][:FRAMES], expected, rtol=1e-3)
-    other = scores.values['ldnet_fdgan + drawing']
+    other = scores.values['ldnet + drawing']
     assert (np.abs(other['identity_leak'] - 1) > 0.01).all()
     assert scores.mean(evaluate.COPY, 'point_error') is None
 
@@ -93,7 +93,7 @@ def test_command_writes_tables_videos_and_sheets(model, data, tmp_path, capsys, 
     assert report.main([str(one) for one in arguments]) == 0
     summary = json.loads(capsys.readouterr().out.splitlines()[-1])
     written = (tmp_path / 'out' / 'report.md').read_text()
-    number = summary['cross_ssim']['ldnet_fdgan + drawing']
+    number = summary['cross_ssim']['ldnet + drawing']
     assert f'{number:.4f}' in written
     assert 'no photograph: finding faces needs MediaPipe' in written
     assert written.count('| copy of the source |') == 2

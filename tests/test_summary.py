@@ -5,7 +5,7 @@ import pytest
 from configs import aan, ldnet_fdgan
 from reenact_jax import summary
 from reenact_jax.errors import UserError
-from reenact_jax.systems import ldnet_fdgan as ld
+from reenact_jax.systems import ldnet as ld
 from reenact_jax.tracks import DataInfo
 
 DATA = DataInfo(identities=7, examples=100)

@@ -78,6 +78,42 @@ def _unit(vector: Array) -> Array:
     return vector * jax.lax.rsqrt(jnp.maximum(jnp.sum(vector**2), 1e-24))
 
 
+class TransposedConv(nn.Module):
+    """A 4x4 transposed convolution with stride 2 and bias: twice the side (PyTorch's padding 1).
+
+    Computed as one 2x2 convolution to the four phases of the result: the same sums, without the
+    zeros between pixels, whose gradient by the kernel is up to 20 times slower on CPUs.
+    """
+
+    features: int
+    kernel_init: Callable = initial.he
+
+    @nn.compact
+    def __call__(self, x: Float[Array, 'b h w c'], train: bool = True) -> Float[Array, 'b 2h 2w f']:
+        del train
+        b, h, w, c = x.shape
+        # Pixel 2 i + a of a row is a sum over input i + a - 1 with tap a and i + a with tap a + 2.
+        kernel = self.param('kernel', self._start, (4, 4, c, self.features))
+        bias = self.param('bias', nn.initializers.zeros, (self.features,))
+        taps = kernel.reshape(2, 2, 2, 2, c, self.features).transpose(0, 2, 4, 1, 3, 5)
+        phases = jax.lax.conv_general_dilated(
+            jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0))),
+            taps.reshape(2, 2, c, 4 * self.features).astype(x.dtype),
+            (1, 1),
+            'VALID',
+            dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
+        ).reshape(b, h + 1, w + 1, 2, 2, self.features)
+        rows = [
+            jnp.stack([phases[:, i : i + h, j : j + w, i, j] for j in (0, 1)], 3) for i in (0, 1)
+        ]
+        y = jnp.stack(rows, 2).reshape(b, 2 * h, 2 * w, self.features)
+        return y + bias.astype(x.dtype)[None, None, None]
+
+    def _start(self, key: Array, shape: tuple[int, ...]) -> Array:
+        """Initial kernel: of its 16 taps, which the initialiser counts, a result has 4."""
+        return 2 * self.kernel_init(key, shape)
+
+
 class Norm(nn.Module):
     """Zero mean and unit deviation, no learned scale or shift.
 

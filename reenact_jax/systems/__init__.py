@@ -1,5 +1,6 @@
-"""One file a paper, every file in the same order; a system is such a module of pure functions."""
+"""One file a system, every file in the same order; a system is such a module of pure functions."""
 
-from reenact_jax.systems import aan, ldnet_fdgan
+from reenact_jax.systems import aan
+from reenact_jax.systems.ldnet_fdgan import fdgan, ldnet
 
-SYSTEMS = {'ldnet_fdgan': ldnet_fdgan, 'aan': aan}
+SYSTEMS = {'ldnet': ldnet, 'fdgan': fdgan, 'aan': aan}

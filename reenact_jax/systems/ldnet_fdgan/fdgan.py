@@ -1,0 +1,232 @@
+"""FD-GAN: feature dictionary GAN, the image half of LD-Net + FD-GAN ("One-Shot Identity-Preserving
+Portrait Reenactment", section 3.2, supplement 6-7).
+
+Words: the paper's **target** (the portrait) is our **source**; its x_T, l_T are the source's image
+and landmark image, x'_T, l'_T another frame of the same track.
+
+Letters: the paper's one network T is `Ext` (extractor) and `Tra` (translator), so that the
+dictionary between them can be kept: it depends on the source alone and is what `encode` gives.
+D and C are patch discriminator and patch classifier (they see the image alone).
+
+The paper is silent, so ours: skips are added, not joined (what is read has the length of the
+features it is added to, supplement 6); normalisation, ReLU, tanh at the end; the landmark image is
+soft lines; RMSprop's decay; all players step at once; the generator is averaged
+(`config.ema_decay`; 0 switches it off). Sizes in pixels are for 256 x 256 and scale with it.
+"""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from reenact_jax import landmarks as lm
+from reenact_jax import layouts, losses, optimisers
+from reenact_jax.errors import UserError
+from reenact_jax.nets import dictionary, frozen_apply
+from reenact_jax.nets.initial import init_each
+from reenact_jax.settings import setting
+from reenact_jax.step import Stage
+from reenact_jax.tracks import Batch, DataInfo, Face
+
+
+@dataclasses.dataclass(frozen=True)
+class Hparams:
+    """The paper's numbers, and what is ours."""
+
+    widths: tuple[int, ...] = setting(
+        (32, 64, 128, 256),
+        least=1,
+        low=1,
+        high=2**16,
+        doc='features and length of dictionary rows by level, finest first, supplement 6',
+    )
+    rows: tuple[int, ...] = setting(
+        (512, 256, 128, 64), least=1, low=1, high=2**20, doc='dictionary rows, supplement 6'
+    )
+    tag: int = setting(32, low=1, high=2**16, doc='length of read and write tags, supplement 6')
+    dictionary: str = setting(
+        'full',
+        choices=dictionary.KINDS,
+        doc='`one` row with the mean: FD-GAN-1; `adain`: that row modulates; both of table 3',
+    )
+    lambda_rec: float = setting(50.0, low=0, high=1e6, doc='reconstruction, eq. 12')
+    lambda_d: float = setting(1.0, low=0, high=1e6, doc='discriminator, eq. 12; 0: no D')
+    lambda_c: float = setting(1.0, low=0, high=1e6, doc='classifier, eq. 12; 0: no C')
+    rate: float = setting(2e-5, low=0, high=1, doc='RMSprop, table 5')
+    steps: int = setting(1_000_000, low=1, high=2**31 - 1, doc='iterations, table 5')
+    batch_size: int = setting(4, low=2, high=2**20, doc='pairs of frames in a step, table 5')
+    # The paper is silent on all below.
+    decay: float = setting(0.99, low=0, high=1, doc="RMSprop: PyTorch's (ours)")
+    schedule: str = setting('constant', choices=optimisers.SCHEDULES, doc='learning rate (ours)')
+    norm: str = setting(
+        'instance', choices=('instance', 'layer', 'none'), doc='of all networks (ours)'
+    )
+    line_width: float = setting(
+        1.5, low=0.1, high=64, doc='landmark image: deviation of a line, pixels at 256 x 256 (ours)'
+    )
+    channels: str = setting(
+        'one', choices=lm.CHANNELS, doc='landmark image: all lines in one, or one a part (ours)'
+    )
+    discriminator: tuple[int, ...] = setting(
+        (32, 64, 128, 256),
+        least=1,
+        low=1,
+        high=2**16,
+        doc="widths of D and C; as the U-Nets' way down, supplement 6",
+    )
+
+
+def networks(hp: Hparams, data: DataInfo) -> dict:
+    """The paper's networks by letter; D and C are absent where their weight is 0."""
+    if len(hp.widths) != len(hp.rows):
+        raise UserError(
+            f'hparams.rows: {len(hp.rows)} levels, hparams.widths has {len(hp.widths)}; '
+            'give both as many'
+        )
+    inner = (hp.widths, hp.rows, hp.tag, hp.dictionary, hp.norm)
+    nets = {'Ext': dictionary.Extractor(*inner), 'Tra': dictionary.Translator(*inner)}
+    if hp.lambda_d:
+        nets['D'] = dictionary.Patches(1, hp.discriminator, hp.norm)
+    if hp.lambda_c:
+        if data.identities < 2:
+            raise UserError(
+                'hparams.lambda_c: the classifier needs at least 2 identities, the data has '
+                f'{data.identities}; give other data or lambda_c 0'
+            )
+        nets['C'] = dictionary.Patches(data.identities, hp.discriminator, hp.norm)
+    return nets
+
+
+def init(hp: Hparams, nets: dict, rng: jax.Array, batch: Batch) -> dict:
+    """Fresh variables by letter; of `batch` only shapes matter."""
+    side, layout = batch.image.shape[2], layouts.of_count(batch.landmarks.shape[2])
+    levels = [hp.widths] + [hp.discriminator] * bool(hp.lambda_d or hp.lambda_c)
+    factor = 2 ** max(map(len, levels))
+    if side % factor or side // factor < 2:
+        raise UserError(
+            f'hparams.widths, hparams.discriminator: so many levels need images whose side is a '
+            f'multiple of {factor} and at least {2 * factor}, the data has {side} pixels; use '
+            'fewer levels or other data'
+        )
+    image = jnp.zeros((1, side, side, 3))
+    lines = jnp.zeros((1, side, side, lm.image_channels(layout, hp.channels)))
+    one = hp.dictionary != 'full'
+    rows = [jnp.zeros((1, 1 if one else n, w)) for n, w in zip(hp.rows, hp.widths, strict=True)]
+    arguments = {'Ext': (image, lines), 'Tra': (lines, rows), 'D': (image,), 'C': (image,)}
+    return init_each(nets, rng, {letter: arguments[letter] for letter in nets})
+
+
+def stages(hp: Hparams, data: DataInfo) -> tuple[Stage, ...]:
+    """One stage: extractor and translator together, against discriminator and classifier."""
+    del data
+    players = {'G': ('Ext', 'Tra')}
+    players |= {'D': ('D',)} if hp.lambda_d else {}
+    players |= {'C': ('C',)} if hp.lambda_c else {}
+    tx = {one: optimisers.rmsprop(hp.rate, hp.steps, hp.schedule, hp.decay) for one in players}
+
+    def stage_losses(apply, constants, batch, rng):
+        del constants, rng
+        return terms(hp, apply, batch)
+
+    return (
+        Stage(
+            'fdgan',
+            players,
+            stage_losses,
+            tx,
+            hp.steps,
+            hp.batch_size,
+            ema=players['G'],
+            reads=('image', 'landmarks', 'identity'),
+        ),
+    )
+
+
+def constants(hp: Hparams, load: bool = True) -> dict:
+    """FD-GAN uses no pretrained network."""
+    del hp, load
+    return {}
+
+
+# --- losses ----------------------------------------------------------------------------------
+
+
+def terms(hp: Hparams, apply, batch: Batch):
+    """Eqs. 10 to 12: x_T is frame 0, x'_T frame 1; k is the identity of both."""
+    x, truth, label = batch.image[:, 0], batch.image[:, 1], batch.identity
+    written = _write(hp, apply, x, batch.landmarks[:, 0])
+    fake = _read(hp, apply, written, batch.landmarks[:, 1], x.shape[1])
+    rec = jnp.square(fake - truth).mean()
+    value, values = hp.lambda_rec * rec, {}
+    metrics = {'rec': rec, 'l1': losses.l1(fake, truth)}
+    both = losses.together(x, fake)
+    if hp.lambda_d:
+        real, made = ([one] for one in losses.apart(apply('D', both)))
+        values['D'] = losses.gan_discriminator(real, made, 'lsgan')  # eq. 10
+        value += hp.lambda_d * losses.gan_generator(made, 'lsgan')
+        metrics |= {'D_real': real[0].mean(), 'D_fake': made[0].mean()}
+    if hp.lambda_c:
+        logits = apply('C', both)
+        places = logits.shape[1] * logits.shape[2]
+        real, made = (one.reshape(-1, one.shape[-1]) for one in losses.apart(logits))
+        k = jnp.repeat(label, places)
+        values['C'] = (
+            -losses.log_probability(real, k).mean() - losses.log_complement(made, k).mean()
+        )  # eq. 11
+        value -= hp.lambda_c * losses.log_probability(made, k).mean()
+        metrics['C_accuracy'] = losses.accuracy(real, k)
+    return {'G': value} | values, metrics  # eq. 12
+
+
+# --- the generator ---------------------------------------------------------------------------
+
+
+def _lines(hp: Hparams, points: Float[Array, 'b n 2'], side: int) -> Float[Array, 'b s s c']:
+    """The landmark image, 0..1."""
+    layout = layouts.of_count(points.shape[1])
+    return lm.landmark_image(points, layout, side, hp.line_width * side / 256, hp.channels)
+
+
+def _write(hp: Hparams, apply, image: Float[Array, 'b s s 3'], points: Float[Array, 'b n 2']):
+    return apply('Ext', image, _lines(hp, points, image.shape[1]))
+
+
+def _read(hp: Hparams, apply, written: list, points: Float[Array, 'b n 2'], side: int):
+    """The image; one source's dictionary (leading axis 1) serves any number of frames."""
+    written = [jnp.broadcast_to(v, (len(points), *v.shape[1:])) for v in written]
+    return apply('Tra', _lines(hp, points, side), written)
+
+
+# --- use -------------------------------------------------------------------------------------
+
+
+def encode(hp: Hparams, nets: dict, variables: dict, source: Face, background=None) -> dict:
+    """The source's dictionaries, one [b, n, v] a level, and its image, for its side alone. Once."""
+    del background  # the image is drawn whole
+    apply = frozen_apply(nets, variables)
+    written = _write(hp, apply, source.image, source.landmarks)
+    return {'rows': written, 'image': source.image}
+
+
+def render(
+    hp: Hparams, nets: dict, variables: dict, appearance: dict, landmarks: Float[Array, 'b n 2']
+) -> Float[Array, 'b s s 3']:
+    """Frames in [-1, 1] for driving landmarks in the source's pixels; one source, b frames."""
+    side = appearance['image'].shape[1]
+    return _read(hp, frozen_apply(nets, variables), appearance['rows'], landmarks, side)
+
+
+def preview(hp: Hparams, nets: dict, variables: dict, batch: Batch) -> dict[str, Array]:
+    """Images [b, s, s, 3] in [-1, 1]: source, driving, its landmark image, result."""
+    apply = frozen_apply(nets, variables)
+    source, side = batch.image[:, 0], batch.image.shape[2]
+    points = batch.landmarks[:, 1]
+    written = _write(hp, apply, source, batch.landmarks[:, 0])
+    lines = _lines(hp, points, side).max(-1, keepdims=True)
+    return {
+        'source': source,
+        'driving': batch.image[:, 1],
+        'landmarks': jnp.broadcast_to(lines * 2 - 1, source.shape),
+        'result': _read(hp, apply, written, points, side),
+    }
