@@ -117,6 +117,17 @@ def perceptual(prediction: list[Array], truth: list[Array]) -> Float[Array, '']:
     return sum(l1(a, b) for a, b in zip(prediction, truth, strict=True)) / len(truth)
 
 
+def feature_matching(made: list[list[Array]], real: list[list[Array]]) -> Float[Array, '']:
+    """E_k E_i ||D_k^i(x) - D_k^i(x')||_1 over scales k and layers i, times 4 (pix2pixHD).
+
+    Lists a scale of what a discriminator's layers give, its logits last, which do not count. The
+    factor is that of pix2pixHD's code: 4 / (n_layers + 1) a layer, 1 / num_D a scale.
+    """
+    scales = zip(made, real, strict=True)
+    each = [perceptual(list(fake[:-1]), list(truth[:-1])) for fake, truth in scales]
+    return 4 * sum(each) / len(each)
+
+
 # --- rows of a batch -------------------------------------------------------------------------
 
 

@@ -4,13 +4,14 @@ import jax
 import jax.numpy as jnp
 import optax
 
-SCHEDULES = ('constant', 'cosine')
+SCHEDULES = ('constant', 'cosine', 'late_linear')
 
 
 def adam(
     learning_rate: float, steps: int, schedule: str = 'constant', b1: float = 0.9, b2: float = 0.999
 ) -> optax.GradientTransformation:
-    """Adam. `cosine` falls from `learning_rate` to 0 over `steps`; `constant` stays.
+    """Adam. `constant` stays, `cosine` falls from `learning_rate` to 0 over `steps`, `late_linear`
+    stays for the first half of them and falls to 0 in the second.
 
     The state holds `hyperparams['learning_rate']`, the rate of the last update.
     """
@@ -29,6 +30,9 @@ def rmsprop(
 def _rate(learning_rate: float, steps: int, schedule: str) -> optax.Schedule:
     if schedule == 'cosine':
         return optax.cosine_decay_schedule(learning_rate, max(steps, 1))
+    if schedule == 'late_linear':
+        late = max(steps - steps // 2, 1)
+        return optax.linear_schedule(learning_rate, 0.0, late, steps // 2)
     return optax.constant_schedule(learning_rate)
 
 

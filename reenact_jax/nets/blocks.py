@@ -79,22 +79,28 @@ def _unit(vector: Array) -> Array:
 
 
 class TransposedConv(nn.Module):
-    """A 4x4 transposed convolution with stride 2 and bias: twice the side (PyTorch's padding 1).
+    """A transposed convolution with stride 2: twice the side (PyTorch's padding 1).
+
+    kernel: 4, or 3 (PyTorch's output padding 1), which is a 4x4 one without its first tap.
 
     Computed as one 2x2 convolution to the four phases of the result: the same sums, without the
     zeros between pixels, whose gradient by the kernel is up to 20 times slower on CPUs.
     """
 
     features: int
-    kernel_init: Callable = initial.he
+    kernel: int = 4
+    use_bias: bool = True
+    kernel_init: Callable = initial.doubled
 
     @nn.compact
     def __call__(self, x: Float[Array, 'b h w c'], train: bool = True) -> Float[Array, 'b 2h 2w f']:
         del train
         b, h, w, c = x.shape
         # Pixel 2 i + a of a row is a sum over input i + a - 1 with tap a and i + a with tap a + 2.
-        kernel = self.param('kernel', self._start, (4, 4, c, self.features))
-        bias = self.param('bias', nn.initializers.zeros, (self.features,))
+        kernel = self.param(
+            'kernel', self.kernel_init, (self.kernel, self.kernel, c, self.features)
+        )
+        kernel = jnp.pad(kernel, ((4 - self.kernel, 0), (4 - self.kernel, 0), (0, 0), (0, 0)))
         taps = kernel.reshape(2, 2, 2, 2, c, self.features).transpose(0, 2, 4, 1, 3, 5)
         phases = jax.lax.conv_general_dilated(
             jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0))),
@@ -107,15 +113,14 @@ class TransposedConv(nn.Module):
             jnp.stack([phases[:, i : i + h, j : j + w, i, j] for j in (0, 1)], 3) for i in (0, 1)
         ]
         y = jnp.stack(rows, 2).reshape(b, 2 * h, 2 * w, self.features)
-        return y + bias.astype(x.dtype)[None, None, None]
-
-    def _start(self, key: Array, shape: tuple[int, ...]) -> Array:
-        """Initial kernel: of its 16 taps, which the initialiser counts, a result has 4."""
-        return 2 * self.kernel_init(key, shape)
+        if self.use_bias:
+            bias = self.param('bias', nn.initializers.zeros, (self.features,))
+            y = y + bias.astype(x.dtype)[None, None, None]
+        return y
 
 
 class Norm(nn.Module):
-    """Zero mean and unit deviation, no learned scale or shift.
+    """Zero mean and unit deviation; no learned scale and shift unless `affine`.
 
     kind: `batch`     a channel over batch and space; running averages (momentum 0.9) outside
                       training, collection `batch_stats`; under a sharded jit the global batch
@@ -125,11 +130,20 @@ class Norm(nn.Module):
     """
 
     kind: str = 'batch'
+    affine: bool = False
 
     @nn.compact
     def __call__(self, x: Float[Array, 'b h w c'], train: bool = True) -> Float[Array, 'b h w c']:
         if self.kind == 'none':
             return x
+        y = self._normalised(x, train)
+        if self.affine:
+            scale = self.param('scale', nn.initializers.ones, (x.shape[-1],)).astype(x.dtype)
+            bias = self.param('bias', nn.initializers.zeros, (x.shape[-1],)).astype(x.dtype)
+            y = y * scale[None, None, None] + bias[None, None, None]
+        return y
+
+    def _normalised(self, x: Array, train: bool) -> Array:
         if self.kind == 'batch':
             plain = dict(momentum=0.9, epsilon=EPSILON, use_bias=False, use_scale=False)
             return nn.BatchNorm(use_running_average=not train, **plain)(x)

@@ -127,7 +127,7 @@ class Translator(nn.Module):
                 x = _widen(self, x, width, train)
             x = Reader(rows, self.tag, self.kind)(x + skip, values, train)
         x = ConvBlock(self.widths[0], norm=self.norm)(x, train)
-        return jnp.tanh(TransposedConv(3, kernel_init=initial.lecun)(x, train))
+        return jnp.tanh(TransposedConv(3, kernel_init=initial.doubled_lecun)(x, train))
 
 
 class Down(nn.Module):

@@ -38,6 +38,8 @@ def _fan_in(gain: float):
 
 he = _fan_in(2.0)  # before a ReLU or GELU (He et al. 2015)
 lecun = _fan_in(1.0)  # before a linear output
+# The same for 4x4 kernels of transposed convolutions: of 16 taps a result has 4.
+doubled, doubled_lecun = _fan_in(8.0), _fan_in(4.0)
 
 
 def shuffled(key, shape, dtype=jnp.float32):

@@ -35,8 +35,10 @@ class PatchGAN(nn.Module):
         x: Float[Array, 'b h w c'],
         condition: Float[Array, 'a h w k'] | None = None,
         train: bool = True,
-    ) -> Float[Array, 'b H W 1']:
-        conv = dict(kernel=4, padding=self.padding, kernel_init=INIT)
+        features: bool = False,
+    ) -> Float[Array, 'b H W 1'] | list[Array]:
+        """The logits; with `features` a list of them behind what every other layer gives."""
+        conv, maps = dict(kernel=4, padding=self.padding, kernel_init=INIT), []
         for i in range(self.layers + 1):
             width, stride = self.width * min(2**i, 8), 2 if i < self.layers else 1
             y = Conv(width, stride=stride, **conv)(x, train)
@@ -46,7 +48,9 @@ class PatchGAN(nn.Module):
             x = y
             x = x if i == 0 else Norm(self.norm)(x, train)
             x = nn.leaky_relu(x, 0.2)
-        return Conv(1, **conv)(x, train)
+            maps.append(x)
+        logits = Conv(1, **conv)(x, train)
+        return [*maps, logits] if features else logits
 
 
 class MultiScale(nn.Module):
@@ -63,15 +67,22 @@ class MultiScale(nn.Module):
 
     @nn.compact
     def __call__(
-        self, image: Float[Array, 'b h w c'], condition: Float[Array, 'a h w k'], train: bool = True
-    ) -> list[Float[Array, 'b H W 1']]:
-        """Logits a scale, the finest first. Image row i has the condition's row i // (b / a)."""
+        self,
+        image: Float[Array, 'b h w c'],
+        condition: Float[Array, 'a h w k'],
+        train: bool = True,
+        features: bool = False,
+    ) -> list[Float[Array, 'b H W 1']] | list[list[Array]]:
+        """Logits a scale, the finest first; with `features` what `PatchGAN` gives a scale.
+
+        Image row i has the condition's row i // (b / a).
+        """
         logits = []
         for scale in range(self.scales):
             if scale:
                 image, condition = halve(image), halve(condition)
             patch = PatchGAN(self.width, self.layers, self.padding, self.norm)
-            logits.append(patch(image, condition, train))
+            logits.append(patch(image, condition, train, features))
         return logits
 
 
