@@ -7,7 +7,7 @@ import numpy as np
 
 from reenact_jax import landmarks as lm
 from reenact_jax import layouts
-from reenact_jax.systems import aan, ldnet
+from reenact_jax.systems import aan, fdgan, ldnet, pix2pix
 from reenact_jax.tracks import Batch, DataInfo
 from reenact_jax.trained import Trained
 
@@ -49,19 +49,41 @@ def image_model(points: str = '68') -> Trained:
     return _trained('aan', aan, hp, points, {'config': {'hparams': {}}, 'step': 0})
 
 
+def dictionary_model(points: str = '68') -> Trained:
+    """A random FD-GAN."""
+    hp = fdgan.Hparams(widths=(4, 6), rows=(8, 6), tag=4, discriminator=(4,))
+    return _trained('fdgan', fdgan, hp, points, {'config': {'hparams': {}}, 'step': 0})
+
+
+def pix2pix_model(variant: str, points: str = '68') -> Trained:
+    """A random Pix2Pix or Pix2PixHD."""
+    hp = pix2pix.Hparams(variant=variant, width=4, downs=1, blocks=1, local_blocks=1)
+    return _trained('pix2pix', pix2pix, hp, points, {'config': {'hparams': {}}, 'step': 0})
+
+
+GENERATORS = {
+    'aan': image_model,
+    'fdgan': dictionary_model,
+    'pix2pix': lambda points='68': pix2pix_model('pix2pix', points),
+    'pix2pixhd': lambda points='68': pix2pix_model('pix2pixhd', points),
+}
+TRANSFERS = {'ldnet': landmark_model}
+
+
 def _trained(name, module, hp, points, record) -> Trained:
     nets = module.networks(hp, DATA)
     face = random_face(0, 2)
     batch = Batch(image=face['image'][None], landmarks=face['landmarks'][None])
     shapes = jax.eval_shape(lambda rng: module.init(hp, nets, rng, batch), jax.random.key(0))
     rng = np.random.default_rng(0)
-    variables = jax.tree.map(lambda x: _random(rng, x), shapes)
+    variables = jax.tree_util.tree_map_with_path(lambda path, x: _random(rng, path, x), shapes)
     return Trained(name, module, hp, nets, variables, points, SIZE, record)
 
 
-def _random(rng, shape):
-    """Positive numbers: a spectral norm's vectors and a variance must not be arbitrary."""
-    return rng.uniform(0, 0.2, shape.shape).astype(shape.dtype)
+def _random(rng, path, shape):
+    """Small numbers; positive ones where they are a variance or a spectral norm's vector."""
+    low = -0.2 if path[1].key == 'params' else 0
+    return rng.uniform(low, 0.2, shape.shape).astype(shape.dtype)
 
 
 def drawing_model(points: str = '68') -> Trained:

@@ -216,7 +216,7 @@ def _input(hp: Hparams, image: Float[Array, 'b s s 3'], points: Float[Array, 'b 
     lines = lm.landmark_image(points, layout, side, hp.line_width * side / 256, hp.channels)
     if not hp.source_input:
         return lines
-    image = jnp.broadcast_to(image, (len(points), *image.shape[1:]))
+    image = jnp.broadcast_to(image, (points.shape[0], *image.shape[1:]))
     return jnp.concatenate([image, lines], -1)
 
 

@@ -194,7 +194,7 @@ def _write(hp: Hparams, apply, image: Float[Array, 'b s s 3'], points: Float[Arr
 
 def _read(hp: Hparams, apply, written: list, points: Float[Array, 'b n 2'], side: int):
     """The image; one source's dictionary (leading axis 1) serves any number of frames."""
-    written = [jnp.broadcast_to(v, (len(points), *v.shape[1:])) for v in written]
+    written = [jnp.broadcast_to(v, (points.shape[0], *v.shape[1:])) for v in written]
     return apply('Tra', _lines(hp, points, side), written)
 
 
