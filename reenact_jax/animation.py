@@ -1,4 +1,4 @@
-"""The animation itself: a loaded model, a portrait and a stream of landmarks, frames out."""
+"""The animation itself: a loaded model, a portrait and a stream of faces, frames out."""
 
 import itertools
 from collections.abc import Iterable, Iterator
@@ -28,7 +28,7 @@ class Made(NamedTuple):
 def animate(
     bundle: Bundle,
     source: Portrait,
-    driving: Iterable[Float[np.ndarray, 'n 2'] | None],
+    driving: Iterable[dict[str, np.ndarray] | None],
     *,
     motion: str = 'relative',
     batch: int = BATCH,
@@ -41,21 +41,23 @@ def animate(
     Args:
       bundle: of `bundle.load`.
       source: the portrait, at the bundle's size, with its point set.
-      driving: landmarks in pixels of the driver's crop; None where no face was found. Such frames
-        keep the motion before; at the start they get that of the first face found.
+      driving: faces (`drivers.Frame`): landmarks in pixels of the driver's crop and what else the
+        transfer takes; None where no face was found. Such frames keep the motion before; at the
+        start they get that of the first face found.
       motion: 'relative' moves the source's face by the driver's motion since its first frame;
         'absolute' puts it where the driver's face is in its crop (see landmarks.place).
 
-    Raises UserError when no driving frame has a face.
+    Raises UserError when no driving frame has a face, or lacks what the transfer takes.
     """
     face = source.face()
     identity, appearance = bundle.identify(face), bundle.encode(face)
     first, pending = None, None
-    for landmarks, held in _batches(driving, batch):
+    for moving, held in _batches(driving, batch):
         if first is None:
-            first = face if motion == 'absolute' else {'landmarks': landmarks[:1]}
-        padded = np.concatenate([landmarks, np.repeat(landmarks[-1:], batch - len(held), 0)])
-        points = bundle.transfer(identity, {'landmarks': padded}, first)
+            first = face if motion == 'absolute' else {k: v[:1] for k, v in moving.items()}
+        more = batch - len(held)
+        padded = {k: np.concatenate([v, np.repeat(v[-1:], more, 0)]) for k, v in moving.items()}
+        points = bundle.transfer(identity, padded, first)
         made = images.to_uint8(bundle.render(appearance, points)), points, held
         # The device works on this batch while the host finishes the one before.
         if pending is not None:
@@ -67,25 +69,25 @@ def animate(
 
 
 def _batches(driving, batch: int):
-    """(landmarks [k, n, 2], held [k]) of at most `batch` frames, gaps filled."""
+    """(faces, arrays [k, ...]; held [k]) of at most `batch` frames, gaps filled."""
     filled = _filled(driving)
     while part := list(itertools.islice(filled, batch)):
-        landmarks, held = zip(*part, strict=True)
-        yield np.stack(landmarks).astype(np.float32), held
+        found, held = zip(*part, strict=True)
+        yield {k: np.stack([one[k] for one in found]).astype(np.float32) for k in found[0]}, held
 
 
 def _filled(driving):
-    """(landmarks, held): None replaced by the last, at the start by the first that is there."""
+    """(face, held): None replaced by the last, at the start by the first that is there."""
     last, waiting = None, 0
-    for landmarks in driving:
-        if landmarks is None and last is None:
+    for face in driving:
+        if face is None and last is None:
             waiting += 1
             continue
         for _ in range(waiting):
-            yield landmarks, True
+            yield face, True
         waiting = 0
-        held = landmarks is None
-        last = last if held else landmarks
+        held = face is None
+        last = last if held else face
         yield last, held
 
 

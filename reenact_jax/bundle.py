@@ -9,10 +9,11 @@ Needs jax, numpy and safetensors alone: no Flax, no checkpoint library, none of 
     image = bundle.render(appearance, landmarks)          # [b, size, size, 3] in [-1, 1]
 
 `source` is {'image': [1, size, size, 3] in [-1, 1], 'landmarks': [1, n, 2]}, `driving` and `first`
-are {'landmarks': [b, n, 2]} and [1, n, 2]; points in pixels of a size x size crop. What `identify`
-and `encode` give is opaque. A folder holds card.json (the model card, with the SHA-256 of every
-other file), weights in *.safetensors under the names 'letter/collection/module/parameter', and
-functions in *.jaxexport (StableHLO for CPU, CUDA and TPU, any b; weights are arguments).
+are {'landmarks': [b, n, 2]} and [1, n, 2]; points in pixels of a size x size crop. A transfer may
+take more of a face (`driven_by`), 'landmarks3d' [b, n, 3]; what it does not take does no harm. What
+`identify` and `encode` give is opaque. A folder holds card.json (the model card, with the SHA-256
+of every other file), weights in *.safetensors under the names 'letter/collection/module/parameter',
+and functions in *.jaxexport (StableHLO for CPU, CUDA and TPU, any b; weights are arguments).
 """
 
 from __future__ import annotations
@@ -44,11 +45,14 @@ class Bundle:
       size: side of the crop that the model takes and makes, pixels.
       points: name of the point set, a key of `layouts.LAYOUTS`.
       transfer_name: the landmark model in use: a system's name, or 'none'.
+      driven_by: the fields of a face that it takes.
     """
 
     def __init__(self, card: dict, functions: dict, weights: dict, transfer: str):
         self.card, self.size, self.points = card, card['size'], card['points']
         self.transfer_name = transfer
+        own = card['transfer'] if transfer != NO_TRANSFER else None
+        self.driven_by = tuple((own or {}).get('driven_by', ('landmarks',)))
         self._functions, self._weights = functions, weights
 
     def using(self, transfer: str | None) -> Bundle:
@@ -67,8 +71,7 @@ class Bundle:
         """What the transfer needs of the source."""
         if self.transfer_name == NO_TRANSFER:
             return (source['landmarks'],)
-        source = {name: source[name] for name in ('image', 'landmarks')}
-        return tuple(self._call('identify', source))
+        return tuple(self._call('identify', self._fields(source, 'source', ('image',))))
 
     def transfer(self, identity: tuple, driving: dict, first: dict) -> Float[Array, 'b n 2']:
         """The driver's motion on the source's face, in pixels of the source's crop.
@@ -77,7 +80,7 @@ class Bundle:
         driver, the source's place kept: `driving` itself (then b is 1).
         """
         name = 'carry' if self.transfer_name == NO_TRANSFER else 'transfer'
-        driving, first = ({'landmarks': face['landmarks']} for face in (driving, first))
+        driving, first = self._fields(driving, 'driving'), self._fields(first, 'first')
         return self._call(name, tuple(identity), driving, first)
 
     def encode(self, source: dict) -> tuple:
@@ -88,6 +91,16 @@ class Bundle:
     def render(self, appearance: tuple, landmarks) -> Float[Array, 'b h w 3']:
         """The source with these landmarks [b, n, 2]."""
         return self._call('render', tuple(appearance), landmarks)
+
+    def _fields(self, face: dict, which: str, more: tuple[str, ...] = ()) -> dict:
+        """What the transfer takes of a face. Raises UserError when it is not all there."""
+        names = (*more, *self.driven_by)
+        if missing := [name for name in names if face.get(name) is None]:
+            raise UserError(
+                f'{self.transfer_name} needs {", ".join(missing)} of the {which} face, which it '
+                'does not have; choose another transfer'
+            )
+        return {name: face[name] for name in names}
 
     def _call(self, name: str, *args):
         # An array on a device by choice and one there by default would be compiled for twice.

@@ -1,6 +1,6 @@
-"""The driver: a stream of landmarks, from a video, a still, a folder of stills or a stored track.
+"""The driver: a stream of faces, from a video, a still, a folder of stills or a stored track.
 
-One frame is in memory at a time. Where no face is found the landmarks are None.
+One frame is in memory at a time. Where no face is found it is None.
 """
 
 from collections.abc import Callable, Iterator
@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import UInt8
 
 from reenact_jax import faces, images, media, portraits
 from reenact_jax import landmarks as lm
@@ -21,7 +21,7 @@ STILL_RATE = media.FOLDER_RATE  # of a one-frame result
 class Frame(NamedTuple):
     """A driving frame."""
 
-    landmarks: Float[np.ndarray, 'n 2'] | None  # pixels of the driver's own crop; None: no face
+    face: dict[str, np.ndarray] | None  # `portraits.known`, in the driver's own crop; None: no face
     picture: UInt8[np.ndarray, 's s 3'] | None = None  # the crop, for those that are shown
 
 
@@ -58,10 +58,11 @@ def from_file(
 def from_track(track: Track, size: int, points: str, pictures: int = 0) -> Driver:
     """A stored track: its landmarks, no detection. `pictures` as in `from_file`."""
     shown = spread(track.frames, pictures)
-    landmarks = portraits.points_of(track, size, points)
+    every = portraits.faces_of(track, size, points)
 
     def frames():
-        for number, one in enumerate(landmarks):
+        for number in range(track.frames):
+            one = {name: value[number] for name, value in every.items()}
             image = portraits.picture(track, number, size) if number in shown else None
             yield Frame(one, None if image is None else np.asarray(images.to_uint8(image)))
 
@@ -90,11 +91,11 @@ def _detected(reader, size, points, detector, shown) -> Iterator[Frame]:
             yield Frame(None, _show(image, window, size) if number in shown else None)
             continue
         face = _same(found, last)
-        last, landmarks = face.box, getattr(face, f'landmarks_{points}')[:, :2]
+        last, landmarks = face.box, getattr(face, f'landmarks_{points}')
         if window is None:
             window = lm.crop_box(landmarks[None])
         picture = _show(image, window, size) if number in shown else None
-        yield Frame(portraits.into_crop(landmarks, window, size), picture)
+        yield Frame(portraits.known(portraits.into_crop(landmarks, window, size)), picture)
 
 
 def _same(found, last):

@@ -7,6 +7,7 @@ pass on (identity, appearance) becomes a flat tuple of arrays.
 """
 
 from collections.abc import Callable
+from types import ModuleType
 from typing import NamedTuple
 
 import jax
@@ -57,7 +58,7 @@ def weights_file(flat: dict[str, jax.Array]) -> bytes:
 
 def transfer_functions(part: Trained, size: int) -> dict[str, Function]:
     """`identify` and `transfer` of a landmark model, for a source image of `size`."""
-    source, driving, first = _faces(part.points, size)
+    source, driving, first = _faces(part.points, size, driven_by(part.module))
 
     def raw(variables, source):
         return part.module.identify(part.hp, part.nets, variables, Face(**source))
@@ -77,6 +78,14 @@ def transfer_functions(part: Trained, size: int) -> dict[str, Function]:
         'identify': _export(identify, part.variables, source),
         'transfer': _export(transfer, part.variables, identity, driving, first),
     }
+
+
+def driven_by(module: ModuleType) -> tuple[str, ...]:
+    """Which fields of a face (`tracks.Face`) a system's transfer takes: the landmarks, or its own.
+
+    A system that takes others names them as `DRIVEN_BY`.
+    """
+    return getattr(module, 'DRIVEN_BY', ('landmarks',))
 
 
 def generator_functions(part: Trained) -> dict[str, Function]:
@@ -129,16 +138,20 @@ def _export(function: Callable, variables: dict, *args) -> Function:
     return Function(bytes(exported.serialize()), tuple(flat))
 
 
-def _faces(points: str, size: int) -> tuple[dict, dict, dict]:
-    """Shapes of source, driving (b rows) and first, as plain dicts: the arguments of a bundle."""
+def _faces(points: str, size: int, fields=('landmarks',)) -> tuple[dict, dict, dict]:
+    """Shapes of source, driving (b rows) and first, as plain dicts: the arguments of a bundle.
+
+    The source has its image and the `fields`, the others have the fields.
+    """
     count = layouts.layout(points).count
     (b,) = jax.export.symbolic_shape('b')
+    last = {'landmarks': (count, 2), 'landmarks3d': (count, 3)}
 
     def floats(*shape):
         return jax.ShapeDtypeStruct(shape, jnp.float32)
 
-    source = {'image': floats(1, size, size, 3), 'landmarks': floats(1, count, 2)}
-    return source, {'landmarks': floats(b, count, 2)}, {'landmarks': floats(1, count, 2)}
+    one, several = ({name: floats(n, *last[name]) for name in fields} for n in (1, b))
+    return {'image': floats(1, size, size, 3), **one}, several, one
 
 
 def _leaves(tree) -> tuple:

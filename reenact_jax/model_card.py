@@ -5,7 +5,7 @@ import importlib.metadata
 import inspect
 
 from reenact_jax import __version__, bundle, storage
-from reenact_jax.exporting import PLATFORMS, Function, Trained
+from reenact_jax.exporting import PLATFORMS, Function, Trained, driven_by
 
 LICENCE = 'Apache-2.0'
 INTENDED_USE = (
@@ -45,7 +45,9 @@ def card(
         'points': generator.points,
         'size': generator.size,
         'generator': _model(generator),
-        'transfer': _model(transfer) if transfer else None,
+        'transfer': _model(transfer) | {'driven_by': list(driven_by(transfer.module))}
+        if transfer
+        else None,
         'functions': {
             name: {
                 'file': f'{name}.jaxexport',

@@ -1,4 +1,7 @@
-"""The source: a portrait's crop and its landmarks, from a picture file or from a stored track."""
+"""The source: a portrait's crop and its landmarks, from a picture file or from a stored track.
+
+What is known of a face goes from here to a bundle as a dict of arrays, named as in `tracks.Face`.
+"""
 
 import math
 from typing import NamedTuple
@@ -18,11 +21,11 @@ class Portrait(NamedTuple):
     """A face in its square crop, as a model of that size takes it."""
 
     image: Float[np.ndarray, 's s 3']  # in [-1, 1]
-    landmarks: Float[np.ndarray, 'n 2']  # pixels of the crop
+    known: dict[str, np.ndarray]  # landmarks [n, 2] and more, pixels of the crop
 
     def face(self) -> dict:
-        """The portrait as a bundle's `source`."""
-        return {'image': self.image[None], 'landmarks': self.landmarks[None]}
+        """The portrait as a bundle's `source`: arrays with a leading axis of 1."""
+        return {name: value[None] for name, value in {'image': self.image, **self.known}.items()}
 
 
 def from_file(
@@ -55,10 +58,10 @@ def from_picture(
             f'{where}: what was found is hardly a human face (an animal, a drawing?); if it is '
             'one, say so: --face largest'
         )
-    landmarks = getattr(found, f'landmarks_{points}')[:, :2]
+    landmarks = getattr(found, f'landmarks_{points}')
     window = lm.crop_box(landmarks[None])
     image = np.asarray(images.to_float(crop(picture, window, size)))
-    return Portrait(image, into_crop(landmarks, window, size))
+    return Portrait(image, known(into_crop(landmarks, window, size)))
 
 
 def from_track(track: Track, frame: int, size: int, points: str) -> Portrait:
@@ -67,7 +70,8 @@ def from_track(track: Track, frame: int, size: int, points: str) -> Portrait:
         raise UserError(
             f'--source-frame {frame}: track {track.track_id} has {track.frames} frames, from 0'
         )
-    return Portrait(picture(track, frame, size), points_of(track, size, points)[frame])
+    every = faces_of(track, size, points)
+    return Portrait(picture(track, frame, size), {name: v[frame] for name, v in every.items()})
 
 
 def picture(track: Track, frame: int, size: int) -> Float[np.ndarray, 's s 3']:
@@ -76,10 +80,14 @@ def picture(track: Track, frame: int, size: int) -> Float[np.ndarray, 's s 3']:
     return np.asarray(images.resize(images.to_float(decoded), size))
 
 
-def points_of(track: Track, size: int, points: str) -> Float[np.ndarray, 't n 2']:
-    """A track's landmarks in pixels of a crop of side `size`."""
-    stored = getattr(track, f'landmarks_{points}')[..., :2]
-    return np.float32(stored * (size / track.size))
+def faces_of(track: Track, size: int, points: str) -> dict[str, np.ndarray]:
+    """What is known of a track's faces, [t, ...], in pixels of a crop of side `size`."""
+    return known(np.float32(getattr(track, f'landmarks_{points}') * (size / track.size)))
+
+
+def known(landmarks: Float[np.ndarray, '*s n 3']) -> dict[str, np.ndarray]:
+    """Landmarks with depth as fields of `tracks.Face`."""
+    return {'landmarks': landmarks[..., :2], 'landmarks3d': landmarks}
 
 
 def find_track(directory: str, track_id: str) -> Track:
@@ -110,11 +118,11 @@ def crop(
 
 
 def into_crop(
-    points: Float[np.ndarray, '*s n 2'], window: tuple[float, float, float], size: int
-) -> Float[np.ndarray, '*s n 2']:
-    """Points of the image as pixels of the crop that `crop` makes."""
+    points: Float[np.ndarray, '*s n 3'], window: tuple[float, float, float], size: int
+) -> Float[np.ndarray, '*s n 3']:
+    """Points of the image, with depth, as pixels of the crop that `crop` makes."""
     x0, y0, side = window
-    return np.float32((points - np.array([x0, y0])) * (size / side))
+    return np.float32((points - np.array([x0, y0, 0])) * (size / side))
 
 
 def _rows(first: int, last: int, length: int) -> np.ndarray:

@@ -53,14 +53,14 @@ def record(
     rows, pictures = {}, {}
     own = np.asarray(images.to_uint8(source.image))
 
-    def landmarks():
+    def found():
         for number, frame in enumerate(driver.frames):
             if number in driver.shown:
                 pictures[number] = frame.picture
-            yield frame.landmarks
+            yield frame.face
 
     made = tqdm(
-        animate(bundle, source, landmarks(), motion=motion, batch=batch),
+        animate(bundle, source, found(), motion=motion, batch=batch),
         total=driver.count,
         unit='frame',
         desc=Path(out).name,

@@ -7,7 +7,7 @@ import numpy as np
 
 from reenact_jax import landmarks as lm
 from reenact_jax import layouts
-from reenact_jax.systems import aan, fdgan, ldnet, pix2pix
+from reenact_jax.systems import aan, fdgan, ldnet, marionette, pix2pix
 from reenact_jax.tracks import Batch, DataInfo
 from reenact_jax.trained import Trained
 
@@ -18,10 +18,9 @@ DATA = DataInfo(identities=3, examples=6)
 def random_face(seed: int, frames: int) -> dict:
     """Images [frames, SIZE, SIZE, 3] and landmarks scattered over the crop's middle."""
     rng = np.random.default_rng(seed)
-    return {
-        'image': rng.uniform(-1, 1, (frames, SIZE, SIZE, 3)).astype(np.float32),
-        'landmarks': rng.uniform(8, 24, (frames, POINTS, 2)).astype(np.float32),
-    }
+    image = rng.uniform(-1, 1, (frames, SIZE, SIZE, 3)).astype(np.float32)
+    points = rng.uniform(8, 24, (frames, POINTS, 3)).astype(np.float32)
+    return {'image': image, 'landmarks': points[..., :2], 'landmarks3d': points}
 
 
 def landmark_model(points: str = '68') -> Trained:
@@ -67,7 +66,15 @@ GENERATORS = {
     'pix2pix': lambda points='68': pix2pix_model('pix2pix', points),
     'pix2pixhd': lambda points='68': pix2pix_model('pix2pixhd', points),
 }
-TRANSFERS = {'ldnet': landmark_model}
+
+
+def basis_model(points: str = '68') -> Trained:
+    """A random MarioNETte transformer."""
+    hp = marionette.Hparams(layers=1, width=16, components=(2, 2, 2, 2))
+    return _trained('marionette', marionette, hp, points, {'config': {'hparams': {}}, 'step': 0})
+
+
+TRANSFERS = {'ldnet': landmark_model, 'marionette': basis_model}
 
 
 def _trained(name, module, hp, points, record) -> Trained:

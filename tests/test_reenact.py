@@ -49,11 +49,11 @@ def data(tmp_path_factory):
 
 def portrait(seed: int = 0) -> Portrait:
     face = random_face(seed, 1)
-    return Portrait(face['image'][0], face['landmarks'][0])
+    return Portrait(face['image'][0], {'landmarks': face['landmarks'][0]})
 
 
 def clip(frames: int, seed: int = 1) -> list:
-    return list(random_face(seed, frames)['landmarks'])
+    return [{'landmarks': points} for points in random_face(seed, frames)['landmarks']]
 
 
 def same_frames(a, b):
@@ -88,9 +88,10 @@ def test_driver_is_read_as_it_is_needed(carried):
 
 
 def test_relative_starts_in_the_sources_place(carried):
-    source, driving = portrait(), [points * 2 + 30 for points in clip(3)]
+    source = portrait()
+    driving = [{'landmarks': face['landmarks'] * 2 + 30} for face in clip(3)]
     made = list(animate(carried, source, driving))
-    centre, half = landmarks.box(source.landmarks)
+    centre, half = landmarks.box(source.known['landmarks'])
     got_centre, got_half = landmarks.box(made[0].landmarks)
     np.testing.assert_allclose(got_centre, centre, atol=1e-3)
     np.testing.assert_allclose(got_half, half, atol=1e-3)
@@ -100,7 +101,8 @@ def test_relative_starts_in_the_sources_place(carried):
 def test_absolute_is_the_drivers_place(carried):
     driving = clip(3)
     made = animate(carried, portrait(), driving, motion='absolute')
-    np.testing.assert_allclose([one.landmarks for one in made], driving, atol=1e-3)
+    moved = [one.landmarks for one in made]
+    np.testing.assert_allclose(moved, [face['landmarks'] for face in driving], atol=1e-3)
 
 
 def test_frames_without_a_face_hold_the_motion_before(carried):
@@ -243,7 +245,7 @@ def test_crop_and_points_agree():
         made = portraits.crop(image, window, 96)[..., 0].astype(float)
         y, x = np.mgrid[:96, :96] + 0.5
         found = np.array([(made * x).sum(), (made * y).sum()]) / made.sum()
-        expected = portraits.into_crop(np.array([[33.5, 12.5]]), window, 96)[0]
+        expected = portraits.into_crop(np.array([[33.5, 12.5, 0]]), window, 96)[0, :2]
         np.testing.assert_allclose(found, expected, atol=0.15)
 
 
@@ -262,7 +264,7 @@ def test_portrait_of_a_photograph():
         with pytest.raises(UserError, match=r'hardly a human face.*--face largest'):
             portraits.from_picture(photograph, 64, '68', detector)
     assert found.image.shape == (64, 64, 3)
-    centre, half = landmarks.box(found.landmarks)
+    centre, half = landmarks.box(found.known['landmarks'])
     # crop_box: the face's box is 1 / CROP_SCALE of the side, CROP_RAISE below its middle.
     np.testing.assert_allclose(half, 32 / landmarks.CROP_SCALE, atol=0.1)
     np.testing.assert_allclose(centre, [32, 64 * (0.5 + landmarks.CROP_RAISE)], atol=0.1)
@@ -279,7 +281,8 @@ def test_rate_of_a_stored_track():
 def test_portrait_from_a_track_is_scaled_to_the_model():
     track = fake_track(frames=2, size=64)
     found = portraits.from_track(track, 1, SIZE, '106')
-    np.testing.assert_allclose(found.landmarks, track.landmarks_106[1, :, :2] / 2, rtol=1e-5)
+    np.testing.assert_allclose(found.known['landmarks3d'], track.landmarks_106[1] / 2, rtol=1e-5)
+    np.testing.assert_array_equal(found.known['landmarks'], found.known['landmarks3d'][:, :2])
     stored = portraits.from_track(track, 1, 64, '106').image
     coarse = stored.reshape(SIZE, 2, SIZE, 2, 3).mean((1, 3))
     np.testing.assert_allclose(found.image[4:-4, 4:-4], coarse[4:-4, 4:-4], atol=0.1)

@@ -54,12 +54,11 @@ def self_reenactment(bundle: Bundle, part: ShardSet, transfers: list[str], most:
     kept: dict = {}
     for record in tqdm(records, unit='track', desc='self-reenactment'):
         track = part.track(record)
-        points = portraits.points_of(track, bundle.size, bundle.points)
-        source = _face(track, bundle, slice(0, 1), points)
-        truth = _face(track, bundle, slice(1, None), points)
+        source = _face(track, bundle, slice(0, 1))
+        truth = _face(track, bundle, slice(1, None))
         _score_copy(kept, source, truth)
         for name in transfers:
-            driven = _driven(bundle.using(name), source, truth['landmarks'], points[:1])
+            driven = _driven(bundle.using(name), source, truth, source)
             _score(kept, bundle, name, source, driven, truth)
     return _scores(kept, part, records)
 
@@ -77,9 +76,10 @@ def gt_cross(bundle: Bundle, part: ShardSet, transfers: list[str], most: int) ->
     for records in tqdm(triples, unit='pair', desc='GT-cross'):
         source, driver, truth = _triple(part, records, bundle)
         _score_copy(kept, source, truth)
-        shape = metrics.same_box(driver, truth['landmarks'])
+        shape = metrics.same_box(driver['landmarks'], truth['landmarks'])
+        first = {name: value[:1] for name, value in driver.items()}
         for name in transfers:
-            driven = _driven(bundle.using(name), source, driver, driver[:1])
+            driven = _driven(bundle.using(name), source, driver, first)
             driven = metrics.same_box(driven, truth['landmarks'])
             method = _score(kept, bundle, name, source, driven, truth)
             kept[method].setdefault('point_error', []).append(
@@ -92,32 +92,31 @@ def gt_cross(bundle: Bundle, part: ShardSet, transfers: list[str], most: int) ->
 
 
 def _triple(part: ShardSet, records, bundle: Bundle):
-    """(source's first frame, driving landmarks, truth) of a pair."""
+    """(source's first frame, the driver without its pictures, truth) of a pair."""
     source, driver, truth = (part.track(int(record)) for record in records)
     if driver.frames != truth.frames:
         raise UserError(
             f'{part.where(int(records[2]))}: {truth.frames} frames, its driver has {driver.frames}'
         )
-    points = [
-        portraits.points_of(one, bundle.size, bundle.points) for one in (source, driver, truth)
-    ]
     return (
-        _face(source, bundle, slice(0, 1), points[0]),
-        points[1],
-        _face(truth, bundle, slice(None), points[2]),
+        _face(source, bundle, slice(0, 1)),
+        portraits.faces_of(driver, bundle.size, bundle.points),
+        _face(truth, bundle, slice(None)),
     )
 
 
-def _face(track: Track, bundle: Bundle, frames: slice, points) -> dict:
+def _face(track: Track, bundle: Bundle, frames: slice) -> dict:
     decoded = np.stack([simplejpeg.decode_jpeg(one) for one in track.image[frames]])
     image = np.asarray(images.resize(images.to_float(decoded), bundle.size))
-    return {'image': image, 'landmarks': points[frames]}
+    known = portraits.faces_of(track, bundle.size, bundle.points)
+    return {'image': image} | {name: value[frames] for name, value in known.items()}
 
 
-def _driven(bundle: Bundle, source: dict, driving, first) -> Float[np.ndarray, 't n 2']:
+def _driven(bundle: Bundle, source: dict, driving: dict, first) -> Float[np.ndarray, 't n 2']:
     """Transferred landmarks of all driving frames."""
-    identity, first = bundle.identify(source), {'landmarks': first}
-    return _in_rows(lambda rows: bundle.transfer(identity, {'landmarks': rows}, first), driving)
+    identity = bundle.identify(source)
+    driving = {name: driving[name] for name in bundle.driven_by}
+    return _in_rows(lambda rows: bundle.transfer(identity, rows, first), driving)
 
 
 def _rendered(bundle: Bundle, source: dict, points) -> Float[np.ndarray, 't h w 3']:
@@ -125,13 +124,15 @@ def _rendered(bundle: Bundle, source: dict, points) -> Float[np.ndarray, 't h w 
     return np.clip(_in_rows(lambda rows: bundle.render(appearance, rows), points), -1, 1)
 
 
-def _in_rows(function, array) -> np.ndarray:
-    """`function` over `ROWS` rows at a time, the last ones padded: one compilation."""
-    made = []
-    for start in range(0, len(array), ROWS):
-        rows = np.asarray(array[start : start + ROWS])
-        padded = np.concatenate([rows, np.repeat(rows[-1:], ROWS - len(rows), 0)])
-        made.append(jax.device_get(function(padded))[: len(rows)])
+def _in_rows(function, tree) -> np.ndarray:
+    """`function` over `ROWS` rows of arrays at a time, the last ones padded: one compilation."""
+    made, count = [], len(jax.tree.leaves(tree)[0])
+    for start in range(0, count, ROWS):
+        here = min(ROWS, count - start)
+        # Rows past the end repeat the last one.
+        places = np.minimum(np.arange(start, start + ROWS), count - 1)
+        padded = jax.tree.map(lambda array, at=places: np.asarray(array)[at], tree)
+        made.append(jax.device_get(function(padded))[:here])
     return np.concatenate(made)
 
 

@@ -1,6 +1,12 @@
 """One file a system, every file in the same order; a system is such a module of pure functions."""
 
-from reenact_jax.systems import aan, pix2pix
+from reenact_jax.systems import aan, marionette, pix2pix
 from reenact_jax.systems.ldnet_fdgan import fdgan, ldnet
 
-SYSTEMS = {'ldnet': ldnet, 'fdgan': fdgan, 'aan': aan, 'pix2pix': pix2pix}
+SYSTEMS = {
+    'ldnet': ldnet,
+    'fdgan': fdgan,
+    'aan': aan,
+    'marionette': marionette,
+    'pix2pix': pix2pix,
+}

@@ -1,0 +1,25 @@
+"""MarioNETte's PCA landmark transformer (Ha et al. 2020): a landmark transfer for any generator.
+
+    python -m data_prep.landmark_bases DATA --out bases.npz
+    python -m reenact_jax.train --config configs/marionette.py --config.data=DATA \
+        --config.hparams.bases=bases.npz --workdir out/marionette
+
+Presets (after the colon):
+  cpu    three layers of 256, 20,000 steps: some minutes of one core.
+  tiny   seconds; for tests.
+
+It needs landmarks with depth, of tracks made by data_prep.synthetic or data_prep.videos. AAN's
+paper moves landmarks between people with it.
+"""
+
+from reenact_jax import config
+
+PRESETS = {
+    'cpu': {},
+    'tiny': dict(layers=1, width=16, examples=8, frames=2, steps=4, components=(2, 2, 2, 2)),
+}
+
+
+def get_config(preset: str = 'cpu'):
+    """The config of a preset."""
+    return config.build('marionette', run={}, hparams=config.preset(PRESETS, preset))
