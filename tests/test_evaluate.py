@@ -73,6 +73,22 @@ def test_pairs_need_both_labels(frames):
         codes.pattern_pairs(np.arange(20), np.arange(20) % 2, 10)
 
 
+def test_people_alone(frames, workdir):
+    """Without labels of motion, people's codes are compared and no transfer is scored."""
+    unknown = frames._replace(motion=np.full_like(frames.motion, -1))
+    drawn = codes.pattern_pairs(unknown.identity, unknown.motion, 500)
+    assert list(drawn) == ['same identity', 'both different']
+    a, b = drawn['same identity'].T
+    assert (frames.identity[a] == frames.identity[b]).all() and (a != b).all()
+    model = trained.read(workdir)
+    distances = {
+        code: codes.mean_distances(values, drawn)
+        for code, values in lmtest.latent(model, unknown).items()
+    }
+    found = lmtest.Result(5, 120, {'paper': lmtest.PAPER, 'run': distances}, {}, None)
+    assert 'No motion has a label' in lmtest.text(found)
+
+
 def test_auc_on_hand_made_codes():
     identity = np.array([0, 0, 1, 1])
     apart = np.array([[0.0], [1.0], [10.0], [11.0]])
@@ -92,7 +108,7 @@ def test_rules_of_additive_faces():
     person, moved = np.divmod(np.arange(24), 6)
     rest = who[person] + motion[0]
     shapes = labelled.Labelled(
-        who[person] + motion[moved], rest, (moved != 0).astype(float), person, moved
+        who[person] + motion[moved], None, rest, (moved != 0).astype(float), person, moved
     )
     cases = transfer_rules.draw_cases(shapes, 200)
     assert (person[cases.truth] == person[cases.source]).all()

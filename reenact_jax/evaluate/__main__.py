@@ -15,7 +15,9 @@ from reenact_jax.trained import Trained
 def run_lmtest(args: argparse.Namespace) -> int:
     """The command `lmtest`."""
     found = lmtest.measure(_models(args), ShardSet(args.data, args.split), args.pairs, args.cases)
-    if args.sheet:
+    if args.sheet and found.sheet is None:
+        print(f'{args.sheet}: not written, there are no cases to draw', file=sys.stderr)
+    elif args.sheet:
         results.write_still(args.sheet, found.sheet)
     values = found._asdict()
     del values['sheet']

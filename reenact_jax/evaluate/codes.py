@@ -29,14 +29,19 @@ def pattern_pairs(
 ) -> dict[str, Pairs]:
     """Pattern -> `count` pairs of frame numbers, drawn with replacement.
 
-    Frames of unknown motion (-1) take part in no pair. Raises UserError when a pattern has none.
+    Frames of unknown motion (-1) take part in no pair. Where no motion is known at all, every frame
+    counts as a motion of its own, and the pattern of the same motion is left out. Raises UserError
+    when a pattern has no pair.
     """
     rng = np.random.default_rng(seed)
+    sharing = (identity, motion), (motion, identity), (None, None)
+    groups = dict(zip(PATTERNS, sharing, strict=True))
     known = np.flatnonzero(motion >= 0)
+    if not len(known):
+        motion = known = np.arange(len(motion))
+        groups = {PATTERNS[0]: (identity, motion), PATTERNS[2]: (None, None)}
     drawn = {}
-    for pattern, (group, other) in zip(
-        PATTERNS, ((identity, motion), (motion, identity), (None, None)), strict=True
-    ):
+    for pattern, (group, other) in groups.items():
         pairs = _draw(known, group, count, rng)
         if group is None:
             keep = (identity[pairs[:, 0]] != identity[pairs[:, 1]]) & (

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 from tqdm import tqdm
@@ -19,6 +20,7 @@ class Labelled(NamedTuple):
     """Frames of a split; landmarks in units of their own box, [-1, 1] (LD-Net's input)."""
 
     shape: Float[np.ndarray, 'f n 2']
+    deep: Float[np.ndarray, 'f n 3']  # the same with depth, in the same unit; 0: unknown
     neutral: Float[np.ndarray, 'f n 2']  # the same person, neutral, at the same pose; its own box
     turn: Float[np.ndarray, ' f']  # angle of the head's rotation, radians; infinite: unknown
     identity: Int[np.ndarray, ' f']
@@ -36,16 +38,25 @@ def read(part: ShardSet, points: str) -> Labelled:
         track = part.track(record, frozenset(names))
         for name in names:
             value = getattr(track, name)
-            rows[name].append(value[..., :2] if name.endswith(points) else value[:, POSE])
-    shape, neutral, angles, known = (np.concatenate(rows[name]) for name in names)
+            rows[name].append(value if name.endswith(points) else value[:, POSE])
+    deep, neutral, angles, known = (np.concatenate(rows[name]) for name in names)
+    shape, deep = in_chunks(_boxed_deep, np.float32(deep))
     turn = np.where(known.all(-1), np.linalg.norm(angles, axis=-1), np.inf)
     identity = np.repeat(part.identity, part.columns.frames)
-    return Labelled(boxed(shape), boxed(neutral), turn, identity, part.columns.pose_id)
+    return Labelled(shape, deep, boxed(neutral[..., :2]), turn, identity, part.columns.pose_id)
 
 
 @jax.jit
 def _boxed(points):
     return lm.normalise(points, *lm.box(points))
+
+
+@jax.jit
+def _boxed_deep(points):
+    """Points with depth in units of their box: without depth, and with it."""
+    centre, half = lm.box(points[..., :2])
+    flat = lm.normalise(points[..., :2], centre, half)
+    return flat, jnp.concatenate([flat, points[..., 2:] / half[..., None, None]], -1)
 
 
 def boxed(points: Float[np.ndarray, 'f n 2']) -> Float[np.ndarray, 'f n 2']:

@@ -5,8 +5,9 @@
     python -m reenact_jax.evaluate lmtest --model out/ldnet --data data/lmtest --split train
 
 The paper's LMTest is 100 people x 2,000 frames of which identity and motion are both labelled; the
-synthetic set has that exactly. Its people must not have been in the training (another --seed).
-Several models give several rows; every one has an untrained control. --sheet draws some cases.
+synthetic set has that exactly, tables of landmarks (data_prep.points_csv) may have it. The people
+must not have been in the training (another --seed). Several models give several rows; every one has
+an untrained control. --sheet draws some cases.
 """
 
 from typing import NamedTuple
@@ -18,6 +19,7 @@ from jaxtyping import UInt8
 from reenact_jax.errors import UserError
 from reenact_jax.evaluate import codes, drawings, labelled, transfer_rules
 from reenact_jax.evaluate.labelled import Labelled
+from reenact_jax.exporting import driven_by
 from reenact_jax.shards import ShardSet
 from reenact_jax.tracks import Face
 from reenact_jax.trained import Trained, untrained
@@ -37,8 +39,8 @@ class Result(NamedTuple):
     people: int
     frames: int
     distances: dict[str, dict[str, dict[str, float]]]  # model -> code -> pattern -> distance
-    transfer: dict[str, dict[str, float]]  # rule or model -> metric -> value
-    sheet: UInt8[np.ndarray, 'h w 3']  # some cases as drawings
+    transfer: dict[str, dict[str, float]]  # rule or model -> metric -> value; {}: no truth
+    sheet: UInt8[np.ndarray, 'h w 3'] | None  # some cases as drawings
 
 
 def measure(models: dict[str, Trained], part: ShardSet, pairs: int, cases: int) -> Result:
@@ -46,7 +48,8 @@ def measure(models: dict[str, Trained], part: ShardSet, pairs: int, cases: int) 
 
     Args:
       models: name -> a landmark model with `latent`, `identify` and `transfer`.
-      part: frames with the labels `identity` and `pose_id`, every motion by several people.
+      part: frames with the labels `identity` and `pose_id`, every motion by several people; with
+        `identity` alone only people's codes are compared.
       pairs: drawn of each pattern of table 1.
       cases: drawn for the transfer table.
 
@@ -54,27 +57,36 @@ def measure(models: dict[str, Trained], part: ShardSet, pairs: int, cases: int) 
     """
     frames = labelled.read(part, point_set(models))
     drawn = codes.pattern_pairs(frames.identity, frames.motion, pairs)
-    tests = transfer_rules.draw_cases(frames, cases)
+    every = with_controls(models)
     distances = {'paper': PAPER}
-    transfer = {
+    for name, model in every.items():
+        distances[name] = {
+            code: codes.mean_distances(values, drawn)
+            for code, values in latent(model, frames).items()
+        }
+    people = len(np.unique(frames.identity))
+    transfer, sheet = {}, None
+    if (frames.motion >= 0).any():
+        transfer, sheet = _transfer(every, list(models), frames, cases)
+    return Result(people, len(frames.shape), distances, transfer, sheet)
+
+
+def _transfer(every: dict[str, Trained], shown: list[str], frames: Labelled, cases: int):
+    """(table, sheet) of the rules and all models; `shown`: those that the sheet draws."""
+    tests = transfer_rules.draw_cases(frames, cases)
+    table = {
         name: transfer_rules.score(shapes, frames, tests)
         for name, shapes in transfer_rules.rules(frames, tests).items()
     }
     few = transfer_rules.Cases(*(one[: drawings.ROWS] for one in tests))
     source, driver, truth = (frames.shape[one] for one in (few.source, few.driver, few.truth))
     made = {'none': driver}
-    for name, model in with_controls(models).items():
-        distances[name] = {
-            code: codes.mean_distances(values, drawn)
-            for code, values in latent(model, frames).items()
-        }
+    for name, model in every.items():
         shapes = transfer_rules.transferred(model, frames, tests)
-        transfer[name] = transfer_rules.score(shapes, frames, tests)
-        if name in models:
+        table[name] = transfer_rules.score(shapes, frames, tests)
+        if name in shown:
             made[name] = labelled.boxed(shapes[: drawings.ROWS])
-    sheet = drawings.sheet({'source': source, 'driver': driver}, made, truth)
-    people = len(np.unique(frames.identity))
-    return Result(people, len(frames.shape), distances, transfer, sheet)
+    return table, drawings.sheet({'source': source, 'driver': driver}, made, truth)
 
 
 def point_set(models: dict[str, Trained]) -> str:
@@ -98,13 +110,18 @@ def with_controls(models: dict[str, Trained]) -> dict[str, Trained]:
 
 
 def latent(model: Trained, frames: Labelled) -> dict[str, np.ndarray]:
-    """{'identity': E_I's codes [f, c], 'pose': E_P's} of all frames."""
+    """{'identity': E_I's codes [f, c], 'pose': E_P's} of all frames.
+
+    Raises UserError when the model needs depth, which these landmarks do not have.
+    """
+    if 'landmarks3d' in driven_by(model.module) and not frames.deep[..., 2].any():
+        raise UserError(f'{model.system} needs landmarks with depth, which the data do not have')
 
     @jax.jit
-    def run(shape):
-        return model.module.latent(*model.model, Face(landmarks=shape))
+    def run(deep):
+        return model.module.latent(*model.model, Face(landmarks=deep[..., :2], landmarks3d=deep))
 
-    return labelled.in_chunks(run, frames.shape)
+    return labelled.in_chunks(run, frames.deep)
 
 
 def text(found: Result) -> str:
@@ -119,9 +136,11 @@ def text(found: Result) -> str:
     for code, kept in KEPT.items():
         for name, by_code in found.distances.items():
             row = by_code[code]
-            values = ' | '.join(f'{row[pattern]:.3g}' for pattern in codes.PATTERNS)
-            ratio = row[kept] / row[codes.PATTERNS[2]]
-            lines.append(f'| {LETTERS[code]} | {name} | {values} | {ratio:.2f} |')
+            values = [f'{row[one]:.3g}' if one in row else '' for one in codes.PATTERNS]
+            ratio = f'{row[kept] / row[codes.PATTERNS[2]]:.2f}' if kept in row else ''
+            lines.append(f'| {LETTERS[code]} | {name} | {" | ".join(values)} | {ratio} |')
+    if not found.transfer:
+        return '\n'.join([*lines, '\nNo motion has a label: no transfer has a known truth.'])
     least = found.transfer[transfer_rules.NONE]['point_error']
     lines += [
         '\nTransfer against exact truth (the rules: evaluate/transfer_rules.py)\n',

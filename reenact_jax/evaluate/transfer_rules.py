@@ -99,11 +99,12 @@ def transferred(trained: Trained, frames: Labelled, cases: Cases) -> Float[np.nd
 
     @jax.jit
     def run(source, driving):
-        source, driving = Face(landmarks=source), Face(landmarks=driving)
+        faces = (Face(landmarks=one[..., :2], landmarks3d=one) for one in (source, driving))
+        source, driving = faces
         identity = trained.module.identify(*trained.model, source)
         return trained.module.transfer(*trained.model, identity, driving, driving)
 
-    return in_chunks(run, frames.shape[cases.source], frames.shape[cases.driver])
+    return in_chunks(run, frames.deep[cases.source], frames.deep[cases.driver])
 
 
 def score(shapes, frames: Labelled, cases: Cases) -> dict[str, float]:
