@@ -7,10 +7,10 @@ Presets (after the colon):
   paper   256 x 256, VGG19 (bring the weights: reenact_jax/nets/vgg.py says how to make the file).
           The paper gives the loss weights, learning rates and the heatmaps' variance; it is silent
           on widths, batch and length, which are ours. For a GPU.
-  small   For 128 x 128 on two CPU cores: narrow nets with one pixel shuffle less, a flow of a
-          quarter of the size from heatmaps of sigma 6, random perceptual features, layer norm,
+  small   For 128 x 128 on two CPU cores, an hour: narrow nets with one pixel shuffle less, a flow
+          of a quarter of the size from heatmaps of sigma 6, random perceptual features, layer norm,
           50 (G) and 20 (D) times the paper's learning rates with a cosine, hinge loss at 1/200
-          of the paper's weight.
+          of the paper's weight. What to expect: README.md, "AAN".
   quick   `small` without discriminators, for the few minutes of the quickstart at 64 x 64.
   tiny    64 x 64, a few channels; for tests.
 
@@ -34,7 +34,7 @@ SMALL = dict(
     schedule='cosine',
     lambda_gan=0.05,  # a young discriminator drowns the content terms in so short a run
     gan='hinge',
-    steps=1500,
+    steps=3600,
     batch_size=8,
     norm='layer',
     extractor=(12, 24, 32, 48),
