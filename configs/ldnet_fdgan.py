@@ -63,7 +63,7 @@ FDGAN_SMALL = dict(
     lambda_d=0.02,  # young adversaries drown the reconstruction in so short a run
     lambda_c=0.02,
 )
-PRESETS = {
+LDNET = {
     'paper': {},
     'cpu': CPU,
     'small': CPU | dict(stage1_steps=9_000, warm_steps=1_500, stage2_steps=1_500),
@@ -72,15 +72,16 @@ PRESETS = {
     | dict(layers=2, width=32, examples=8, frames=2)
     | dict(stage1_steps=8, warm_steps=4, stage2_steps=4),
 }
-FDGAN_PRESETS = {
+FDGAN = {
     'fdgan': {},
     'fdgan_small': FDGAN_SMALL,
     'fdgan_tiny': FDGAN_SMALL
     | dict(widths=(4, 6), rows=(8, 6), tag=4, discriminator=(4, 4), steps=4, batch_size=4),
 }
+PRESETS = LDNET | FDGAN
 
 
 def get_config(preset: str = 'paper'):
     """The config of a preset; `config.hparams` overrides the paper's numbers."""
-    system = 'fdgan' if preset in FDGAN_PRESETS else 'ldnet'
-    return config.build(system, run={}, hparams=config.preset(PRESETS | FDGAN_PRESETS, preset))
+    system = 'fdgan' if preset in FDGAN else 'ldnet'
+    return config.build(system, run={}, hparams=config.preset(PRESETS, preset))

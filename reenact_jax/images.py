@@ -36,6 +36,19 @@ def pixel_shuffle(features: Float[Array, 'b h w c'], factor: int = 2) -> Float[A
     return grid.transpose(0, 1, 3, 2, 4, 5).reshape(b, h * factor, w * factor, -1)
 
 
+def soften(x: Float[Array, 'b h w c']) -> Float[Array, 'b h w c']:
+    """Every pixel's mean with its neighbours above and to the left; the border repeats.
+
+    Behind `pixel_shuffle` it takes away a pattern of two pixels' width: each mean has one pixel of
+    each of the four kinds (Sugawara et al. 2018).
+    """
+    for axis in (1, 2):
+        first = jax.lax.slice_in_dim(x, 0, 1, axis=axis)
+        before = jnp.concatenate([first, jax.lax.slice_in_dim(x, 0, -1, axis=axis)], axis)
+        x = (x + before) / 2
+    return x
+
+
 def sample(
     image: Float[Array, 'h w c'], position: Float[Array, '*p 2'], fill: float | None = None
 ) -> Float[Array, '*p c']:

@@ -55,6 +55,7 @@ def example(data: DataInfo, size: int, frames: int) -> Batch:
     return Batch(
         image=jnp.zeros((2, frames, size, size, 3)),
         landmarks=jnp.zeros((2, frames, points, 2)),
+        landmarks3d=jnp.zeros((2, frames, points, 3)),
         identity=jnp.zeros(2, jnp.int32),
     )
 

@@ -15,7 +15,7 @@ from reenact_jax.nets import dictionary, frozen_apply
 from reenact_jax.systems import fdgan
 from reenact_jax.tracks import Batch, DataInfo, Face
 
-HP = fdgan.Hparams(**configs.FDGAN_PRESETS['fdgan_tiny'])
+HP = fdgan.Hparams(**configs.FDGAN['fdgan_tiny'])
 DATA, SIDE = DataInfo(identities=3, examples=4), 16
 
 

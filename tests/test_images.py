@@ -20,6 +20,15 @@ def test_ranges():
     np.testing.assert_array_equal(images.to_uint8(jnp.array([[[-3.0, 3.0]]]))[0, 0], [0, 255])
 
 
+def test_soften_takes_away_a_pattern_of_two_pixels():
+    """Any grid of the four kinds of pixels becomes flat; a flat picture stays."""
+    kinds = jnp.asarray([[1.0, -2.0], [5.0, 0.0]])
+    grid = jnp.tile(kinds, (4, 4))[None, :, :, None]
+    np.testing.assert_allclose(images.soften(grid)[:, 1:, 1:], 1.0, atol=1e-6)
+    flat = jnp.full((2, 4, 6, 3), 0.7)
+    np.testing.assert_allclose(images.soften(flat), flat, atol=1e-6)
+
+
 def test_pixel_shuffle_order():
     features = jnp.arange(8.0).reshape(1, 1, 1, 8)  # two channels out of 2 x 2 places
     out = images.pixel_shuffle(features)

@@ -283,7 +283,7 @@ def test_only_the_declared_networks_move(built, stage):
 
 
 def test_presets_build():
-    for preset in configs.PRESETS:
+    for preset in configs.LDNET:
         values = {**configs.get_config(preset).to_dict(), 'data': 'x'}
         _, _, hp = config.resolve(values)
         assert len(ld.stages(hp, DATA)) == (2 if preset == 'paper' else 3)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from configs import aan, ldnet_fdgan
+from configs import aan, ldnet_fdgan, marionette, pix2pix
 from reenact_jax import summary
 from reenact_jax.errors import UserError
 from reenact_jax.systems import ldnet as ld
@@ -27,10 +27,19 @@ def test_stages_name_players_and_rates():
     assert 'G    moves E_P, N_I, G; learning rate 0.0001 to' in lines[1]
 
 
-@pytest.mark.parametrize('module, preset', [(aan, 'tiny'), (ldnet_fdgan, 'tiny')])
-def test_report_needs_no_data(module, preset):
+@pytest.mark.parametrize(
+    'module, preset, letters',
+    [
+        (aan, 'tiny', ('E_a', 'D_I')),
+        (ldnet_fdgan, 'tiny', ('E_P', 'C_l')),
+        (ldnet_fdgan, 'fdgan_tiny', ('Ext', 'Tra', 'D', 'C')),
+        (marionette, 'tiny', ('M', 'B')),
+        (pix2pix, 'unet_tiny', ('G', 'D')),
+    ],
+)
+def test_report_needs_no_data(module, preset, letters):
     text = summary.report(module.get_config(preset), DATA, 64)
-    for letter in ('E_a', 'D_I') if module is aan else ('E_P', 'C_l'):
+    for letter in letters:
         assert f'\n{letter} ' in text
     assert 'moves' in text and '(default' in text
 

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float
 
-from reenact_jax.images import pixel_shuffle, resize
+from reenact_jax.images import pixel_shuffle, resize, soften
 from reenact_jax.nets.blocks import Conv, Head
 from reenact_jax.nets.initial import shuffled
 from reenact_jax.nets.modulation import START, Modulation, pair
@@ -87,6 +87,7 @@ class Fusion(nn.Module):
     residuals: int = 2
     modulation: str = 'aan'
     statistics: str = 'batch'
+    soft: bool = False
     spectral: bool = True
 
     @nn.compact
@@ -109,6 +110,7 @@ class Fusion(nn.Module):
             if i:
                 wide = Conv(4 * width, spectral=self.spectral, kernel_init=shuffled)
                 x = pixel_shuffle(wide(x, train))
+                x = soften(x) if self.soft else x
             if canvas is not None:
                 x = jnp.concatenate([x, resize(canvas, x.shape[1])], -1)
             x = Conv(width, spectral=self.spectral)(x, train)

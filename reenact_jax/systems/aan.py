@@ -113,6 +113,7 @@ class Hparams:
     flow: tuple[int, ...] = setting(
         (32, 64, 128, 256, 256), least=1, low=1, high=2**16, doc='FEN: widths by level (ours)'
     )
+    soft: bool = setting(False, doc='G_f: 2x2 means behind pixel shuffle, against its grid (ours)')
     part_size: int = setting(64, low=8, high=256, doc='side of the part crops at 256 x 256 (ours)')
     part_margin: float = setting(
         1.5, low=1, high=10, doc='part crop: side over that of its points (ours)'
@@ -134,7 +135,7 @@ def networks(hp: Hparams, data: DataInfo) -> dict:
         'FEN': net.FlowNet(hp.flow, **style),
         'G_local': net.LocalNets(hp.local, **style),
         'G_f': net.Fusion(
-            hp.fusion, hp.residuals, hp.modulation, hp.statistics, spectral=hp.spectral
+            hp.fusion, hp.residuals, hp.modulation, hp.statistics, hp.soft, hp.spectral
         ),
         'D_L': MultiScale(width=hp.discriminator),
         'D_I': MultiScale(width=hp.discriminator),
