@@ -88,6 +88,8 @@ FIELDS: dict[str, Field] = {
     'licence': Field('text', (), 'licence of the footage as its source states it'),
     'consent': Field('text', (), 'yes | no | unknown | synthetic'),
 }
+# Those with a value a frame, in the order in which an index lists their pieces.
+PER_FRAME = tuple(name for name, field in FIELDS.items() if field.shape[:1] == ('T',))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -21,6 +21,7 @@ from reenact_jax.batches import Loader, Reading, examples
 from reenact_jax.batches.pieces import Pieces
 from reenact_jax.errors import UserError
 from reenact_jax.landmarks import LAYOUTS
+from reenact_jax.shards.framing import HEADER
 
 LIGHT = ('landmarks', 'identity', 'expression')
 THREADS = Reading(threads=2)
@@ -319,11 +320,13 @@ def test_data_that_cannot_work_is_refused_at_the_start(tmp_path):
 
 
 def damage(directory, record: int) -> shards.ShardSet:
-    """Flips a bit of a record; the set, opened again."""
+    """Flips a bit of every piece of a record; the set, opened again."""
     part = shards.ShardSet(directory, 'train')
     file = pathlib.Path(part.where(record).partition(',')[0])
     data = bytearray(file.read_bytes())
-    data[int(part.columns.offset[record]) + 1000] ^= 16
+    begin = int(part.columns.offset[record]) + HEADER
+    for at, length, _ in part.pieces(record).tolist():
+        data[begin + at + length // 2] ^= 16
     file.write_bytes(data)
     return part
 
@@ -350,21 +353,18 @@ def test_a_damaged_record_is_replaced_counted_and_named(part, tmp_path, monkeypa
         assert_same(next(resumed), next(again))
 
 
-def test_pieces_are_the_same_whole_noted_and_from_far_away(part, monkeypatch):
-    names = tuple(n for n, field in tracks.FIELDS.items() if field.shape[:1] == ('T',))
+def test_pieces_are_the_same_near_and_far(part, monkeypatch):
     opened = shards.ShardSet(part.directory, 'train')
-    noted = Pieces(opened, names)
+    monkeypatch.setattr(opened, '_readers', NoWholeRecords(opened._readers))
+    near = Pieces(opened, tracks.PER_FRAME)
     monkeypatch.setattr(storage, 'is_local', lambda name: False)
-    far = Pieces(shards.ShardSet(part.directory, 'train'), names)
-    for _ in range(2):
-        for record in (0, 7):
-            track, frames = part.track(record), [3, 0, 3]
-            for values in (noted.read(record, frames), far.read(record, frames)):
-                for name in names:
-                    expected = [getattr(track, name)[t] for t in frames]
-                    np.testing.assert_array_equal(values[name], expected, err_msg=name)
-        # The second time, nothing is read whole where a note is kept.
-        monkeypatch.setattr(opened, '_readers', NoWholeRecords(opened._readers))
+    far = Pieces(shards.ShardSet(part.directory, 'train'), tracks.PER_FRAME)
+    for record in (0, 7):
+        track, frames = part.track(record), [3, 0, 3]
+        for values in (near.read(record, frames), far.read(record, frames)):
+            for name in tracks.PER_FRAME:
+                expected = [getattr(track, name)[t] for t in frames]
+                np.testing.assert_array_equal(values[name], expected, err_msg=name)
 
 
 class NoWholeRecords:
@@ -377,23 +377,25 @@ class NoWholeRecords:
         return types.SimpleNamespace(read=self._readers[number].read)
 
 
-def test_a_bit_that_flips_later_is_found(part, tmp_path):
-    """A record noted is read by pieces: those that are asked for are checked."""
+def test_a_flipped_bit_that_reaches_a_batch_is_found(part, tmp_path):
+    """What is asked for is checked, on every read; what is not is left to `verify`."""
     opened = shards.ShardSet(shutil.copytree(part.directory, tmp_path / 'copy'), 'train')
     file = pathlib.Path(opened.where(7).partition(',')[0])
     good, image = file.read_bytes(), opened.track(7).image
-    noted = Pieces(opened, ('image', 'landmarks_68'))
-    noted.read(7, [0])
+    pieces = Pieces(opened, ('image', 'landmarks_68'))
+    pieces.read(7, [0])
     begin = int(opened.columns.offset[7])
     for at in (good.index(image[0], begin) + 99, good.index(b'landmarks_68\x12', begin) + 300):
         file.write_bytes(good[:at] + bytes([good[at] ^ 1]) + good[at + 1 :])
-        with pytest.raises(shards.DamagedRecord, match='00001-of-00002, record 1: changed since'):
-            noted.read(7, [0])
+        with pytest.raises(shards.DamagedRecord, match='00001-of-00002, record 1: damaged, or'):
+            pieces.read(7, [0])
     file.write_bytes(good[:begin])
-    with pytest.raises(shards.DamagedRecord, match='record 1: changed since'):
-        noted.read(7, [0])
-    file.write_bytes(good)
-    assert noted.read(7, [0])['image'] == [image[0]]
+    with pytest.raises(shards.DamagedRecord, match='record 1: damaged, or'):
+        pieces.read(7, [0])
+    at = good.index(image[1], begin) + 99
+    file.write_bytes(good[:at] + bytes([good[at] ^ 1]) + good[at + 1 :])
+    assert pieces.read(7, [0])['image'] == [image[0]]
+    assert any('record 1: damaged' in line for line in shards.verify(opened.directory))
 
 
 def test_a_budget_of_damage_summed_over_hosts(part, tmp_path):

@@ -8,12 +8,14 @@ import subprocess
 import sys
 
 import fakes
+import google_crc32c
 import numpy as np
 import pytest
 
 from reenact_jax import shards, storage
 from reenact_jax.errors import UserError
 from reenact_jax.shards import framing as tfrecord
+from reenact_jax.shards import index as shard_index
 
 
 @pytest.fixture(scope='module')
@@ -298,3 +300,18 @@ def test_an_unfinished_file_has_no_name(tmp_path):
     with pytest.raises(UserError, match='not a JSON file'):
         storage.read_json(tmp_path / 'a')
     assert storage.file_digest(tmp_path / 'a') == storage.digest(b'one')
+
+
+def test_an_index_of_another_version_is_refused_and_made_anew(tmp_path, monkeypatch):
+    """Version 1 had no table of pieces."""
+    with monkeypatch.context() as old:
+        old.setattr(shard_index, 'INDEX_VERSION', 1)
+        written = fakes.fake_shards(tmp_path, size=16)
+    with pytest.raises(UserError, match='index version 1, expected 2; rebuild it'):
+        shards.ShardSet(tmp_path, 'train')
+    shards.rebuild(tmp_path)
+    part = shards.ShardSet(tmp_path, 'train')
+    at, length, crc = part.pieces(2)[0].tolist()  # the first field's first piece
+    image = part.track(2).image[0]
+    assert part.part(2)(at, length) == image and crc == google_crc32c.value(image)
+    assert len(written) == len(part)

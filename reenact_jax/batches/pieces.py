@@ -1,72 +1,60 @@
-"""Fields of some frames of records: whole records the first time, later only what is asked for.
+"""Fields of some frames of records: only what is asked for is read, and all of that is checked.
 
-A record is 16 frames with all that is known of them, of which a batch takes two. The first time a
-record is read, it is read whole, its checksum checked, and a note kept of where the pieces lie that
-may be asked for and of the checksum of each: an image is a piece, a field of numbers is one. After
-that only the pieces asked for are read, and checked against the note: a flipped bit that reaches a
-batch is found, and so is a file that changed since.
+A record is 16 frames with all that is known of them, of which a batch takes two. The index says
+where the pieces of a record lie and the checksum of each: an image is a piece, a field of numbers
+is one. So a flipped bit that reaches a batch is found, and so is a file that changed since it was
+written; what no batch asks for is the business of `python -m reenact_jax.shards`.
 """
 
-import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import google_crc32c
 import numpy as np
 
 from reenact_jax import tracks
 from reenact_jax.shards import DamagedRecord, ShardSet
-
-_PIECE = struct.Struct('<III')  # where it begins in the record, its length, its CRC32C
-_NOTES = 1 << 17  # records noted: 50 MB with 16 images a record; the others are always read whole
+from reenact_jax.shards.index import piece_count
 
 
 class Pieces:
-    """Reads the fields `names` of `tracks.FIELDS` that have a value a frame; from many threads."""
+    """Reads the fields `names` of `tracks.PER_FRAME`; from many threads."""
 
     def __init__(self, shards: ShardSet, names: Sequence[str]):
-        self._shards, self._names = shards, tuple(names)
-        self._notes: dict[int, bytes] = {}
+        self._shards = shards
+        none, one = ([int(piece_count(t, name)) for name in names] for t in (0, 1))
+        # A field's first piece has the number a + b T in a record of T frames.
+        self._first = {
+            name: (a, after - a) for name, a, after in zip(names, none, one, strict=True)
+        }
 
     def read(self, record: int, frames: Sequence[int]) -> dict[str, np.ndarray | list[bytes]]:
         """Name -> the field's values of these frames, [k, ...]; of images a list of encodings.
 
-        Raises DamagedRecord naming file and record; UserError when it is not a face track.
+        Raises DamagedRecord naming file and record.
         """
-        note = self._notes.get(record)
-        if note is None:
-            note, take = self._first(record)
-        else:
-            take = self._shards.part(record)
-        total = int(self._shards.columns.frames[record])
-        values, number = {}, 0
-        for name in self._names:
+        total, take = int(self._shards.columns.frames[record]), self._taker(record)
+        table, values = self._shards.pieces(record), {}
+        for name, (a, b) in self._first.items():
+            first = a + b * total
             if tracks.FIELDS[name].kind == 'bytes':
-                values[name] = [self._piece(record, note, number + t, take) for t in frames]
-                number += total
+                values[name] = [self._piece(record, table[first + t], take) for t in frames]
             else:
-                piece = self._piece(record, note, number, take)
+                piece = self._piece(record, table[first], take)
                 values[name] = tracks.numbers(piece, name, total).take(frames, 0)
-                number += 1
         return values
 
-    def _first(self, record: int) -> tuple[bytes, Callable[[int, int], bytes]]:
-        """The note of a record, and how to take bytes from it: it is in memory now."""
-        whole = self._shards[record]
-        total = int(self._shards.columns.frames[record])
-        spans = tracks.spans(whole, self._names, total, self._shards.where(record))
-        note = b''.join(
-            _PIECE.pack(at, end - at, google_crc32c.value(whole[at:end])) for at, end in spans
-        )
-        # None is dropped: records come in random order, so that any are as good as the latest.
+    def _taker(self, record: int):
+        """(begin, length) -> these bytes of the record."""
+        if self._shards.local:
+            return self._shards.part(record)
         # From far away one large piece comes faster than several small ones.
-        if self._shards.local and len(self._notes) < _NOTES:
-            self._notes[record] = note
-        return note, lambda at, length: whole[at : at + length]
+        whole = self._shards[record]
+        return lambda at, length: whole[at : at + length]
 
-    def _piece(self, record: int, note: bytes, number: int, take) -> bytes:
-        at, length, crc = _PIECE.unpack_from(note, number * _PIECE.size)
+    def _piece(self, record: int, row: np.ndarray, take) -> bytes:
+        at, length, crc = row.tolist()
         piece = take(at, length)
         if google_crc32c.value(piece) != crc:
             where = self._shards.where(record)
-            raise DamagedRecord(f'{where}: changed since it was first read (checksum of a piece)')
+            raise DamagedRecord(f'{where}: damaged, or changed since it was written')
         return piece

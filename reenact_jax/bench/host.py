@@ -9,6 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import simplejpeg
 
+from reenact_jax import sharding
+from reenact_jax.bench.device import calls_per_second
 from reenact_jax.runs import feed
 from reenact_jax.runs.jobs import Job
 
@@ -23,10 +25,10 @@ def reading(job: Job, number: int, seconds: float) -> Iterator[tuple[str, float]
     stage = job.chosen[number]
     source = feed.open_feed(job.shards, stage, number, job.run, job.mesh, None)
     try:
-        source.take()
+        source.read()
         count, begin, busy = 0, time.perf_counter(), time.process_time()
         while time.perf_counter() - begin < seconds:
-            source.take()
+            batch = source.read()
             count += 1
         frames = count * stage.batch_size * stage.frames
         loaded = frames / (time.perf_counter() - begin)
@@ -35,6 +37,8 @@ def reading(job: Job, number: int, seconds: float) -> Iterator[tuple[str, float]
         source.close()
     yield 'loader, frames/s', loaded
     yield 'loader, CPU us/frame', work * 1e6
+    moved = calls_per_second(lambda: sharding.to_devices(batch, job.mesh), seconds / 5)
+    yield 'to the device, us/frame', 1e6 / moved / stage.batch_size / stage.frames
     if 'image' in stage.reads:
         raw, raw_work = decoding(job, seconds)
         yield 'raw JPEG decoding, frames/s', raw

@@ -80,7 +80,11 @@ class Feed:
         self.waited = 0.0
 
     def take(self, steps: int | None = None) -> Batch:
-        """The next batch; with `steps`, that many along a leading axis."""
+        """The next batch on the devices; with `steps`, that many along a leading axis."""
+        return sharding.to_devices(self.read(steps), self._mesh, stacked=steps is not None)
+
+    def read(self, steps: int | None = None) -> Batch:
+        """The next batch on the host, arrays of NumPy; as `take` otherwise."""
         begin = time.perf_counter()
         if steps is None:
             batch = next(self._loader)
@@ -88,7 +92,7 @@ class Feed:
             several: Iterator[Batch] = (next(self._loader) for _ in range(steps))
             batch = jax.tree.map(lambda *arrays: np.stack(arrays), *several)
         self.waited += time.perf_counter() - begin
-        return sharding.to_devices(batch, self._mesh, stacked=steps is not None)
+        return batch
 
     def check_budget(self) -> None:
         """Raises UserError on all hosts at once when they met too many damaged records.

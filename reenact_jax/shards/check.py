@@ -61,7 +61,7 @@ def _rebuild_index(directory, name: str) -> None:
     file, index = f'{directory}/{name}', f'{directory}/{shard_manifest.index_file(name)}'
     for offset, length, record in tfrecord.scan(file):
         track = tracks.decode(record, f'{file}, record {records}', _INDEXED)
-        collector.add(track, offset, length)
+        collector.add(track, record, offset, length)
         records += 1
     try:
         parameters = shard_index.from_bytes(storage.read(index), index)[1]['parameters']

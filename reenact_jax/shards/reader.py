@@ -5,6 +5,7 @@ import itertools
 from collections.abc import Callable
 
 import numpy as np
+from jaxtyping import UInt32
 
 from reenact_jax import storage, tracks
 from reenact_jax.errors import UserError
@@ -47,6 +48,7 @@ class ShardSet:
         self.columns = shard_index.concatenate(parts)
         self.identity = self.columns.identity
         self.frame_starts = np.concatenate([[0], np.cumsum(self.columns.frames, dtype=np.int64)])
+        self._piece_starts = self.columns.piece_starts()
         counts = (len(part.offset) for part in parts)
         self._first_record = list(itertools.accumulate(counts, initial=0))
         self.local = storage.is_local(self.directory)
@@ -85,6 +87,11 @@ class ShardSet:
                 f'{self.directory}, split {self.split}: no points {points!r}; it has '
                 f'{", ".join(self.points)}: train and evaluate with --config.points of these'
             )
+
+    def pieces(self, record: int) -> UInt32[np.ndarray, 'p 3']:
+        """Begin, length and CRC32C of the record's pieces (index.py), to be read by `part`."""
+        first, last = self._piece_starts[record : record + 2]
+        return self.columns.pieces[first:last]
 
     def part(self, record: int) -> Callable[[int, int], bytes]:
         """(begin, length) -> those bytes of the serialised track, unchecked; fewer at its end."""

@@ -53,10 +53,11 @@ class ShardWriter:
         """Appends a track. Raises UserError naming a field not as `tracks.FIELDS` says."""
         if track.frames == 0:
             raise UserError(f'track {track.track_id}: no frames')
-        framed = tfrecord.frame(tracks.encode(track))
+        record = tracks.encode(track)
+        framed = tfrecord.frame(record)
         self._file.write(framed)
         self._digest.update(framed)
-        self._collector.add(track, self._bytes, len(framed))
+        self._collector.add(track, record, self._bytes, len(framed))
         self._bytes += len(framed)
         self._records += 1
 
