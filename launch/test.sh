@@ -17,6 +17,8 @@ if [ $# -eq 0 ]; then
   say "$VENV/bin/ruff format --check . && $VENV/bin/ruff check ."
   "$VENV/bin/ruff" format --check .
   "$VENV/bin/ruff" check .
+  # Two processes: most tests compile, on one core. A file stays in one, for its fixtures.
+  set -- -n 2 --dist loadfile
 fi
 say "$VENV/bin/python -m pytest $*"
 exec "$VENV/bin/python" -m pytest "$@"

@@ -78,7 +78,7 @@ def _record(stage, nets, variables, constants, data, size, calls: dict) -> None:
 
 
 def _row(letter: str, net, variables, call) -> Row:
-    count = sum(leaf.size for leaf in jax.tree.leaves(variables['params']))
+    count = sum(leaf.size for leaf in jax.tree.leaves(variables.get('params', {})))
     if call is None:
         return Row(letter, count, None, '', 'not called by any stage')
     args, kwargs = call

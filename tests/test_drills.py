@@ -54,7 +54,7 @@ def test_no_damage_goes_unnoticed(folder):
 
 
 def test_nan_leaves_no_trace(folder):
-    case = ('ldnet', 'ldnet_fdgan', 'ldnet_1', 'C')
+    case = ('ldnet', 'ldnet_1', 'C')
     well(nan.drill(folder, limit=2, cases=(case,), quiet=True), 1)
 
 

@@ -23,11 +23,11 @@ from reenact_jax.checkpoint_files import places
 from reenact_jax.errors import UserError
 from reenact_jax.runs.signals import STOPPED
 
-CASES = (  # system, its module, stage, player
-    *(('ldnet', 'ldnet_fdgan', 'ldnet_1', player) for player in 'GC'),
-    ('ldnet', 'ldnet_fdgan', 'ldnet_warm', 'G'),
-    *(('ldnet', 'ldnet_fdgan', 'ldnet_2', player) for player in 'GDC'),
-    *(('aan', 'aan', 'aan', player) for player in 'GD'),
+CASES = (  # system, stage, player
+    *(('ldnet', 'ldnet_1', player) for player in 'GC'),
+    ('ldnet', 'ldnet_warm', 'G'),
+    *(('ldnet', 'ldnet_2', player) for player in 'GDC'),
+    *(('aan', 'aan', player) for player in 'GD'),
 )
 STEPS = {'ldnet_1': 'stage1_steps', 'ldnet_warm': 'warm_steps', 'ldnet_2': 'stage2_steps'}
 MANY = 200  # steps: more than pass before the limit is reached
@@ -39,10 +39,10 @@ def drill(
     """A round a case; the run may leave out `limit` steps. Returns the counts."""
     rounds = Rounds(folder / 'nan', len(cases), {'limit': limit, 'seed': seed}, quiet)
     for number in rounds.left():
-        system, module, stage, player = cases[number]
+        system, stage, player = cases[number]
         where, workdir = ground.make(folder, system), rounds.folder / f'{stage}-{player}'
         shutil.rmtree(workdir, ignore_errors=True)
-        with _poisoned(module, stage, player), (rounds.folder / 'log').open('w') as log:
+        with _poisoned(system, stage, player), (rounds.folder / 'log').open('w') as log:
             said = _run(where, workdir, stage, limit, seed, log)
         kept, skipped, failures = _compare(workdir, player)
         last = places(workdir)[0].step if places(workdir) else 0
@@ -62,9 +62,9 @@ def drill(
 
 
 @contextlib.contextmanager
-def _poisoned(module: str, stage: str, player: str) -> Iterator[None]:
+def _poisoned(system: str, stage: str, player: str) -> Iterator[None]:
     """A system in whose stage the player's loss is NaN for every second key."""
-    real = systems.SYSTEMS[module]
+    real = systems.SYSTEMS[system]
 
     def stages(hp, data):
         table = real.stages(hp, data)
@@ -74,7 +74,7 @@ def _poisoned(module: str, stage: str, player: str) -> Iterator[None]:
         )
 
     broken = types.SimpleNamespace(**{**vars(real), 'stages': stages})
-    with mock.patch.dict(systems.SYSTEMS, {module: broken}):
+    with mock.patch.dict(systems.SYSTEMS, {system: broken}):
         yield
 
 
