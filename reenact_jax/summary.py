@@ -61,14 +61,13 @@ def example(data: DataInfo, size: int, frames: int) -> Batch:
 
 
 def _record(stage, nets, variables, constants, data, size, calls: dict) -> None:
-    """Adds the shapes of each network's first call in the stage to `calls`."""
+    """Adds each network's first call in the stage to `calls`: shapes, and options by name."""
 
     def losses(variables, batch):
         def apply(letter, *args, method=None, train=True, **kwargs):
             if method is None and letter not in calls:
-                calls[letter] = jax.tree.map(
-                    lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), (args, kwargs)
-                )
+                shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), args)
+                calls[letter] = shapes, kwargs
             options = dict(method=method, train=False)
             return nets[letter].apply(variables[letter], *args, **options, **kwargs)
 
@@ -83,12 +82,12 @@ def _row(letter: str, net, variables, call) -> Row:
         return Row(letter, count, None, '', 'not called by any stage')
     args, kwargs = call
 
-    def forward(variables, args, kwargs):
+    def forward(variables, args):
         return net.apply(variables, *args, train=False, **kwargs)
 
-    cost = jax.jit(forward).lower(variables, args, kwargs).cost_analysis() or {}
+    cost = jax.jit(forward).lower(variables, args).cost_analysis() or {}
     rows = jax.tree.leaves(args)[0].shape[0]
-    outputs = jax.eval_shape(forward, variables, args, kwargs)
+    outputs = jax.eval_shape(forward, variables, args)
     return Row(letter, count, cost.get('flops', 0.0) / rows / 1e9, _shapes(args), _shapes(outputs))
 
 

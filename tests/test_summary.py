@@ -35,6 +35,7 @@ def test_stages_name_players_and_rates():
         (ldnet_fdgan, 'fdgan_tiny', ('Ext', 'Tra', 'D', 'C')),
         (marionette, 'tiny', ('M', 'B')),
         (pix2pix, 'unet_tiny', ('G', 'D')),
+        (pix2pix, 'hd_tiny', ('G1', 'D1', 'G2', 'D2')),
     ],
 )
 def test_report_needs_no_data(module, preset, letters):
