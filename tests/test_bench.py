@@ -6,8 +6,11 @@ import fakes
 import pytest
 import toy_config
 
+from configs import ldnet_fdgan
+from reenact_jax import config
 from reenact_jax.bench import __main__ as bench
-from reenact_jax.bench import host
+from reenact_jax.bench import device, host
+from reenact_jax.runs import jobs
 
 
 @pytest.fixture(scope='module')
@@ -32,6 +35,21 @@ def test_every_stage_is_measured(report):
             found['step, GFLOP/s'] / report['peak, GFLOP/s']
         )
     assert report['machine']['devices'].endswith('(cpu)')
+
+
+@pytest.mark.parametrize(
+    'preset, names',
+    [
+        ('tiny', {'identify, ms a source', 'transfer, ms a frame'}),
+        ('fdgan_tiny', {'encode, ms a source', 'render, ms a frame'}),
+    ],
+)
+def test_a_use_is_measured_by_its_kind(tmp_path, preset, names):
+    fakes.fake_shards(tmp_path, size=32)
+    values = ldnet_fdgan.get_config(preset)
+    values.data, values.batch_size = str(tmp_path), 8
+    found = dict(device.using(jobs.make_job(config.to_json(values)), 0.01))
+    assert set(found) == names and all(value > 0 for value in found.values())
 
 
 def test_decoding_counts_every_thread(tmp_path):

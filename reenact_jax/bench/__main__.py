@@ -6,7 +6,8 @@ For every stage: seconds of compilation with an empty cache and with a full one,
 the training step on data at hand and on data as they are read, its arithmetic as XLA counts it and
 as a share of the fastest matrix product, the share of time spent waiting for data, the loader's
 frames a second beside raw JPEG decoding with as many threads, and how long a checkpoint holds the
-step up; then milliseconds of encoding a source and rendering a frame. Nothing is kept but --out.
+step up; then milliseconds of encoding or identifying a source and of rendering or transferring a
+frame. Nothing is kept but --out.
 """
 
 import json
@@ -38,7 +39,7 @@ def measure(values: dict, seconds: float) -> dict:
                     found[name] = _say(name, value / peak)
         report[stage.name] = found
     print()
-    report['use'] = {name: _say(name, value) for name, value in device.rendering(job, seconds)}
+    report['use'] = {name: _say(name, value) for name, value in device.using(job, seconds)}
     return report
 
 

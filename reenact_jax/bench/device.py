@@ -1,5 +1,6 @@
 """What the device does: its peak, training steps, encoding, rendering, checkpoints."""
 
+import functools
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -9,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax.experimental.compilation_cache import compilation_cache
 
-from reenact_jax import sharding
+from reenact_jax import exporting, sharding
 from reenact_jax.checkpoint_files import Place
 from reenact_jax.checkpoints import Store
 from reenact_jax.runs import feed, jobs
@@ -18,7 +19,7 @@ from reenact_jax.stages import Stage
 from reenact_jax.tracks import Batch, Face
 
 SIDES = {'cpu': (1024, 2048), 'gpu': (4096, 8192), 'tpu': (4096, 8192)}  # of the peak's matrices
-RENDERED = 8  # frames in one call of render
+FRAMES = 8  # in one call of render or transfer
 
 
 def calls_per_second(call: Callable[[], Any], seconds: float) -> float:
@@ -112,22 +113,41 @@ def _checkpoint(state, stage: Stage) -> Iterator[tuple[str, float]]:
     yield 'checkpoint, s until it is complete', whole
 
 
-def rendering(job: Job, seconds: float) -> Iterator[tuple[str, float]]:
-    """Milliseconds of encoding a source and of rendering a frame; nothing for landmark systems."""
-    if not hasattr(job.system, 'render'):
-        return
+def using(job: Job, seconds: float) -> Iterator[tuple[str, float]]:
+    """Milliseconds of what a trained system does: `encode` and `render`, `identify` and `transfer`.
+
+    Those of a source are of one call, those of a frame of a call for several.
+    """
     stage = next(iter(job.chosen.values()))
     state = jobs.fresh(job, stage, None)
     source = feed.open_feed(job.shards, stage, 0, job.run, job.mesh, None)
     batch = job.prepare(source.take(), jax.random.key(0))
     source.close()
-    face = Face(image=batch.image[:1, 0], landmarks=batch.landmarks[:1, 0])
-    points = jnp.repeat(batch.landmarks[:1, 1], RENDERED, 0)
+
+    def face(frame: int, rows: int, names: tuple[str, ...]) -> Face:
+        return Face(
+            **{name: jnp.repeat(getattr(batch, name)[:1, frame], rows, 0) for name in names}
+        )
+
+    def milliseconds(function: Callable, *args):
+        jitted = jax.jit(function)
+        result = jitted(state.variables, *args)
+        return result, 1e3 / calls_per_second(lambda: jitted(state.variables, *args), seconds)
+
     bound = (job.hparams, job.nets)
-    encode = jax.jit(lambda variables, face: job.system.encode(*bound, variables, face))
-    render = jax.jit(lambda variables, a, points: job.system.render(*bound, variables, a, points))
-    appearance = encode(state.variables, face)
-    rate = calls_per_second(lambda: encode(state.variables, face), seconds)
-    yield 'encode, ms a source', 1e3 / rate
-    rate = calls_per_second(lambda: render(state.variables, appearance, points), seconds)
-    yield 'render, ms a frame', 1e3 / rate / RENDERED
+    if hasattr(job.system, 'render'):
+        encode = functools.partial(job.system.encode, *bound)
+        portrait = face(0, 1, ('image', 'landmarks'))
+        points = face(-1, FRAMES, ('landmarks',)).landmarks
+        appearance, spent = milliseconds(encode, portrait)
+        yield 'encode, ms a source', spent
+        render = functools.partial(job.system.render, *bound)
+        yield 'render, ms a frame', milliseconds(render, appearance, points)[1] / FRAMES
+    if hasattr(job.system, 'transfer'):
+        names = exporting.driven_by(job.system)
+        first, driving = face(-1, 1, names), face(-1, FRAMES, names)
+        identify = functools.partial(job.system.identify, *bound)
+        identity, spent = milliseconds(identify, face(0, 1, names))
+        yield 'identify, ms a source', spent
+        transfer = functools.partial(job.system.transfer, *bound)
+        yield 'transfer, ms a frame', milliseconds(transfer, identity, driving, first)[1] / FRAMES
