@@ -29,7 +29,7 @@ def well(result, rounds):
 
 def test_a_killed_run_ends_as_if_nothing_happened(folder):
     # By this seed the first blow falls into the second save and the second into the next one.
-    result = kill.drill(folder, kills=2, chain=2, seed=136, quiet=True, systems=('short',))
+    result = kill.drill(folder, kills=2, chain=2, seed=136, quiet=True, kinds=('short',))
     assert 'before the first checkpoint' not in well(result, 2)
 
 

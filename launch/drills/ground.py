@@ -1,4 +1,4 @@
-"""What the drills train: the smallest LD-Net and AAN, on synthetic people made in seconds."""
+"""What the drills train: each system at its smallest, on synthetic people made in seconds."""
 
 import os
 import pathlib
@@ -11,41 +11,87 @@ from data_prep import synthetic
 from data_prep.heads.plan import Request
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
-STAGES = {  # by system: stage -> steps, in order
-    'ldnet': {'ldnet_1': 160, 'ldnet_warm': 40, 'ldnet_2': 80},
-    'short': {'ldnet_1': 60},
-    'aan': {'aan': 12},
-}
 _POINTS = dict(layers=1, width=8, pose_code=4, identity_code=4, examples=16, frames=2)
-_SMALL = {
-    'ldnet': _POINTS | dict(stage1_steps=160, warm_steps=40, stage2_steps=80),
-    'short': _POINTS | dict(stage1_steps=60, warm_steps=0, stage2_steps=0),
-    'aan': dict(norm='batch', extractor='(2,2)', fusion='(2,2)', flow='(2,2)', local='(2,2)')
-    | dict(residuals=0, discriminator=1, random_width=1, batch_size=8, steps=12),
+_AAN = dict(norm='batch', extractor='(2,2)', fusion='(2,2)', flow='(2,2)', local='(2,2)') | dict(
+    residuals=0, discriminator=1, random_width=1, batch_size=8
+)
+_FDGAN = dict(widths='(2,2)', rows='(4,2)', tag=2, discriminator='(2,2)', batch_size=8)
+_HD = dict(width=2, downs=1, discriminator=1, random_width=1, batch_size=8)
+
+
+class Kind(NamedTuple):
+    """What is trained: a preset made smaller still."""
+
+    config: str
+    stages: dict[str, tuple[str, int]]  # in order: the setting of a stage's length, its steps
+    hparams: dict
+    every: int  # steps from one checkpoint to the next
+    images: bool
+
+
+KINDS = {
+    'ldnet': Kind(
+        'ldnet_fdgan.py:tiny',
+        {
+            'ldnet_1': ('stage1_steps', 160),
+            'ldnet_warm': ('warm_steps', 40),
+            'ldnet_2': ('stage2_steps', 80),
+        },
+        _POINTS,
+        every=20,
+        images=False,
+    ),
+    'short': Kind(
+        'ldnet_fdgan.py:tiny',
+        {'ldnet_1': ('stage1_steps', 60)},
+        _POINTS | dict(warm_steps=0, stage2_steps=0),
+        every=20,
+        images=False,
+    ),
+    'aan': Kind('aan.py:tiny', {'aan': ('steps', 12)}, _AAN, every=3, images=True),
+    'fdgan': Kind(
+        'ldnet_fdgan.py:fdgan_tiny', {'fdgan': ('steps', 12)}, _FDGAN, every=3, images=True
+    ),
+    'pix2pix': Kind(
+        'pix2pix.py:hd_tiny',
+        {
+            'pix2pixhd_global': ('global_steps', 6),
+            'pix2pixhd_local': ('local_steps', 3),
+            'pix2pixhd_joint': ('joint_steps', 6),
+        },
+        _HD,
+        every=3,
+        images=True,
+    ),
 }
-_RUN = {
-    'ldnet': dict(checkpoint_every=20, log_every=20, preview_every=0),
-    'short': dict(checkpoint_every=20, log_every=20, preview_every=0),
-    'aan': dict(checkpoint_every=3, log_every=3, preview_every=0),
-}
-_FILES = {'ldnet': 'ldnet_fdgan', 'short': 'ldnet_fdgan', 'aan': 'aan'}
 
 
 class Ground(NamedTuple):
     """A system, its data and where its compiled programs are kept."""
 
-    system: str  # of STAGES. ldnet, short: landmarks; aan: images, spectral, batch statistics
+    kind: str  # of KINDS
     data: pathlib.Path
     programs: pathlib.Path
 
     def arguments(self, workdir: pathlib.Path, *extra: str) -> list[str]:
         """Of reenact_jax.train."""
-        given = {f'config.hparams.{name}': value for name, value in _SMALL[self.system].items()}
-        given |= {f'config.{name}': value for name, value in _RUN[self.system].items()}
+        kind = KINDS[self.kind]
+        given = kind.hparams | dict(kind.stages.values())
+        given = {f'config.hparams.{name}': value for name, value in given.items()}
         given |= {'config.data': self.data, 'config.compilation_cache': self.programs}
-        file = ROOT / 'configs' / f'{_FILES[self.system]}.py'
+        given |= {'config.checkpoint_every': kind.every, 'config.log_every': kind.every}
+        given |= {'config.preview_every': 0}
         flags = [f'--{name}={value}' for name, value in given.items()]
-        return [f'--config={file}:tiny', f'--workdir={workdir}', *flags, *extra]
+        return [
+            f'--config={ROOT / "configs" / kind.config}',
+            f'--workdir={workdir}',
+            *flags,
+            *extra,
+        ]
+
+    def lengths(self) -> dict[str, int]:
+        """Stage -> steps, in order."""
+        return {stage: steps for stage, (_, steps) in KINDS[self.kind].stages.items()}
 
     def start(self, workdir: pathlib.Path, log: pathlib.Path, *extra: str) -> subprocess.Popen:
         """The command in a process of its own on one CPU device; what it says goes to `log`."""
@@ -71,13 +117,13 @@ class Ground(NamedTuple):
             process.kill()
 
 
-def make(folder: pathlib.Path, system: str) -> Ground:
-    """The ground of a system in a folder shared by the drills; made where it is missing."""
+def make(folder: pathlib.Path, kind: str) -> Ground:
+    """The ground of a kind in a folder shared by the drills; made where it is missing."""
     sizes = dict(val_identities=0, test_identities=0, cross_pairs=0, size=32)
-    if system != 'aan':
-        request = Request(identities=4, tracks=4, frames=8, landmarks_only=True, **sizes)
-    else:
+    if KINDS[kind].images:
         request = Request(identities=2, tracks=4, frames=2, **sizes)
-    data = folder / f'data-{"images" if system == "aan" else "points"}'
+    else:
+        request = Request(identities=4, tracks=4, frames=8, landmarks_only=True, **sizes)
+    data = folder / f'data-{"images" if KINDS[kind].images else "points"}'
     synthetic.write(data, request, workers=1, quiet=True)
-    return Ground(system, data, folder / 'programs')
+    return Ground(kind, data, folder / 'programs')

@@ -14,7 +14,7 @@ import time
 import numpy as np
 
 from launch.drills import ground, states
-from launch.drills.ground import STAGES, Ground
+from launch.drills.ground import Ground
 from launch.drills.rounds import Rounds
 from reenact_jax import digests
 from reenact_jax.checkpoint_files import FOLDER, Place, places
@@ -84,7 +84,7 @@ class Chain:
         said = self.log.read_text()
         if before is None or not said.count(READY.decode()):
             return [] if 'Traceback' not in said else [f'{self.log}: {said[-300:]}']
-        whole = before.step == STAGES[self.ground.system][before.stage]
+        whole = before.step == self.ground.lengths()[before.stage]
         expected = f'resuming stage {before.stage} after step {before.step}\n'
         if whole == (expected in said) or ('resuming' in said) == whole:
             return [f'{self.workdir}: {before} was valid and not resumed from: {said[-300:]}']
@@ -93,7 +93,7 @@ class Chain:
     def _ended(self, code: int) -> list[str]:
         if code:
             return [f'exit code {code}: {self.log.read_text()[-600:]}']
-        return states.different_runs(self.peace, self.workdir, STAGES[self.ground.system])
+        return states.different_runs(self.peace, self.workdir, self.ground.lengths())
 
 
 def drill(
@@ -102,9 +102,9 @@ def drill(
     chain: int,
     seed: int,
     quiet: bool = False,
-    systems: tuple[str, ...] = ('ldnet', 'ldnet', 'aan'),
+    kinds: tuple[str, ...] = ('ldnet', 'aan', 'fdgan', 'pix2pix'),
 ) -> dict:
-    """`kills` rounds of one kill each, `chain` of them in a run, `systems` in turn."""
+    """`kills` rounds of one kill each, `chain` of them in a run, `kinds` in turn."""
     sizes = {'chain': chain, 'seed': seed}
     rounds = Rounds(folder / 'kill', kills, sizes, quiet)
     running: Chain | None = None
@@ -112,12 +112,12 @@ def drill(
         index = number // chain
         if running is None or number % chain == 0:
             rng = np.random.default_rng([seed, number])
-            where = ground.make(folder, systems[index % len(systems)])
+            where = ground.make(folder, kinds[index % len(kinds)])
             running = Chain(where, rounds, index, rng)
         seen, failures = running.kill()
         if number % chain == chain - 1 or number == kills - 1:
             failures += running.finish()
-        rounds.note(number, f'{running.ground.system}, {seen}', failures)
+        rounds.note(number, f'{running.ground.kind}, {seen}', failures)
         if failures:
             running = None  # the next round begins another
     return rounds.result()
@@ -125,8 +125,8 @@ def drill(
 
 def _undisturbed(where: Ground, folder: pathlib.Path) -> tuple[pathlib.Path, float]:
     """The workdir of a run that was left in peace, and its seconds of training."""
-    workdir, log = folder / f'peace-{where.system}', folder / f'peace-{where.system}.log'
-    stages = STAGES[where.system]
+    workdir, log = folder / f'peace-{where.kind}', folder / f'peace-{where.kind}.log'
+    stages = where.lengths()
     last = Place(len(stages) - 1, *list(stages.items())[-1])
     if digests.fault(last.inside(workdir)) is not None:
         # The first run compiles; where there are no programs yet, another one is timed.

@@ -28,8 +28,10 @@ CASES = (  # system, stage, player
     ('ldnet', 'ldnet_warm', 'G'),
     *(('ldnet', 'ldnet_2', player) for player in 'GDC'),
     *(('aan', 'aan', player) for player in 'GD'),
+    *(('fdgan', 'fdgan', player) for player in 'GDC'),
+    *(('pix2pix', 'pix2pixhd_global', player) for player in 'GD'),
+    *(('pix2pix', 'pix2pixhd_joint', player) for player in 'GD'),
 )
-STEPS = {'ldnet_1': 'stage1_steps', 'ldnet_warm': 'warm_steps', 'ldnet_2': 'stage2_steps'}
 MANY = 200  # steps: more than pass before the limit is reached
 
 
@@ -89,9 +91,10 @@ def _spoilt(losses: Callable, player: str) -> Callable:
 
 def _run(where: Ground, workdir: pathlib.Path, stage: str, limit: int, seed: int, log) -> str:
     """Trains until it fails; what the run says then."""
+    length, _ = ground.KINDS[where.kind].stages[stage]
     extra = [
         f'--config.stages=("{stage}",)',
-        f'--config.hparams.{STEPS.get(stage, "steps")}={MANY}',
+        f'--config.hparams.{length}={MANY}',
         '--config.checkpoint_every=1',
         '--config.log_every=1',
         f'--config.keep={MANY}',

@@ -15,7 +15,7 @@ import time
 import numpy as np
 
 from launch.drills import ground, states
-from launch.drills.ground import STAGES, Ground
+from launch.drills.ground import Ground
 from launch.drills.rounds import Rounds
 from reenact_jax.runs.signals import STOPPED
 
@@ -151,7 +151,7 @@ def _resumes(where: Ground, place: pathlib.Path) -> list[str]:
         codes = pair.codes()
     if codes != [0, 0]:
         return [f'resumed: exit codes {codes}: {pair.said()}']
-    stages = list(STAGES[where.system].items())
+    stages = list(where.lengths().items())
     newest = states.newest(pair.workdir)
     done = newest is not None and (newest.stage, newest.step) == stages[-1]
     return [] if done else [f'resumed and ended at {newest}']
