@@ -1,3 +1,15 @@
 """Face reenactment in JAX: animate one portrait with the motion of another face."""
 
+import importlib.metadata
+import os
+
 __version__ = '0.1.0'
+
+# From 0.10.2 on, jaxlib's CPU compiler hands some programs to YNNPACK and gets wrong numbers back:
+# jitted attention whose keys all images share was off by more than its values
+# (tests/test_nets.py; https://github.com/jax-ml/jax/issues/39103 is another case). The flag, which
+# must be set before the first program is compiled, switches that off; other devices ignore it.
+_YNN = '--xla_cpu_experimental_ynn_fusion_type'
+_flags = os.environ.get('XLA_FLAGS', '')
+if _YNN not in _flags and importlib.metadata.version('jaxlib').startswith(('0.10.', '0.11.')):
+    os.environ['XLA_FLAGS'] = f'{_flags} {_YNN}='.strip()

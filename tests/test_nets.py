@@ -10,7 +10,7 @@ from flax import linen as nn
 from reenact_jax.errors import UserError
 from reenact_jax.images import pixel_shuffle
 from reenact_jax.nets import initial, vgg
-from reenact_jax.nets.blocks import Conv, Head, Norm, TransposedConv, upsample
+from reenact_jax.nets.blocks import Conv, ConvBlock, Head, Norm, TransposedConv, fenced, upsample
 from reenact_jax.nets.modulation import Modulation
 from reenact_jax.nets.patch import MultiScale, PatchGAN, halve
 from reenact_jax.nets.unet import UNet
@@ -179,6 +179,35 @@ def test_batch_statistics_agree_in_training_and_inference():
     # One image alone: inference does not depend on what else is in the batch.
     alone = net.apply(variables, x[:1], train=False)
     np.testing.assert_allclose(alone, net.apply(variables, x, train=False)[:1], atol=1e-5)
+
+
+def test_the_cpu_compiler_is_right_about_shared_keys():
+    """Fails without the flag that reenact_jax/__init__.py sets for some versions of jaxlib."""
+    q, keys, values = (
+        jax.random.normal(jax.random.key(i), shape)
+        for i, shape in enumerate([(4, 1024, 32), (128, 32), (4, 128, 24)])
+    )
+
+    def attend(q, keys, values):
+        shared = jnp.broadcast_to(keys, (4, *keys.shape))
+        weights = jax.nn.softmax(jnp.einsum('bmt,bkt->bmk', q, shared) / 5, -1)
+        return jnp.einsum('bmk,bkc->bmc', weights, values)
+
+    compiled = jax.jit(attend)(q, keys, values)
+    np.testing.assert_allclose(compiled, attend(q, keys, values), atol=1e-4)
+
+
+def test_fences_stand_behind_normalisations_and_keep_the_numbers():
+    net, x = ConvBlock(4, norm='instance'), jax.random.normal(jax.random.key(0), (2, 8, 8, 3))
+    variables = net.init(jax.random.key(1), x)
+
+    def loss(x):
+        return (net.apply(variables, net.apply(variables, x)[..., :3]) ** 3).sum()
+
+    inside = jax.make_jaxpr(fenced(loss))(x)
+    assert str(inside).count('optimization_barrier') == 2
+    assert 'optimization_barrier' not in str(jax.make_jaxpr(loss)(x))
+    np.testing.assert_allclose(jax.grad(fenced(loss))(x), jax.grad(loss)(x), rtol=1e-4)
 
 
 def test_head_starts_at_its_gain():

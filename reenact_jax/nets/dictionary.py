@@ -24,9 +24,11 @@ KINDS = ('full', 'one', 'adain')
 
 @jax.checkpoint
 def attend(
-    queries: Float[Array, '*b m t'], keys: Float[Array, '*b k t'], values: Float[Array, '*b k c']
+    queries: Float[Array, '*q m t'], keys: Float[Array, '*r k t'], values: Float[Array, '*b k c']
 ) -> Float[Array, '*b m c']:
     """For every query the mean of the values, weighted by softmax(query . key) over the keys.
+
+    Queries or keys of two axes serve all images of a batch.
 
     Attention without a scale; values may be longer than keys. The weights, float32, are the largest
     arrays of FD-GAN by far (512 x 16,384 an image), so they are not kept for the gradient but made
@@ -53,7 +55,7 @@ class Writer(nn.Module):
         if self.kind != 'full':
             return values.mean(1, keepdims=True)
         keys = _places(Conv(self.tag, **linear)(x, train))
-        return attend(_tags(self, 'write_tags', keys), keys, values)
+        return attend(_tags(self, 'write_tags'), keys, values)
 
 
 class Reader(nn.Module):
@@ -77,7 +79,7 @@ class Reader(nn.Module):
         if self.kind == 'one':  # the softmax over one row is 1
             return x + values[:, :, None]
         keys = _places(Conv(self.tag, kernel=1, kernel_init=initial.lecun)(x, train))
-        return x + attend(keys, _tags(self, 'read_tags', keys), values).reshape(x.shape)
+        return x + attend(keys, _tags(self, 'read_tags'), values).reshape(x.shape)
 
 
 class Extractor(nn.Module):
@@ -174,11 +176,10 @@ def _widen(net: nn.Module, x: Array, width: int, train: bool) -> Array:
     return nn.relu(TransposedConv(width)(x, train))
 
 
-def _tags(net: nn.Module, name: str, keys: Array) -> Float[Array, 'b n t']:
-    """Learned tags, one a row, the same for all images of a batch."""
-    scale = keys.shape[-1] ** -0.5  # so that t . p has unit variance at the start (ours)
-    tags = net.param(name, initial.normal(scale), (net.rows, keys.shape[-1]))
-    return jnp.broadcast_to(tags.astype(keys.dtype), (keys.shape[0], *tags.shape))
+def _tags(net: nn.Module, name: str) -> Float[Array, 'n t']:
+    """Learned tags, one a row, the same for all images."""
+    # Deviation: so that t . p has unit variance at the start (ours).
+    return net.param(name, initial.normal(net.tag**-0.5), (net.rows, net.tag))
 
 
 def _places(x: Float[Array, 'b h w c']) -> Float[Array, 'b hw c']:
