@@ -59,6 +59,9 @@ class Run:
     sharding: str = setting(
         'replicated', choices=('replicated', 'fsdp'), doc='of parameters, see sharding.py'
     )
+    fences: bool = setting(
+        False, doc='keep compilers from fusing across normalisations, see nets/blocks.py; for v6e'
+    )
     ema_decay: float = setting(
         0.999, low=0, high=1, doc='of averaged networks, see step.py (ours); 0: off'
     )
@@ -92,6 +95,7 @@ class Run:
 FREE = frozenset(
     {'data', 'threads', 'bad_record_budget', 'stages', 'scan', 'sharding', 'nan_limit', 'keep'}
     | {'checkpoint_every', 'checkpoint_seconds', 'log_every', 'preview_every', 'compilation_cache'}
+    | {'fences'}
 )
 
 

@@ -145,6 +145,16 @@ def test_aan_sends_gradients_and_means_alone():
     assert sent['all-reduce', GRADIENTS]['bytes'] == 4 * parameters
 
 
+def test_fences_are_in_the_step_when_asked_for():
+    def count(fences):
+        values = config.to_json(small(aan)) | {'batch_size': 8, 'fences': fences}
+        job = jobs.make_abstract_job(values, DATA, 32, sharding.make_mesh())
+        text = compile_check._lowered(job, job.chosen[0]).as_text()
+        return text.count('optimization_barrier')
+
+    assert count(True) > count(False)
+
+
 @pytest.fixture
 def four_chips(monkeypatch):
     """The command with this process's four CPU devices in the place of v5e:2x2."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from reenact_jax import config, sharding, stages, step
 from reenact_jax.config import Run
+from reenact_jax.nets.blocks import fenced
 from reenact_jax.runs import feed
 from reenact_jax.shards import ShardSet
 from reenact_jax.stages import Stage
@@ -100,7 +101,7 @@ def fresh(job: Job, stage: Stage, networks: dict | None) -> State:
 
 def one_step(job: Job, stage: Stage) -> Callable:
     """The function (state, constants, batch) -> (state, metrics) of a stage."""
-    return step.train_step(
+    one = step.train_step(
         stage,
         job.nets,
         prepare=job.prepare,
@@ -111,6 +112,7 @@ def one_step(job: Job, stage: Stage) -> Callable:
         dtype=job.run.dtype,
         ema_decay=job.run.ema_decay,
     )
+    return fenced(one) if job.run.fences else one
 
 
 def program(job: Job, stage: Stage, state: State) -> Callable:
