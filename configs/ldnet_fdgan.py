@@ -27,8 +27,9 @@ The paper's table 1 measures codes, not transfer: E_I same identity / same pose 
 Presets of FD-GAN, the image generator:
   fdgan        256 x 256, as printed (supplement 6-7). Widths and rows are the paper's, norm and the
                drawing of landmarks are ours. For a GPU.
-  fdgan_small  for 128 x 128 on two CPU cores: fewer rows and features, a larger rate with a cosine,
-               adversarial terms at 1/50 of their weight.
+  fdgan_small  for 64 x 64 on one or two CPU cores: fewer rows and features, 50 times the paper's
+               rate with a cosine, adversarial terms at 1/50 of their weight. What to expect:
+               README.md, "FD-GAN".
   fdgan_tiny   64 x 64, a few channels; for tests.
 Ablations of the paper's table 3 (ISIM / SSIM / FID of self-reenactment; FD-GAN .63 / .63 / 55.19):
     --config.hparams.dictionary=one      FD-GAN-1   .49 / .56 / 70.34
@@ -56,9 +57,9 @@ FDGAN_SMALL = dict(
     widths=(24, 48, 64, 96),
     rows=(128, 128, 64, 64),
     discriminator=(12, 24, 48, 64),
-    rate=5e-4,
+    rate=1e-3,
     schedule='cosine',
-    steps=3_000,
+    steps=5_000,
     batch_size=8,
     lambda_d=0.02,  # young adversaries drown the reconstruction in so short a run
     lambda_c=0.02,

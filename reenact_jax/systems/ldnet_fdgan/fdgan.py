@@ -60,7 +60,9 @@ class Hparams:
     decay: float = setting(0.99, low=0, high=1, doc="RMSprop: PyTorch's (ours)")
     schedule: str = setting('constant', choices=optimisers.SCHEDULES, doc='learning rate (ours)')
     norm: str = setting(
-        'instance', choices=('instance', 'layer', 'none'), doc='of all networks (ours)'
+        'layer',
+        choices=('instance', 'layer', 'none'),
+        doc='of all networks; `instance` takes colours away (ours)',
     )
     line_width: float = setting(
         1.5, low=0.1, high=64, doc='landmark image: deviation of a line, pixels at 256 x 256 (ours)'
