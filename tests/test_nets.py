@@ -207,6 +207,8 @@ def test_fences_stand_behind_normalisations_and_keep_the_numbers():
     inside = jax.make_jaxpr(fenced(loss))(x)
     assert str(inside).count('optimization_barrier') == 2
     assert 'optimization_barrier' not in str(jax.make_jaxpr(loss)(x))
+    plain = Norm('none')
+    assert 'optimization_barrier' not in str(jax.make_jaxpr(fenced(plain.apply))({}, x))
     np.testing.assert_allclose(jax.grad(fenced(loss))(x), jax.grad(loss)(x), rtol=1e-4)
 
 

@@ -163,7 +163,8 @@ def fenced(function: Callable) -> Callable:
     def fence(call, args, kwargs, context):
         y = call(*args, **kwargs)
         norm = isinstance(context.module, Norm) and context.method_name == '__call__'
-        return jax.lax.optimization_barrier(y) if norm else y
+        stands = norm and context.module.kind != 'none'
+        return jax.lax.optimization_barrier(y) if stands else y
 
     def traced(*args):
         with nn.intercept_methods(fence):
