@@ -20,13 +20,13 @@ systems
 config checkpoints checkpoint_files digests
 faces media results sheets
 runs
-train summary bench
+train summary
 metrics
 trained
 exporting bundle model_card export
 portraits drivers animation
 evaluate
-reenact report
+reenact report bench
 """.strip().splitlines()
 LEVEL = {room: level for level, line in enumerate(ROOMS) for room in line.split()}
 
