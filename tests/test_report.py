@@ -10,6 +10,7 @@ from fakes import fake_track
 
 from reenact_jax import bundle, export, media, metrics, report, shards
 from reenact_jax.errors import UserError
+from reenact_jax.evaluate import baselines
 from reenact_jax.evaluate import frames as evaluate
 from reenact_jax.tracks import DRIVING, SOURCE, TRUTH
 
@@ -75,6 +76,7 @@ def test_gt_cross_of_the_drivers_landmarks_leaks_all(model, data):
     np.testing.assert_allclose(plain['point_error'][:FRAMES], expected, rtol=1e-3)
     other = scores.values['ldnet + drawing']
     assert (np.abs(other['identity_leak'] - 1) > 0.01).all()
+    assert scores.values[baselines.ADD_TO_MEAN].keys() == {'point_error', 'identity_leak'}
     assert scores.mean(evaluate.COPY, 'point_error') is None
 
 

@@ -7,8 +7,8 @@
   not the rule that places it.
 
 Every method is scored on the same frames, beside the copy of the source and beside the source
-warped by the very landmarks that the model gets. Frames are compared before video encoding, at the
-model's size.
+warped by the very landmarks that the model gets; in GT-cross the landmarks beside additive rules.
+Frames are compared before video encoding, at the model's size.
 """
 
 from typing import NamedTuple
@@ -22,7 +22,7 @@ from tqdm import tqdm
 from reenact_jax import images, metrics, portraits
 from reenact_jax.bundle import Bundle
 from reenact_jax.errors import UserError
-from reenact_jax.evaluate.baselines import COPY, WARP, copies, landmark_warp
+from reenact_jax.evaluate.baselines import COPY, WARP, additive, copies, landmark_warp
 from reenact_jax.shards import ShardSet
 from reenact_jax.tracks import Track
 
@@ -74,7 +74,7 @@ def gt_cross(bundle: Bundle, part: ShardSet, transfers: list[str], most: int) ->
     triples = triples[_spread(len(triples), most)]
     kept: dict = {}
     for records in tqdm(triples, unit='pair', desc='GT-cross'):
-        source, driver, truth = _triple(part, records, bundle)
+        source, every, driver, truth = _triple(part, records, bundle)
         _score_copy(kept, source, truth)
         shape = metrics.same_box(driver['landmarks'], truth['landmarks'])
         first = {name: value[:1] for name, value in driver.items()}
@@ -82,17 +82,14 @@ def gt_cross(bundle: Bundle, part: ShardSet, transfers: list[str], most: int) ->
             driven = _driven(bundle.using(name), source, driver, first)
             driven = metrics.same_box(driven, truth['landmarks'])
             method = _score(kept, bundle, name, source, driven, truth)
-            kept[method].setdefault('point_error', []).append(
-                metrics.point_error(driven, truth['landmarks'])
-            )
-            kept[method].setdefault('identity_leak', []).append(
-                metrics.identity_leak(driven, truth['landmarks'], shape)
-            )
+            _keep_points(kept, method, driven, truth['landmarks'], shape)
+        for name, driven in additive(every['landmarks'], driver['landmarks']).items():
+            _keep_points(kept, name, driven, truth['landmarks'], shape)
     return _scores(kept, part, triples[:, 0])
 
 
 def _triple(part: ShardSet, records, bundle: Bundle):
-    """(source's first frame, the driver without its pictures, truth) of a pair."""
+    """A pair's source: first frame, and all without pictures; so its driver; the truth."""
     source, driver, truth = (part.track(int(record)) for record in records)
     if driver.frames != truth.frames:
         raise UserError(
@@ -100,6 +97,7 @@ def _triple(part: ShardSet, records, bundle: Bundle):
         )
     return (
         _face(source, bundle, slice(0, 1)),
+        portraits.faces_of(source, bundle.size, bundle.points),
         portraits.faces_of(driver, bundle.size, bundle.points),
         _face(truth, bundle, slice(None)),
     )
@@ -154,6 +152,14 @@ def _keep(kept: dict, method: str, image, truth) -> None:
     for name in ('l1', 'ssim'):
         score = _in_pairs(_IMAGE_METRICS[name], image, truth)
         of_method.setdefault(name, []).append(score)
+
+
+def _keep_points(kept: dict, method: str, points, truth, driver) -> None:
+    """Scores landmarks in the truth's box, where the driver's are already."""
+    points = metrics.same_box(points, truth)
+    of_method = kept.setdefault(method, {})
+    of_method.setdefault('point_error', []).append(metrics.point_error(points, truth))
+    of_method.setdefault('identity_leak', []).append(metrics.identity_leak(points, truth, driver))
 
 
 def _in_pairs(function, a, b) -> np.ndarray:

@@ -21,6 +21,7 @@ from jaxtyping import Float, Int
 
 from reenact_jax import metrics
 from reenact_jax.errors import UserError
+from reenact_jax.evaluate.baselines import ADD_TO_MEAN, ADD_TO_ONE
 from reenact_jax.evaluate.labelled import Labelled, boxed, in_chunks
 from reenact_jax.tracks import Face
 from reenact_jax.trained import Trained
@@ -69,8 +70,8 @@ def rules(frames: Labelled, cases: Cases) -> dict[str, Float[np.ndarray, 'c n 2'
     moved = shape[driver]
     return {
         NONE: moved,
-        'additive, one source frame': shape[source] + moved - mean[b],
-        'additive, both means': mean[a] + moved - mean[b],
+        ADD_TO_ONE: shape[source] + moved - mean[b],
+        ADD_TO_MEAN: mean[a] + moved - mean[b],
         'additive, both neutrals': frontal[a] + moved - frontal[b],
         'additive, both neutrals at that pose': frames.neutral[truth]
         + moved
