@@ -103,7 +103,8 @@ class Extractor(nn.Module):
                 x = _widen(self, x, width, train)
             x = x + skip
             written.append(Writer(rows, width, self.tag, self.kind)(x, train))
-        return written[::-1]
+        # libtpu 0.0.42 dies (in SpaceToBatchConverter) where it may look across the dictionary.
+        return jax.lax.optimization_barrier(written[::-1])
 
 
 class Translator(nn.Module):
