@@ -3,10 +3,10 @@
     python -m launch.fault_drill                     every drill in its long form, about 1 1/2 hours
     python -m launch.fault_drill kill --kills 10     one of them, shorter
 
-The runs are the smallest LD-Net and AAN, on synthetic people that are made first (seconds). Rounds
-that are finished are kept in --workdir: the same command goes on where it was interrupted. At the
-end there is a table here and in WORKDIR/drills.md, the counts in WORKDIR/drills.json, and the exit
-code is 1 when a round failed.
+The runs are small LD-Nets and generators on synthetic people, which are made first (seconds).
+Rounds that are finished are kept in --workdir: the same command goes on where it was interrupted.
+At the end there is a table here and in WORKDIR/drills.md, the counts in WORKDIR/drills.json, and
+the exit code is 1 when a round failed.
 """
 
 import argparse

@@ -1,8 +1,8 @@
 """SIGKILL at random moments of training and saving; what is resumed ends as if nothing happened.
 
 A chain is one run: every process of it is killed and the next one resumes, until the chain's last
-process is left in peace and its result compared with a run that was not disturbed. Every third
-chain trains AAN (spectral vectors, batch statistics, images), the others LD-Net (three stages).
+process is left in peace and its result compared with a run that was not disturbed. Chains train in
+turn LD-Net (three stages), AAN (spectral vectors, batch statistics, images), FD-GAN and Pix2PixHD.
 """
 
 import pathlib
