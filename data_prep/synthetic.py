@@ -29,7 +29,8 @@ from reenact_jax.errors import UserError
 _EPILOG = """\
 splits
   train, val, test    different people; every motion is performed by at least two of its split's
-                      people, so that `expression` and `pose_id` (motion x frame) are shared exactly
+                      people, so that `expression` and `pose_id` (motion x frame) are shared
+                      exactly; with --own-poses `expression` alone
   gt_cross            triples of tracks: source (A), driving (B), truth: A with B's exact motion, in
                       A's crop, light and background; fields `pair` and `role`
 
@@ -98,6 +99,9 @@ def _shard(directory, request, parameters, split, number, count, jobs, advance) 
                 baked = None if request.landmarks_only else _baked(seed)
                 person = baked.person if baked else likeness.likeness(seed)
             state = _state(request, job.motion)
+            if job.pose_seed is not None:
+                other = motion.motion(job.pose_seed, request.frames)
+                state = state._replace(pose=other.pose, shift=other.shift)
             crop = None
             if job.crop_motion is not None:
                 crop = clips.crop_of(likeness.marks(person, _state(request, job.crop_motion)))

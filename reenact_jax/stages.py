@@ -20,7 +20,7 @@ class Stage(NamedTuple):
     ema: tuple[str, ...] = ()  # networks averaged, their running statistics too
     reads: tuple[str, ...] = ('landmarks', 'identity')  # Batch fields the loader must bring
     frames: int = 2  # K
-    neighbour: str = 'other_identity'  # or 'same_expression'
+    neighbour: str = 'other_identity'  # a rule for partners: batches.loader.NEIGHBOURS
 
 
 def check(stage: Stage, nets: dict) -> None:

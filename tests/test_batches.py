@@ -292,6 +292,29 @@ def test_same_expression_without_labels_and_units_is_refused(tmp_path):
         loader(part, neighbour='same_expression')
 
 
+def test_same_pose_partners_share_both_labels(tmp_path):
+    def labelled(n):  # frames 0 and 1 show expression 5 at two poses; 2 has a pose without it
+        labels = {'expression': np.array([5, 5, -1, -1]), 'pose_id': np.array([1, 2, 3, -1])}
+        return fakes.fake_track(n, identity=n % 2, size=16, **labels)
+
+    shards.write(tmp_path, 'train', [labelled(n) for n in range(4)])
+    reads = ('expression', 'pose_id', 'identity')
+    stream = loader(shards.ShardSet(tmp_path, 'train'), neighbour='same_pose', reads=reads)
+    poses = set()
+    for _ in range(8):
+        batch = next(stream)
+        assert (batch.expression[:, 0] == 5).all()
+        np.testing.assert_array_equal(batch.pose_id[::2, 0], batch.pose_id[1::2, 0])
+        poses |= set(batch.pose_id[:, 0].tolist())
+    assert poses == {1, 2}
+
+
+def test_same_pose_without_labels_is_refused(tmp_path):
+    part = fakes.fake_shards(tmp_path, size=16, pose_id=np.full(4, -1))
+    with pytest.raises(UserError, match='--own-poses'):
+        loader(part, neighbour='same_pose')
+
+
 @pytest.mark.parametrize('changes, message', [
     ({'batch_size': 6, 'devices': 2}, 'multiple of 4'),
     ({'batch_size': 5}, 'multiple of 2'),

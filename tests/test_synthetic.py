@@ -18,7 +18,7 @@ from data_prep import synthetic
 from data_prep.heads import plan
 from reenact_jax.errors import UserError
 from reenact_jax.shards import ShardSet, splits
-from reenact_jax.tracks import DRIVING, SOURCE, TRUTH
+from reenact_jax.tracks import DRIVING, POSE, SOURCE, TRUTH
 
 ROOT = pathlib.Path(__file__).parent.parent
 TINY = plan.Request(
@@ -83,6 +83,22 @@ def test_labels_are_shared_exactly(points):
             np.testing.assert_array_equal(first.gaze[t], other.gaze[s])
             assert first.pose_id[t] == other.pose_id[s]
             assert not np.allclose(first.landmarks_68[t], other.landmarks_68[s], atol=0.5)
+
+
+def test_own_poses_leave_the_expression_shared(tmp_path):
+    sizes = dict(val_identities=0, test_identities=0, cross_pairs=0)
+    request = plan.Request(
+        identities=2, tracks=1, frames=3, own_poses=True, landmarks_only=True, **sizes
+    )
+    synthetic.write(tmp_path, request, workers=1, quiet=True)
+    one, other = read(tmp_path, 'train')
+    np.testing.assert_array_equal(one.expression, other.expression)
+    np.testing.assert_array_equal(one.aus[:, :17], other.aus[:, :17])
+    assert np.abs(one.aus[:, POSE] - other.aus[:, POSE]).max() > 0.05
+    assert (one.pose_id == -1).all() and (one.expression >= 0).all()
+    # At rest the face has the pose and the place of its frame: the bridge of the nose stays.
+    off = np.abs(one.reference_68 - one.landmarks_68)[:, 27:30, :2].max()
+    assert off < 0.02 * one.size
 
 
 def test_splits_have_their_own_people_and_motions(points):

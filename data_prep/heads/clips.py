@@ -28,6 +28,7 @@ class Labels(NamedTuple):
     pair: int = tracks.UNLABELLED
     role: int = tracks.UNLABELLED
     expression: bool = True  # False: frames of no labelled motion
+    pose: bool = True  # False: the head turns as in no labelled motion
 
 
 def crop_of(found: Marks) -> tuple[float, float, float]:
@@ -54,7 +55,7 @@ def clip(person: Likeness, state: State, labels: Labels, size: int, *, head: Hea
     if head is not None:
         images, segmentations, seen = _images(head, state, found, labels.scene, crop, size)
     number = np.arange(frames) + labels.motion * frames
-    label = number if labels.expression else np.full(frames, tracks.UNLABELLED)
+    unknown = np.full(frames, tracks.UNLABELLED)
     who = person.who
     return tracks.Track(
         track_id=labels.track_id,
@@ -69,8 +70,8 @@ def clip(person: Likeness, state: State, labels: Labels, size: int, *, head: Hea
         aus_valid=np.ones((frames, 20), np.int64),
         gaze=state.gaze.astype(np.float32),
         gaze_valid=np.ones(frames, np.int64),
-        expression=label,
-        pose_id=label,
+        expression=number if labels.expression else unknown,
+        pose_id=number if labels.expression and labels.pose else unknown,
         **_points(rest, crop, size, 'reference'),
         frame_number=motion.frame_numbers(frames),
         crop=np.array([*crop, motion.RATE], np.float32),

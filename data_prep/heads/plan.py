@@ -27,6 +27,9 @@ class Request:
     shards: int = setting(0, low=0, high=9999, doc='files of the train split; 0: from identities')
     seed: int = setting(0, low=0, high=2**31 - 1, doc='of everything')
     crossed: bool = setting(False, doc='every person performs every motion')
+    own_poses: bool = setting(
+        False, doc='people share expressions; everybody turns the head in a way of their own'
+    )
     landmarks_only: bool = setting(False, doc='points and labels without images')
 
 
@@ -37,6 +40,7 @@ class Job(NamedTuple):
     motion: int  # seed of the motion within the set
     labels: Labels
     crop_motion: int | None = None  # the crop is that of this motion of the same person
+    pose_seed: int | None = None  # the head turns as in the motion of this seed
 
 
 def person_seed(request: Request, identity: int) -> int:
@@ -78,16 +82,22 @@ def _shard_count(request: Request, split: str, people: int) -> int:
 
 
 def _tracks(request: Request, split: str, identity: int, first: int) -> list[Job]:
+    own = request.own_poses
     return [
         Job(identity, first + j,
             Labels(f'{split}_{identity:05d}_{j:04d}', identity, first + j,
-                   _scene(request, identity, j)))
+                   _scene(request, identity, j), pose=not own),
+            pose_seed=_drawn(request, identity, j, 10) if own else None)
         for j in range(request.tracks)
     ]  # fmt: skip
 
 
 def _scene(request: Request, identity: int, track: int) -> int:
-    mixed = np.random.default_rng([request.seed, identity, track, 8])
+    return _drawn(request, identity, track, 8)
+
+
+def _drawn(request: Request, identity: int, track: int, what: int) -> int:
+    mixed = np.random.default_rng([request.seed, identity, track, what])
     return int(mixed.integers(2**31))
 
 

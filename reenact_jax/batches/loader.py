@@ -25,7 +25,7 @@ from reenact_jax.settings import setting
 from reenact_jax.shards import ShardSet
 from reenact_jax.tracks import BATCH_FIELDS, POINT_SETS, Batch
 
-NEIGHBOURS = ('other_identity', 'same_expression')
+NEIGHBOURS = ('other_identity', 'same_expression', 'same_pose')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Loader:
           reads: fields of `tracks.Batch` to bring; the others are None, `image` not read is not
             decoded.
           frames: K. A track of fewer frames repeats some of them.
-          neighbour: rule for partners, 'other_identity' or 'same_expression' (see partners.py).
+          neighbour: rule for partners, one of `NEIGHBOURS` (see partners.py).
           points: the point set of `landmarks`, `landmarks3d`, `visible` and `reference`.
           seed: of the shuffle and of everything drawn.
           reading: flip, bounds and threads.
@@ -91,7 +91,7 @@ class Loader:
         rule = (
             partners.OtherIdentity(shards)
             if neighbour == 'other_identity'
-            else partners.SameExpression(shards, reading.au_bound)
+            else partners.SameExpression(shards, reading.au_bound, neighbour == 'same_pose')
         )
         if idle := len(shards) - len(rule.bases):
             logging.warning('%s: %d records have no possible partner; never a base', shards, idle)

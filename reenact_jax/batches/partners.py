@@ -60,15 +60,17 @@ class SameExpression:
     absolute difference of the AU intensities (those measured in both, 8 at least) up to
     `au_bound`. Frames 1 ... K-1 agree as well where the partner's track has such frames.
     Records without a frame of either kind are no bases.
+
+    With `pose` they also share the label of the pose, and AUs are no substitute.
     """
 
-    def __init__(self, shards: ShardSet, au_bound: float):
+    def __init__(self, shards: ShardSet, au_bound: float, pose: bool = False):
         """Raises UserError for one person alone and for a set without labels and AUs."""
         _refuse_one_person(shards)
         columns = shards.columns
         self._bound = au_bound
         self._frames, self._starts = columns.frames, shards.frame_starts
-        self._label = columns.expression
+        self._label = _joint_label(columns) if pose else columns.expression
         self._record = np.repeat(np.arange(len(shards)), columns.frames)
         persons, person = np.unique(shards.identity, return_inverse=True)
         self._person = person[self._record]  # of every frame
@@ -81,9 +83,15 @@ class SameExpression:
         self._by_label = (self._label >= 0) & self._label_is_shared(key)
         self._valid = columns.aus_valid[:, _AUS]
         self._aus = np.where(self._valid, columns.aus[:, _AUS], 0).astype(np.float32)
-        self._by_aus = (self._valid.sum(1) >= _MIN_COMMON_AUS) & ~self._by_label
+        self._by_aus = (self._valid.sum(1) >= _MIN_COMMON_AUS) & ~self._by_label & (not pose)
         usable = self._by_label | self._by_aus
         self.bases = np.unique(self._record[usable])
+        if not len(self.bases) and pose:
+            raise UserError(
+                f'{shards.directory}, split {shards.split}: no two people share the labels of '
+                'expression and pose; neighbour=same_pose needs that, synthetic people do unless '
+                'made with --own-poses'
+            )
         if not len(self.bases):
             raise UserError(
                 f'{shards.directory}, split {shards.split}: no expression label is shared by two '
@@ -160,6 +168,13 @@ class SameExpression:
         count = both.sum(1)
         total = (np.abs(self._aus[places] - self._aus[at]) * both).sum(1)
         return np.where(count >= _MIN_COMMON_AUS, total / np.maximum(count, 1), np.inf)
+
+
+def _joint_label(columns) -> Int[np.ndarray, ' f']:
+    """A number for every pair of labels of expression and pose; -1 where one is unknown."""
+    both = np.stack([columns.expression, columns.pose_id], 1)
+    _, label = np.unique(both, axis=0, return_inverse=True)
+    return np.where((both >= 0).all(1), label.ravel(), -1)
 
 
 def _outside(first, last, hole_first, hole_last, rng) -> Iterator[int]:

@@ -1,0 +1,138 @@
+"""FReeNet's networks: the perceptrons of its landmark converter and its image generator.
+
+Layers are those of the official code, which the paper's supplement leaves out of print.
+"""
+
+import jax.numpy as jnp
+from flax import linen as nn
+from jaxtyping import Array, Float
+
+from reenact_jax.nets import initial
+from reenact_jax.nets.blocks import Conv, Norm, TransposedConv
+from reenact_jax.nets.patch import INIT
+
+CONV = dict(kernel_init=INIT)
+PARTS = 3  # of the transformer's residual blocks (section 3.2)
+JOINS = ('every', 'parts')
+LINES = (8, 16, 16)  # features of the landmark encoder
+
+
+class Perceptron(nn.Module):
+    """Dense layers of these widths, leaky ReLU 0.2 between them; inputs are flattened and joined.
+
+    Initialisation is ours: He, the last layer LeCun.
+    """
+
+    widths: tuple[int, ...]
+
+    @nn.compact
+    def __call__(self, *inputs: Float[Array, 'b ...'], train: bool = True) -> Float[Array, 'b o']:
+        """Rows of all inputs joined -> as many numbers a row as the last width."""
+        del train
+        x = jnp.concatenate([one.reshape(one.shape[0], -1) for one in inputs], -1)
+        for width in self.widths[:-1]:
+            x = nn.leaky_relu(nn.Dense(width, kernel_init=initial.he)(x), 0.2)
+        return nn.Dense(self.widths[-1], kernel_init=initial.lecun)(x)
+
+
+class Similarity(nn.Module):
+    """D_S: do two landmark sets belong to one person? A branch of its own for each."""
+
+    branch: tuple[int, ...] = (512, 512, 64)
+    joint: tuple[int, ...] = (128, 32, 1)
+
+    @nn.compact
+    def __call__(
+        self, known: Float[Array, 'b n 2'], other: Float[Array, 'b n 2'], train: bool = True
+    ) -> Float[Array, 'b 1']:
+        """Logits; `known` is a real set of the person, `other` the one to be judged."""
+        codes = [Perceptron(self.branch)(one, train=train) for one in (known, other)]
+        return Perceptron(self.joint)(*(nn.leaky_relu(code, 0.2) for code in codes), train=train)
+
+
+class GAG(nn.Module):
+    """Geometry-aware generator phi (eq. 7): reference image and landmark image -> image.
+
+    A residual block is conv, norm, ReLU, dropout, conv, norm beside a shortcut of conv and norm;
+    nothing follows the sum. Landmark features are joined to the input of blocks: `every` one
+    (17.36 million parameters, nearest to the paper's 17.3), or with `parts` the last of each of the
+    transformer's three parts (the official code: 16.91 million).
+    """
+
+    width: int = 64
+    blocks: int = 9
+    joins: str = 'every'
+    dropout: float = 0.5
+
+    def setup(self):
+        self.encoder = _Encoder(self.width)
+        self.landmarks = _LandmarkEncoder()
+        ends = [(i + 1) * self.blocks // PARTS - 1 for i in range(PARTS)]
+        self.joined = range(self.blocks) if self.joins == 'every' else ends
+        self.transformer = [_Residual(4 * self.width, self.dropout) for _ in range(self.blocks)]
+        self.decoder = _Decoder(self.width)
+
+    def encode(self, image: Float[Array, 'b s s 3'], train: bool = True):
+        """What there is of the reference: features [b, s / 4, s / 4, 4 width]."""
+        return self.encoder(image, train)
+
+    def decode(
+        self, x: Float[Array, 'b q q f'], lines: Float[Array, 'b q q c'], train: bool = True
+    ) -> Float[Array, 'b s s 3']:
+        """The image in [-1, 1]: features of the reference, landmark image of a quarter its side."""
+        lines = self.landmarks(lines, train)
+        for i, block in enumerate(self.transformer):
+            x = block(jnp.concatenate([x, lines], -1) if i in self.joined else x, train)
+        return self.decoder(x, train)
+
+    def __call__(
+        self, image: Float[Array, 'b s s 3'], lines: Float[Array, 'b q q c'], train: bool = True
+    ) -> Float[Array, 'b s s 3']:
+        """Both."""
+        return self.decode(self.encode(image, train), lines, train)
+
+
+class _Encoder(nn.Module):
+    width: int
+
+    @nn.compact
+    def __call__(self, x, train):
+        x = _block(Conv(self.width, 7, reflect=True, **CONV), x, train)
+        for factor in (2, 4):
+            x = _block(Conv(self.width * factor, 3, 2, 1, **CONV), x, train)
+        return x
+
+
+class _LandmarkEncoder(nn.Module):
+    @nn.compact
+    def __call__(self, x, train):
+        for width in LINES:
+            x = _block(Conv(width, **CONV), x, train)
+        return x
+
+
+class _Decoder(nn.Module):
+    width: int
+
+    @nn.compact
+    def __call__(self, x, train):
+        for factor in (2, 1):
+            x = _block(TransposedConv(self.width * factor, 3, **CONV), x, train)
+        return jnp.tanh(Conv(3, 7, reflect=True, **CONV)(x, train))
+
+
+class _Residual(nn.Module):
+    width: int
+    dropout: float
+
+    @nn.compact
+    def __call__(self, x, train):
+        y = _block(Conv(self.width, reflect=True, **CONV), x, train)
+        y = nn.Dropout(self.dropout, deterministic=not train)(y)
+        y = Norm('instance')(Conv(self.width, reflect=True, **CONV)(y, train), train)
+        return y + Norm('instance')(Conv(self.width, reflect=True, **CONV)(x, train), train)
+
+
+def _block(conv: nn.Module, x: Array, train: bool) -> Array:
+    """Convolution, instance norm, ReLU."""
+    return nn.relu(Norm('instance')(conv(x, train), train))

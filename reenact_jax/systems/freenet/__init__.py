@@ -1,0 +1,271 @@
+"""FReeNet: unified landmark converter (ULC) and geometry-aware generator (GAG), Zhang et al. 2020.
+
+Words: the paper's **target** T (the portrait) is our **source**; its source S is our **driving**
+face; r is the reference expression (neutral), n any expression, R another person.
+
+Letters: psi_1, psi_2 encoders of the reference's and the driver's landmarks, psi_3 decoder of the
+shift between them; D_TF and D_S discriminators of landmark sets, real or fake, and of one person or
+not; phi the image generator, D its discriminator.
+
+The pose of what is converted is the reference's, as in the paper (`pose='reference'`), or with
+section 4.4's change the driver's. The portrait of a user is the reference, though it need not be
+neutral. Departures of the official code (github.com/zhangzjN/FReeNet) from the paper are fields, by
+default as in the paper: `lambda_identity` (10), `gan` (lsgan01), `units` (pixels), `joins` (parts),
+`raster_channels` (3), `condition` (reference), `positive` (n1), `lambda_adv` (0.1).
+
+The paper is silent, so ours: layers are the official code's; leaky ReLU's and dropout's places; an
+epoch is as many rows as there are training tracks; all players step at once; psi and phi are
+averaged (`config.ema_decay`).
+"""
+
+import dataclasses
+import logging
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from reenact_jax import landmarks as lm
+from reenact_jax import layouts, losses, optimisers
+from reenact_jax.errors import UserError
+from reenact_jax.nets import freenet as net
+from reenact_jax.nets import frozen_apply, vgg
+from reenact_jax.nets.initial import init_each
+from reenact_jax.nets.patch import PatchGAN
+from reenact_jax.settings import setting
+from reenact_jax.step import Stage
+from reenact_jax.systems.freenet import gag, ulc
+from reenact_jax.tracks import Batch, DataInfo, Face
+
+log = logging.getLogger(__name__)
+PSI = ('psi_1', 'psi_2', 'psi_3')
+NEEDS = {'transfer': PSI, 'render': ('phi',)}  # networks without which there is no such function
+
+
+@dataclasses.dataclass(frozen=True)
+class Hparams:
+    """The paper's numbers (sections 3.4 and 4.1), and what is ours or the official code's."""
+
+    pose: str = setting(
+        'reference', choices=('reference', 'driving'), doc='of what is converted; 4.4: driving'
+    )
+    lambda_l1: float = setting(100.0, low=0, high=1e6, doc='ULC: L1, eq. 3')
+    lambda_cycle: float = setting(10.0, low=0, high=1e6, doc='ULC: cycle, eq. 4')
+    lambda_d: float = setting(0.1, low=0, high=1e6, doc='ULC: adversarial; 0: no D_TF, D_S')
+    lambda_identity: float = setting(0.0, low=0, high=1e6, doc='ULC: a face to itself (code: 10)')
+    ulc_rate: float = setting(3e-4, low=0, high=1, doc='ULC: Adam')
+    ulc_b1: float = setting(0.99, low=0, high=1, doc='ULC: Adam')
+    ulc_epochs: int = setting(1000, low=0, high=10**6, doc='ULC; the code: 200. 0: no ULC')
+    ulc_steps: int = setting(0, low=0, high=2**31 - 1, doc='ULC: updates; 0: as the epochs make')
+    ulc_batch: int = setting(16, low=2, high=2**20, doc='ULC: rows')
+    ulc_width: int = setting(512, low=1, high=2**16, doc="ULC: features, the official code's")
+    units: str = setting('box', choices=('box', 'pixels'), doc='of landmarks: see ulc.py')
+    crop_side: int = setting(256, low=1, high=2**16, doc="side of the data's crops, for `pixels`")
+    lambda_pix: float = setting(100.0, low=0, high=1e6, doc='GAG: L1, eq. 9')
+    lambda_adv: float = setting(1.0, low=0, high=1e6, doc='GAG: adversarial, eq. 10 (code: 0.1)')
+    lambda_tp: float = setting(0.1, low=0, high=1e6, doc='GAG: triplet perceptual, eq. 11')
+    margin: float = setting(0.3, low=0, high=1e6, doc='GAG: m of eq. 11')
+    gag_rate: float = setting(2e-4, low=0, high=1, doc='GAG: Adam')
+    gag_b1: float = setting(0.5, low=0, high=1, doc='GAG: Adam')
+    gag_epochs: int = setting(400, low=0, high=10**6, doc='GAG. 0: no GAG')
+    gag_steps: int = setting(0, low=0, high=2**31 - 1, doc='GAG: updates; 0: as the epochs make')
+    gag_batch: int = setting(4, low=2, high=2**20, doc='GAG: rows')
+    joins: str = setting('every', choices=net.JOINS, doc='blocks with landmarks (code: parts)')
+    raster_channels: int = setting(1, low=1, high=3, doc='landmark image; the code: 3')
+    condition: str = setting(
+        'none', choices=('none', 'reference'), doc='of D: the image alone, eq. 10 (code: reference)'
+    )
+    positive: str = setting(
+        'n2', choices=('n1', 'n2'), doc='eq. 11: image of which I^_T,n3 is made (code: n1)'
+    )
+    gan: str = setting('log', choices=losses.GAN_FORMS, doc='eqs. 5, 6, 10 (code: lsgan01)')
+    schedule: str = setting('staircase', choices=optimisers.SCHEDULES, doc='both')
+    # The paper and the code are silent on all below.
+    width: int = setting(64, low=1, high=2**16, doc="GAG: features, the official code's")
+    blocks: int = setting(9, low=3, high=300, doc="GAG: residual blocks, the official code's")
+    dropout: float = setting(0.5, low=0, high=0.99, doc="GAG: in the blocks, the official code's")
+    discriminator: int = setting(64, low=1, high=2**16, doc='width of D (PatchGAN)')
+    line_width: float = setting(
+        1.5, low=0.1, high=64, doc='landmark image: deviation of a line, pixels at 256 / 4 (ours)'
+    )
+    features: str = setting('vgg16', choices=('vgg16', 'random'), doc='of eq. 11; random: ours')
+    vgg_weights: str = setting('', doc='file of pretrained VGG16 weights; see nets/vgg.py')
+    random_width: int = setting(16, low=1, high=512, doc='of `random` features (ours)')
+
+
+def networks(hp: Hparams, data: DataInfo) -> dict:
+    """The paper's networks by letter; ULC's or GAG's are absent where their epochs are 0."""
+    points, w = 2 * layouts.layout(data.points).count, hp.ulc_width
+    nets = {}
+    if hp.ulc_epochs:
+        nets |= {letter: net.Perceptron((w,) * 6) for letter in PSI[:2]}
+        nets['psi_3'] = net.Perceptron((2 * w, w, points))
+        if hp.lambda_d:
+            nets['D_TF'] = net.Perceptron((w, w, w, w, 64, 1))
+            nets['D_S'] = net.Similarity((w, w, 64))
+    elif hp.gag_epochs and hp.lambda_tp:
+        raise UserError(
+            'hparams.lambda_tp: the triplet loss needs landmarks that ULC has converted; give '
+            'ulc_epochs, or lambda_tp 0'
+        )
+    if hp.gag_epochs:
+        nets['phi'] = net.GAG(hp.width, hp.blocks, hp.joins, hp.dropout)
+        nets['D'] = PatchGAN(hp.discriminator, padding=1)
+    if not nets:
+        raise UserError('hparams.ulc_epochs, gag_epochs: both are 0, there is nothing to train')
+    return nets
+
+
+def init(hp: Hparams, nets: dict, rng: jax.Array, batch: Batch) -> dict:
+    """Fresh variables by letter; of `batch` only shapes matter."""
+    points, code = jnp.zeros((1, *batch.landmarks.shape[2:])), jnp.zeros((1, hp.ulc_width))
+    arguments = dict.fromkeys((*PSI[:2], 'D_TF'), (points,))
+    arguments |= {'psi_3': (code, code), 'D_S': (points, points)}
+    if 'phi' in nets:
+        side = batch.image.shape[2]
+        if side % 4 or side < 32:
+            raise UserError(f'GAG needs images whose side is a multiple of 4, not {side}')
+        image = jnp.zeros((1, side, side, 3))
+        drawn = jnp.zeros((1, side // 4, side // 4, hp.raster_channels))
+        arguments['phi'] = (image, drawn)
+        arguments['D'] = (image, image) if hp.condition == 'reference' else (image,)
+    return init_each(nets, rng, {letter: arguments[letter] for letter in nets})
+
+
+def stages(hp: Hparams, data: DataInfo) -> tuple[Stage, ...]:
+    """Section 3.4: ULC, then GAG with ULC frozen. A stage of 0 epochs is left out."""
+    table = []
+    if hp.ulc_epochs:
+        players = {'psi': PSI} | ({'D_TF': ('D_TF',), 'D_S': ('D_S',)} if hp.lambda_d else {})
+        steps = hp.ulc_steps or _steps(hp.ulc_epochs, hp.ulc_batch, data)
+        table.append(
+            Stage(
+                'ulc',
+                players,
+                lambda apply, constants, batch, rng: ulc.terms(hp, apply, batch),
+                {
+                    one: optimisers.adam(hp.ulc_rate, steps, hp.schedule, hp.ulc_b1)
+                    for one in players
+                },
+                steps,
+                hp.ulc_batch,
+                ema=PSI,
+                reads=('landmarks', 'reference', 'identity'),
+                neighbour='same_expression' if hp.pose == 'reference' else 'same_pose',
+            )
+        )
+    if hp.gag_epochs:
+        players = {'G': ('phi',), 'D': ('D',)}
+        steps = hp.gag_steps or _steps(hp.gag_epochs, hp.gag_batch, data)
+        table.append(
+            Stage(
+                'gag',
+                players,
+                lambda apply, constants, batch, rng: gag.terms(hp, apply, constants, batch),
+                {
+                    one: optimisers.adam(hp.gag_rate, steps, hp.schedule, hp.gag_b1)
+                    for one in players
+                },
+                steps,
+                hp.gag_batch,
+                ema=('phi',),
+                reads=('image', 'landmarks', 'reference', 'identity'),
+            )
+        )
+    return tuple(table)
+
+
+def _steps(epochs: int, rows: int, data: DataInfo) -> int:
+    return max(1, epochs * data.examples // rows)
+
+
+def constants(hp: Hparams, load: bool = True) -> dict:
+    """{'vgg': weights of the triplet loss}, where there is one."""
+    if not (hp.gag_epochs and hp.lambda_tp):
+        return {}
+    if hp.features == 'random' or not load:
+        return {'vgg': vgg.random(16, hp.random_width if hp.features == 'random' else 64)}
+    weights = vgg.load(hp.vgg_weights, 16)
+    log.info('triplet loss: %s from %s', hp.features, hp.vgg_weights)
+    return {'vgg': weights}
+
+
+# --- use -------------------------------------------------------------------------------------
+
+
+def identify(hp: Hparams, nets: dict, variables: dict, source: Face) -> dict:
+    """{'points': the source's landmarks [b, n, 2], the reference of all conversions}."""
+    del hp, nets, variables
+    return {'points': source.landmarks}
+
+
+def transfer(
+    hp: Hparams, nets: dict, variables: dict, identity: dict, driving: Face, first: Face
+) -> Float[Array, 'b n 2']:
+    """The driver's expression on the source's face, in pixels of the source's crop.
+
+    Args:
+      identity: of `identify`, one source or as many as there are driving faces.
+      driving, first: faces with landmarks [b, n, 2] and [1 or b, n, 2]; `first` is the driver's
+        first frame.
+
+    With `pose='reference'` the head stays where and as the source's is; else it turns as the
+    driver's and moves as in `landmarks.place`.
+    """
+    apply = frozen_apply(nets, variables)
+    points = jnp.broadcast_to(identity['points'], driving.landmarks.shape)
+    made = ulc.in_pixels(hp, ulc.convert(hp, apply, points, driving.landmarks), points)
+    if hp.pose == 'reference' or hp.units == 'pixels':
+        return made
+    placed = lm.place(
+        lm.box(identity['points']), lm.box(driving.landmarks), lm.box(first.landmarks)
+    )
+    return lm.denormalise(lm.normalise(made, *lm.box(made)), *placed)
+
+
+def encode(hp: Hparams, nets: dict, variables: dict, source: Face, background=None) -> dict:
+    """What phi keeps of the source: features [b, s / 4, s / 4, f]. Once per source."""
+    del hp, background  # the image is drawn whole
+    apply = frozen_apply(nets, variables)
+    return {'features': apply('phi', source.image, method='encode')}
+
+
+def render(
+    hp: Hparams, nets: dict, variables: dict, appearance: dict, landmarks: Float[Array, 'b n 2']
+) -> Float[Array, 'b s s 3']:
+    """Frames in [-1, 1] for driving landmarks in the source's pixels; one source, b frames."""
+    features = appearance['features']
+    drawn = gag.lines(hp, landmarks, 4 * features.shape[1])
+    features = jnp.broadcast_to(features, (landmarks.shape[0], *features.shape[1:]))
+    return frozen_apply(nets, variables)('phi', features, drawn, method='decode')
+
+
+def preview(hp: Hparams, nets: dict, variables: dict, batch: Batch) -> dict[str, Array]:
+    """In [-1, 1]: line drawings of reference, driver, result; or of GAG images and its raster."""
+    if batch.image is None:
+        return _preview_ulc(hp, nets, variables, batch)
+    source, points = batch.image[:, 0], batch.landmarks[:, 1]
+    look = encode(hp, nets, variables, Face(image=source))
+    drawn = gag.lines(hp, points, source.shape[1]).max(-1, keepdims=True)
+    drawn = jax.image.resize(drawn, (*source.shape[:3], 1), 'nearest')
+    return {
+        'source': source,
+        'driving': batch.image[:, 1],
+        'landmarks': jnp.broadcast_to(drawn * 2 - 1, source.shape),
+        'result': render(hp, nets, variables, look, points),
+    }
+
+
+def _preview_ulc(hp: Hparams, nets: dict, variables: dict, batch: Batch) -> dict[str, Array]:
+    side, rest = 128, batch.reference[:, 0]
+    theirs = losses.stranger(batch.landmarks[:, 0])
+    made = ulc.in_pixels(hp, ulc.convert(hp, frozen_apply(nets, variables), rest, theirs), rest)
+    layout = layouts.of_count(rest.shape[1])
+
+    def draw(points, box):
+        points = (lm.normalise(points, *box) * 0.4 + 0.5) * side
+        return lm.raster(points, layout, side)[..., None] * 2 - 1
+
+    shown = {'reference': (rest, lm.box(rest)), 'driving': (theirs, lm.box(theirs))}
+    shown |= {'result': (made, lm.box(rest))}
+    return {name: draw(*one) for name, one in shown.items()}

@@ -1,0 +1,83 @@
+"""GAG, FReeNet's geometry-aware generator phi (sections 3.2 and 3.3): its losses.
+
+Departure: the official code steps the discriminator first and the generator against the new one;
+here both step at once.
+"""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from reenact_jax import landmarks as lm
+from reenact_jax import layouts, losses
+from reenact_jax.nets import vgg
+from reenact_jax.systems.freenet import ulc
+from reenact_jax.tracks import Batch
+
+DEPTH, TAPS = 16, 3  # kappa: VGG16 after relu1_2, relu2_2, relu3_3 (the official code)
+
+
+def terms(hp, apply, constants: dict, batch: Batch):
+    """Eqs. 8 to 11: T's frames 0 and 1 are n1 and n2, the partner R's frame 0 is n3."""
+    i_n1, i_n2 = batch.image[:, 0], batch.image[:, 1]
+    l_n2, side = batch.landmarks[:, 1], batch.image.shape[2]
+    if hp.lambda_tp:
+        made, same, other = _triplet(hp, apply, batch)
+    else:
+        made = apply('phi', i_n1, lines(hp, l_n2, side))
+    pixels = losses.l1(made, i_n2)  # eq. 9
+    judged = losses.together(i_n2, made)
+    logits = apply('D', judged, i_n1) if hp.condition == 'reference' else apply('D', judged)
+    real, fake = ([one] for one in losses.apart(logits))
+    by = losses.gan_generator(fake, hp.gan)
+    value = hp.lambda_pix * pixels + hp.lambda_adv * by
+    metrics = {'l1': pixels, 'gan': by}
+    if hp.lambda_tp:
+        kappa = [vgg.features(constants['vgg'], one, DEPTH)[:TAPS] for one in (made, same, other)]
+        metrics['triplet'] = triplet(*kappa, hp.margin)
+        value += hp.lambda_tp * metrics['triplet']
+    return {'G': value, 'D': losses.gan_discriminator(real, fake, hp.gan)}, metrics  # eqs. 8, 10
+
+
+def triplet(
+    made: list[Float[Array, 'b h w c']],
+    same: list[Float[Array, 'b h w c']],
+    other: list[Float[Array, 'b h w c']],
+    margin: float,
+) -> Float[Array, '']:
+    """Eq. 11, [m + D(made, same) - D(made, other)]_+ with D the mean square of a difference.
+
+    Arguments are features by layer. The hinge is one sample's and one layer's; mean over samples,
+    sum over layers. (The official code's hinge is of the mean over a batch.)
+    """
+
+    def distance(a, b):
+        return jnp.square(a - b).mean((1, 2, 3))
+
+    return sum(
+        jax.nn.relu(margin + distance(a, b) - distance(a, c)).mean()
+        for a, b, c in zip(made, same, other, strict=True)
+    )
+
+
+def _triplet(hp, apply, batch: Batch) -> tuple[Array, Array, Array]:
+    """I^_T,n2; I^_T,n3: the same person with R's expression; I^_R,n2: R with T's expression."""
+    i_n1, i_n2 = batch.image[:, 0], batch.image[:, 1]
+    l_n2, rest, side = batch.landmarks[:, 1], batch.reference[:, 1], batch.image.shape[2]
+    their_image, their_points, their_rest = (
+        losses.stranger(one[:, 0]) for one in (batch.image, batch.landmarks, batch.reference)
+    )
+    l_t3 = ulc.in_pixels(hp, ulc.convert(hp, apply, rest, their_points), rest)
+    l_r2 = ulc.in_pixels(hp, ulc.convert(hp, apply, their_rest, l_n2), their_rest)
+    positive = i_n2 if hp.positive == 'n2' else i_n1
+    given = losses.together(i_n1, positive, their_image)
+    drawn = lines(hp, losses.together(l_n2, l_t3, l_r2), side)
+    return losses.apart(apply('phi', given, drawn), 3)
+
+
+def lines(hp, points: Float[Array, 'b n 2'], side: int) -> Float[Array, 'b q q c']:
+    """The landmark image that phi takes, a quarter of the image's side (64 x 64 for 256)."""
+    size, layout = side // 4, layouts.of_count(points.shape[1])
+    width = hp.line_width * side / 256
+    drawn = lm.landmark_image(points * (size / side), layout, size, width)
+    return jnp.repeat(drawn, hp.raster_channels, -1)

@@ -1,0 +1,95 @@
+"""ULC, FReeNet's unified landmark converter psi (section 3.1): losses, and converting a face.
+
+    l^_T,n = l_T,r + psi_3(psi_1(l_T,r), psi_2(l_S,n))                                  (eq. 1)
+
+Units. `box`: every set in units of its own square bounding box, which spans [-1, 1], as LD-Net's
+(ours); what is converted at the reference's pose stays in the units of the reference's box, so it
+keeps place and size. `pixels`: those of a crop of 512, as the official code's.
+"""
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from reenact_jax import landmarks as lm
+from reenact_jax import losses
+from reenact_jax.tracks import Batch
+
+PIXELS = 512  # side of the official code's crops
+
+
+def terms(hp, apply, batch: Batch):
+    """Eqs. 2 to 6 on rows T, each with its partner S, who shows the same expression in frame 0.
+
+    Frame 1 of T is D_S's real partner. Where the pose is the driver's, partners share that as well
+    and the reference, T at rest, is of frame 1: at another pose.
+    """
+    at = 0 if hp.pose == 'reference' else 1
+    truth, rest = batch.landmarks[:, 0], batch.reference[:, at]
+    driving, their_rest = losses.stranger(truth), losses.stranger(rest)
+    known = own(hp, batch.landmarks[:, 1])
+    made, truth = convert(hp, apply, rest, driving), fixed(hp, truth, rest)
+    # Eq. 4 prints l_S,n as the reference; the text below it has l_S,r, and so has this file.
+    back = _psi(apply, own(hp, their_rest), _again(hp, made))
+    l1 = losses.l1(made, truth)
+    cycle = losses.l1(back, fixed(hp, driving, their_rest))
+    value, values = hp.lambda_l1 * l1 + hp.lambda_cycle * cycle, {}
+    metrics = {'l1': l1, 'cycle': cycle}
+    if hp.lambda_identity:
+        metrics['identity'] = losses.l1(_psi(apply, known, known), known)
+        value += hp.lambda_identity * metrics['identity']
+    if hp.lambda_d:
+        both = losses.together(truth, made)
+        judged = {
+            'D_TF': apply('D_TF', both),  # eq. 5
+            'D_S': apply('D_S', losses.together(known, known), both),  # eq. 6
+        }
+        for letter, logits in judged.items():
+            real, fake = ([one] for one in losses.apart(logits))
+            values[letter] = losses.gan_discriminator(real, fake, hp.gan)
+            metrics[f'gan/{letter}'] = losses.gan_generator(fake, hp.gan)
+            value += hp.lambda_d * metrics[f'gan/{letter}']
+    return {'psi': value} | values, metrics  # eq. 2
+
+
+def convert(
+    hp, apply, reference: Float[Array, 'b n 2'], driving: Float[Array, 'b n 2']
+) -> Float[Array, 'b n 2']:
+    """psi of two landmark sets in pixels; the result in its units (`fixed`)."""
+    return _psi(apply, own(hp, reference), own(hp, driving))
+
+
+def in_pixels(
+    hp, made: Float[Array, 'b n 2'], reference: Float[Array, 'b n 2']
+) -> Float[Array, 'b n 2']:
+    """What `convert` made, in pixels: where the reference's face is."""
+    if hp.units == 'pixels':
+        return made * (hp.crop_side / PIXELS)
+    if hp.pose == 'driving':
+        made = _again(hp, made)
+    return lm.denormalise(made, *lm.box(reference))
+
+
+def own(hp, points: Float[Array, 'b n 2']) -> Float[Array, 'b n 2']:
+    """A landmark set as the networks take it."""
+    if hp.units == 'pixels':
+        return points * (PIXELS / hp.crop_side)
+    return lm.normalise(points, *lm.box(points))
+
+
+def fixed(
+    hp, points: Float[Array, 'b n 2'], reference: Float[Array, 'b n 2']
+) -> Float[Array, 'b n 2']:
+    """A landmark set in the units in which it is the truth of a conversion of `reference`."""
+    if hp.units == 'pixels' or hp.pose == 'driving':
+        return own(hp, points)
+    return lm.normalise(points, *lm.box(reference))
+
+
+def _psi(apply, reference: Float[Array, 'b n 2'], driving: Float[Array, 'b n 2']):
+    shift = apply('psi_3', apply('psi_1', reference), apply('psi_2', driving))
+    return reference + shift.reshape(reference.shape)
+
+
+def _again(hp, made: Float[Array, 'b n 2']) -> Float[Array, 'b n 2']:
+    """A converted set as an input."""
+    return made if hp.units == 'pixels' else jnp.asarray(lm.normalise(made, *lm.box(made)))
