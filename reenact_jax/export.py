@@ -11,7 +11,7 @@ import argparse
 import json
 import os
 
-from reenact_jax import bundle, errors, exporting, model_card, storage, trained
+from reenact_jax import bundle, errors, exporting, model_card, storage, systems, trained
 from reenact_jax.errors import UserError
 from reenact_jax.trained import Trained
 
@@ -101,9 +101,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _check_kind(flag: str, part: Trained, function: str) -> None:
-    if not hasattr(part.module, function):
+    if not systems.able(part.module, part.nets, function):
         raise UserError(
-            f'{flag}: this run trained {part.system}, which has no {function}; give another workdir'
+            f'{flag}: this run trained {part.system}, which has no {function} as configured; '
+            'give another workdir'
         )
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from reenact_jax import landmarks as lm
 from reenact_jax import layouts
-from reenact_jax.systems import aan, fdgan, ldnet, marionette, pix2pix
+from reenact_jax.systems import aan, fdgan, freenet, ldnet, marionette, pix2pix
 from reenact_jax.tracks import Batch, DataInfo
 from reenact_jax.trained import Trained
 
@@ -60,10 +60,17 @@ def pix2pix_model(variant: str, points: str = '68') -> Trained:
     return _trained('pix2pix', pix2pix, hp, points, {'config': {'hparams': {}}, 'step': 0})
 
 
+def freenet_model(points: str = '68') -> Trained:
+    """A random FReeNet: both halves."""
+    hp = freenet.Hparams(ulc_width=8, width=4, blocks=3, discriminator=2, features='random')
+    return _trained('freenet', freenet, hp, points, {'config': {'hparams': {}}, 'step': 0})
+
+
 GENERATORS = {
     'aan': image_model,
     'fdgan': dictionary_model,
     'pix2pix': lambda points='68': pix2pix_model('pix2pix', points),
+    'freenet': freenet_model,
     'pix2pixhd': lambda points='68': pix2pix_model('pix2pixhd', points),
 }
 
@@ -74,7 +81,7 @@ def basis_model(points: str = '68') -> Trained:
     return _trained('marionette', marionette, hp, points, {'config': {'hparams': {}}, 'step': 0})
 
 
-TRANSFERS = {'ldnet': landmark_model, 'marionette': basis_model}
+TRANSFERS = {'ldnet': landmark_model, 'marionette': basis_model, 'freenet': freenet_model}
 
 
 def _trained(name, module, hp, points, record) -> Trained:

@@ -12,7 +12,15 @@ from data_prep.heads import plan
 from reenact_jax import results, train, trained
 from reenact_jax.errors import UserError
 from reenact_jax.evaluate import __main__ as command
-from reenact_jax.evaluate import baselines, codes, drawings, labelled, lmtest, transfer_rules
+from reenact_jax.evaluate import (
+    baselines,
+    codes,
+    conversion,
+    drawings,
+    labelled,
+    lmtest,
+    transfer_rules,
+)
 from reenact_jax.shards import ShardSet
 from reenact_jax.systems import aan
 
@@ -316,3 +324,65 @@ def test_sets_of_other_sizes_are_refused(crossed, tmp_path):
     fakes.fake_shards(tmp_path / 'small', size=32)
     with pytest.raises(UserError, match=r'different sides: \[32, 256\]'):
         mix.mix([str(crossed), str(tmp_path / 'small')], str(tmp_path / 'out'), 'train', 1)
+
+
+@pytest.fixture(scope='module')
+def own_poses(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('own')
+    request = plan.Request(
+        identities=5, tracks=4, frames=4, val_identities=0, test_identities=0, cross_pairs=0,
+        crossed=True, own_poses=True, landmarks_only=True, seed=1,
+    )  # fmt: skip
+    synthetic.write(folder, request, workers=1, quiet=True)
+    return ShardSet(folder, 'train')
+
+
+@pytest.mark.parametrize('pose', ['reference', 'driving'])
+def test_conversion_cases_share_what_they_should(pose, own_poses, crossed):
+    part = own_poses if pose == 'reference' else ShardSet(crossed, 'train')
+    frames = conversion.read(part, '68')
+    cases = conversion.draw_cases(frames, pose, 500)
+    who, expression = frames.identity, frames.expression
+    assert (who[cases.truth] == who[cases.reference]).all()
+    assert (who[cases.truth] != who[cases.driver]).all()
+    assert (expression[cases.truth] == expression[cases.driver]).all()
+    if pose == 'reference':
+        assert (cases.truth == cases.reference).all() and (frames.pose == -1).all()
+    else:
+        assert (frames.pose[cases.truth] == frames.pose[cases.driver]).all()
+        assert (cases.truth != cases.reference).mean() > 0.5
+    # A face that is exact scores 0, a shift by a pixel of 128 half of its two coordinates.
+    truth = frames.points[cases.truth]
+    assert conversion.score(truth, frames, cases, pose, 'x')['ace'] == pytest.approx(0, abs=1e-4)
+    if pose == 'reference':
+        shifted = conversion.score(truth + np.float32([1, 0]), frames, cases, pose, 'x')
+        assert shifted['ace'] == pytest.approx(0.5 * 256 / frames.size, rel=1e-4)
+
+
+def test_additive_conversion_is_exact_without_a_difference(own_poses):
+    """Where the driver is the source's own frame, its motion is the truth."""
+    frames = conversion.read(own_poses, '68')
+    at = np.arange(40)
+    cases = conversion.Cases(at, at, at)
+    made = conversion.rules(frames, cases)
+    np.testing.assert_allclose(made['additive'], frames.points[at], atol=1e-3)
+    np.testing.assert_allclose(made['none'], frames.points[at], atol=1e-3)
+    np.testing.assert_array_equal(made['at rest'], frames.rest[at])
+
+
+def test_ace_command(own_poses, workdir, tmp_path, capsys):
+    out = tmp_path / 'ace.json'
+    arguments = ['ace', '--model', f'one={workdir}', '--data', own_poses.directory]
+    with pytest.raises(UserError, match='a label of expression and pose'):
+        command.main([*arguments, '--split', 'train'])  # LD-Net takes the driver's pose
+    folder = tmp_path / 'ulc'
+    flags = ['--config=configs/freenet.py:tiny', '--config.hparams.gag_epochs=0']
+    flags += ['--config.hparams.lambda_d=0']
+    flags += [f'--config.data={own_poses.directory}', f'--workdir={folder}']
+    assert train.main(flags) == 0
+    arguments = ['ace', '--model', str(folder), '--data', own_poses.directory, '--split', 'train']
+    assert command.main([*arguments, '--cases', '200', '--out', str(out)]) == 0
+    found = json.loads(out.read_text())['ace']
+    assert set(found) == {'none', 'at rest', 'additive', 'ulc'}
+    assert f'{found["ulc"]["ace"]:.3f}' in capsys.readouterr().out
+    assert found['additive']['ace'] < found['at rest']['ace'] < found['none']['ace']

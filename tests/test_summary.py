@@ -2,7 +2,7 @@
 
 import pytest
 
-from configs import aan, ldnet_fdgan, marionette, pix2pix
+from configs import aan, freenet, ldnet_fdgan, marionette, pix2pix
 from reenact_jax import summary
 from reenact_jax.errors import UserError
 from reenact_jax.systems import ldnet as ld
@@ -33,6 +33,7 @@ def test_stages_name_players_and_rates():
         (aan, 'tiny', ('E_a', 'D_I')),
         (ldnet_fdgan, 'tiny', ('E_P', 'C_l')),
         (ldnet_fdgan, 'fdgan_tiny', ('Ext', 'Tra', 'D', 'C')),
+        (freenet, 'tiny', ('psi_1', 'psi_3', 'D_TF', 'D_S', 'phi', 'D')),
         (marionette, 'tiny', ('M', 'B')),
         (pix2pix, 'unet_tiny', ('G', 'D')),
         (pix2pix, 'hd_tiny', ('G1', 'D1', 'G2', 'D2')),

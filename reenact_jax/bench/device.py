@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax.experimental.compilation_cache import compilation_cache
 
-from reenact_jax import exporting, sharding
+from reenact_jax import exporting, sharding, systems
 from reenact_jax.checkpoint_files import Place
 from reenact_jax.checkpoints import Store
 from reenact_jax.runs import feed, jobs
@@ -135,7 +135,7 @@ def using(job: Job, seconds: float) -> Iterator[tuple[str, float]]:
         return result, 1e3 / calls_per_second(lambda: jitted(state.variables, *args), seconds)
 
     bound = (job.hparams, job.nets)
-    if hasattr(job.system, 'render'):
+    if systems.able(job.system, job.nets, 'render'):
         encode = functools.partial(job.system.encode, *bound)
         portrait = face(0, 1, ('image', 'landmarks'))
         points = face(-1, FRAMES, ('landmarks',)).landmarks
@@ -143,7 +143,7 @@ def using(job: Job, seconds: float) -> Iterator[tuple[str, float]]:
         yield 'encode, ms a source', spent
         render = functools.partial(job.system.render, *bound)
         yield 'render, ms a frame', milliseconds(render, appearance, points)[1] / FRAMES
-    if hasattr(job.system, 'transfer'):
+    if systems.able(job.system, job.nets, 'transfer'):
         names = exporting.driven_by(job.system)
         first, driving = face(-1, 1, names), face(-1, FRAMES, names)
         identify = functools.partial(job.system.identify, *bound)

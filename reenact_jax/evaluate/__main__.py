@@ -7,7 +7,7 @@ from pathlib import Path
 
 from reenact_jax import errors, results, storage, trained
 from reenact_jax.errors import UserError
-from reenact_jax.evaluate import lmtest, verify
+from reenact_jax.evaluate import conversion, lmtest, verify
 from reenact_jax.shards import ShardSet
 from reenact_jax.trained import Trained
 
@@ -29,6 +29,12 @@ def run_verify(args: argparse.Namespace) -> int:
     part = ShardSet(args.data, args.split)
     found = verify.measure(_models(args), part, args.pairs)
     return _finish(args, verify.text(found, part), {'auc': found})
+
+
+def run_ace(args: argparse.Namespace) -> int:
+    """The command `ace`."""
+    found = conversion.measure(_models(args), ShardSet(args.data, args.split), args.cases)
+    return _finish(args, conversion.text(found), {'ace': found})
 
 
 def _models(args: argparse.Namespace) -> dict[str, Trained]:
@@ -57,7 +63,11 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog='python -m reenact_jax.evaluate', description=__doc__)
     commands = parser.add_subparsers(dest='command', required=True, metavar='NAME')
-    for name, module, run in (('lmtest', lmtest, run_lmtest), ('verify', verify, run_verify)):
+    for name, module, run in (
+        ('lmtest', lmtest, run_lmtest),
+        ('verify', verify, run_verify),
+        ('ace', conversion, run_ace),
+    ):
         one = commands.add_parser(
             name,
             help=module.__doc__.split('\n', 1)[0],
@@ -74,12 +84,14 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
         )
         add('--data', required=True, metavar='SHARDS', help='set with people kept out of training')
         add('--split', default='test', help='its split; default test')
-        add('--pairs', type=_count, default=1_000_000, help='of each kind; default 1,000,000')
         add('--out', metavar='FILE', help='the numbers as JSON')
         one.set_defaults(run=run)
+        if name != 'ace':
+            add('--pairs', type=_count, default=1_000_000, help='of each kind; default 1,000,000')
+        if name != 'verify':
+            add('--cases', type=_count, default=20_000, help='of transfer; default 20,000')
         if name == 'lmtest':
             add('--sheet', metavar='FILE', help='drawings of some cases, .png or .jpg')
-            add('--cases', type=_count, default=20_000, help='of transfer; default 20,000')
     return parser.parse_args(arguments)
 
 

@@ -44,8 +44,8 @@ def draw_cases(frames: Labelled, count: int, seed: int = 0) -> Cases:
     if not len(known):
         raise UserError('the set has no motion labels (`pose_id`); make one: --crossed')
     truth = rng.choice(known, 4 * count)
-    driver = _another(frames.motion, known, truth, rng)
-    source = _another(frames.identity, known, truth, rng)
+    driver = alike(frames.motion, known, truth, rng)
+    source = alike(frames.identity, known, truth, rng)
     keep = frames.identity[driver] != frames.identity[truth]
     keep &= frames.motion[source] != frames.motion[truth]
     if not keep.any():
@@ -53,7 +53,7 @@ def draw_cases(frames: Labelled, count: int, seed: int = 0) -> Cases:
     return Cases(*(one[keep][:count] for one in (truth, driver, source)))
 
 
-def _another(label, frames, given, rng) -> Int[np.ndarray, ' c']:
+def alike(label, frames, given, rng) -> Int[np.ndarray, ' c']:
     """For every given frame a random one with the same label."""
     order = frames[np.argsort(label[frames], kind='stable')]
     key = label[order]
