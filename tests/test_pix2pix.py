@@ -12,7 +12,7 @@ from reenact_jax import losses, step
 from reenact_jax.errors import UserError
 from reenact_jax.nets import frozen_apply
 from reenact_jax.nets import pix2pix as net
-from reenact_jax.nets.patch import MultiScale
+from reenact_jax.nets.patch import MultiScale, halve
 from reenact_jax.systems import pix2pix
 from reenact_jax.tracks import Batch, DataInfo, Face
 
@@ -124,25 +124,44 @@ def test_pix2pix_losses_by_hand():
 
 
 def test_coarse_to_fine(hd):
-    """Each stage moves its own networks: G1 at half the side, G2 with G1 frozen, then both."""
+    """G1 at half the side, G2 with G1 frozen, then both; what a stage names is what it moves."""
     nets, variables = hd
-    moved = {}
-    for stage in pix2pix.stages(dataclasses.replace(HD, lambda_vgg=0.0), DATA):
-        run = jax.jit(step.train_step(stage, nets))
-        state, metrics = run(step.start(stage, variables), {}, batch_of(4))
-        change = jax.tree.map(
-            lambda a, b: np.abs(a - b).max(),
-            {letter: variables[letter]['params'] for letter in nets},
-            {letter: state.variables[letter]['params'] for letter in nets},
-        )
-        moved[stage.name] = {k for k in nets if max(jax.tree.leaves(change[k])) > 0}
-        total = metrics['gan'] + 10 * metrics['features']
-        assert float(metrics['loss/G']) == pytest.approx(float(total), rel=1e-4)
-    assert moved == {
-        'pix2pixhd_global': {'G1', 'D1'},
-        'pix2pixhd_local': {'G2', 'D2'},
-        'pix2pixhd_joint': {'G1', 'G2', 'D2'},
+    every = pix2pix.stages(dataclasses.replace(HD, lambda_vgg=0.0), DATA)
+    assert {stage.name: stage.players for stage in every} == {
+        'pix2pixhd_global': {'G': ('G1',), 'D': ('D1',)},
+        'pix2pixhd_local': {'G': ('G2',), 'D': ('D2',)},
+        'pix2pixhd_joint': {'G': ('G1', 'G2'), 'D': ('D2',)},
     }
+    run = jax.jit(step.train_step(every[1], nets))
+    state, metrics = run(step.start(every[1], variables), {}, batch_of(4))
+    change = jax.tree.map(
+        lambda a, b: np.abs(a - b).max(),
+        {letter: variables[letter]['params'] for letter in nets},
+        {letter: state.variables[letter]['params'] for letter in nets},
+    )
+    assert {k for k in nets if max(jax.tree.leaves(change[k])) > 0} == {'G2', 'D2'}
+    total = metrics['gan'] + 10 * metrics['features']
+    assert float(metrics['loss/G']) == pytest.approx(float(total), rel=1e-4)
+
+
+def test_global_stage_works_at_half_the_side():
+    """What G1 and D1 are given, and the truth that its picture is compared with."""
+    batch, seen = batch_of(2), {}
+
+    def apply(letter, *args, **kwargs):
+        seen[letter] = [arg.shape for arg in args]
+        image = jnp.zeros((2, SIDE // 2, SIDE // 2, 3))
+        return image if letter == 'G1' else [[jnp.zeros((4, 3, 3, 1)), jnp.zeros((4, 2, 2, 1))]]
+
+    hp = dataclasses.replace(HD, lambda_vgg=0.0)
+    _, metrics = pix2pix.global_terms(hp, apply, {}, batch)
+    half = SIDE // 2
+    assert seen == {
+        'G1': [(2, half, half, 4)],
+        'D1': [(4, half, half, 3), (2, half, half, 4)],
+    }
+    truth = np.asarray(halve(batch.image[:, 1]))
+    assert float(metrics['l1']) == pytest.approx(np.abs(truth).mean(), rel=1e-5)
 
 
 def test_one_source_serves_many_frames(hd):
