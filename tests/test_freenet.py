@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from configs import freenet as configs
+from configs.ablations import freenet_table1, freenet_table3
+from reenact_jax import config, optimisers, step
 from reenact_jax import landmarks as lm
-from reenact_jax import optimisers, step
 from reenact_jax.errors import UserError
 from reenact_jax.nets.patch import PatchGAN
 from reenact_jax.systems import freenet
@@ -270,3 +271,24 @@ def test_either_half_alone():
         batch = batch_of(2)
         freenet.init(HP, freenet.networks(HP, DATA), jax.random.key(0), dataclasses.replace(
             batch, image=batch.image[:, :, :30, :30]))  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    'table, row, stages, players',
+    [
+        (freenet_table1, 'gag', ('gag',), {'phi', 'D'}),
+        (freenet_table1, 'gag_ulc_small', ('ulc', 'gag'), {'psi_1', 'D_TF', 'phi'}),
+        (freenet_table1, 'pix2pix', ('pix2pix',), {'G', 'D'}),
+        (freenet_table3, 'l1', ('ulc',), {'psi_1'}),
+        (freenet_table3, 'cycle_cpu', ('ulc',), {'psi_1'}),
+        (freenet_table3, 'full', ('ulc',), {'psi_1', 'D_TF', 'D_S'}),
+    ],
+)
+def test_rows_of_the_tables(table, row, stages, players):
+    system, _, hp = config.resolve({**table.get_config(row).to_dict(), 'data': 'x'})
+    found = system.stages(hp, DATA)
+    assert tuple(stage.name for stage in found) == stages
+    moved = {letter for stage in found for letters in stage.players.values() for letter in letters}
+    assert players <= moved and ('D_TF' in players) == ('D_TF' in moved)
+    if row in ('l1', 'cycle_cpu'):
+        assert hp.lambda_cycle == (0 if row == 'l1' else 10)
