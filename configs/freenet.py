@@ -39,10 +39,10 @@ SMALL = ULC | dict(
     discriminator=12,
     features='random',
     random_width=6,
-    gag_batch=8,
+    gag_batch=4,
     gag_rate=1e-3,
-    gag_steps=3_000,
-    ulc_steps=6_000,
+    gag_steps=2_400,
+    ulc_steps=4_000,
 )
 PRESETS = {
     'paper': {},
@@ -50,7 +50,7 @@ PRESETS = {
     'small': SMALL,
     'tiny': SMALL
     | dict(ulc_width=16, ulc_batch=8, ulc_steps=4, width=4, discriminator=2, random_width=2)
-    | dict(gag_batch=4, gag_steps=2),
+    | dict(gag_steps=2),
 }
 
 

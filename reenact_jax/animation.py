@@ -1,20 +1,22 @@
-"""The animation itself: a loaded model, a portrait and a stream of faces, frames out."""
+"""The animation itself: a loaded model, a portrait and faces or landmarks, frames out."""
 
 import itertools
-from collections.abc import Iterable, Iterator
+import types
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import jax
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from reenact_jax import images
+from reenact_jax import edits, images, layouts
 from reenact_jax.bundle import Bundle
 from reenact_jax.errors import UserError
 from reenact_jax.portraits import Portrait
 
 MOTIONS = ('relative', 'absolute')
 BATCH = 8  # frames in one call of the model
+NO_EDITS: Mapping[str, float] = types.MappingProxyType({})
 
 
 class Made(NamedTuple):
@@ -32,6 +34,7 @@ def animate(
     *,
     motion: str = 'relative',
     batch: int = BATCH,
+    strengths: Mapping[str, float] = NO_EDITS,
 ) -> Iterator[Made]:
     """Frames of the source with the driver's motion, one for each of the driver's.
 
@@ -46,6 +49,7 @@ def animate(
         start they get that of the first face found.
       motion: 'relative' moves the source's face by the driver's motion since its first frame;
         'absolute' puts it where the driver's face is in its crop (see landmarks.place).
+      strengths: of edits (edits.py), made after the transfer.
 
     Raises UserError when no driving frame has a face, or lacks what the transfer takes.
     """
@@ -57,7 +61,7 @@ def animate(
             first = face if motion == 'absolute' else {k: v[:1] for k, v in moving.items()}
         more = batch - len(held)
         padded = {k: np.concatenate([v, np.repeat(v[-1:], more, 0)]) for k, v in moving.items()}
-        points = bundle.transfer(identity, padded, first)
+        points = _edited(bundle, bundle.transfer(identity, padded, first), strengths)
         made = images.to_uint8(bundle.render(appearance, points)), points, held
         # The device works on this batch while the host finishes the one before.
         if pending is not None:
@@ -66,6 +70,38 @@ def animate(
     if pending is None:
         raise UserError('no face found in any driving frame; is it the right file?')
     yield from _frames(*pending)
+
+
+def lead(
+    bundle: Bundle,
+    source: Portrait,
+    end: Float[np.ndarray, 'n 2'],
+    steps: int,
+    *,
+    batch: int = BATCH,
+    strengths: Mapping[str, float] = NO_EDITS,
+) -> Iterator[Made]:
+    """`steps` frames from the source's own landmarks to others, even steps (FReeNet, figure 10).
+
+    Args:
+      end: landmarks of the last frame, before edits, pixels of the source's crop.
+      strengths: of edits (edits.py), which grow from nothing along the way.
+    """
+    appearance = bundle.encode(source.face())
+    points = edits.between(source.known['landmarks'], end, steps)
+    points = np.asarray(_edited(bundle, points, strengths, np.linspace(0, 1, steps)))
+    for start in range(0, steps, batch):
+        some = points[start : start + batch]
+        padded = np.concatenate([some, np.repeat(some[-1:], batch - len(some), 0)])
+        made = images.to_uint8(bundle.render(appearance, padded))
+        yield from _frames(made, padded, [False] * len(some))
+
+
+def _edited(bundle: Bundle, points, strengths, amount=1.0):
+    if not strengths:
+        return points
+    layout = layouts.layout(bundle.points)
+    return edits.apply(points, layout, dict(strengths), amount)
 
 
 def _batches(driving, batch: int):

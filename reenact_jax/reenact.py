@@ -9,6 +9,12 @@ shard set (synthetic heads, say), which need no face detection:
     python -m reenact_jax.reenact --model BUNDLE --source SHARDS --source-track ID \\
         --driving SHARDS --driving-track ID --out result.mp4
 
+Without a driver, --edit changes the source's own landmarks, and --steps leads from these to the
+changed ones (or to those of a driver that is a still), as a strip of pictures or a video:
+
+    python -m reenact_jax.reenact --model BUNDLE --source portrait.jpg --edit mouth_open=0.8 \\
+        --steps 6 --out strip.png
+
 The result shows the source's square crop. It is marked as synthetic in the file's metadata.
 """
 
@@ -16,85 +22,15 @@ import argparse
 import contextlib
 import json
 import sys
-from fractions import Fraction
 from pathlib import Path
 
-import numpy as np
-from tqdm import tqdm
-
 from reenact_jax import bundle as bundles
-from reenact_jax import drivers, errors, faces, images, media, portraits, results, sheets
-from reenact_jax.animation import BATCH, MOTIONS, animate
+from reenact_jax import drivers, edits, errors, faces, media, portraits, recording
+from reenact_jax.animation import BATCH, MOTIONS
 from reenact_jax.bundle import Bundle
 from reenact_jax.drivers import Driver
 from reenact_jax.errors import UserError
 from reenact_jax.portraits import Portrait
-
-
-def record(
-    bundle: Bundle,
-    source: Portrait,
-    driver: Driver,
-    out: str,
-    *,
-    sheet: str | None = None,
-    motion: str = 'relative',
-    batch: int = BATCH,
-) -> dict:
-    """Writes the animation (an .mp4 at the driver's exact rate, or a still) and its contact sheet.
-
-    Args:
-      driver: read once; the frames that bring a picture are the rows of the sheet.
-      out: .mp4, or .png or .jpg for a driver of one frame.
-      sheet: file of the contact sheet; None for none.
-
-    Returns {'out', 'frames', 'held', 'rate', 'fault', ...} for a summary.
-    """
-    rows, pictures = {}, {}
-    own = np.asarray(images.to_uint8(source.image))
-
-    def found():
-        for number, frame in enumerate(driver.frames):
-            if number in driver.shown:
-                pictures[number] = frame.picture
-            yield frame.face
-
-    made = tqdm(
-        animate(bundle, source, found(), motion=motion, batch=batch),
-        total=driver.count,
-        unit='frame',
-        desc=Path(out).name,
-    )
-    held = count = 0
-    with _writer(out, driver.rate) as write:
-        for number, one in enumerate(made):
-            write(one.image)
-            held, count = held + one.held, number + 1
-            if number in driver.shown:
-                drawn = sheets.drawing(one.landmarks, bundle.size, bundle.points)
-                rows[number] = (own, pictures.pop(number, None), drawn, one.image)
-    if sheet:
-        results.write_still(sheet, sheets.sheet(list(rows.values()), list(rows)))
-    summary = {'out': out, 'sheet': sheet, 'frames': count, 'rate': str(driver.rate), 'held': held}
-    return summary | {'fault': driver.fault(), 'transfer': bundle.transfer_name, 'motion': motion}
-
-
-@contextlib.contextmanager
-def _writer(out: str, rate: Fraction):
-    """A function that takes frames, in order."""
-    if is_video(out):
-        with results.VideoWriter(out, rate) as video:
-            yield video.write
-    else:
-        yield lambda image: results.write_still(out, image)
-
-
-def is_video(out: str) -> bool:
-    """Whether the output is a video. Raises UserError for a suffix that is neither."""
-    suffix = Path(out).suffix.lower()
-    if suffix not in ('.mp4', '.png', '.jpg', '.jpeg'):
-        raise UserError(f'--out {out}: name it .mp4 (or .png, .jpg when the driver is a still)')
-    return suffix == '.mp4'
 
 
 def options(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -102,6 +38,7 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog='python -m reenact_jax.reenact',
         description=__doc__,
+        epilog=f'edits, with strengths from -1 to 1\n{edits.describe()}',
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
@@ -112,9 +49,22 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
     add(
         '--face', help="which face of a source that has several: 'largest', or its number from left"
     )
-    add('--driving', required=True, help='video, still, folder of stills, or a shard set')
+    add('--driving', help='video, still, folder of stills, or a shard set; not needed with --edit')
     add('--driving-track', metavar='ID', help='track of the shard set --driving')
-    add('--out', required=True, help='result: .mp4; .png or .jpg for a still driver')
+    add('--out', required=True, help='result: .mp4; .png or .jpg for a still driver or a strip')
+    add(
+        '--edit',
+        action='append',
+        default=[],
+        metavar='NAME=STRENGTH',
+        help='change the landmarks, as often as wanted; see below',
+    )
+    add(
+        '--steps',
+        type=int,
+        metavar='N',
+        help="N frames from the source's own landmarks to the edited ones or a still driver's",
+    )
     add('--sheet', metavar='FILE.png', help='contact sheet: source, driving, landmarks, result')
     add('--rows', type=int, default=6, help='rows (frames) of the sheet; default 6')
     add(
@@ -142,21 +92,11 @@ def main(arguments: list[str] | None = None) -> int:
     bundle = bundles.load(args.model, args.transfer)
     with contextlib.ExitStack() as stack:
         detector = None
-        if not (args.source_track and args.driving_track):
+        if not (args.source_track and (args.driving_track or not args.driving)):
             detector = stack.enter_context(faces.Detector(args.face_landmarker))
         source = _source(args, bundle, detector)
-        driver = _driver(args, bundle, detector)
-        if driver.count != 1 and not is_video(args.out):
-            raise UserError(f'--out {args.out}: the driver has several frames; name it .mp4')
-        summary = record(
-            bundle,
-            source,
-            driver,
-            args.out,
-            sheet=args.sheet,
-            motion=args.motion,
-            batch=args.batch,
-        )
+        driver = _driver(args, bundle, detector) if args.driving else None
+        summary = _record(args, bundle, source, driver)
     if summary['held']:
         _warn(f'{args.driving}: no face in {summary["held"]} frames; the motion before was held')
     if summary['fault']:
@@ -167,7 +107,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _check(args: argparse.Namespace) -> None:
     """What can be wrong before anything is loaded."""
-    is_video(args.out)
+    recording.is_video(args.out)
     if args.sheet and Path(args.sheet).suffix.lower() not in ('.png', '.jpg', '.jpeg'):
         raise UserError(f'--sheet {args.sheet}: name it .png or .jpg')
     for name, least in (('batch', 1), ('rows', 1)):
@@ -175,9 +115,31 @@ def _check(args: argparse.Namespace) -> None:
             raise UserError(f'--{name} {getattr(args, name)}: must be at least {least}')
     if args.face not in (None, 'largest') and not args.face.isdigit():
         raise UserError(f"--face {args.face}: give 'largest' or the face's number from the left")
+    edits.parse(args.edit)
+    if not args.driving and not args.edit:
+        raise UserError('--driving: missing; give a driver, or --edit to change the source itself')
+    if args.steps is not None and args.steps < 2:
+        raise UserError(f'--steps {args.steps}: from one face to another are at least 2')
     for name in ('source', 'driving'):
-        if not getattr(args, f'{name}_track'):
+        if getattr(args, name) and not getattr(args, f'{name}_track'):
             media.kind(getattr(args, name))
+
+
+def _record(args: argparse.Namespace, bundle: Bundle, source: Portrait, driver) -> dict:
+    """Writes the result: of a driver, or the way to a still one's or to edited landmarks."""
+    how = dict(sheet=args.sheet, motion=args.motion, batch=args.batch)
+    how['strengths'] = edits.parse(args.edit)
+    video = recording.is_video(args.out)
+    if driver is None or args.steps:
+        if driver is not None and driver.count != 1:
+            raise UserError(
+                f'--steps: {args.driving} has {driver.count} frames; the driver must be a still'
+            )
+        steps = args.steps or (2 * int(recording.LEAD_RATE) if video else 1)
+        return recording.record_lead(bundle, source, driver, args.out, steps, rows=args.rows, **how)
+    if driver.count != 1 and not video:
+        raise UserError(f'--out {args.out}: the driver has several frames; name it .mp4')
+    return recording.record(bundle, source, driver, args.out, **how)
 
 
 def _source(args: argparse.Namespace, bundle: Bundle, detector) -> Portrait:

@@ -18,7 +18,7 @@ import jax
 import numpy as np
 
 from reenact_jax import bundle as bundles
-from reenact_jax import drivers, errors, faces, portraits, reenact, shards, storage
+from reenact_jax import drivers, errors, faces, portraits, recording, shards, storage
 from reenact_jax.bundle import NO_TRANSFER, Bundle
 from reenact_jax.errors import UserError
 from reenact_jax.evaluate import frames as evaluate
@@ -125,7 +125,7 @@ def photograph(bundle: Bundle, driver: Track, out: Path, path: str | None, model
 def _record(bundle: Bundle, portrait, driving_track, out: Path) -> None:
     driver = drivers.from_track(driving_track, bundle.size, bundle.points, SHEET_ROWS)
     video, sheet = (str(out.with_suffix(end)) for end in ('.mp4', '.png'))
-    reenact.record(bundle, portrait, driver, video, sheet=sheet)
+    recording.record(bundle, portrait, driver, video, sheet=sheet)
 
 
 def driving_track(directory: str | None, part: ShardSet) -> Track:

@@ -24,7 +24,7 @@ train summary
 metrics
 trained
 exporting bundle model_card export
-portraits drivers animation
+edits portraits drivers animation recording
 evaluate
 reenact report bench
 """.strip().splitlines()

@@ -13,15 +13,17 @@ from PIL import Image
 from reenact_jax import (
     bundle,
     drivers,
+    edits,
     export,
     faces,
     landmarks,
+    layouts,
     media,
     portraits,
     reenact,
     results,
 )
-from reenact_jax.animation import animate
+from reenact_jax.animation import animate, lead
 from reenact_jax.errors import UserError
 from reenact_jax.faces.model import find_model
 from reenact_jax.portraits import Portrait
@@ -286,3 +288,72 @@ def test_portrait_from_a_track_is_scaled_to_the_model():
     stored = portraits.from_track(track, 1, 64, '106').image
     coarse = stored.reshape(SIZE, 2, SIZE, 2, 3).mean((1, 3))
     np.testing.assert_allclose(found.image[4:-4, 4:-4], coarse[4:-4, 4:-4], atol=0.1)
+
+
+def test_edits_grow_along_the_way(carried):
+    """The first frame is the source as it is, the last one edited; the middle is half of it."""
+    source = portrait()
+    own = source.known['landmarks']
+    made = list(lead(carried, source, own, 5, batch=2, strengths={'smile': 1.0}))
+    assert len(made) == 5
+    np.testing.assert_allclose(made[0].landmarks, own, atol=1e-3)
+    for number, amount in ((2, 0.5), (4, 1.0)):
+        wanted = edits.apply(own[None], layouts.layout('68'), {'smile': amount})[0]
+        np.testing.assert_allclose(made[number].landmarks, wanted, atol=1e-3)
+
+
+def test_edits_come_after_the_transfer(carried):
+    driving = clip(3)
+    plain = list(animate(carried, portrait(), driving))
+    edited = list(animate(carried, portrait(), driving, strengths={'brow_raise': 1.0}))
+    for one, other in zip(plain, edited, strict=True):
+        wanted = edits.apply(one.landmarks[None], layouts.layout('68'), {'brow_raise': 1.0})[0]
+        np.testing.assert_allclose(other.landmarks, wanted, atol=1e-3)
+    assert np.abs(plain[0].image.astype(int) - edited[0].image).max() > 10
+
+
+def test_command_edits_the_source_itself(folder, data, tmp_path, capsys):
+    strip, still, sheet = (tmp_path / f'{name}.png' for name in ('strip', 'still', 'sheet'))
+    first = ('--model', folder, '--source', data, '--source-track', 'track0000')
+    edit = ('--edit', 'face_width=-0.5', '--edit', 'smile=1')
+    summary = run(capsys, *first, *edit, '--steps', 4, '--out', strip, '--sheet', sheet)
+    assert summary['edits'] == {'face_width': -0.5, 'smile': 1.0} and summary['frames'] == 4
+    assert Image.open(strip).size == (4 * SIZE, SIZE) and results.is_marked(strip)
+    run(capsys, *first, *edit, '--out', still)
+    last = np.asarray(Image.open(strip))[:, -SIZE:]
+    np.testing.assert_array_equal(np.asarray(Image.open(still)), last)
+    assert Image.open(sheet).size[1] > 4 * 150
+    run(capsys, *first, *edit, '--steps', 6, '--out', tmp_path / 'way.mp4')
+    assert media.probe(tmp_path / 'way.mp4').frames == 6
+
+
+def test_command_leads_to_a_still_driver(folder, data, tmp_path, capsys, monkeypatch):
+    Image.fromarray(np.full((80, 120, 3), 90, np.uint8)).save(tmp_path / 'still.png')
+    monkeypatch.setattr(faces, 'Detector', lambda model: FakeDetector())
+    first = ('--model', folder, '--source', data, '--source-track', 'track0000')
+    there = ('--driving', tmp_path / 'still.png')
+    run(capsys, *first, *there, '--steps', 3, '--out', tmp_path / 'strip.png')
+    run(capsys, *first, *there, '--out', tmp_path / 'end.png')
+    last = np.asarray(Image.open(tmp_path / 'strip.png'))[:, -SIZE:].astype(int)
+    assert np.abs(last - np.asarray(Image.open(tmp_path / 'end.png'))).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ('extra', 'message'),
+    [
+        (['--edit', 'smirk=1'], 'no such edit'),
+        ([], '--driving: missing; give a driver, or --edit'),
+        (['--edit', 'smile=1', '--steps', '1'], '--steps 1: from one face'),
+    ],
+)
+def test_wrong_edits(folder, data, extra, message):
+    first = ['--model', str(folder), '--source', str(data), '--source-track', 'track0000']
+    with pytest.raises(UserError, match=message):
+        reenact.main([*first, '--out', 'out.mp4', *extra])
+
+
+def test_steps_need_a_still(folder, data):
+    both = ['--model', folder, '--source', data, '--source-track', 'track0000', '--driving', data]
+    both += ['--driving-track', 'track0001', '--steps', 3, '--out', 'out.mp4']
+    with pytest.raises(UserError, match='has 5 frames; the driver must be a still'):
+        reenact.main([str(one) for one in both])
