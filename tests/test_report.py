@@ -10,7 +10,8 @@ from fakes import fake_track
 
 from reenact_jax import bundle, export, media, metrics, report, shards
 from reenact_jax.errors import UserError
-from reenact_jax.evaluate import baselines
+from reenact_jax.evaluate import __main__ as command
+from reenact_jax.evaluate import baselines, references
 from reenact_jax.evaluate import frames as evaluate
 from reenact_jax.tracks import DRIVING, SOURCE, TRUTH
 
@@ -78,6 +79,24 @@ def test_gt_cross_of_the_drivers_landmarks_leaks_all(model, data):
     assert (np.abs(other['identity_leak'] - 1) > 0.01).all()
     assert scores.values[baselines.ADD_TO_MEAN].keys() == {'point_error', 'identity_leak'}
     assert scores.mean(evaluate.COPY, 'point_error') is None
+
+
+def test_references_change_nothing_but_the_reference(model, data):
+    """The drawing's tint is the reference's: black makes it darker by a known amount."""
+    loaded, part = bundle.load(model, 'none'), shards.ShardSet(data, 'test')
+    found = references.measure(loaded, part, most=2)
+    assert tuple(found) == references.KINDS
+    errors = []
+    for track in (part.track(0), part.track(2)):
+        points = np.float32(track.landmarks_68[1:, :, :2])
+        black = np.full((1, SIZE, SIZE, 3), -1, np.float32)
+        made = loaded.render(loaded.encode({'image': black, 'landmarks': points[:1]}), points)
+        truth = np.stack([pixels(track, t) for t in range(1, FRAMES)])
+        errors.append(np.abs(np.clip(made, -1, 1) - truth).mean())
+    assert found['black']['l1'] == pytest.approx(np.mean(errors), rel=1e-4)
+    assert len({round(row['l1'], 6) for row in found.values()}) == 4
+    arguments = ['references', '--model', str(model), '--data', str(data)]
+    assert command.main([*arguments, '--most', '2']) == 0
 
 
 def test_only_some_tracks_are_scored_when_asked(model, data):

@@ -5,9 +5,9 @@ import json
 import sys
 from pathlib import Path
 
-from reenact_jax import errors, results, storage, trained
+from reenact_jax import bundle, errors, results, storage, trained
 from reenact_jax.errors import UserError
-from reenact_jax.evaluate import conversion, lmtest, verify
+from reenact_jax.evaluate import conversion, lmtest, references, verify
 from reenact_jax.shards import ShardSet
 from reenact_jax.trained import Trained
 
@@ -35,6 +35,12 @@ def run_ace(args: argparse.Namespace) -> int:
     """The command `ace`."""
     found = conversion.measure(_models(args), ShardSet(args.data, args.split), args.cases)
     return _finish(args, conversion.text(found), {'ace': found})
+
+
+def run_references(args: argparse.Namespace) -> int:
+    """The command `references`."""
+    found = references.measure(bundle.load(args.model), ShardSet(args.data, args.split), args.most)
+    return _finish(args, references.text(found), {'references': found})
 
 
 def _models(args: argparse.Namespace) -> dict[str, Trained]:
@@ -67,6 +73,7 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
         ('lmtest', lmtest, run_lmtest),
         ('verify', verify, run_verify),
         ('ace', conversion, run_ace),
+        ('references', references, run_references),
     ):
         one = commands.add_parser(
             name,
@@ -75,20 +82,19 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         add = one.add_argument
-        add(
-            '--model',
-            required=True,
-            nargs='+',
-            metavar='[NAME=]WORKDIR',
-            help='runs of a landmark model',
-        )
+        if name == 'references':
+            add('--model', required=True, metavar='BUNDLE', help='of reenact_jax.export')
+            add('--most', type=_count, default=40, help='most tracks; default 40')
+        else:
+            runs = dict(metavar='[NAME=]WORKDIR', help='runs of a landmark model')
+            add('--model', required=True, nargs='+', **runs)
         add('--data', required=True, metavar='SHARDS', help='set with people kept out of training')
         add('--split', default='test', help='its split; default test')
         add('--out', metavar='FILE', help='the numbers as JSON')
         one.set_defaults(run=run)
-        if name != 'ace':
+        if name in ('lmtest', 'verify'):
             add('--pairs', type=_count, default=1_000_000, help='of each kind; default 1,000,000')
-        if name != 'verify':
+        if name in ('lmtest', 'ace'):
             add('--cases', type=_count, default=20_000, help='of transfer; default 20,000')
         if name == 'lmtest':
             add('--sheet', metavar='FILE', help='drawings of some cases, .png or .jpg')

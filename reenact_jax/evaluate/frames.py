@@ -48,19 +48,28 @@ def self_reenactment(bundle: Bundle, part: ShardSet, transfers: list[str], most:
 
     Raises UserError when no track has two frames.
     """
-    records = [r for r in _spread(len(part), most) if part.columns.frames[r] > 1]
-    if not records:
-        raise UserError(f'{part.directory}, {part.split}: no track with two frames')
     kept: dict = {}
+    records = usable(part, most)
     for record in tqdm(records, unit='track', desc='self-reenactment'):
-        track = part.track(record)
-        source = _face(track, bundle, slice(0, 1))
-        truth = _face(track, bundle, slice(1, None))
+        source, truth = source_and_truth(part.track(record), bundle)
         _score_copy(kept, source, truth)
         for name in transfers:
             driven = _driven(bundle.using(name), source, truth, source)
             _score(kept, bundle, name, source, driven, truth)
     return _scores(kept, part, records)
+
+
+def usable(part: ShardSet, most: int) -> list[int]:
+    """At most `most` records of two frames and more. Raises UserError when there are none."""
+    records = [r for r in _spread(len(part), most) if part.columns.frames[r] > 1]
+    if not records:
+        raise UserError(f'{part.directory}, {part.split}: no track with two frames')
+    return records
+
+
+def source_and_truth(track: Track, bundle: Bundle) -> tuple[dict, dict]:
+    """A track's first frame, and its others."""
+    return _face(track, bundle, slice(0, 1)), _face(track, bundle, slice(1, None))
 
 
 def gt_cross(bundle: Bundle, part: ShardSet, transfers: list[str], most: int) -> Scores:
@@ -117,7 +126,8 @@ def _driven(bundle: Bundle, source: dict, driving: dict, first) -> Float[np.ndar
     return _in_rows(lambda rows: bundle.transfer(identity, rows, first), driving)
 
 
-def _rendered(bundle: Bundle, source: dict, points) -> Float[np.ndarray, 't h w 3']:
+def rendered(bundle: Bundle, source: dict, points) -> Float[np.ndarray, 't h w 3']:
+    """The source with landmarks [t, n, 2]."""
     appearance = bundle.encode(source)
     return np.clip(_in_rows(lambda rows: bundle.render(appearance, rows), points), -1, 1)
 
@@ -135,19 +145,22 @@ def _in_rows(function, tree) -> np.ndarray:
 
 
 def _score_copy(kept: dict, source: dict, truth: dict) -> None:
-    _keep(kept, COPY, image=copies(source['image'][0], len(truth['image'])), truth=truth['image'])
+    keep_images(
+        kept, COPY, image=copies(source['image'][0], len(truth['image'])), truth=truth['image']
+    )
 
 
 def _score(kept: dict, bundle: Bundle, transfer: str, source: dict, driven, truth: dict) -> str:
     """Scores the model and the warp with the same landmarks; the model's name in the table."""
     warped = landmark_warp(source['image'][0], source['landmarks'][0], driven)
-    _keep(kept, f'{transfer} + {WARP}', image=warped, truth=truth['image'])
+    keep_images(kept, f'{transfer} + {WARP}', image=warped, truth=truth['image'])
     method = f'{transfer} + {bundle.card["generator"]["system"]}'
-    _keep(kept, method, image=_rendered(bundle, source, driven), truth=truth['image'])
+    keep_images(kept, method, image=rendered(bundle, source, driven), truth=truth['image'])
     return method
 
 
-def _keep(kept: dict, method: str, image, truth) -> None:
+def keep_images(kept: dict, method: str, image, truth) -> None:
+    """Adds the scores of images [t, h, w, 3] to those of a method."""
     of_method = kept.setdefault(method, {})
     for name in ('l1', 'ssim'):
         score = _in_pairs(_IMAGE_METRICS[name], image, truth)
