@@ -6,7 +6,7 @@ import fakes
 import pytest
 import toy_config
 
-from configs import ldnet_fdgan
+from configs import freenet, ldnet_fdgan
 from reenact_jax import config
 from reenact_jax.bench import __main__ as bench
 from reenact_jax.bench import device, host
@@ -38,15 +38,34 @@ def test_every_stage_is_measured(report):
 
 
 @pytest.mark.parametrize(
-    'preset, names',
+    'config_file, preset, names',
     [
-        ('tiny', {'identify, ms a source', 'transfer, ms a frame'}),
-        ('fdgan_tiny', {'encode, ms a source', 'render, ms a frame'}),
+        (
+            freenet,
+            'tiny',
+            {
+                'encode, ms a source',
+                'render, ms a frame',
+                'identify, ms a source',
+                'transfer, ms a frame, 1 at once',
+                'transfer, ms a frame, 256 at once',
+            },
+        ),
+        (
+            ldnet_fdgan,
+            'tiny',
+            {
+                'identify, ms a source',
+                'transfer, ms a frame, 1 at once',
+                'transfer, ms a frame, 256 at once',
+            },
+        ),
+        (ldnet_fdgan, 'fdgan_tiny', {'encode, ms a source', 'render, ms a frame'}),
     ],
 )
-def test_a_use_is_measured_by_its_kind(tmp_path, preset, names):
+def test_a_use_is_measured_by_its_kind(tmp_path, config_file, preset, names):
     fakes.fake_shards(tmp_path, size=32)
-    values = ldnet_fdgan.get_config(preset)
+    values = config_file.get_config(preset)
     values.data, values.batch_size = str(tmp_path), 8
     found = dict(device.using(jobs.make_job(config.to_json(values)), 0.01))
     assert set(found) == names and all(value > 0 for value in found.values())

@@ -118,9 +118,9 @@ def using(job: Job, seconds: float) -> Iterator[tuple[str, float]]:
 
     Those of a source are of one call, those of a frame of a call for several.
     """
-    stage = next(iter(job.chosen.values()))
+    number, stage = list(job.chosen.items())[-1]  # which reads images, if one does
     state = jobs.fresh(job, stage, None)
-    source = feed.open_feed(job.shards, stage, 0, job.run, job.mesh, None)
+    source = feed.open_feed(job.shards, stage, number, job.run, job.mesh, None)
     batch = job.prepare(source.take(), jax.random.key(0))
     source.close()
 
@@ -145,9 +145,11 @@ def using(job: Job, seconds: float) -> Iterator[tuple[str, float]]:
         yield 'render, ms a frame', milliseconds(render, appearance, points)[1] / FRAMES
     if systems.able(job.system, job.nets, 'transfer'):
         names = exporting.driven_by(job.system)
-        first, driving = face(-1, 1, names), face(-1, FRAMES, names)
+        first = face(-1, 1, names)
         identify = functools.partial(job.system.identify, *bound)
         identity, spent = milliseconds(identify, face(0, 1, names))
         yield 'identify, ms a source', spent
         transfer = functools.partial(job.system.transfer, *bound)
-        yield 'transfer, ms a frame', milliseconds(transfer, identity, driving, first)[1] / FRAMES
+        for rows in (1, 256):
+            spent = milliseconds(transfer, identity, face(-1, rows, names), first)[1]
+            yield f'transfer, ms a frame, {rows} at once', spent / rows
