@@ -1,72 +1,26 @@
-"""Batches: partners, epochs, resuming, hosts, damage, mirrors."""
+"""Batches: partners, epochs, resuming, hosts, mirrors."""
 
-import contextlib
-import dataclasses
-import functools
 import io
 import json
-import pathlib
-import shutil
-import types
 
 import fakes
 import numpy as np
 import pytest
 import simplejpeg
 from absl import flags, logging
+from loading import arrays, assert_same, loader, records
 from PIL import Image
 
-from reenact_jax import shards, storage, tracks
-from reenact_jax.batches import Loader, Reading, examples
-from reenact_jax.batches.pieces import Pieces
+from reenact_jax import shards, tracks
+from reenact_jax.batches import Reading, examples
 from reenact_jax.errors import UserError
 from reenact_jax.landmarks import LAYOUTS
-from reenact_jax.shards.framing import HEADER
-
-LIGHT = ('landmarks', 'identity', 'expression')
-THREADS = Reading(threads=2)
 
 
 @pytest.fixture(scope='module')
 def part(tmp_path_factory):
     """3 people, 4 tracks each of 4 frames: 12 records."""
     return fakes.fake_shards(tmp_path_factory.mktemp('set'), size=32)
-
-
-def loader(part, **changes) -> Loader:
-    return Loader(part, **{'batch_size': 4, 'reads': LIGHT, 'reading': THREADS, **changes})
-
-
-def arrays(batch: tracks.Batch) -> dict[str, np.ndarray]:
-    """The fields that were read, by name."""
-    values = {field.name: getattr(batch, field.name) for field in dataclasses.fields(batch)}
-    return {name: value for name, value in values.items() if value is not None}
-
-
-def assert_same(one: tracks.Batch, other: tracks.Batch) -> None:
-    one, other = arrays(one), arrays(other)
-    assert one.keys() == other.keys()
-    for name in one:
-        np.testing.assert_array_equal(one[name], other[name], err_msg=name)
-
-
-@functools.cache
-def keys_of(part) -> dict[bytes, int]:
-    """The points of every frame -> its record."""
-    keys = {}
-    for number in range(len(part)):
-        with contextlib.suppress(shards.DamagedRecord):
-            for points in part.track(number).landmarks_68:
-                keys[points[:, :2].tobytes()] = number
-    return keys
-
-
-def records(part, batch: tracks.Batch) -> np.ndarray:
-    """The record of every row, recognised by its points."""
-    keys = keys_of(part)
-    found = [{keys[frame.tobytes()] for frame in row} for row in batch.landmarks]
-    assert all(len(row) == 1 for row in found)  # all K frames are of one track
-    return np.array([row.pop() for row in found])
 
 
 def test_a_batch_is_what_the_contract_says(part):
@@ -226,95 +180,6 @@ def test_hosts_give_the_batch_of_one_host_row_for_row(part):
         assert_same(joined(shares), next(one))
 
 
-def test_same_expression_partners_share_the_label(part):
-    stream, bases = loader(part, neighbour='same_expression', batch_size=6), []
-    for _ in range(8):
-        batch = next(stream)
-        assert (batch.identity[::2] != batch.identity[1::2]).all()
-        # Every fake track has every label, so all K frames find their label.
-        np.testing.assert_array_equal(batch.expression[::2], batch.expression[1::2])
-        bases += records(part, batch)[::2].tolist()
-    assert sorted(bases) == sorted(2 * list(range(12)))
-    assert len(np.unique(batch.expression)) > 1
-
-
-def test_a_label_that_one_person_has_alone_is_no_frame_0(tmp_path):
-    def labelled(n):
-        labels = np.array([7 + n % 2, 1, 1, -1])  # 7 and 8: of one person each
-        return fakes.fake_track(
-            n, identity=n % 2, size=16, expression=labels, aus_valid=np.zeros((4, 20), np.int64)
-        )
-
-    items = [labelled(n) for n in range(4)]
-    lonely = fakes.fake_track(
-        9, size=16, expression=np.full(4, 7), aus_valid=np.zeros((4, 20), np.int64)
-    )
-    shards.write(tmp_path, 'train', [*items, lonely])
-    part = shards.ShardSet(tmp_path, 'train')
-    stream, seen = loader(part, neighbour='same_expression'), []
-    for _ in range(8):
-        batch = next(stream)
-        assert (batch.expression[:, 0] == 1).all()
-        seen += records(part, batch)[::2].tolist()
-    assert sorted(seen) == sorted(4 * [0, 1, 2, 3])  # the track without a match is never a base
-
-
-def au_track(n: int, value: float):
-    aus = np.full((2, 20), value, np.float32)
-    aus[:, 17:] = n  # the pose is not part of the expression
-    valid = np.ones((2, 20), np.int64)
-    valid[:, :5] = n % 2  # unknown AUs do not count
-    aus[:, :5] = np.where(valid[:, :5], 0.9, 0)
-    return fakes.fake_track(
-        n, identity=n, frames=2, size=16, expression=np.full(2, -1), aus=aus, aus_valid=valid
-    )
-
-
-def test_same_expression_without_labels_goes_by_action_units(tmp_path):
-    values = (0.1, 0.13, 0.5, 0.53)
-    shards.write(tmp_path, 'train', [au_track(n, v) for n, v in enumerate(values)])
-    part = shards.ShardSet(tmp_path, 'train')
-    stream = loader(part, neighbour='same_expression', reads=('identity', 'aus'))
-    for _ in range(6):
-        batch = next(stream)
-        pairs = {tuple(sorted(pair)) for pair in batch.identity.reshape(-1, 2).tolist()}
-        assert pairs <= {(0, 1), (2, 3)}
-    tight = Reading(threads=1, au_bound=0.01)
-    with pytest.raises(UserError, match='raise au_bound'):
-        next(loader(part, neighbour='same_expression', reading=tight))
-
-
-def test_same_expression_without_labels_and_units_is_refused(tmp_path):
-    part = fakes.fake_shards(
-        tmp_path, size=16, expression=np.full(4, -1), aus_valid=np.zeros((4, 20), np.int64)
-    )
-    with pytest.raises(UserError, match='no expression label is shared by two people'):
-        loader(part, neighbour='same_expression')
-
-
-def test_same_pose_partners_share_both_labels(tmp_path):
-    def labelled(n):  # frames 0 and 1 show expression 5 at two poses; 2 has a pose without it
-        labels = {'expression': np.array([5, 5, -1, -1]), 'pose_id': np.array([1, 2, 3, -1])}
-        return fakes.fake_track(n, identity=n % 2, size=16, **labels)
-
-    shards.write(tmp_path, 'train', [labelled(n) for n in range(4)])
-    reads = ('expression', 'pose_id', 'identity')
-    stream = loader(shards.ShardSet(tmp_path, 'train'), neighbour='same_pose', reads=reads)
-    poses = set()
-    for _ in range(8):
-        batch = next(stream)
-        assert (batch.expression[:, 0] == 5).all()
-        np.testing.assert_array_equal(batch.pose_id[::2, 0], batch.pose_id[1::2, 0])
-        poses |= set(batch.pose_id[:, 0].tolist())
-    assert poses == {1, 2}
-
-
-def test_same_pose_without_labels_is_refused(tmp_path):
-    part = fakes.fake_shards(tmp_path, size=16, pose_id=np.full(4, -1))
-    with pytest.raises(UserError, match='--own-poses'):
-        loader(part, neighbour='same_pose')
-
-
 @pytest.mark.parametrize('changes, message', [
     ({'batch_size': 6, 'devices': 2}, 'multiple of 4'),
     ({'batch_size': 5}, 'multiple of 2'),
@@ -340,116 +205,6 @@ def test_data_that_cannot_work_is_refused_at_the_start(tmp_path):
     shards.write(tmp_path / 'b', 'train', items)
     with pytest.raises(UserError, match=r'sizes \[16, 32\]'):
         loader(shards.ShardSet(tmp_path / 'b', 'train'))
-
-
-def damage(directory, record: int) -> shards.ShardSet:
-    """Flips a bit of every piece of a record; the set, opened again."""
-    part = shards.ShardSet(directory, 'train')
-    file = pathlib.Path(part.where(record).partition(',')[0])
-    data = bytearray(file.read_bytes())
-    begin = int(part.columns.offset[record]) + HEADER
-    for at, length, _ in part.pieces(record).tolist():
-        data[begin + at + length // 2] ^= 16
-    file.write_bytes(data)
-    return part
-
-
-def test_a_damaged_record_is_replaced_counted_and_named(part, tmp_path, monkeypatch):
-    broken = damage(shutil.copytree(part.directory, tmp_path / 'copy'), 5)
-    log = []
-    monkeypatch.setattr(logging, 'warning', lambda text, *values: log.append(text % values))
-    stream, good = loader(broken, batch_size=6), loader(part, batch_size=6)
-    for _ in range(8):
-        batch, whole = next(stream), next(good)
-        assert (batch.identity[::2] != batch.identity[1::2]).all()
-        found, unbroken = records(part, batch), records(part, whole)
-        touched = (unbroken == 5).reshape(-1, 2).any(1).repeat(2)
-        assert 5 not in found
-        np.testing.assert_array_equal(found[~touched], unbroken[~touched])  # the others stay
-    assert stream.damaged == {5: broken.where(5)} and not good.damaged
-    assert len(log) == 1 and '00000-of-00002, record 5' in log[0]
-    resumed = loader(broken, batch_size=6)
-    resumed.restore({**stream.state(), 'next_pair': 3})
-    again = loader(broken, batch_size=6)
-    next(again)
-    for _ in range(6):
-        assert_same(next(resumed), next(again))
-
-
-def test_pieces_are_the_same_near_and_far(part, monkeypatch):
-    opened = shards.ShardSet(part.directory, 'train')
-    monkeypatch.setattr(opened, '_readers', NoWholeRecords(opened._readers))
-    near = Pieces(opened, tracks.PER_FRAME)
-    monkeypatch.setattr(storage, 'is_local', lambda name: False)
-    far = Pieces(shards.ShardSet(part.directory, 'train'), tracks.PER_FRAME)
-    for record in (0, 7):
-        track, frames = part.track(record), [3, 0, 3]
-        for values in (near.read(record, frames), far.read(record, frames)):
-            for name in tracks.PER_FRAME:
-                expected = [getattr(track, name)[t] for t in frames]
-                np.testing.assert_array_equal(values[name], expected, err_msg=name)
-
-
-class NoWholeRecords:
-    """Readers that give single pieces only, not a record with its header and footer."""
-
-    def __init__(self, readers):
-        self._readers = readers
-
-    def __getitem__(self, number):
-        return types.SimpleNamespace(read=self._readers[number].read)
-
-
-def test_a_flipped_bit_that_reaches_a_batch_is_found(part, tmp_path):
-    """What is asked for is checked, on every read; what is not is left to `verify`."""
-    opened = shards.ShardSet(shutil.copytree(part.directory, tmp_path / 'copy'), 'train')
-    file = pathlib.Path(opened.where(7).partition(',')[0])
-    good, image = file.read_bytes(), opened.track(7).image
-    pieces = Pieces(opened, ('image', 'landmarks_68'))
-    pieces.read(7, [0])
-    begin = int(opened.columns.offset[7])
-    for at in (good.index(image[0], begin) + 99, good.index(b'landmarks_68\x12', begin) + 300):
-        file.write_bytes(good[:at] + bytes([good[at] ^ 1]) + good[at + 1 :])
-        with pytest.raises(shards.DamagedRecord, match='00001-of-00002, record 1: damaged, or'):
-            pieces.read(7, [0])
-    file.write_bytes(good[:begin])
-    with pytest.raises(shards.DamagedRecord, match='record 1: damaged, or'):
-        pieces.read(7, [0])
-    at = good.index(image[1], begin) + 99
-    file.write_bytes(good[:at] + bytes([good[at] ^ 1]) + good[at + 1 :])
-    assert pieces.read(7, [0])['image'] == [image[0]]
-    assert any('record 1: damaged' in line for line in shards.verify(opened.directory))
-
-
-def test_a_budget_of_damage_summed_over_hosts(part, tmp_path):
-    broken = damage(shutil.copytree(part.directory, tmp_path / 'copy'), 5)
-    generous = Reading(threads=1, damage_budget=1.5 / 12)
-    stream = loader(broken, reading=generous)
-    stream.check_budget()
-    while not stream.damaged:
-        next(stream)
-    stream.check_budget()
-    stream.check_budget(total=1)
-    with pytest.raises(UserError, match=r'2 damaged records.*record 5'):
-        stream.check_budget(total=2)
-    strict = loader(broken)
-    while not strict.damaged:
-        next(strict)
-    with pytest.raises(UserError, match=r'budget is 0\.012'):
-        strict.check_budget()
-
-
-def test_a_wrong_picture_inside_a_good_record_is_damage(tmp_path):
-    items = [fakes.fake_track(n, identity=n % 3, size=16) for n in range(6)]
-    cut = items[2].image[0][:-40]
-    items[2] = dataclasses.replace(items[2], image=(cut,) * 4)
-    items[4] = dataclasses.replace(items[4], image=fakes.fake_track(4, size=24).image)
-    items[5] = dataclasses.replace(items[5], segmentation=(b'not a png',) * 4)
-    shards.write(tmp_path, 'train', items)
-    stream = loader(shards.ShardSet(tmp_path, 'train'), reads=('image', 'segmentation'))
-    for _ in range(6):
-        next(stream)
-    assert sorted(stream.damaged) == [2, 4, 5]
 
 
 @pytest.mark.parametrize('points', tracks.POINT_SETS)

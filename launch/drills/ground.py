@@ -16,6 +16,9 @@ _AAN = dict(norm='batch', extractor='(2,2)', fusion='(2,2)', flow='(2,2)', local
     residuals=0, discriminator=1, random_width=1, batch_size=8
 )
 _FDGAN = dict(widths='(2,2)', rows='(4,2)', tag=2, discriminator='(2,2)', batch_size=8)
+_FREENET = dict(ulc_width=4, width=2, discriminator=1, random_width=1) | dict(
+    ulc_batch=8, gag_batch=8
+)
 _HD = dict(width=2, downs=1, discriminator=1, random_width=1, batch_size=8)
 
 
@@ -51,6 +54,13 @@ KINDS = {
     'aan': Kind('aan.py:tiny', {'aan': ('steps', 12)}, _AAN, every=3, images=True),
     'fdgan': Kind(
         'ldnet_fdgan.py:fdgan_tiny', {'fdgan': ('steps', 12)}, _FDGAN, every=3, images=True
+    ),
+    'freenet': Kind(
+        'freenet.py:tiny',
+        {'ulc': ('ulc_steps', 12), 'gag': ('gag_steps', 6)},
+        _FREENET,
+        every=3,
+        images=True,
     ),
     'pix2pix': Kind(
         'pix2pix.py:hd_tiny',

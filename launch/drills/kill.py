@@ -2,7 +2,8 @@
 
 A chain is one run: every process of it is killed and the next one resumes, until the chain's last
 process is left in peace and its result compared with a run that was not disturbed. Chains train in
-turn LD-Net (three stages), AAN (spectral vectors, batch statistics, images), FD-GAN and Pix2PixHD.
+turn LD-Net (three stages), AAN (spectral vectors, batch statistics, images), FD-GAN, Pix2PixHD and
+FReeNet (the nets of one stage frozen in the next).
 """
 
 import pathlib
@@ -102,7 +103,7 @@ def drill(
     chain: int,
     seed: int,
     quiet: bool = False,
-    kinds: tuple[str, ...] = ('ldnet', 'aan', 'fdgan', 'pix2pix'),
+    kinds: tuple[str, ...] = ('ldnet', 'aan', 'fdgan', 'pix2pix', 'freenet'),
 ) -> dict:
     """`kills` rounds of one kill each, `chain` of them in a run, `kinds` in turn."""
     sizes = {'chain': chain, 'seed': seed}

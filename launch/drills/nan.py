@@ -29,6 +29,8 @@ CASES = (  # system, stage, player
     *(('ldnet', 'ldnet_2', player) for player in 'GDC'),
     *(('aan', 'aan', player) for player in 'GD'),
     *(('fdgan', 'fdgan', player) for player in 'GDC'),
+    *(('freenet', 'ulc', player) for player in ('psi', 'D_TF', 'D_S')),
+    *(('freenet', 'gag', player) for player in 'GD'),
     *(('pix2pix', 'pix2pixhd_global', player) for player in 'GD'),
     *(('pix2pix', 'pix2pixhd_joint', player) for player in 'GD'),
 )

@@ -138,15 +138,13 @@ def stages(hp: Hparams, data: DataInfo) -> tuple[Stage, ...]:
     if hp.ulc_epochs:
         players = {'psi': PSI} | ({'D_TF': ('D_TF',), 'D_S': ('D_S',)} if hp.lambda_d else {})
         steps = hp.ulc_steps or _steps(hp.ulc_epochs, hp.ulc_batch, data)
+        adam = optimisers.adam(hp.ulc_rate, steps, hp.schedule, hp.ulc_b1)
         table.append(
             Stage(
                 'ulc',
                 players,
                 lambda apply, constants, batch, rng: ulc.terms(hp, apply, batch),
-                {
-                    one: optimisers.adam(hp.ulc_rate, steps, hp.schedule, hp.ulc_b1)
-                    for one in players
-                },
+                dict.fromkeys(players, adam),
                 steps,
                 hp.ulc_batch,
                 ema=PSI,
@@ -157,15 +155,13 @@ def stages(hp: Hparams, data: DataInfo) -> tuple[Stage, ...]:
     if hp.gag_epochs:
         players = {'G': ('phi',), 'D': ('D',)}
         steps = hp.gag_steps or _steps(hp.gag_epochs, hp.gag_batch, data)
+        adam = optimisers.adam(hp.gag_rate, steps, hp.schedule, hp.gag_b1)
         table.append(
             Stage(
                 'gag',
                 players,
                 lambda apply, constants, batch, rng: gag.terms(hp, apply, constants, batch),
-                {
-                    one: optimisers.adam(hp.gag_rate, steps, hp.schedule, hp.gag_b1)
-                    for one in players
-                },
+                dict.fromkeys(players, adam),
                 steps,
                 hp.gag_batch,
                 ema=('phi',),

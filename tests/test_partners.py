@@ -1,0 +1,105 @@
+"""Partners: who shows the same expression, by label or by action units, and the same pose."""
+
+import fakes
+import numpy as np
+import pytest
+from loading import loader, records
+
+from reenact_jax import shards
+from reenact_jax.batches import Reading
+from reenact_jax.errors import UserError
+
+
+@pytest.fixture(scope='module')
+def part(tmp_path_factory):
+    """3 people, 4 tracks each of 4 frames: 12 records."""
+    return fakes.fake_shards(tmp_path_factory.mktemp('set'), size=32)
+
+
+def test_same_expression_partners_share_the_label(part):
+    stream, bases = loader(part, neighbour='same_expression', batch_size=6), []
+    for _ in range(8):
+        batch = next(stream)
+        assert (batch.identity[::2] != batch.identity[1::2]).all()
+        # Every fake track has every label, so all K frames find their label.
+        np.testing.assert_array_equal(batch.expression[::2], batch.expression[1::2])
+        bases += records(part, batch)[::2].tolist()
+    assert sorted(bases) == sorted(2 * list(range(12)))
+    assert len(np.unique(batch.expression)) > 1
+
+
+def test_a_label_that_one_person_has_alone_is_no_frame_0(tmp_path):
+    def labelled(n):
+        labels = np.array([7 + n % 2, 1, 1, -1])  # 7 and 8: of one person each
+        return fakes.fake_track(
+            n, identity=n % 2, size=16, expression=labels, aus_valid=np.zeros((4, 20), np.int64)
+        )
+
+    items = [labelled(n) for n in range(4)]
+    lonely = fakes.fake_track(
+        9, size=16, expression=np.full(4, 7), aus_valid=np.zeros((4, 20), np.int64)
+    )
+    shards.write(tmp_path, 'train', [*items, lonely])
+    part = shards.ShardSet(tmp_path, 'train')
+    stream, seen = loader(part, neighbour='same_expression'), []
+    for _ in range(8):
+        batch = next(stream)
+        assert (batch.expression[:, 0] == 1).all()
+        seen += records(part, batch)[::2].tolist()
+    assert sorted(seen) == sorted(4 * [0, 1, 2, 3])  # the track without a match is never a base
+
+
+def au_track(n: int, value: float):
+    aus = np.full((2, 20), value, np.float32)
+    aus[:, 17:] = n  # the pose is not part of the expression
+    valid = np.ones((2, 20), np.int64)
+    valid[:, :5] = n % 2  # unknown AUs do not count
+    aus[:, :5] = np.where(valid[:, :5], 0.9, 0)
+    return fakes.fake_track(
+        n, identity=n, frames=2, size=16, expression=np.full(2, -1), aus=aus, aus_valid=valid
+    )
+
+
+def test_same_expression_without_labels_goes_by_action_units(tmp_path):
+    values = (0.1, 0.13, 0.5, 0.53)
+    shards.write(tmp_path, 'train', [au_track(n, v) for n, v in enumerate(values)])
+    part = shards.ShardSet(tmp_path, 'train')
+    stream = loader(part, neighbour='same_expression', reads=('identity', 'aus'))
+    for _ in range(6):
+        batch = next(stream)
+        pairs = {tuple(sorted(pair)) for pair in batch.identity.reshape(-1, 2).tolist()}
+        assert pairs <= {(0, 1), (2, 3)}
+    tight = Reading(threads=1, au_bound=0.01)
+    with pytest.raises(UserError, match='raise au_bound'):
+        next(loader(part, neighbour='same_expression', reading=tight))
+
+
+def test_same_expression_without_labels_and_units_is_refused(tmp_path):
+    part = fakes.fake_shards(
+        tmp_path, size=16, expression=np.full(4, -1), aus_valid=np.zeros((4, 20), np.int64)
+    )
+    with pytest.raises(UserError, match='no expression label is shared by two people'):
+        loader(part, neighbour='same_expression')
+
+
+def test_same_pose_partners_share_both_labels(tmp_path):
+    def labelled(n):  # frames 0 and 1 show expression 5 at two poses; 2 has a pose without it
+        labels = {'expression': np.array([5, 5, -1, -1]), 'pose_id': np.array([1, 2, 3, -1])}
+        return fakes.fake_track(n, identity=n % 2, size=16, **labels)
+
+    shards.write(tmp_path, 'train', [labelled(n) for n in range(4)])
+    reads = ('expression', 'pose_id', 'identity')
+    stream = loader(shards.ShardSet(tmp_path, 'train'), neighbour='same_pose', reads=reads)
+    poses = set()
+    for _ in range(8):
+        batch = next(stream)
+        assert (batch.expression[:, 0] == 5).all()
+        np.testing.assert_array_equal(batch.pose_id[::2, 0], batch.pose_id[1::2, 0])
+        poses |= set(batch.pose_id[:, 0].tolist())
+    assert poses == {1, 2}
+
+
+def test_same_pose_without_labels_is_refused(tmp_path):
+    part = fakes.fake_shards(tmp_path, size=16, pose_id=np.full(4, -1))
+    with pytest.raises(UserError, match='--own-poses'):
+        loader(part, neighbour='same_pose')
