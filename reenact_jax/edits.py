@@ -81,7 +81,7 @@ def _width(face: Points, at: np.ndarray) -> Float[Array, 'b 1']:
 
 
 def _mouth_open(face: Points, layout: Layout, by: Float[Array, ' b']) -> Points:
-    """1: the lower lip falls by 0.6 mouth widths and takes the chin along; -1: the lips meet."""
+    """1: the lower lip falls by 0.45 mouth widths and takes the chin along; -1: the lips meet."""
     rings = [np.array(layout.parts[name]) for name in LIPS]
     half = [len(ring) // 2 for ring in rings]  # a ring: left corner, upper lip, right corner, lower
     lower, inner = (ring[n + 1 :] for ring, n in zip(rings, half, strict=True))
@@ -95,7 +95,7 @@ def _mouth_open(face: Points, layout: Layout, by: Float[Array, ' b']) -> Points:
         aside = (face[:, at, 0] - (left + right)[:, :1] / 2) / (span / 2)
         arch = jnp.clip(1 - aside**2, 0, 1)
         shut = shut * (arch if at is lower else 1)
-        face = face.at[:, at, 1].add(opening * 0.6 * span * arch - closing * shut)
+        face = face.at[:, at, 1].add(opening * 0.45 * span * arch - closing * shut)
     jaw, top = _at(layout, 'jaw'), (left + right)[:, 1:] / 2
     bottom = face[:, jaw, 1].max(1, keepdims=True)
     depth = jnp.clip((face[:, jaw, 1] - top) / jnp.maximum(bottom - top, 1e-6), 0, 1)
