@@ -1,1 +1,1 @@
-"""Make track shards: synthetic heads, videos and stills; look into shards."""
+"""Make track shards: synthetic heads, videos, stills, labelled stills; look into shards."""

@@ -1,12 +1,13 @@
 """One video or still -> the records of the faces in it, and what to report of it."""
 
 import dataclasses
-import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from data_prep import records
+from data_prep.footage import Source
+from data_prep.outcome import Outcome, finish
 from data_prep.tracking import CutFinder, Sighting, Stretch, Tracker, sample
 from reenact_jax import media, storage, tracks
 from reenact_jax.errors import UserError
@@ -36,25 +37,8 @@ class Options:
     quality: int = setting(95, low=50, high=100, doc='JPEG quality')
 
 
-@dataclasses.dataclass
-class Outcome:
-    """A line of the report."""
-
-    file: str
-    status: str = 'ok'  # ok | no face | no track | broken
-    frames: int = 0  # read
-    frames_with_face: int = 0  # of those that were searched
-    frames_searched: int = 0
-    tracks: int = 0  # faces followed
-    records: int = 0  # written
-    people: list[int] = dataclasses.field(default_factory=list)  # numbers of `_people` written
-    rejected: str = ''  # reason: number of stretches
-    detail: str = ''
-
-
 def extract(
-    path: Path,
-    key: str,
+    source: Source,
     target: str,
     options: Options,
     detector: Detector,
@@ -66,8 +50,8 @@ def extract(
 
     A broken file gives no records, even from its good part: where it ends is not known.
     """
+    path, key = source.path, source.key
     outcome = Outcome(key)
-    storage.remove_partials(Path(target).parent, Path(target).name)
     rejected: Counter = Counter()
     written = []
     try:
@@ -80,12 +64,7 @@ def extract(
         outcome.status, outcome.detail = 'broken', str(error)
         storage.write(target, b'')
         written = []
-    outcome.records, outcome.people = len(written), sorted(set(written))
-    outcome.rejected = ', '.join(f'{why}: {n}' for why, n in rejected.items())
-    if outcome.status == 'ok' and not written:
-        outcome.status = 'no track' if outcome.tracks else 'no face'
-    storage.write(f'{target}.json', json.dumps(dataclasses.asdict(outcome)))
-    return outcome
+    return finish(target, outcome, written, rejected)
 
 
 def _follow(path: Path, options: Options, detector: Detector, outcome: Outcome, progress):
@@ -134,7 +113,7 @@ def _records(path, key, stretches, rate, options, detector, rejected) -> Iterato
     """Second pass: decode again and cut out. Counts in `rejected` what is not used and why."""
     wanted = []
     for stretch, length in stretches:
-        why = _unfit(stretch.sightings, length, rate, options)
+        why = unfit(stretch.sightings, length, rate, options)
         if why:
             rejected[why] += 1
         else:
@@ -216,7 +195,7 @@ class _Cutting:
         self.pictures.append(picture)
 
 
-def _unfit(sightings: list[Sighting], length: int, rate: float, options: Options) -> str | None:
+def unfit(sightings: list[Sighting], length: int, rate: float, options) -> str | None:
     """Why a stretch is not used; None if it is. A still's only frame is enough."""
     if rate and length < options.min_frames:
         return f'shorter than {options.min_frames} frames'

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from data_prep.gather import CONSENT
 from reenact_jax import media
 from reenact_jax.errors import UserError
-
-CONSENT = ('yes', 'no', 'unknown', 'synthetic')
 
 
 class Source(NamedTuple):
@@ -20,6 +19,19 @@ class Source(NamedTuple):
     identity: str  # name of the person; files with the same name show the same person
     licence: str
     consent: str
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Itself."""
+        return (self.path,)
+
+    @property
+    def frames(self) -> int:
+        """What the header promises; the report will say why a file cannot be read."""
+        try:
+            return media.probe(self.path).frames
+        except UserError:
+            return 0
 
 
 def find(inputs: Sequence[str]) -> list[tuple[Path, str]]:

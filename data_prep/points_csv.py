@@ -26,7 +26,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from data_prep.videos import deal
+from data_prep.gather import deal
 from reenact_jax import errors, landmarks, shards, storage, tracks
 from reenact_jax.errors import UserError
 from reenact_jax.tracks import Track

@@ -43,6 +43,7 @@ def build(
     size: int,
     source: tuple[int, int],
     face: facemesh.Canonical,
+    still: int | None = None,
     **provenance,
 ) -> Track:
     """The record of T sightings.
@@ -52,6 +53,7 @@ def build(
       crop: of `window`.
       size: side of the stored crop, pixels.
       source: width and height of the source's frames, pixels.
+      still: the frame whose face is neutral; None: that of `neutral`.
       provenance: the fields of `Track` that this function does not make, and `rate` (frames/s).
     """
     x0, y0, side = crop
@@ -59,6 +61,7 @@ def build(
     inside = np.array([-x0, -y0, width - x0, height - y0]) * (size / side)
     faces = [s.face.moved(x0, y0, size / side) for s in sightings]
     count = len(faces)
+    still = neutral([s.face for s in sightings]) if still is None else still
     rate = provenance.pop('rate')
     return Track(
         size=size,
@@ -69,7 +72,7 @@ def build(
             f'visible_{n}': np.stack([getattr(f, f'visible_{n}') for f in faces]).astype(np.int64)
             for n in SETS
         },
-        **references([f.mesh for f in faces], neutral([s.face for s in sightings]), face),
+        **references([f.mesh for f in faces], still, face),
         aus=np.stack([f.aus for f in faces]),
         aus_valid=np.stack([f.aus_valid for f in faces]).astype(np.int64),
         gaze=np.stack([f.gaze for f in faces]),

@@ -9,7 +9,7 @@ import pytest
 import simplejpeg
 from PIL import Image
 
-from data_prep import extract, footage, inspect, records, tracking, videos
+from data_prep import extract, footage, gather, inspect, records, tracking, videos
 from reenact_jax import faces, results, shards, tracks
 from reenact_jax.errors import UserError
 from reenact_jax.faces import model as face_model
@@ -39,6 +39,11 @@ def panning(count, offset=0, step=2):
         yield np.ascontiguousarray(photo[:300, x : x + 300])
 
 
+def prepare(inputs, out, options=OPTIONS, consent='unknown'):
+    sources = footage.label(footage.find([str(one) for one in inputs]), consent=consent)
+    return gather.prepare(sources, str(out), extract.extract, options)
+
+
 @pytest.fixture(scope='module')
 def footage_folder(tmp_path_factory):
     """Four people: one in two files, one of a truncated file, one picture without a face."""
@@ -66,7 +71,7 @@ def footage_folder(tmp_path_factory):
 @pytest.fixture(scope='module')
 def made(footage_folder, tmp_path_factory):
     out = tmp_path_factory.mktemp('set')
-    outcomes = videos.prepare([str(footage_folder)], str(out), OPTIONS, consent='yes')
+    outcomes = prepare([footage_folder], out, consent='yes')
     return out, {outcome.file: outcome for outcome in outcomes}
 
 
@@ -152,15 +157,15 @@ def test_started_again_nothing_is_read_twice(made, footage_folder, monkeypatch):
     def fail(*_):
         raise AssertionError('read again')
 
-    monkeypatch.setattr(videos, 'extract', fail)
-    again = videos.prepare([str(footage_folder)], str(out), OPTIONS, consent='no')
+    monkeypatch.setattr(extract, 'extract', fail)
+    again = prepare([footage_folder], out, consent='no')
     assert {o.file: o for o in again} == outcomes
     after = all_tracks(out)
     assert after.keys() == before.keys()
     assert {track.consent for _, track in after.values()} == {'no'}  # labels may change
     with pytest.raises(AssertionError, match='read again'):
         other = extract.Options(size=32, frames=4, clip_seconds=1.0)
-        videos.prepare([str(footage_folder)], str(out), other)
+        prepare([footage_folder], out, other)
 
 
 def test_inspection(made, tmp_path, capsys):
@@ -175,15 +180,15 @@ def test_inspection(made, tmp_path, capsys):
 
 def test_no_face_at_all_is_an_error(footage_folder, tmp_path):
     with pytest.raises(UserError, match='no usable face in 1 inputs'):
-        videos.prepare([str(footage_folder / 'dora')], str(tmp_path / 'out'), OPTIONS)
+        prepare([footage_folder / 'dora'], tmp_path / 'out')
     assert 'no face' in (tmp_path / 'out' / 'report.tsv').read_text()
 
 
 def test_small_and_short_are_rejected(footage_folder, tmp_path):
     options = extract.Options(size=64, frames=4, min_width=150.0, min_frames=6)
-    files = [str(footage_folder / 'ben' / 'two.mp4'), str(footage_folder / 'carl' / 'still.jpg')]
+    files = [footage_folder / 'ben' / 'two.mp4', footage_folder / 'carl' / 'still.jpg']
     with pytest.raises(UserError):
-        videos.prepare(files, str(tmp_path / 'out'), options)
+        prepare(files, tmp_path / 'out', options)
     report = (tmp_path / 'out' / 'report.tsv').read_text()
     assert 'shorter than 6 frames: 2' in report and 'smaller than 150 x 64 pixels: 1' in report
 
@@ -213,13 +218,13 @@ def test_labels(tmp_path):
 
 def test_split_is_by_person_and_reproducible():
     names = [f'p{i}' for i in range(20)]
-    dealt = videos.deal(names * 2, 0.1, 0.2, seed=1)
+    dealt = gather.deal(names * 2, 0.1, 0.2, seed=1)
     assert {split: len(part) for split, part in dealt.items()} == {'train': 14, 'val': 2, 'test': 4}
     assert sorted(name for part in dealt.values() for name in part) == sorted(names)
-    assert dealt == videos.deal(names[::-1], 0.1, 0.2, seed=1)
-    assert dealt != videos.deal(names, 0.1, 0.2, seed=2)
-    assert videos.deal(['p', 'q'], 0.1, 0.1, 0) == {'train': ['p', 'q']}
-    assert videos.deal(names, 0.0, 0.0, 0) == {'train': sorted(names)}
+    assert dealt == gather.deal(names[::-1], 0.1, 0.2, seed=1)
+    assert dealt != gather.deal(names, 0.1, 0.2, seed=2)
+    assert gather.deal(['p', 'q'], 0.1, 0.1, 0) == {'train': ['p', 'q']}
+    assert gather.deal(names, 0.0, 0.0, 0) == {'train': sorted(names)}
 
 
 @pytest.fixture(scope='module')

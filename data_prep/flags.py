@@ -1,0 +1,53 @@
+"""Flags that the commands which read people share, and what they print at the end."""
+
+import argparse
+import dataclasses
+from collections.abc import Sequence
+
+from data_prep import outcome
+from data_prep.gather import CONSENT, SPLITS, Dealing
+from data_prep.outcome import Outcome
+from reenact_jax import settings, shards
+from reenact_jax.errors import UserError
+
+
+def add(parser: argparse.ArgumentParser, options: type) -> None:
+    """Adds the flags; `options` is the dataclass of settings whose fields become flags too."""
+    add = parser.add_argument
+    add('--out', required=True, metavar='DIR', help='the set of shards')
+    add('--licence', default='unknown', help='of the footage, where no table says')
+    add('--consent', default='unknown', choices=CONSENT, help='of the people, likewise')
+    add('--val', type=float, default=0.1, help='share of the people (default 0.1)')
+    add('--test', type=float, default=0.1, help='share of the people (default 0.1)')
+    add('--seed', type=int, default=0, help='of the split (default 0)')
+    add('--shards', type=int, default=1, dest='count', help='files a split (default 1)')
+    add('--workers', type=int, default=1, help='processes (default 1)')
+    add('--face-landmarker', metavar='PATH', help='model file, where it is not found by itself')
+    for field in dataclasses.fields(options):
+        flag = '--' + field.name.replace('_', '-')
+        text = f'{field.metadata["doc"]} (default {field.default})'
+        add(flag, type=field.type, default=field.default, help=text)
+
+
+def read(flags: argparse.Namespace, options: type) -> tuple:
+    """The options and the Dealing that the flags say. Raises UserError naming the flag."""
+    chosen = {field.name: getattr(flags, field.name) for field in dataclasses.fields(options)}
+    for name in ('val', 'test'):
+        if not 0 <= (share := getattr(flags, name)) < 1:
+            raise UserError(f'--{name} {share}: expected a share from 0 to below 1')
+    for name, flag in (('count', 'shards'), ('workers', 'workers')):
+        if (number := getattr(flags, name)) < 1:
+            raise UserError(f'--{flag} {number}: expected 1 or more')
+    dealing = Dealing(*(getattr(flags, name) for name in Dealing._fields))
+    return settings.build(options, chosen, where='option'), dealing
+
+
+def show(out: str, outcomes: Sequence[Outcome], dealing: Dealing) -> None:
+    """Prints the report and what the splits of `out` hold."""
+    outcome.show(outcomes)
+    for split in (found := shards.splits(out)):
+        part = shards.ShardSet(out, split)
+        print(f'{split}: {len(part)} records of {part.people} people')
+    wanted = {'train': 1, 'val': dealing.val, 'test': dealing.test}
+    if missing := [split for split in SPLITS if split not in found and wanted[split]]:
+        print(f'no {", ".join(missing)}: people are dealt out from three on')

@@ -1,0 +1,204 @@
+"""Sets of stills whose file names say who is shown, how and from where: RaFD, Multi-PIE, CelebV.
+
+A set is laid out as its makers hand it out; folders above the named part do not matter.
+
+    rafd      Rafd090_01_Caucasian_female_angry_frontal.jpg
+              camera angle, person, group, sex, expression, gaze
+    multipie  001_01_02_051_07.png
+              person, session, recording, camera, flash; session and recording tell the expression
+    celebv    Jack_Ma/Image/17.jpg, and beside Image/ the list all_98pt.txt: a line a picture, 196
+              numbers and its name; frames of videos in order, without labels
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from reenact_jax import media
+from reenact_jax.errors import UserError
+
+NEUTRAL = 'neutral'
+RAFD = (
+    NEUTRAL, 'angry', 'contemptuous', 'disgusted', 'fearful', 'happy', 'sad', 'surprised'
+)  # fmt: skip
+MULTIPIE = (NEUTRAL, 'smile', 'surprise', 'squint', 'disgust', 'scream')
+# Gross et al., "Multi-PIE" (2010), table 1: what was asked for, by session and recording.
+_ASKED = {
+    '01': (NEUTRAL, 'smile'),
+    '02': (NEUTRAL, 'surprise', 'squint'),
+    '03': (NEUTRAL, 'smile', 'disgust'),
+    '04': (NEUTRAL, NEUTRAL, 'scream'),
+}
+
+
+class Still(NamedTuple):
+    """A picture and what its name says."""
+
+    path: Path
+    person: str
+    track: str  # pictures of one person that become one record: same place, light and clothes
+    expression: str = ''  # '': the name does not say
+    pose: int = -1  # number of the camera; -1: the name does not say
+
+
+class Found(NamedTuple):
+    """What a folder holds."""
+
+    stills: list[Still]  # those of a track together, in natural order
+    missing: list[str]  # pictures that ought to be there, as paths or names
+    strange: list[str]  # pictures whose names do not fit
+
+
+class Naming(NamedTuple):
+    """How a set names its files."""
+
+    pattern: re.Pattern  # of the path below the folder, ending at the suffix
+    still: Callable[[Path, Mapping[str, str]], Still]
+    missing: Callable[[Path, Sequence[Mapping[str, str]]], list[str]]
+    expressions: tuple[str, ...]  # their numbers are those of `expression` in the records
+    example: str
+    only: Mapping[str, tuple[str, ...]] = {}  # part of the name -> values used if not told
+
+
+def read(naming: str, folder: str | Path, only: Mapping[str, Sequence[str]] | None = None) -> Found:
+    """The stills of a folder.
+
+    Args:
+      naming: of NAMINGS.
+      only: part of the name -> values; pictures with others are left out. None: as the paper does.
+
+    Raises UserError for a folder that is not there or has no picture named so, and for parts of
+    names that there are not.
+    """
+    how, folder = NAMINGS[naming], Path(folder)
+    only = how.only if only is None else only
+    if unknown := set(only) - set(how.pattern.groupindex):
+        raise UserError(
+            f'--only {min(unknown)}: no part of the names of {naming}; they are '
+            f'{", ".join(how.pattern.groupindex)}'
+        )
+    if not folder.is_dir():
+        raise UserError(f'{folder}: no such folder')
+    files = [p for p in folder.rglob('*') if p.suffix.lower() in media.STILL_SUFFIXES]
+    files = {p.relative_to(folder).as_posix(): p for p in sorted(files, key=media.natural)}
+    fits = {name: how.pattern.search(name.rpartition('.')[0]) for name in files}
+    strange = [name for name, fit in fits.items() if not fit]
+    if len(strange) == len(files):
+        raise UserError(f'{folder}: no picture there is named as in {naming}, e.g. {how.example}')
+    parts = {name: fit.groupdict() for name, fit in fits.items() if fit}
+    _refuse_twins(parts)
+    wanted = {
+        name: part
+        for name, part in parts.items()
+        if all(part[key] in values for key, values in only.items())
+    }
+    if not wanted:
+        values = '; '.join(f'{key}={",".join(only[key])}' for key in only)
+        raise UserError(f'{folder}: no picture there has {values} (--only)')
+    stills = [how.still(files[name], part) for name, part in wanted.items()]
+    stills.sort(key=lambda s: (media.natural(s.person), media.natural(s.track)))
+    return Found(stills, how.missing(folder, list(wanted.values())), strange)
+
+
+def _refuse_twins(parts: Mapping[str, Mapping[str, str]]) -> None:
+    seen: dict[tuple, str] = {}
+    for name, part in parts.items():
+        other = seen.setdefault(tuple(part.values()), name)
+        if other != name:
+            raise UserError(f'{other} and {name} are the same picture by name; keep one')
+
+
+def _lacking(
+    name: str, own: Sequence[str], take: Sequence[str]
+) -> Callable[[Path, Sequence[Mapping[str, str]]], list[str]]:
+    """Pictures that others have of a take and that a person lacks.
+
+    name: as it is made of parts; own: the parts that say who; take: those that say which picture.
+    Where a part is in both (Multi-PIE's session), only those who were there can lack its pictures.
+    """
+
+    def missing(_, parts):
+        people = {tuple((key, part[key]) for key in own) for part in parts}
+        takes = {tuple((key, part[key]) for key in take) for part in parts}
+        ought = {
+            name.format(**{**dict(who), **dict(what)})
+            for who in people
+            for what in takes
+            if all(dict(who).get(key, value) == value for key, value in what)
+        }
+        return sorted(ought - {name.format(**part) for part in parts})
+
+    return missing
+
+
+def _unlisted(folder: Path, parts: Sequence[Mapping[str, str]]) -> list[str]:
+    """CelebV's pictures that a list names and that are not there."""
+    there = {(part['person'], part['number']) for part in parts}
+    people = {part['person'] for part in parts}
+    absent = []
+    for table in sorted(folder.rglob('all_98pt.txt')):
+        person = table.parent.name
+        for line in table.read_text().splitlines() if person in people else ():
+            if (person, Path(line.split()[-1]).stem) not in there:
+                absent.append(f'{person}/Image/{line.split()[-1]}')
+    return absent
+
+
+def _rafd(path: Path, part: Mapping[str, str]) -> Still:
+    if part['expression'] not in RAFD:
+        raise UserError(f'{path}: {part["expression"]!r} is none of {", ".join(RAFD)}')
+    track = f'{part["person"]}/{part["angle"]}'
+    return Still(path, part['person'], track, part['expression'], int(part['angle']))
+
+
+def _multipie(path: Path, part: Mapping[str, str]) -> Still:
+    asked = _ASKED[part['session']]
+    if (recording := int(part['recording'])) > len(asked):
+        raise UserError(f'{path}: session {part["session"]} has {len(asked)} recordings')
+    track = '/'.join(part[key] for key in ('person', 'session', 'camera', 'flash'))
+    return Still(path, part['person'], track, asked[recording - 1], int(part['camera']))
+
+
+def _celebv(path: Path, part: Mapping[str, str]) -> Still:
+    return Still(path, part['person'], part['person'])
+
+
+NAMINGS = {
+    'rafd': Naming(
+        re.compile(
+            r'Rafd(?P<angle>\d{3})_(?P<person>\d{2})_(?P<kind>[A-Za-z]+_(?:fe)?male)'
+            r'_(?P<expression>[a-z]+)_(?P<gaze>frontal|left|right)$'
+        ),
+        _rafd,
+        _lacking(
+            'Rafd{angle}_{person}_{kind}_{expression}_{gaze}.jpg',
+            ('person', 'kind'),
+            ('angle', 'expression', 'gaze'),
+        ),
+        RAFD,
+        'Rafd090_01_Caucasian_female_angry_frontal.jpg',
+        {'angle': ('045', '090', '135')},
+    ),
+    'multipie': Naming(
+        re.compile(
+            r'(?P<person>\d{3})_(?P<session>0[1-4])_(?P<recording>0[1-3])_(?P<camera>\d{3})'
+            r'_(?P<flash>\d{2})$'
+        ),
+        _multipie,
+        _lacking(
+            '{person}_{session}_{recording}_{camera}_{flash}.png',
+            ('person', 'session'),
+            ('session', 'recording', 'camera', 'flash'),
+        ),
+        MULTIPIE,
+        '001_01_02_051_07.png',
+    ),
+    'celebv': Naming(
+        re.compile(r'(?P<person>[^/]+)/Image/(?P<number>[^/]+)$'),
+        _celebv,
+        _unlisted,
+        (),
+        'Jack_Ma/Image/17.jpg',
+    ),
+}
