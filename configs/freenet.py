@@ -9,7 +9,8 @@ workdir serves as --transfer and as --generator of reenact_jax.export.
 Presets (after the colon):
   paper   256 x 256, as printed (sections 3.4 and 4.1): 1,000 and 400 epochs. For a GPU.
   ulc     the converter alone, for a CPU: half the width, 32 rows, cosine from 1e-3, usual b1.
-  small   both, for 64 x 64 on one or two CPU cores: narrow, three blocks, random features.
+  small   both, for 64 x 64 on one or two CPU cores: narrow, three blocks, random features; layer
+          instead of instance norm, which takes a picture's colours away; no dropout.
   tiny    both, seconds; for tests.
 
 The converter keeps the portrait's pose (the paper); it learns from people who share expressions
@@ -41,7 +42,9 @@ SMALL = ULC | dict(
     random_width=6,
     gag_batch=4,
     gag_rate=1e-3,
-    gag_steps=2_400,
+    gag_steps=10_000,
+    norm='layer',
+    dropout=0.0,
     ulc_steps=4_000,
 )
 PRESETS = {

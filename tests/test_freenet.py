@@ -12,6 +12,8 @@ from configs.ablations import freenet_table1, freenet_table3
 from reenact_jax import config, optimisers, step
 from reenact_jax import landmarks as lm
 from reenact_jax.errors import UserError
+from reenact_jax.nets.freenet import GAG
+from reenact_jax.nets.initial import init_each
 from reenact_jax.nets.patch import PatchGAN
 from reenact_jax.systems import freenet
 from reenact_jax.systems.freenet import gag, ulc
@@ -292,3 +294,16 @@ def test_rows_of_the_tables(table, row, stages, players):
     assert players <= moved and ('D_TF' in players) == ('D_TF' in moved)
     if row in ('l1', 'cycle_cpu'):
         assert hp.lambda_cycle == (0 if row == 'l1' else 10)
+
+
+@pytest.mark.parametrize('norm, keeps', [('instance', False), ('layer', True)])
+def test_what_the_norm_leaves_of_colours(norm, keeps):
+    """Instance norm takes every channel's mean and scale: a fainter picture is encoded alike."""
+    net, image = GAG(4, 3, norm=norm), batch_of(2).image[:1, 0]
+    lines = jnp.zeros((1, SIDE // 4, SIDE // 4, 1))
+    variables = jax.jit(lambda key: init_each({'phi': net}, key, {'phi': (image, lines)}))(
+        jax.random.key(0)
+    )['phi']
+    run = jax.jit(lambda x: net.apply(variables, x, train=False, method='encode'))
+    off = float(jnp.abs(run(image * 0.5 + 0.3) - run(image)).mean())
+    assert off > 0.1 if keeps else off < 1e-3

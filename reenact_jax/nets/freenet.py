@@ -57,20 +57,27 @@ class GAG(nn.Module):
     nothing follows the sum. Landmark features are joined to the input of blocks: `every` one
     (17.36 million parameters, nearest to the paper's 17.3), or with `parts` the last of each of the
     transformer's three parts (the official code: 16.91 million).
+
+    norm: `instance` is the official code's. It takes the mean and scale of every channel away, and
+    so the colours of the image, before anything is made of them; what all pictures of a set share
+    (RaFD's white wall and one light) is learnt nonetheless, other colours are not.
     """
 
     width: int = 64
     blocks: int = 9
     joins: str = 'every'
     dropout: float = 0.5
+    norm: str = 'instance'
 
     def setup(self):
-        self.encoder = _Encoder(self.width)
-        self.landmarks = _LandmarkEncoder()
+        self.encoder = _Encoder(self.width, self.norm)
+        self.landmarks = _LandmarkEncoder(self.norm)
         ends = [(i + 1) * self.blocks // PARTS - 1 for i in range(PARTS)]
         self.joined = range(self.blocks) if self.joins == 'every' else ends
-        self.transformer = [_Residual(4 * self.width, self.dropout) for _ in range(self.blocks)]
-        self.decoder = _Decoder(self.width)
+        self.transformer = [
+            _Residual(4 * self.width, self.dropout, self.norm) for _ in range(self.blocks)
+        ]
+        self.decoder = _Decoder(self.width, self.norm)
 
     def encode(self, image: Float[Array, 'b s s 3'], train: bool = True):
         """What there is of the reference: features [b, s / 4, s / 4, 4 width]."""
@@ -94,45 +101,50 @@ class GAG(nn.Module):
 
 class _Encoder(nn.Module):
     width: int
+    norm: str
 
     @nn.compact
     def __call__(self, x, train):
-        x = _block(Conv(self.width, 7, reflect=True, **CONV), x, train)
+        x = _block(Conv(self.width, 7, reflect=True, **CONV), self.norm, x, train)
         for factor in (2, 4):
-            x = _block(Conv(self.width * factor, 3, 2, 1, **CONV), x, train)
+            x = _block(Conv(self.width * factor, 3, 2, 1, **CONV), self.norm, x, train)
         return x
 
 
 class _LandmarkEncoder(nn.Module):
+    norm: str
+
     @nn.compact
     def __call__(self, x, train):
         for width in LINES:
-            x = _block(Conv(width, **CONV), x, train)
+            x = _block(Conv(width, **CONV), self.norm, x, train)
         return x
 
 
 class _Decoder(nn.Module):
     width: int
+    norm: str
 
     @nn.compact
     def __call__(self, x, train):
         for factor in (2, 1):
-            x = _block(TransposedConv(self.width * factor, 3, **CONV), x, train)
+            x = _block(TransposedConv(self.width * factor, 3, **CONV), self.norm, x, train)
         return jnp.tanh(Conv(3, 7, reflect=True, **CONV)(x, train))
 
 
 class _Residual(nn.Module):
     width: int
     dropout: float
+    norm: str
 
     @nn.compact
     def __call__(self, x, train):
-        y = _block(Conv(self.width, reflect=True, **CONV), x, train)
+        y = _block(Conv(self.width, reflect=True, **CONV), self.norm, x, train)
         y = nn.Dropout(self.dropout, deterministic=not train)(y)
-        y = Norm('instance')(Conv(self.width, reflect=True, **CONV)(y, train), train)
-        return y + Norm('instance')(Conv(self.width, reflect=True, **CONV)(x, train), train)
+        y = Norm(self.norm)(Conv(self.width, reflect=True, **CONV)(y, train), train)
+        return y + Norm(self.norm)(Conv(self.width, reflect=True, **CONV)(x, train), train)
 
 
-def _block(conv: nn.Module, x: Array, train: bool) -> Array:
-    """Convolution, instance norm, ReLU."""
-    return nn.relu(Norm('instance')(conv(x, train), train))
+def _block(conv: nn.Module, norm: str, x: Array, train: bool) -> Array:
+    """Convolution, normalisation, ReLU."""
+    return nn.relu(Norm(norm)(conv(x, train), train))

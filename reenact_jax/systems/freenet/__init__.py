@@ -30,6 +30,7 @@ from reenact_jax import layouts, losses, optimisers
 from reenact_jax.errors import UserError
 from reenact_jax.nets import freenet as net
 from reenact_jax.nets import frozen_apply, vgg
+from reenact_jax.nets.blocks import NORMS
 from reenact_jax.nets.initial import init_each
 from reenact_jax.nets.patch import PatchGAN
 from reenact_jax.settings import setting
@@ -84,6 +85,7 @@ class Hparams:
     width: int = setting(64, low=1, high=2**16, doc="GAG: features, the official code's")
     blocks: int = setting(9, low=3, high=300, doc="GAG: residual blocks, the official code's")
     dropout: float = setting(0.5, low=0, high=0.99, doc="GAG: in the blocks, the official code's")
+    norm: str = setting('instance', choices=NORMS, doc="GAG: the official code's")
     discriminator: int = setting(64, low=1, high=2**16, doc='width of D (PatchGAN)')
     line_width: float = setting(
         1.5, low=0.1, high=64, doc='landmark image: deviation of a line, pixels at 256 / 4 (ours)'
@@ -109,7 +111,7 @@ def networks(hp: Hparams, data: DataInfo) -> dict:
             'ulc_epochs, or lambda_tp 0'
         )
     if hp.gag_epochs:
-        nets['phi'] = net.GAG(hp.width, hp.blocks, hp.joins, hp.dropout)
+        nets['phi'] = net.GAG(hp.width, hp.blocks, hp.joins, hp.dropout, hp.norm)
         nets['D'] = PatchGAN(hp.discriminator, padding=1)
     if not nets:
         raise UserError('hparams.ulc_epochs, gag_epochs: both are 0, there is nothing to train')
