@@ -27,11 +27,21 @@ class Source(NamedTuple):
 
     @property
     def frames(self) -> int:
-        """What the header promises; the report will say why a file cannot be read."""
-        try:
-            return media.probe(self.path).frames
-        except UserError:
-            return 0
+        """What the header promises."""
+        return promised(self.path)
+
+
+def promised(path: Path) -> int:
+    """Frames by a file's header; 0 where it cannot be read: the report will say why."""
+    try:
+        return media.probe(path).frames
+    except UserError:
+        return 0
+
+
+def is_video(path: Path) -> bool:
+    """By its suffix."""
+    return path.suffix.lower() in media.VIDEO_SUFFIXES
 
 
 def find(inputs: Sequence[str]) -> list[tuple[Path, str]]:

@@ -47,7 +47,7 @@ class Source(Protocol):
 
 # Writes an input's records to a path, its Outcome beside it, and returns that; the last argument
 # is to be called for every image read.
-Extract = Callable[[Source, str, object, Detector, Callable[[], object]], Outcome]
+Extract = Callable[[Source, str, object, Detector | None, Callable[[], object]], Outcome]
 
 
 class Dealing(NamedTuple):
@@ -67,6 +67,7 @@ def prepare(
     options,
     dealing: Dealing = Dealing(),
     *,
+    detect: bool = True,
     face_landmarker: str | None = None,
     parameters: Mapping = {},
     others: Sequence[Outcome] = (),
@@ -75,13 +76,14 @@ def prepare(
 
     Args:
       extract: of the kind of source; `options` is its dataclass with fields `faces`, `confidence`.
+      detect: False: nothing is to be detected, `extract` gets None for the detector.
       face_landmarker: model file of the detector.
       parameters: what else the set is to say of how it was made.
       others: lines of the report on what is no input.
 
     Raises UserError when no input has a usable face, and when `out` holds another set.
     """
-    model = str(find_model(face_landmarker))
+    model = str(find_model(face_landmarker)) if detect else None
     targets = {source.key: _target(out, source, options) for source in sources}
     outcomes = _extract_all(sources, targets, options, extract, model, dealing.workers)
     storage.write(f'{out}/report.tsv', table([*outcomes, *others]))
@@ -135,7 +137,7 @@ def _target(out: str, source: Source, options) -> str:
     return f'{out}/.inputs/{name}.tfrecord'
 
 
-def _extract_all(sources, targets, options, extract, model: str, workers: int) -> list[Outcome]:
+def _extract_all(sources, targets, options, extract, model, workers: int) -> list[Outcome]:
     done = {s.key: _finished(targets[s.key]) for s in sources}
     todo = [s for s in sources if done[s.key] is None]
     jobs = [(extract, s, targets[s.key], options, model) for s in todo]
@@ -163,7 +165,7 @@ def _run(jobs: list, workers: int, progress) -> Iterator[Outcome]:
 def _job(job, progress=lambda: None) -> Outcome:
     extract, source, target, options, model = job
     storage.remove_partials(Path(target).parent, Path(target).name)
-    detector = _detector(model, options.faces, options.confidence)
+    detector = _detector(model, options.faces, options.confidence) if model else None
     return extract(source, target, options, detector, progress)
 
 

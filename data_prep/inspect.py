@@ -106,9 +106,16 @@ def classes(track: Track, frame: int) -> UInt8[np.ndarray, 's s 3'] | None:
     return colours[plane]
 
 
-def sheet(directory: str, split: str, count: int, points: str = '68') -> UInt8[np.ndarray, 'H W 3']:
-    """A row a track, evenly spread over the split: frames with points, one segmentation."""
+def sheet(
+    directory: str, split: str, count: int, points: str | None = None
+) -> UInt8[np.ndarray, 'H W 3']:
+    """A row a track, evenly spread over the split: frames with points, one segmentation.
+
+    points: the point set; None: the first that the set has.
+    """
     part = shards.ShardSet(directory, split)
+    points = points or part.points[0]
+    part.require_points(points)
     rows, captions = [], []
     for record in np.linspace(0, len(part) - 1, min(count, len(part))).round().astype(int):
         track = part.track(int(record))
@@ -131,7 +138,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument('--split', help='one split (default: all)')
     parser.add_argument('--out', metavar='PNG', help='draw a contact sheet')
     parser.add_argument('--tracks', type=int, default=12, help='rows of the sheet (default 12)')
-    parser.add_argument('--points', default='68', choices=sorted(layouts.LAYOUTS))
+    parser.add_argument('--points', choices=sorted(layouts.LAYOUTS), help='default: its first')
     options = parser.parse_args(arguments)
     known = shards.splits(options.directory)
     if options.split and options.split not in known:

@@ -4,7 +4,7 @@ import io
 
 import numpy as np
 import simplejpeg
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 from PIL import Image
 
 from data_prep.tracking import Sighting
@@ -119,17 +119,31 @@ def segmentation(
 ) -> bytes:
     """Classes as PNG: face where the mesh is, unknown where hair, ears or neck may be.
 
-    No segmentation network is used. Unknown is the column of the crop around the face, from top to
-    bottom, 1.8 times as wide as the face, and what lies outside the source's image (`inside`: its
-    x0, y0, x1, y1 in the crop), where the border is repeated. The rest is called background.
+    No segmentation network is used, see `classes`.
     """
+    ends = mesh[:, 0].min(), mesh[:, 0].max()
+    return classes(facemesh.silhouette(mesh, face, (size, size)) == 1, ends, inside)
+
+
+def classes(
+    covered: Bool[np.ndarray, 'size size'],
+    ends: tuple[float, float],
+    inside: Float[np.ndarray, ' 4'],
+) -> bytes:
+    """Classes as PNG where no more is known than which pixels the face covers.
+
+    Unknown is the column of the crop around the face, from top to bottom, 1.8 times as wide as the
+    face (`ends`: its smallest and largest x), and what lies outside the source's image (`inside`:
+    its x0, y0, x1, y1 in the crop), where the border is repeated. The rest is called background.
+    """
+    size = len(covered)
     plane = np.full((size, size), tracks.UNKNOWN, np.uint8)
     x0, y0, x1, y1 = np.clip(np.round(inside), 0, size).astype(int)
-    low, high = mesh[:, 0].min(), mesh[:, 0].max()
+    low, high = ends
     middle, half = (low + high) / 2, (high - low) / 2 * _HEAD_WIDTH
     left, right = (int(np.clip(x, x0, x1)) for x in (middle - half, np.ceil(middle + half)))
     plane[y0:y1, x0:left] = plane[y0:y1, right:x1] = tracks.BACKGROUND
-    plane[facemesh.silhouette(mesh, face, (size, size)) == 1] = tracks.FACE
+    plane[covered] = tracks.FACE
     buffer = io.BytesIO()
     Image.fromarray(plane).save(buffer, 'PNG')
     return buffer.getvalue()

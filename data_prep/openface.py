@@ -1,0 +1,293 @@
+"""Videos with the tables that OpenFace wrote of them -> track shards.
+
+    FeatureExtraction -f clip.mp4 -out_dir tables -2Dfp -3Dfp -pose -aus      # OpenFace's own
+    python -m data_prep.openface tables/ --videos footage/ --out data/openface
+
+A table is read with the video of the same name, which lies beside it or in --videos. Points, head
+pose and the 17 intensities are OpenFace's; nothing is detected anew. Points are stored as the set
+68c, whose jaw follows the silhouette: train with --config.points=68c. Frames that OpenFace calls a
+failure, or of which it is less sure than --confidence, are dropped and counted in OUT/report.tsv.
+
+Whose face it is says the table --labels, else the sub-folder of the video, else each is a person of
+its own. The face is the hull of its points in the stored mask; forehead, hair, ears and neck are
+unknown. The neutral reference is the frame with the smallest sum of intensities.
+"""
+
+import argparse
+import dataclasses
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+from PIL import Image, ImageDraw
+
+from data_prep import flags, footage, gather, records
+from data_prep.outcome import Outcome, finish
+from reenact_jax import errors, landmarks, layouts, media, openface, storage, tracks
+from reenact_jax.errors import UserError
+from reenact_jax.faces import mesh as facemesh
+from reenact_jax.openface import Table
+from reenact_jax.settings import setting
+from reenact_jax.shards import framing as tfrecord
+
+# Points of iBUG's 68 that expressions spare: bridge and base of the nose, corners of the eyes.
+_RIGID = (*range(27, 36), 36, 39, 42, 45)
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """What is kept and how it is cut out. A change makes all inputs be read again."""
+
+    size: int = setting(256, low=32, high=1024, doc='side of the stored crops, pixels')
+    frames: int = setting(16, low=1, high=64, doc='most frames a record')
+    clip_seconds: float = setting(10.0, low=0.5, doc='longest stretch in one record')
+    min_frames: int = setting(4, low=1, doc='shortest stretch, frames')
+    min_width: float = setting(48.0, low=1.0, doc='smallest box of the points, source pixels')
+    min_height: float = setting(64.0, low=1.0, doc='the same, its height')
+    gap_seconds: float = setting(0.5, low=0.0, doc='a longer gap ends a stretch')
+    confidence: float = setting(0.75, low=0.0, high=1.0, doc="least of OpenFace's own")
+    quality: int = setting(95, low=50, high=100, doc='JPEG quality')
+
+
+class Paired(NamedTuple):
+    """A video and its table; a `gather.Source`."""
+
+    path: Path
+    table: Path
+    key: str
+    identity: str
+    licence: str
+    consent: str
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Both."""
+        return self.path, self.table
+
+    @property
+    def frames(self) -> int:
+        """What the video's header promises."""
+        return footage.promised(self.path)
+
+
+def pair(tables: Iterable[str], videos: str | None) -> list[tuple[Path, str, Path]]:
+    """(video, key, table) of all tables in files, folders and globs.
+
+    Raises UserError that names the tables without a video, or says that there is no table.
+    """
+    found = []
+    for item in tables:
+        root = Path(item)
+        found += sorted(root.rglob('*.csv')) if root.is_dir() else [root]
+    if missing := [str(path) for path in found if not path.is_file()]:
+        raise UserError(f'{", ".join(missing)}: no such file')
+    if not found:
+        raise UserError(f'{", ".join(tables)}: no .csv there')
+    pairs, lonely = [], []
+    beyond = footage.find([videos]) if videos else []
+    for table in found:
+        beside = [p for p in table.parent.glob(f'{table.stem}.*') if footage.is_video(p)]
+        there = [(p, p.name) for p in beside] + [v for v in beyond if v[0].stem == table.stem]
+        if there:
+            pairs.append((*there[0], table))
+        else:
+            lonely.append(str(table))
+    if lonely:
+        raise UserError(
+            f'no video of the same name for {", ".join(lonely[:5])}{" ..." * (len(lonely) > 5)}; '
+            'put them beside the tables or name their folder: --videos'
+        )
+    return pairs
+
+
+def extract(
+    source: Paired,
+    target: str,
+    options: Options,
+    detector: None = None,
+    progress: Callable[[], object] = lambda: None,
+) -> Outcome:
+    """Write the records of a video to `target` (TFRecord framing), and its report beside it."""
+    del detector
+    outcome, rejected, people = Outcome(source.key), Counter(), []
+    made: list[tracks.Track] = []
+    try:
+        table = openface.read(source.table)
+        if table.points is None:
+            raise UserError(f'{source.table}: no points (x_0 ... y_67); run OpenFace with -2Dfp')
+        rate = float(media.probe(source.path).rate or 0)
+        chosen = list(_stretches(table, rate, options, rejected))
+        outcome.frames_searched = len(table.frame)
+        outcome.frames_with_face = int(_good(table, options).sum())
+        outcome.tracks = len(np.unique(table.face))
+        made = list(_records(source, table, chosen, rate, options, outcome, progress))
+        people = [track.identity for track in made]
+    except UserError as error:
+        outcome.status, outcome.detail, people, made = 'broken', str(error), [], []
+    with storage.writing(target) as file:
+        for track in made:
+            file.write(tfrecord.frame(tracks.encode(track)))
+    return finish(target, outcome, people, rejected)
+
+
+def _good(table: Table, options: Options):
+    return table.success & (table.confidence >= options.confidence)
+
+
+def _stretches(table: Table, rate: float, options: Options, rejected: Counter) -> Iterator:
+    """Rows of every record: good ones of one face, without long gaps, evenly spread."""
+    good = _good(table, options)
+    rejected.update({'frames without success': int((~table.success).sum())})
+    rejected.update({'frames below the confidence': int((table.success & ~good).sum())})
+    for face in np.unique(table.face):
+        rows = np.flatnonzero(good & (table.face == face))
+        gaps = np.diff(table.frame[rows]) > max(1, round(options.gap_seconds * rate))
+        for run in np.split(rows, np.flatnonzero(gaps) + 1):
+            if not len(run):
+                continue
+            part = (table.frame[run] - table.frame[run[0]]) // max(1, options.clip_seconds * rate)
+            for number in np.unique(part):
+                stretch = run[part == number]
+                if why := _unfit(table.points[stretch], options):
+                    rejected[why] += 1
+                else:
+                    at = np.linspace(0, len(stretch) - 1, min(options.frames, len(stretch)))
+                    yield stretch[at.round().astype(int)]
+    for why in [why for why, count in rejected.items() if not count]:
+        del rejected[why]
+
+
+def _unfit(points: Float[np.ndarray, 't 68 3'], options: Options) -> str | None:
+    if len(points) < options.min_frames:
+        return f'shorter than {options.min_frames} frames'
+    width, height = np.median(np.ptp(points[..., :2], axis=1), 0)
+    if width < options.min_width or height < options.min_height:
+        return f'smaller than {options.min_width:g} x {options.min_height:g} pixels'
+    return None
+
+
+def _records(source, table, chosen, rate, options, outcome, progress) -> Iterator[tracks.Track]:
+    """The video is read once; a record is done when its last frame has been seen."""
+    crops = [landmarks.crop_box(table.points[rows]) for rows in chosen]
+    pictures: list[list[bytes]] = [[] for _ in chosen]
+    width = height = 0
+    reader = media.Reader(source.path)
+    for number, image in enumerate(reader):
+        outcome.frames += 1
+        progress()
+        height, width = image.shape[:2]
+        for rows, crop, taken in zip(chosen, crops, pictures, strict=True):
+            if len(taken) < len(rows) and table.frame[rows[len(taken)]] == number:
+                taken.append(records.picture(image, crop, options.size, options.quality))
+    if fault := reader.fault():
+        raise UserError(fault)
+    last = max((table.frame[rows].max() for rows in chosen), default=-1)
+    if last >= outcome.frames:
+        raise UserError(
+            f'{source.path}: {outcome.frames} frames, but {source.table} goes to frame {last + 1}; '
+            'is it the table of this video?'
+        )
+    for i, (rows, crop, taken) in enumerate(zip(chosen, crops, pictures, strict=True)):
+        yield _record(source, table, rows, crop, taken, (width, height), rate, options.size, i)
+
+
+def _record(source, table, rows, crop, pictures, frame, rate, size, number) -> tracks.Track:
+    x0, y0, side = crop
+    count, scale = len(rows), size / side
+    points = np.float32((table.points[rows] - [x0, y0, 0]) * scale)
+    inside = np.array([-x0, -y0, frame[0] - x0, frame[1] - y0]) * scale
+    faces = list(np.unique(table.face))
+    absent = {
+        f'{kind}_{name}': np.zeros((count, tracks.POINT_SETS[name], 3), np.float32)
+        for kind in ('landmarks', 'reference')
+        for name in ('68', '106')
+    }
+    return tracks.Track(
+        track_id=f'{source.key}#{number}',
+        identity=faces.index(table.face[rows[0]]),
+        identity_name='',
+        size=size,
+        image=tuple(pictures),
+        segmentation=tuple(_classes(p, size, inside) for p in points),
+        landmarks_68c=points,
+        reference_68c=_references(points, int(table.aus[rows, :17].sum(1).argmin())),
+        **absent,
+        visible_68=np.zeros((count, 68), np.int64),
+        visible_106=np.zeros((count, 106), np.int64),
+        visible_68c=np.ones((count, 68), np.int64),
+        aus=table.aus[rows],
+        aus_valid=np.ones((count, 20), np.int64),
+        gaze=np.zeros((count, 2), np.float32),
+        gaze_valid=np.zeros(count, np.int64),
+        expression=np.full(count, tracks.UNLABELLED),
+        pose_id=np.full(count, tracks.UNLABELLED),
+        frame_number=table.frame[rows],
+        crop=np.float32([x0, y0, side, rate]),
+        source_file=source.key,
+        detector='OpenFace FeatureExtraction',
+        licence='',
+        consent='',
+    )  # fmt: skip
+
+
+def _references(points: Float[np.ndarray, 't 68 3'], still: int) -> Float[np.ndarray, 't 68 3']:
+    """The neutral frame's face at every frame's pose, by the points that expressions spare."""
+    weights = np.zeros(68)
+    weights[list(_RIGID)] = 1 / len(_RIGID)
+    fits = [facemesh.similarity(points[still], face, weights) for face in points]
+    return np.float32([scale * points[still] @ turn.T + shift for scale, turn, shift in fits])
+
+
+def _classes(points: Float[np.ndarray, '68 3'], size: int, inside) -> bytes:
+    """Jaw and brows enclose the face."""
+    parts = layouts.layout('68c').parts
+    brows = sorted((*parts['left_brow'], *parts['right_brow']), reverse=True)
+    plane = Image.new('1', (size, size))
+    hull = [tuple(map(float, points[i, :2])) for i in (*parts['jaw'], *brows)]
+    ImageDraw.Draw(plane).polygon(hull, fill=1)
+    return records.classes(np.asarray(plane), (points[:, 0].min(), points[:, 0].max()), inside)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command."""
+    parser = argparse.ArgumentParser(
+        prog='python -m data_prep.openface',
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add('tables', nargs='+', metavar='CSV', help="OpenFace's tables: files, or folders of them")
+    add(
+        '--videos',
+        metavar='DIR',
+        help='folder, searched with sub-folders (default: beside the tables)',
+    )
+    add('--labels', metavar='CSV', help='columns file, identity, licence, consent (.tsv: tabs)')
+    flags.add(parser, Options)
+    said = parser.parse_args(arguments)
+    options, dealing = flags.read(said, Options)
+    pairs = pair(said.tables, said.videos)
+    tables = {key: table for _, key, table in pairs}
+    files = [(video, key) for video, key, _ in pairs]
+    sources = [
+        Paired(s.path, tables[s.key], *s[1:])
+        for s in footage.label(files, said.labels, said.licence, said.consent)
+    ]
+    outcomes = gather.prepare(
+        sources,
+        said.out,
+        extract,
+        options,
+        dealing,
+        detect=False,
+        parameters={'made_by': 'data_prep.openface', 'points': ['68c']},
+    )
+    flags.show(said.out, outcomes, dealing)
+    return 0
+
+
+if __name__ == '__main__':
+    errors.command(main)
