@@ -10,10 +10,11 @@ Needs jax, numpy and safetensors alone: no Flax, no checkpoint library, none of 
 
 `source` is {'image': [1, size, size, 3] in [-1, 1], 'landmarks': [1, n, 2]}, `driving` and `first`
 are {'landmarks': [b, n, 2]} and [1, n, 2]; points in pixels of a size x size crop. A transfer may
-take more of a face (`driven_by`), 'landmarks3d' [b, n, 3]; what it does not take does no harm. What
-`identify` and `encode` give is opaque. A folder holds card.json (the model card, with the SHA-256
-of every other file), weights in *.safetensors under the names 'letter/collection/module/parameter',
-and functions in *.jaxexport (StableHLO for CPU, CUDA and TPU, any b; weights are arguments).
+take more of a face (`driven_by`), 'landmarks3d' [b, n, 3], 'aus' and 'aus_valid' (0 or 1) [b, 20]
+as in tracks.py; what it does not take does no harm. What `identify` and `encode` give is opaque. A
+folder holds card.json (the model card, with the SHA-256 of every other file), weights in
+*.safetensors under the names 'letter/collection/module/parameter', and functions in *.jaxexport
+(StableHLO for CPU, CUDA and TPU, any b; weights are arguments).
 """
 
 from __future__ import annotations

@@ -95,7 +95,8 @@ def _detected(reader, size, points, detector, shown) -> Iterator[Frame]:
         if window is None:
             window = lm.crop_box(landmarks[None])
         picture = _show(image, window, size) if number in shown else None
-        yield Frame(portraits.known(portraits.into_crop(landmarks, window, size)), picture)
+        points_there = portraits.into_crop(landmarks, window, size)
+        yield Frame(portraits.known(points_there, face.aus, face.aus_valid), picture)
 
 
 def _same(found, last):

@@ -146,6 +146,7 @@ def _faces(points: str, size: int, fields=('landmarks',)) -> tuple[dict, dict, d
     count = layouts.layout(points).count
     (b,) = jax.export.symbolic_shape('b')
     last = {'landmarks': (count, 2), 'landmarks3d': (count, 3)}
+    last |= dict.fromkeys(('aus', 'aus_valid'), (20,))
 
     def floats(*shape):
         return jax.ShapeDtypeStruct(shape, jnp.float32)

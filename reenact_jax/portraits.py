@@ -61,7 +61,7 @@ def from_picture(
     landmarks = getattr(found, f'landmarks_{points}')
     window = lm.crop_box(landmarks[None])
     image = np.asarray(images.to_float(crop(picture, window, size)))
-    return Portrait(image, known(into_crop(landmarks, window, size)))
+    return Portrait(image, known(into_crop(landmarks, window, size), found.aus, found.aus_valid))
 
 
 def from_track(track: Track, frame: int, size: int, points: str) -> Portrait:
@@ -82,12 +82,16 @@ def picture(track: Track, frame: int, size: int) -> Float[np.ndarray, 's s 3']:
 
 def faces_of(track: Track, size: int, points: str) -> dict[str, np.ndarray]:
     """What is known of a track's faces, [t, ...], in pixels of a crop of side `size`."""
-    return known(np.float32(getattr(track, f'landmarks_{points}') * (size / track.size)))
+    landmarks = np.float32(getattr(track, f'landmarks_{points}') * (size / track.size))
+    return known(landmarks, track.aus, track.aus_valid)
 
 
-def known(landmarks: Float[np.ndarray, '*s n 3']) -> dict[str, np.ndarray]:
-    """Landmarks with depth as fields of `tracks.Face`."""
-    return {'landmarks': landmarks[..., :2], 'landmarks3d': landmarks}
+def known(
+    landmarks: Float[np.ndarray, '*s n 3'], aus: Float[np.ndarray, '*s 20'], valid
+) -> dict[str, np.ndarray]:
+    """Landmarks with depth and action units as fields of `tracks.Face`; `valid` as 0 and 1."""
+    units = {'aus': np.float32(aus), 'aus_valid': np.float32(valid)}
+    return {'landmarks': landmarks[..., :2], 'landmarks3d': landmarks} | units
 
 
 def find_track(directory: str, track_id: str) -> Track:

@@ -131,7 +131,7 @@ def _roll(aus, matrix):
     if aus is None:
         return None
     angle = jnp.arctan2(matrix[..., 1, 0], matrix[..., 0, 0])
-    return aus.at[..., 19].add(-angle)
+    return jnp.asarray(aus).at[..., 19].add(-angle)
 
 
 def _colour(image: Float[Array, 'b k h w 3'], rng: Array, strength: float):

@@ -50,13 +50,16 @@ def networks(system, hp, data: DataInfo, size: int) -> list[Row]:
 
 
 def example(data: DataInfo, size: int, frames: int) -> Batch:
-    """Two prepared rows of zeros: images, points, neutral points, identities."""
+    """Two prepared rows of zeros: all that a stage may read."""
     points = layout(data.points).count
     return Batch(
         image=jnp.zeros((2, frames, size, size, 3)),
         landmarks=jnp.zeros((2, frames, points, 2)),
         landmarks3d=jnp.zeros((2, frames, points, 3)),
         reference=jnp.zeros((2, frames, points, 2)),
+        aus=jnp.zeros((2, frames, 20)),
+        aus_valid=jnp.ones((2, frames, 20), bool),
+        segmentation=jnp.zeros((2, frames, size, size), jnp.uint8),
         identity=jnp.zeros(2, jnp.int32),
     )
 

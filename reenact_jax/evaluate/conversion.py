@@ -26,6 +26,7 @@ from reenact_jax import metrics
 from reenact_jax.errors import UserError
 from reenact_jax.evaluate.labelled import in_chunks
 from reenact_jax.evaluate.transfer_rules import alike
+from reenact_jax.exporting import driven_by
 from reenact_jax.shards import ShardSet
 from reenact_jax.tracks import Face
 from reenact_jax.trained import Trained
@@ -124,8 +125,8 @@ def rules(frames: Frames, cases: Cases) -> dict[str, Float[np.ndarray, 'c n 2']]
 
 def converted(model: Trained, frames: Frames, cases: Cases) -> Float[np.ndarray, 'c n 2']:
     """The model's landmarks, in pixels of the reference's crop."""
-    if 'landmarks3d' in getattr(model.module, 'DRIVEN_BY', ()):
-        raise UserError(f'{model.system} needs landmarks with depth, which this test has not')
+    if more := set(driven_by(model.module)) - {'landmarks'}:
+        raise UserError(f'{model.system} needs {", ".join(sorted(more))}, which this test has not')
 
     @jax.jit
     def run(reference, driver):

@@ -11,7 +11,7 @@ from tqdm import tqdm
 from reenact_jax import landmarks as lm
 from reenact_jax.errors import UserError
 from reenact_jax.shards import ShardSet
-from reenact_jax.tracks import POSE
+from reenact_jax.tracks import POSE, Face
 
 CHUNK = 8192  # frames in one call on the device
 
@@ -22,6 +22,8 @@ class Labelled(NamedTuple):
     shape: Float[np.ndarray, 'f n 2']
     deep: Float[np.ndarray, 'f n 3']  # the same with depth, in the same unit; 0: unknown
     neutral: Float[np.ndarray, 'f n 2']  # the same person, neutral, at the same pose; its own box
+    aus: Float[np.ndarray, 'f 20']  # action units as in tracks.py
+    aus_valid: Float[np.ndarray, 'f 20']  # 1 where known
     turn: Float[np.ndarray, ' f']  # angle of the head's rotation, radians; infinite: unknown
     identity: Int[np.ndarray, ' f']
     motion: Int[np.ndarray, ' f']  # `pose_id`: the same pose and expression; -1 unknown
@@ -38,12 +40,23 @@ def read(part: ShardSet, points: str) -> Labelled:
         track = part.track(record, frozenset(names))
         for name in names:
             value = getattr(track, name)
-            rows[name].append(value if name.endswith(points) else value[:, POSE])
-    deep, neutral, angles, known = (np.concatenate(rows[name]) for name in names)
-    shape, deep = in_chunks(_boxed_deep, np.float32(deep))
-    turn = np.where(known.all(-1), np.linalg.norm(angles, axis=-1), np.inf)
+            rows[name].append(value)
+    deep, neutral, aus, known = (np.float32(np.concatenate(rows[name])) for name in names)
+    shape, deep = in_chunks(_boxed_deep, deep)
+    turn = np.where(known[:, POSE].all(-1), np.linalg.norm(aus[:, POSE], axis=-1), np.inf)
     identity = np.repeat(part.identity, part.columns.frames)
-    return Labelled(shape, deep, boxed(neutral[..., :2]), turn, identity, part.columns.pose_id)
+    rest = boxed(neutral[..., :2])
+    return Labelled(shape, deep, rest, aus, known, turn, identity, part.columns.pose_id)
+
+
+def as_face(frames: Labelled, rows: Int[np.ndarray, ' r']) -> Face:
+    """Some of the frames as a system's functions take them."""
+    return Face(
+        landmarks=frames.shape[rows],
+        landmarks3d=frames.deep[rows],
+        aus=frames.aus[rows],
+        aus_valid=frames.aus_valid[rows],
+    )
 
 
 @jax.jit
@@ -64,15 +77,17 @@ def boxed(points: Float[np.ndarray, 'f n 2']) -> Float[np.ndarray, 'f n 2']:
     return in_chunks(_boxed, points)
 
 
-def in_chunks(function, *arrays: np.ndarray):
-    """`function` over `CHUNK` rows at a time, the last ones padded: one compilation.
+def in_chunks(function, *trees):
+    """`function` of trees of arrays [f, ...], `CHUNK` rows at a time, the last ones padded: one
+    compilation.
 
     Returns what `function` does, a tree of arrays, its rows on the host.
     """
     made = []
-    for start in range(0, len(arrays[0]), CHUNK):
-        rows = [array[start : start + CHUNK] for array in arrays]
-        count = len(rows[0])
-        padded = [np.concatenate([r, np.repeat(r[-1:], CHUNK - count, 0)]) for r in rows]
+    for start in range(0, len(jax.tree.leaves(trees)[0]), CHUNK):
+        rows = jax.tree.map(lambda x, at=start: x[at : at + CHUNK], trees)
+        count = len(jax.tree.leaves(rows)[0])
+        more = CHUNK - count
+        padded = jax.tree.map(lambda x, n=more: np.concatenate([x, np.repeat(x[-1:], n, 0)]), rows)
         made.append(jax.tree.map(lambda x, n=count: np.asarray(x)[:n], function(*padded)))
     return jax.tree.map(lambda *parts: np.concatenate(parts), *made)

@@ -22,8 +22,7 @@ from jaxtyping import Float, Int
 from reenact_jax import metrics
 from reenact_jax.errors import UserError
 from reenact_jax.evaluate.baselines import ADD_TO_MEAN, ADD_TO_ONE
-from reenact_jax.evaluate.labelled import Labelled, boxed, in_chunks
-from reenact_jax.tracks import Face
+from reenact_jax.evaluate.labelled import Labelled, as_face, boxed, in_chunks
 from reenact_jax.trained import Trained
 
 NONE = 'none'
@@ -100,12 +99,10 @@ def transferred(trained: Trained, frames: Labelled, cases: Cases) -> Float[np.nd
 
     @jax.jit
     def run(source, driving):
-        faces = (Face(landmarks=one[..., :2], landmarks3d=one) for one in (source, driving))
-        source, driving = faces
         identity = trained.module.identify(*trained.model, source)
         return trained.module.transfer(*trained.model, identity, driving, driving)
 
-    return in_chunks(run, frames.deep[cases.source], frames.deep[cases.driver])
+    return in_chunks(run, as_face(frames, cases.source), as_face(frames, cases.driver))
 
 
 def score(shapes, frames: Labelled, cases: Cases) -> dict[str, float]:
