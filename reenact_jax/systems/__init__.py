@@ -2,7 +2,7 @@
 
 from types import ModuleType
 
-from reenact_jax.systems import aan, freenet, marionette, pix2pix
+from reenact_jax.systems import aan, facegan, freenet, marionette, pix2pix
 from reenact_jax.systems.ldnet_fdgan import fdgan, ldnet
 
 SYSTEMS = {
@@ -10,6 +10,7 @@ SYSTEMS = {
     'fdgan': fdgan,
     'aan': aan,
     'freenet': freenet,
+    'facegan': facegan,
     'marionette': marionette,
     'pix2pix': pix2pix,
 }

@@ -1,0 +1,62 @@
+"""FACEGAN: "Facial Attribute Controllable rEenactment GAN", driven by action units.
+
+    python -m reenact_jax.train --config configs/facegan.py --config.data DATA --workdir out/fg \
+        --config.hparams.vgg_weights vgg19.safetensors
+
+Stages: lt; reenactor_half, reenactor; mixer_half, mixer; joint. The data needs action units (of
+synthetic heads exact, of footage MediaPipe's or OpenFace's), and masks but for the first stage.
+The workdir serves as --transfer and as --generator of reenact_jax.export.
+
+Presets (after the colon):
+  paper   256 x 256, as printed where the paper prints numbers (section 4). For a GPU.
+  lt      the landmark transformer alone, for a CPU: 256 rows, cosine from 1e-3, usual b1.
+  small   all, for 64 x 64 on one or two CPU cores: narrow, random features.
+  tiny    all, seconds; for tests.
+
+Paper: table 1, MSE / CSIM / PSIM / ED with the transformer .018 / .747 / .811 / .012, without
+.015 / .623 / .885 / .014; table 2, LSIM .021.
+"""
+
+from reenact_jax import config
+
+LT = dict(
+    lt_batch=256,
+    rate=1e-3,
+    b1=0.9,
+    schedule='cosine',
+    lt_steps=20_000,
+    r1_steps=0,
+    r2_steps=0,
+    b1_steps=0,
+    b2_steps=0,
+    joint_steps=0,
+)
+SMALL = LT | dict(
+    b1=0.5,
+    batch_size=4,
+    lt_steps=5_000,
+    r1_steps=4_000,
+    r2_steps=4_000,
+    b1_steps=1_000,
+    b2_steps=2_000,
+    joint_steps=2_000,
+    width=16,
+    downs=4,
+    blocks=2,
+    discriminator=12,
+    features='random',
+    random_width=6,
+)
+PRESETS = {
+    'paper': {},
+    'lt': LT,
+    'small': SMALL,
+    'tiny': SMALL
+    | dict(lt_batch=8, lt_width=16, la_width=16, width=4, discriminator=2, random_width=2)
+    | dict(lt_steps=4, r1_steps=2, r2_steps=2, b1_steps=2, b2_steps=2, joint_steps=2),
+}
+
+
+def get_config(preset: str = 'paper'):
+    """The config of a preset; `config.hparams` overrides the paper's numbers."""
+    return config.build('facegan', run={}, hparams=config.preset(PRESETS, preset))

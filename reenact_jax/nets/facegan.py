@@ -1,0 +1,71 @@
+"""FACEGAN's image networks: a U-Net with two heads, and an enhancer around it for twice the side.
+
+The paper says "U-Net like", trained progressively as pix2pixHD; layers are ours.
+"""
+
+import jax.numpy as jnp
+from flax import linen as nn
+from jaxtyping import Array, Float
+
+from reenact_jax.nets import initial
+from reenact_jax.nets.blocks import Conv, ConvBlock, Norm, upsample
+from reenact_jax.nets.unet import UNet
+
+DEEPEST = 8  # no level has more than this times the width of the first
+
+
+class Generator(nn.Module):
+    """G_r or G_b at half of the side: a U-Net of `downs` halvings with two heads.
+
+    second: channels of the second head: 3 logits of a segmentation (G_r) or one of a mask (G_b).
+    """
+
+    second: int
+    width: int = 64
+    downs: int = 5
+    norm: str = 'instance'
+
+    def setup(self):
+        widths = [self.width * min(2**i, DEEPEST) for i in range(self.downs + 1)]
+        self.unet = UNet(tuple(widths), self.norm)
+        self.heads = _Heads(self.second)
+
+    def __call__(self, x: Float[Array, 'b s s c'], train: bool = True) -> tuple[Array, Array]:
+        """The image in [-1, 1] [b, s, s, 3] and the second head's logits [b, s, s, second]."""
+        return self.heads(self.features(x, train), train)
+
+    def features(self, x: Float[Array, 'b s s c'], train: bool = True) -> Float[Array, 'b s s w']:
+        """What the heads are given: the enhancer's second input."""
+        return self.unet(x, train)[0]
+
+
+class Enhancer(nn.Module):
+    """Around `Generator`: adds detail at the full side to its features at half of it."""
+
+    second: int
+    width: int = 32  # half of the generator's
+    blocks: int = 3
+    norm: str = 'instance'
+
+    @nn.compact
+    def __call__(
+        self, x: Float[Array, 'b s s c'], coarse: Float[Array, 'b h h w'], train: bool = True
+    ) -> tuple[Array, Array]:
+        """As `Generator`; `coarse`: its features of x at half the side, twice the width of this."""
+        fine = ConvBlock(self.width, norm='none')(x, train)
+        y = ConvBlock(2 * self.width, 4, 2, 1, self.norm)(fine, train) + coarse
+        for _ in range(self.blocks):
+            inner = ConvBlock(2 * self.width, norm=self.norm)(y, train)
+            y = y + Norm(self.norm)(Conv(2 * self.width)(inner, train), train)
+        y = jnp.concatenate([upsample(y), fine], -1)
+        y = ConvBlock(self.width, norm=self.norm)(y, train)
+        return _Heads(self.second)(y, train)
+
+
+class _Heads(nn.Module):
+    second: int
+
+    @nn.compact
+    def __call__(self, x: Float[Array, 'b s s w'], train: bool) -> tuple[Array, Array]:
+        image = jnp.tanh(Conv(3, 7, kernel_init=initial.lecun)(x, train))
+        return image, Conv(self.second, kernel_init=initial.lecun)(x, train)

@@ -1,0 +1,325 @@
+"""FACEGAN, "Facial Attribute Controllable rEenactment GAN" (Tripathy et al. 2021): a landmark
+transformer driven by action units, a face reenactor, a background mixer.
+
+Words: I_s, l_s are the source's image and landmarks, I_d, l_d those of the driving face, which in
+training is another frame of the source's track; AU_d its 17 intensities and head angles.
+
+Letters: LT the landmark transformer, La the regressor of action units that it learns beside; G_r
+the face reenactor with its segmentation head, G_b the background mixer, D_r and D_b their
+discriminators. The image networks grow from half of the side to all of it, as pix2pixHD's: 1 is the
+inner network (its stage is at half the side), 2 the enhancer around it.
+
+`transfer` takes action units and goes with every generator; `render` takes landmarks and goes with
+every transfer.
+
+The paper is silent, so ours: all layers, the optimiser's momenta and schedule, all weights and
+lengths; the joint stage moves one sum of all generators' losses; a stage of the larger network
+moves the inner one as well; all players step at once; LT and the generators are averaged
+(`config.ema_decay`). Departure: La learns from real landmarks alone (`la_on_generated`).
+"""
+
+import dataclasses
+import logging
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from reenact_jax import landmarks as lm
+from reenact_jax import layouts, losses, optimisers
+from reenact_jax.errors import UserError
+from reenact_jax.nets import facegan as net
+from reenact_jax.nets import frozen_apply, vgg
+from reenact_jax.nets.initial import init_each
+from reenact_jax.nets.mlp import MLP
+from reenact_jax.nets.patch import MultiScale, halve
+from reenact_jax.settings import setting
+from reenact_jax.step import Stage
+from reenact_jax.systems.facegan import faces, lt, mixer, reenactor
+from reenact_jax.tracks import Batch, DataInfo, Face
+
+log = logging.getLogger(__name__)
+AUS = 20  # 17 intensities and three angles, see tracks.py
+LANDMARKS, REENACTOR, MIXER = ('LT',), ('G_r1', 'G_r2'), ('G_b1', 'G_b2')
+NEEDS = {
+    'transfer': LANDMARKS,
+    'render': REENACTOR + MIXER,
+}  # networks a function is nothing without
+DRIVEN_BY = ('landmarks', 'aus', 'aus_valid')  # the landmarks for where the head moves, no more
+
+
+@dataclasses.dataclass(frozen=True)
+class Hparams:
+    """The paper's numbers (section 4), and what is ours."""
+
+    rate: float = setting(2e-4, low=0, high=1, doc='all networks, section 4')
+    lt_batch: int = setting(32, low=2, high=2**20, doc='LT: pairs of frames, section 4')
+    batch_size: int = setting(2, low=2, high=2**20, doc='the other stages (section 4: 1)')
+    la_on_generated: bool = setting(False, doc='eq. 2 as printed: La learns from l_t too')
+    # The paper names all below and gives no number.
+    lambda_lr: float = setting(0.01, low=0, high=1e6, doc='eq. 1: size of the shift')
+    lambda_l1: float = setting(10.0, low=0, high=1e6, doc='eq. 4: reconstruction')
+    lambda_l2: float = setting(0.1, low=0, high=1e6, doc='eq. 4: action units')
+    lambda_l3: float = setting(10.0, low=0, high=1e6, doc='eq. 4: connected landmarks')
+    lambda_r1: float = setting(10.0, low=0, high=1e6, doc='eq. 8: L1')
+    lambda_r2: float = setting(10.0, low=0, high=1e6, doc='eq. 8: perceptual')
+    lambda_r3: float = setting(1.0, low=0, high=1e6, doc='eq. 8: adversarial')
+    lambda_r4: float = setting(1.0, low=0, high=1e6, doc='eq. 8: cross-entropy')
+    lambda_b1: float = setting(0.3, low=0, high=1e6, doc='eq. 10: variation of M (a mean)')
+    lambda_b2: float = setting(0.1, low=0, high=1e6, doc='eq. 10: square of M (a mean)')
+    lambda_b3: float = setting(10.0, low=0, high=1e6, doc='eq. 11: perceptual')
+    lambda_b4: float = setting(1.0, low=0, high=1e6, doc='eq. 11: adversarial')
+    lambda_b5: float = setting(10.0, low=0, high=1e6, doc='eq. 11: L1')
+    lt_width: int = setting(512, low=1, high=2**16, doc='LT: features of a layer')
+    lt_layers: int = setting(4, low=0, high=100, doc='LT: hidden layers')
+    la_width: int = setting(256, low=1, high=2**16, doc='La: features of a layer')
+    la_layers: int = setting(3, low=0, high=100, doc='La: hidden layers')
+    width: int = setting(64, low=2, high=2**16, doc='G_r1, G_b1: features of the first level')
+    downs: int = setting(5, low=1, high=10, doc='G_r1, G_b1: halvings')
+    blocks: int = setting(3, low=0, high=100, doc='G_r2, G_b2: residual blocks')
+    discriminator: int = setting(64, low=1, high=2**16, doc='D_r, D_b: width of PatchGANs')
+    norm: str = setting(
+        'layer', choices=('instance', 'layer', 'none'), doc='generators; instance drops colours'
+    )
+    sigma: float = setting(2.0, low=0.1, high=64, doc='H_t: deviation of a point, pixels at 256')
+    gan: str = setting('lsgan01', choices=losses.GAN_FORMS, doc="eq. 7; pix2pixHD's")
+    features: str = setting('vgg19', choices=('vgg19', 'random'), doc='of eq. 6; random: ours')
+    vgg_weights: str = setting('', doc='.npz or .safetensors, see nets/vgg.py; not for `random`')
+    random_width: int = setting(16, low=1, high=2**16, doc='features of the first `random` block')
+    b1: float = setting(0.5, low=0, high=1, doc='Adam')
+    schedule: str = setting('constant', choices=optimisers.SCHEDULES, doc='of all stages')
+    lt_steps: int = setting(200_000, low=0, high=2**31 - 1, doc='LT alone; 0: no such stage')
+    r1_steps: int = setting(400_000, low=0, high=2**31 - 1, doc='G_r at half the side')
+    r2_steps: int = setting(400_000, low=0, high=2**31 - 1, doc='G_r at the full side')
+    b1_steps: int = setting(200_000, low=0, high=2**31 - 1, doc='G_b at half the side')
+    b2_steps: int = setting(200_000, low=0, high=2**31 - 1, doc='G_b at the full side')
+    joint_steps: int = setting(400_000, low=0, high=2**31 - 1, doc='all together')
+
+
+def networks(hp: Hparams, data: DataInfo) -> dict:
+    """The paper's networks by letter, those of the stages that there are."""
+    points, nets = layouts.layout(data.points).count, {}
+    if hp.lt_steps or hp.joint_steps:
+        nets['LT'] = MLP(2 * points, hp.lt_width, hp.lt_layers)
+        nets['La'] = MLP(AUS, hp.la_width, hp.la_layers)
+    if hp.r1_steps or hp.r2_steps or hp.b1_steps or hp.b2_steps or hp.joint_steps:
+        if hp.width % 2:
+            raise UserError(f'hparams.width: {hp.width} is odd, the enhancers have half of it')
+        for letter, second in (('r', faces.CLASSES), ('b', 1)):
+            nets[f'G_{letter}1'] = net.Generator(second, hp.width, hp.downs, hp.norm)
+            nets[f'G_{letter}2'] = net.Enhancer(second, hp.width // 2, hp.blocks, hp.norm)
+            nets[f'D_{letter}1'] = MultiScale(width=hp.discriminator)
+            nets[f'D_{letter}2'] = MultiScale(width=hp.discriminator)
+    if not nets:
+        raise UserError('hparams.*_steps: all are 0, there is nothing to train')
+    return nets
+
+
+def init(hp: Hparams, nets: dict, rng: jax.Array, batch: Batch) -> dict:
+    """Fresh variables by letter; of `batch` only shapes matter."""
+    points = jnp.zeros((1, *batch.landmarks.shape[2:]))
+    arguments = {'LT': (points, jnp.zeros((1, AUS))), 'La': (points,)}
+    if 'G_r1' in nets:
+        side, factor = batch.image.shape[2], 2 ** (hp.downs + 1)
+        if side % factor or side // factor < 2:
+            raise UserError(
+                f'hparams.downs: {hp.downs} halvings need images whose side is a multiple of '
+                f'{factor} and at least {2 * factor}, the data has {side}'
+            )
+        for letter, channels in (('r', 4), ('b', 6)):
+            full = jnp.zeros((1, side, side, channels))
+            coarse = jnp.zeros((1, side // 2, side // 2, hp.width))
+            image = jnp.zeros((1, side, side, 3))
+            arguments[f'G_{letter}1'] = (halve(full),)
+            arguments[f'G_{letter}2'] = (full, coarse)
+            arguments[f'D_{letter}1'] = (halve(image), halve(full))
+            arguments[f'D_{letter}2'] = (image, full)
+    return init_each(nets, rng, {letter: arguments[letter] for letter in nets})
+
+
+def stages(hp: Hparams, data: DataInfo) -> tuple[Stage, ...]:
+    """Section 4: every part alone, small then large, then all end to end; 0 steps: left out."""
+    del data
+    both = ('image', 'landmarks', 'segmentation', 'identity')
+
+    def stage(name, players, terms, steps, rows, reads):
+        adam = optimisers.adam(hp.rate, steps, hp.schedule, hp.b1)
+        averaged = tuple(n for own in players.values() for n in own if n[0] in 'GL' and n != 'La')
+
+        def stage_losses(apply, constants, batch, rng):
+            del rng
+            return terms(hp, apply, constants, batch)
+
+        tx = dict.fromkeys(players, adam)
+        return Stage(name, players, stage_losses, tx, steps, rows, ema=averaged, reads=reads)
+
+    def images(name, own, letter, terms, steps):
+        players = {own[0][:-1]: own, letter[:-1]: (letter,)}
+        return stage(name, players, terms, steps, hp.batch_size, both)
+
+    every = (
+        stage(
+            'lt', {'LT': LANDMARKS, 'La': ('La',)}, _landmark_terms, hp.lt_steps, hp.lt_batch,
+            ('landmarks', 'aus', 'aus_valid', 'identity'),
+        ),
+        images('reenactor_half', ('G_r1',), 'D_r1', _reenactor(False), hp.r1_steps),
+        images('reenactor', REENACTOR, 'D_r2', _reenactor(True), hp.r2_steps),
+        images('mixer_half', ('G_b1',), 'D_b1', _mixer(False), hp.b1_steps),
+        images('mixer', MIXER, 'D_b2', _mixer(True), hp.b2_steps),
+        stage(
+            'joint',
+            {'G': LANDMARKS + REENACTOR + MIXER, 'La': ('La',), 'D_r': ('D_r2',), 'D_b': ('D_b2',)},
+            _joint_terms, hp.joint_steps, hp.batch_size, (*both, 'aus', 'aus_valid'),
+        ),
+    )  # fmt: skip
+    return tuple(one for one in every if one.steps)
+
+
+def constants(hp: Hparams, load: bool = True) -> dict:
+    """{'vgg': weights of the perceptual losses}, where there are some."""
+    images = hp.r1_steps or hp.r2_steps or hp.b1_steps or hp.b2_steps or hp.joint_steps
+    if not images or not (hp.lambda_r2 or hp.lambda_b3):
+        return {}
+    if hp.features == 'random' or not load:
+        return {'vgg': vgg.random(19, hp.random_width if hp.features == 'random' else 64)}
+    weights = vgg.load(hp.vgg_weights, 19)
+    log.info('perceptual loss: %s from %s', hp.features, hp.vgg_weights)
+    return {'vgg': weights}
+
+
+# --- losses ----------------------------------------------------------------------------------
+
+
+def _landmark_terms(hp, apply, constants, batch):
+    del constants
+    values, metrics, _ = lt.terms(hp, apply, batch)
+    return values, metrics
+
+
+def _reenactor(fine: bool):
+    def terms(hp, apply, constants, batch):
+        batch = batch if fine else _half(batch)
+        points = batch.landmarks[:, 1]
+        value, against, metrics, _ = reenactor.terms(hp, apply, constants, batch, points, fine)
+        return {'G_r': value, 'D_r': against}, metrics
+
+    return terms
+
+
+def _mixer(fine: bool):
+    def terms(hp, apply, constants, batch):
+        batch = batch if fine else _half(batch)
+        cut = reenactor.cut(hp, apply, batch.image[:, 0], batch.landmarks[:, 1], fine)
+        value, against, metrics = mixer.terms(hp, apply, constants, batch, cut, fine)
+        return {'G_b': value, 'D_b': against}, metrics
+
+    return terms
+
+
+def _joint_terms(hp, apply, constants, batch):
+    """All losses on one chain: from action units to landmarks, to the face, to the image."""
+    values, metrics, points = lt.terms(hp, apply, batch)
+    face, by_r, more, cut = reenactor.terms(hp, apply, constants, batch, points, True)
+    whole, by_b, most = mixer.terms(hp, apply, constants, batch, cut, True)
+    values = {'G': values['LT'] + face + whole, 'La': values['La'], 'D_r': by_r, 'D_b': by_b}
+    return values, metrics | more | most
+
+
+def _half(batch: Batch) -> Batch:
+    """The batch at half of the side."""
+    flat = batch.image.reshape(-1, *batch.image.shape[2:])
+    image = halve(flat).reshape(*batch.image.shape[:2], *(one // 2 for one in flat.shape[1:3]), 3)
+    return dataclasses.replace(
+        batch,
+        image=image,
+        landmarks=batch.landmarks / 2,
+        segmentation=batch.segmentation[:, :, ::2, ::2],
+    )
+
+
+# --- use -------------------------------------------------------------------------------------
+
+
+def identify(hp: Hparams, nets: dict, variables: dict, source: Face) -> dict:
+    """{'points': the source's landmarks [b, n, 2]}."""
+    del hp, nets, variables
+    return {'points': source.landmarks}
+
+
+def transfer(
+    hp: Hparams, nets: dict, variables: dict, identity: dict, driving: Face, first: Face
+) -> Float[Array, 'b n 2']:
+    """The source's landmarks moved by the driver's action units, in pixels of the source's crop.
+
+    Args:
+      identity: of `identify`, one source or as many as there are driving faces.
+      driving, first: faces with `aus` [b, 20] (those not `aus_valid` are taken as 0) and
+        `landmarks`; `first` is the driver's first frame.
+
+    Action units do not say where a head is: the middle between the eyes moves as the driver's has
+    since `first`, in units of box size (ours; the paper pins it in every crop). With the source as
+    driver and `first`, say with other action units, it stays.
+    """
+    del hp
+    source = identity['points']
+    unit = lm.box(source)[1]
+    given = jnp.broadcast_to(lt.pinned(source, unit), driving.landmarks.shape)
+    made = lt.moved(frozen_apply(nets, variables), given, driving.aus, driving.aus_valid > 0)
+    scale = unit / lm.box(first.landmarks)[1]
+    off = (lt.middle(driving.landmarks) - lt.middle(first.landmarks)) * scale[:, None, None]
+    return made * unit[:, None, None] + lt.middle(source) + off
+
+
+def encode(hp: Hparams, nets: dict, variables: dict, source: Face, background=None) -> dict:
+    """What rendering needs of the source: its image, and I_b, what is behind the head.
+
+    The source's mask is its stored one, else G_r's own for the source's landmarks.
+
+    Args:
+      background: another image [1, s, s, 3] in [-1, 1] to put the face on; it gets the same hole.
+    """
+    if source.segmentation is not None:
+        inside = faces.head(source.segmentation)
+    else:
+        apply = frozen_apply(nets, variables)
+        _, logits = reenactor.draw(hp, apply, source.image, source.landmarks, True)
+        inside = faces.probability(logits)
+    scene = source.image if background is None else background
+    return {'image': source.image, 'background': scene * (1 - inside)}
+
+
+def render(
+    hp: Hparams, nets: dict, variables: dict, appearance: dict, landmarks: Float[Array, 'b n 2']
+) -> Float[Array, 'b s s 3']:
+    """Frames in [-1, 1] for driving landmarks in the source's pixels; one source, b frames."""
+    apply = frozen_apply(nets, variables)
+    cut = reenactor.cut(hp, apply, appearance['image'], landmarks, True)
+    background = jnp.broadcast_to(appearance['background'], cut.shape)
+    return mixer.mix(apply, cut, background, True)[0]
+
+
+def preview(hp: Hparams, nets: dict, variables: dict, batch: Batch) -> dict[str, Array]:
+    """Images in [-1, 1]: source, driving, I_fr without background, M, result; or line drawings."""
+    if batch.image is None:
+        return _preview_lines(nets, variables, batch)
+    apply, source, points = frozen_apply(nets, variables), batch.image[:, 0], batch.landmarks[:, 1]
+    look = encode(hp, nets, variables, Face(image=source, landmarks=batch.landmarks[:, 0]))
+    cut = reenactor.cut(hp, apply, source, points, True)
+    made, mask = mixer.mix(apply, cut, look['background'], True)
+    shown = jnp.broadcast_to(mask * 2 - 1, source.shape)
+    return {
+        'source': source, 'driving': batch.image[:, 1], 'face': cut, 'mask': shown, 'result': made,
+    }  # fmt: skip
+
+
+def _preview_lines(nets: dict, variables: dict, batch: Batch) -> dict[str, Array]:
+    side, source, driving = 128, batch.landmarks[:, 0], batch.landmarks[:, 1]
+    unit, layout = lm.box(source)[1], layouts.of_count(source.shape[1])
+    given = lt.pinned(source, unit)
+    made = lt.moved(frozen_apply(nets, variables), given, batch.aus[:, 1], batch.aus_valid[:, 1])
+
+    def draw(points):
+        return lm.raster((points * 0.4 + 0.4) * side, layout, side)[..., None] * 2 - 1
+
+    shown = {'source': given, 'driving': lt.pinned(driving, unit), 'result': made}
+    return {name: draw(points) for name, points in shown.items()}

@@ -1,0 +1,62 @@
+"""G_b, FACEGAN's background mixer (section 3.3): the face on the source's background.
+
+I_r = M * I_c + (1 - M) * I_b                                                       (eq. 9)
+"""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, UInt8
+
+from reenact_jax import losses
+from reenact_jax.nets.patch import halve
+from reenact_jax.systems.facegan import faces, reenactor
+from reenact_jax.tracks import Batch
+
+
+def terms(hp, apply, constants: dict, batch: Batch, cut: Float[Array, 'b s s 3'], fine: bool):
+    """Eqs. 10 and 11; `cut` is S_fr * I_fr. Returns the losses of G_b and D_b, and metrics."""
+    truth = batch.image[:, 1]
+    background = behind(batch.image[:, 0], batch.segmentation[:, 0])
+    made, mask = mix(apply, cut, background, fine)
+    metrics = {
+        'b/tv': variation(mask),
+        'b/mask': jnp.square(mask).mean(),
+        'b/l1': losses.l1(made, truth),
+        'b/perceptual': reenactor.perceptual(constants, made, truth),
+    }
+    given = jnp.concatenate([cut, background], -1)
+    letter = 'D_b2' if fine else 'D_b1'
+    by, against = reenactor.adversarial(hp, apply, letter, truth, made, given)
+    metrics['b/gan'] = by
+    value = (
+        hp.lambda_b1 * metrics['b/tv']
+        + hp.lambda_b2 * metrics['b/mask']
+        + hp.lambda_b3 * metrics['b/perceptual']
+        + hp.lambda_b4 * by
+        + hp.lambda_b5 * metrics['b/l1']
+    )
+    return value, against, metrics
+
+
+def behind(
+    source: Float[Array, 'b s s 3'], classes: UInt8[Array, 'b s s']
+) -> Float[Array, 'b s s 3']:
+    """I_b: the source without face and hair (0 there)."""
+    return source * (1 - faces.head(classes))
+
+
+def mix(apply, cut: Float[Array, 'b s s 3'], background: Float[Array, 'b s s 3'], fine: bool):
+    """I_r [b, s, s, 3] and M [b, s, s, 1] in 0..1."""
+    given = jnp.concatenate([cut, background], -1)
+    if fine:
+        content, logit = apply('G_b2', given, apply('G_b1', halve(given), method='features'))
+    else:
+        content, logit = apply('G_b1', given)
+    mask = jax.nn.sigmoid(logit)
+    return mask * content + (1 - mask) * background, mask
+
+
+def variation(mask: Float[Array, 'b s s 1']) -> Float[Array, '']:
+    """Eq. 10, first term: squared differences of neighbours, both directions, a mean each."""
+    across, down = mask[:, :, 1:] - mask[:, :, :-1], mask[:, 1:] - mask[:, :-1]
+    return jnp.square(across).mean() + jnp.square(down).mean()

@@ -1,0 +1,266 @@
+"""FACEGAN: LT's, G_r's and G_b's losses by hand, what is unknown, what moves, where results lie."""
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from configs import facegan as configs
+from reenact_jax import landmarks as lm
+from reenact_jax import layouts, step
+from reenact_jax.errors import UserError
+from reenact_jax.systems import facegan
+from reenact_jax.systems.facegan import faces, lt, mixer, reenactor
+from reenact_jax.tracks import BACKGROUND, FACE, HAIR, UNKNOWN, Batch, DataInfo, Face
+
+HP = facegan.Hparams(**(configs.PRESETS['tiny'] | dict(downs=2, blocks=1)))
+DATA, SIDE = DataInfo(identities=4, examples=40), 32
+# What moves does not depend on how well the compiler does.
+QUICK = {'xla_backend_optimization_level': 0, 'xla_llvm_disable_expensive_passes': True}
+
+
+def batch_of(rows, seed=0):
+    draw = np.random.default_rng(seed)
+    return jax.tree.map(
+        jnp.asarray,
+        Batch(
+            image=draw.uniform(-1, 1, (rows, 2, SIDE, SIDE, 3)).astype(np.float32),
+            landmarks=draw.uniform(6, SIDE - 6, (rows, 2, 68, 2)).astype(np.float32),
+            aus=draw.uniform(0, 1, (rows, 2, 20)).astype(np.float32),
+            aus_valid=np.ones((rows, 2, 20), bool),
+            segmentation=draw.choice(
+                np.uint8([BACKGROUND, FACE, HAIR, UNKNOWN]), (rows, 2, SIDE, SIDE)
+            ),
+            identity=np.arange(rows),
+        ),
+    )
+
+
+@pytest.fixture(scope='module')
+def built():
+    nets = facegan.networks(HP, DATA)
+    init = jax.jit(lambda key: facegan.init(HP, nets, key, batch_of(2)))
+    return nets, init(jax.random.key(0))
+
+
+@pytest.fixture(scope='module')
+def vgg():
+    return facegan.constants(HP)
+
+
+def pinned(points, of):
+    """Points from the middle between the eyes, in half boxes of the source."""
+    eyes = [np.asarray(points)[:, list(range(*ends))].mean(1) for ends in ((36, 42), (42, 48))]
+    return (points - ((eyes[0] + eyes[1]) / 2)[:, None]) / lm.box(of)[1][:, None, None]
+
+
+def test_landmark_losses_by_hand():
+    """Eqs. 1 to 4; action unit 3 of the first row is unknown: neither given nor judged."""
+    hp = facegan.Hparams(lambda_lr=0.5, lambda_l1=2.0, lambda_l2=3.0, lambda_l3=5.0)
+    batch, draw = batch_of(4), np.random.default_rng(1)
+    batch = dataclasses.replace(batch, aus_valid=batch.aus_valid.at[0, 1, 3].set(False))
+    shift, guess = draw.normal(size=(4, 136)) * 0.1, draw.normal(size=(4, 2, 20))
+    given = {}
+
+    def apply(letter, *args):
+        given[letter] = args
+        return jnp.asarray(shift if letter == 'LT' else guess.reshape(8, 20), jnp.float32)
+
+    values, _, points = lt.terms(hp, apply, batch)
+    source, driving, aus = batch.landmarks[:, 0], batch.landmarks[:, 1], np.array(batch.aus[:, 1])
+    truth = pinned(driving, source)
+    made = pinned(source, source) + shift.reshape(4, 68, 2)
+    np.testing.assert_allclose(given['LT'][0], pinned(source, source), atol=1e-5)
+    np.testing.assert_allclose(given['LT'][1][0, 3], 0)
+    np.testing.assert_allclose(given['LT'][1][1:], aus[1:])
+    np.testing.assert_allclose(given['La'][0][1::2], truth, atol=1e-5)
+    known = np.ones((4, 20))
+    known[0, 3] = 0
+    au, regress = ((np.abs(guess[:, i] - aus) * known).sum() / 79 for i in (0, 1))
+    edges = layouts.layout('68').edges
+    lines = np.abs((made - truth)[:, edges[:, 1]] - (made - truth)[:, edges[:, 0]]).mean()
+    by_hand = 2 * (np.abs(made - truth).mean() + 0.5 * (shift**2).mean()) + 3 * au + 5 * lines
+    assert float(values['LT']) == pytest.approx(by_hand, rel=1e-5)
+    assert float(values['La']) == pytest.approx(regress, rel=1e-5)
+    printed = dataclasses.replace(hp, la_on_generated=True)
+    assert float(lt.terms(printed, apply, batch)[0]['La']) == pytest.approx(au + regress, rel=1e-5)
+    # l_t in pixels has its eyes where l_d has them, but for what the shift moves.
+    unit = np.asarray(lm.box(source)[1])[:, None, None]
+    where = np.asarray(points) - shift.reshape(4, 68, 2) * unit
+    np.testing.assert_allclose(lt.middle(where), lt.middle(driving), atol=1e-3)
+
+
+def test_no_shift_gives_the_source_where_the_driver_moves(built):
+    nets, variables = built
+    variables = variables | {'LT': jax.tree.map(jnp.zeros_like, variables['LT'])}
+    batch = batch_of(2, 3)
+    source, first = (Face(landmarks=batch.landmarks[i : i + 1, 0]) for i in (0, 1))
+    by = jnp.asarray([[[0.0, 0.0]], [[3.0, -1.0]]])
+    driving = Face(landmarks=first.landmarks + by, aus=batch.aus[:, 0], aus_valid=jnp.ones((2, 20)))
+    identity = facegan.identify(HP, nets, variables, source)
+    moved = facegan.transfer(HP, nets, variables, identity, driving, first)
+    scale = lm.box(source.landmarks)[1] / lm.box(first.landmarks)[1]
+    np.testing.assert_allclose(moved, source.landmarks + by * float(scale[0]), atol=1e-4)
+
+
+def test_reenactor_losses_by_hand():
+    """Eqs. 5 to 8: both images without background, unknown pixels in none of the terms."""
+    hp, batch = dataclasses.replace(HP, lambda_r1=2.0, lambda_r2=0.0, lambda_r4=3.0), batch_of(2)
+    draw = np.random.default_rng(4)
+    made = draw.uniform(-1, 1, (2, SIDE, SIDE, 3)).astype(np.float32)
+    logits = draw.normal(size=(2, SIDE, SIDE, 3)).astype(np.float32)
+    judged = draw.normal(size=(2, 2, 3, 3, 1)).astype(np.float32)
+
+    def run(made, image, logits=logits):
+        def apply(letter, *args, method=None):
+            if letter == 'D_r1':
+                return [jnp.asarray(judged.reshape(4, 3, 3, 1))]
+            return jnp.asarray(made), jnp.asarray(logits)
+
+        now = dataclasses.replace(batch, image=jnp.asarray(image))
+        points = batch.landmarks[:, 1]
+        return reenactor.terms(hp, apply, {}, now, points, False)
+
+    value, against, _, cut = run(made, batch.image)
+    classes, truth = np.asarray(batch.segmentation[:, 1]), np.asarray(batch.image[:, 1])
+    share = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
+    soft = share[..., [FACE]] + share[..., [HAIR]]
+    known, head = (classes != UNKNOWN)[..., None], np.isin(classes, (FACE, HAIR))[..., None]
+    pixels = np.abs(soft * made * known - truth * head).mean()
+    label = np.where(classes == UNKNOWN, 0, classes)
+    each = -np.log(np.take_along_axis(share, label[..., None].astype(int), -1))
+    entropy = each[known].mean()
+    by = ((judged[:, 1] - 1) ** 2).mean()
+    assert float(value) == pytest.approx(2 * pixels + by + 3 * entropy, rel=1e-5)
+    assert float(against) == pytest.approx(
+        ((judged[:, 0] - 1) ** 2).mean() + (judged[:, 1] ** 2).mean(), rel=1e-5
+    )
+    np.testing.assert_allclose(cut, soft * made, atol=1e-6)
+    # What is drawn or shown where the class is unknown changes no loss.
+    other = np.where(known, made, -made)
+    shown = np.array(batch.image)
+    shown[:, 1] = np.where(known, truth, 0.3)
+    assert float(run(other, shown, np.where(known, logits, 0))[0]) == pytest.approx(float(value))
+
+
+def test_landmarks_are_drawn_as_points():
+    points = jnp.asarray([[[8.5, 4.5], [20.5, 30.5]]])
+    drawn = faces.drawn(dataclasses.replace(HP, sigma=16.0), points, SIDE)  # 2 pixels at 32
+    assert drawn.shape == (1, SIDE, SIDE, 1)
+    assert float(drawn[0, 4, 8, 0]) == float(drawn[0, 30, 20, 0]) == 1
+    assert float(drawn[0, 4, 10, 0]) == pytest.approx(np.exp(-0.5), rel=1e-4)
+    slope = jax.grad(lambda p: faces.drawn(HP, p, SIDE)[0, 4, 9, 0])(points)
+    assert slope[0, 0, 0] > 0 and slope[0, 1, 0] == 0
+
+
+def test_mixer_by_hand():
+    """Eqs. 9 to 11; the source's hair and face are cut out, what is unknown stays."""
+    hp = dataclasses.replace(HP, lambda_b1=2.0, lambda_b2=3.0, lambda_b3=0.0, lambda_b5=5.0)
+    batch, draw = batch_of(2), np.random.default_rng(5)
+    cut, content = draw.uniform(-1, 1, (2, 2, SIDE, SIDE, 3)).astype(np.float32)
+    logit = draw.normal(size=(2, SIDE, SIDE, 1)).astype(np.float32)
+    given = {}
+
+    def apply(letter, *args, method=None):
+        given[letter] = args
+        if letter == 'D_b1':
+            return [jnp.zeros((4, 3, 3, 1))]
+        return jnp.asarray(content), jnp.asarray(logit)
+
+    value, against, metrics = mixer.terms(hp, apply, {}, batch, jnp.asarray(cut), False)
+    classes = np.asarray(batch.segmentation[:, 0])[..., None]
+    behind = np.where(np.isin(classes, (FACE, HAIR)), 0, batch.image[:, 0])
+    np.testing.assert_allclose(given['G_b1'][0], np.concatenate([cut, behind], -1), atol=1e-6)
+    mask = 1 / (1 + np.exp(-logit))
+    made = mask * content + (1 - mask) * behind
+    variation = (np.diff(mask, axis=1) ** 2).mean() + (np.diff(mask, axis=2) ** 2).mean()
+    l1 = np.abs(made - batch.image[:, 1]).mean()
+    by_hand = 2 * variation + 3 * (mask**2).mean() + 1 + 5 * l1
+    assert float(value) == pytest.approx(by_hand, rel=1e-5)
+    assert float(against) == pytest.approx(1) and float(metrics['b/l1']) == pytest.approx(l1)
+
+
+STAGES = {
+    'lt': {'LT', 'La'},
+    'reenactor_half': {'G_r1', 'D_r1'},
+    'reenactor': {'G_r1', 'G_r2', 'D_r2'},
+    'mixer_half': {'G_b1', 'D_b1'},
+    'mixer': {'G_b1', 'G_b2', 'D_b2'},
+    'joint': {'LT', 'La', 'G_r1', 'G_r2', 'G_b1', 'G_b2', 'D_r2', 'D_b2'},
+}
+
+
+def test_stages_in_order():
+    assert [stage.name for stage in facegan.stages(HP, DATA)] == list(STAGES)
+
+
+@pytest.mark.parametrize('name', STAGES)
+def test_only_the_declared_networks_move(built, vgg, name):
+    nets, variables = built
+    stage = facegan.stages(HP, DATA)[list(STAGES).index(name)]
+    run = jax.jit(step.train_step(stage, nets), compiler_options=QUICK)
+    state, metrics = run(step.start(stage, variables), vgg if name == 'joint' else {}, batch_of(2))
+    before, after = jax.device_get((variables, state.variables))  # NumPy compiles nothing
+    moved = {
+        letter
+        for letter in nets
+        if not all(jax.tree.leaves(jax.tree.map(np.array_equal, before[letter], after[letter])))
+    }
+    assert moved == STAGES[name]
+    assert all(np.isfinite(float(value)) for value in metrics.values())
+
+
+def test_joint_gradients_go_through_the_drawn_landmarks(built, vgg):
+    """The images' losses alone move LT."""
+    nets, variables = built
+    hp = dataclasses.replace(HP, lambda_l1=0.0, lambda_l2=0.0, lambda_l3=0.0, sigma=16.0)
+    batch = batch_of(2)
+
+    @functools.partial(jax.jit, compiler_options=QUICK)
+    def slope(params):
+        def loss(params):
+            def apply(letter, *args, method=None):
+                own = params if letter == 'LT' else variables[letter]
+                return nets[letter].apply(own, *args, method=method)
+
+            return facegan._joint_terms(hp, apply, vgg, batch)[0]['G']
+
+        return jax.grad(loss)(params)
+
+    size = max(float(jnp.abs(g).max()) for g in jax.tree.leaves(slope(variables['LT'])))
+    assert size > 1e-6
+
+
+def test_another_background_gets_the_same_hole(built):
+    nets, variables = built
+    batch = batch_of(2)
+    source = Face(image=batch.image[:1, 0], landmarks=batch.landmarks[:1, 0])
+    encode = jax.jit(lambda source, scene: facegan.encode(HP, nets, variables, source, scene))
+    own, scene = encode(source, None), jnp.ones_like(source.image)
+    other = encode(source, scene)
+    share = np.asarray(own['background'] / source.image)
+    np.testing.assert_allclose(other['background'], share, atol=1e-3)
+    known = dataclasses.replace(source, segmentation=batch.segmentation[:1, 0])
+    marked = encode(known, scene)['background']
+    head = np.isin(batch.segmentation[:1, 0], (FACE, HAIR))
+    np.testing.assert_array_equal(marked[..., 0], 1.0 - head)
+    render = jax.jit(lambda look: facegan.render(HP, nets, variables, look, batch.landmarks[:, 1]))
+    frames = render(own)
+    assert frames.shape == (2, SIDE, SIDE, 3) and float(np.abs(frames).max()) <= 1
+    assert float(np.abs(render(other) - frames).max()) > 0.01
+
+
+def test_halves_alone():
+    only = facegan.Hparams(**configs.LT)
+    assert set(facegan.networks(only, DATA)) == {'LT', 'La'} and facegan.constants(only) == {}
+    assert [stage.name for stage in facegan.stages(only, DATA)] == ['lt']
+    images = dataclasses.replace(HP, lt_steps=0, joint_steps=0)
+    assert 'LT' not in facegan.networks(images, DATA)
+    with pytest.raises(UserError, match='all are 0'):
+        facegan.networks(dataclasses.replace(only, lt_steps=0), DATA)
+    with pytest.raises(UserError, match='a multiple of 64 and at least 128, the data has 32'):
+        deep = dataclasses.replace(HP, downs=5)
+        facegan.init(deep, facegan.networks(deep, DATA), jax.random.key(0), batch_of(2))
