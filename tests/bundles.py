@@ -7,7 +7,7 @@ import numpy as np
 
 from reenact_jax import landmarks as lm
 from reenact_jax import layouts
-from reenact_jax.systems import aan, fdgan, freenet, ldnet, marionette, pix2pix
+from reenact_jax.systems import aan, facegan, fdgan, freenet, ldnet, marionette, pix2pix
 from reenact_jax.tracks import Batch, DataInfo
 from reenact_jax.trained import Trained
 
@@ -20,7 +20,9 @@ def random_face(seed: int, frames: int) -> dict:
     rng = np.random.default_rng(seed)
     image = rng.uniform(-1, 1, (frames, SIZE, SIZE, 3)).astype(np.float32)
     points = rng.uniform(8, 24, (frames, POINTS, 3)).astype(np.float32)
-    return {'image': image, 'landmarks': points[..., :2], 'landmarks3d': points}
+    aus = rng.uniform(0, 1, (frames, 20)).astype(np.float32)
+    units = {'aus': aus, 'aus_valid': np.ones_like(aus)}
+    return {'image': image, 'landmarks': points[..., :2], 'landmarks3d': points} | units
 
 
 def landmark_model(points: str = '68') -> Trained:
@@ -66,11 +68,18 @@ def freenet_model(points: str = '68') -> Trained:
     return _trained('freenet', freenet, hp, points, {'config': {'hparams': {}}, 'step': 0})
 
 
+def units_model(points: str = '68') -> Trained:
+    """A random FACEGAN: all of it."""
+    hp = facegan.Hparams(lt_width=8, la_width=4, width=4, downs=2, blocks=1, discriminator=2)
+    return _trained('facegan', facegan, hp, points, {'config': {'hparams': {}}, 'step': 0})
+
+
 GENERATORS = {
     'aan': image_model,
     'fdgan': dictionary_model,
     'pix2pix': lambda points='68': pix2pix_model('pix2pix', points),
     'freenet': freenet_model,
+    'facegan': units_model,
     'pix2pixhd': lambda points='68': pix2pix_model('pix2pixhd', points),
 }
 
@@ -81,7 +90,12 @@ def basis_model(points: str = '68') -> Trained:
     return _trained('marionette', marionette, hp, points, {'config': {'hparams': {}}, 'step': 0})
 
 
-TRANSFERS = {'ldnet': landmark_model, 'marionette': basis_model, 'freenet': freenet_model}
+TRANSFERS = {
+    'ldnet': landmark_model,
+    'marionette': basis_model,
+    'freenet': freenet_model,
+    'facegan': units_model,
+}
 
 
 def _trained(name, module, hp, points, record) -> Trained:

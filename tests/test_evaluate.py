@@ -116,8 +116,9 @@ def test_rules_of_additive_faces():
     person, moved = np.divmod(np.arange(24), 6)
     rest = who[person] + motion[0]
     shapes = labelled.Labelled(
-        who[person] + motion[moved], None, rest, (moved != 0).astype(float), person, moved
-    )
+        shape=who[person] + motion[moved], deep=None, neutral=rest, aus=None, aus_valid=None,
+        turn=(moved != 0).astype(float), identity=person, motion=moved,
+    )  # fmt: skip
     cases = transfer_rules.draw_cases(shapes, 200)
     assert (person[cases.truth] == person[cases.source]).all()
     assert (person[cases.truth] != person[cases.driver]).all()

@@ -212,7 +212,8 @@ class FakeDetector:
             return []
         points = np.pad(random_face(int(image.max()), 1)['landmarks'][0], ((0, 0), (0, 1)))
         box = np.array([8, 8, 24, 24])
-        return [types.SimpleNamespace(landmarks_68=points + 20, box=box + 20)]
+        units = {'aus': np.zeros(20), 'aus_valid': np.ones(20, bool)}
+        return [types.SimpleNamespace(landmarks_68=points + 20, box=box + 20, **units)]
 
 
 def test_video_driver_keeps_its_rate_and_reports_gaps(folder, data, tmp_path, capsys, monkeypatch):
