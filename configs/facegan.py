@@ -9,7 +9,7 @@ The workdir serves as --transfer and as --generator of reenact_jax.export.
 
 Presets (after the colon):
   paper   256 x 256, as printed where the paper prints numbers (section 4). For a GPU.
-  lt      the landmark transformer alone, for a CPU: 256 rows, cosine from 1e-3, usual b1.
+  lt      the landmark transformer alone, for a CPU: 64 rows, cosine from 1e-3, usual b1.
   small   all, for 64 x 64 on one or two CPU cores: narrow, random features.
   tiny    all, seconds; for tests.
 
@@ -20,7 +20,7 @@ Paper: table 1, MSE / CSIM / PSIM / ED with the transformer .018 / .747 / .811 /
 from reenact_jax import config
 
 LT = dict(
-    lt_batch=256,
+    lt_batch=64,
     rate=1e-3,
     b1=0.9,
     schedule='cosine',

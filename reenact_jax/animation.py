@@ -2,14 +2,15 @@
 
 import itertools
 import types
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import jax
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from reenact_jax import edits, images, layouts
+from reenact_jax import action_units, edits, images, layouts
+from reenact_jax.action_units import Change
 from reenact_jax.bundle import Bundle
 from reenact_jax.errors import UserError
 from reenact_jax.portraits import Portrait
@@ -17,6 +18,14 @@ from reenact_jax.portraits import Portrait
 MOTIONS = ('relative', 'absolute')
 BATCH = 8  # frames in one call of the model
 NO_EDITS: Mapping[str, float] = types.MappingProxyType({})
+
+
+class Changes(NamedTuple):
+    """What is changed on the way from driver to image."""
+
+    units: Sequence[Change] = ()  # of the driver's action units, before the transfer
+    strengths: Mapping[str, float] = NO_EDITS  # of edits (edits.py), after it
+    background: UInt8[np.ndarray, 's s 3'] | None = None  # None: the source's own
 
 
 class Made(NamedTuple):
@@ -34,7 +43,7 @@ def animate(
     *,
     motion: str = 'relative',
     batch: int = BATCH,
-    strengths: Mapping[str, float] = NO_EDITS,
+    changes: Changes = Changes(),
 ) -> Iterator[Made]:
     """Frames of the source with the driver's motion, one for each of the driver's.
 
@@ -49,19 +58,23 @@ def animate(
         start they get that of the first face found.
       motion: 'relative' moves the source's face by the driver's motion since its first frame;
         'absolute' puts it where the driver's face is in its crop (see landmarks.place).
-      strengths: of edits (edits.py), made after the transfer.
+      changes: units that are relative are added to the driver's.
 
-    Raises UserError when no driving frame has a face, or lacks what the transfer takes.
+    Raises UserError when no driving frame has a face, or lacks what the transfer takes, and when
+    the model cannot do the changes.
     """
+    check(bundle, changes)
     face = source.face()
-    identity, appearance = bundle.identify(face), bundle.encode(face)
+    identity, appearance = bundle.identify(face), _encoded(bundle, face, changes)
     first, pending = None, None
     for moving, held in _batches(driving, batch):
         if first is None:
             first = face if motion == 'absolute' else {k: v[:1] for k, v in moving.items()}
         more = batch - len(held)
         padded = {k: np.concatenate([v, np.repeat(v[-1:], more, 0)]) for k, v in moving.items()}
-        points = _edited(bundle, bundle.transfer(identity, padded, first), strengths)
+        if changes.units:
+            padded = action_units.apply(padded, changes.units)
+        points = _edited(bundle, bundle.transfer(identity, padded, first), changes.strengths)
         made = images.to_uint8(bundle.render(appearance, points)), points, held
         # The device works on this batch while the host finishes the one before.
         if pending is not None:
@@ -75,26 +88,51 @@ def animate(
 def lead(
     bundle: Bundle,
     source: Portrait,
-    end: Float[np.ndarray, 'n 2'],
+    end: Float[np.ndarray, 'n 2'] | None,
     steps: int,
     *,
     batch: int = BATCH,
-    strengths: Mapping[str, float] = NO_EDITS,
+    changes: Changes = Changes(),
 ) -> Iterator[Made]:
     """`steps` frames from the source's own landmarks to others, even steps (FReeNet, figure 10).
 
     Args:
-      end: landmarks of the last frame, before edits, pixels of the source's crop.
-      strengths: of edits (edits.py), which grow from nothing along the way.
+      end: landmarks of the last frame, before edits, pixels of the source's crop; None where the
+        source's own action units lead the way (FACEGAN, figure 6).
+      changes: units and edits grow from nothing along the way.
+
+    Raises UserError when the model cannot do the changes.
     """
-    appearance = bundle.encode(source.face())
-    points = edits.between(source.known['landmarks'], end, steps)
-    points = np.asarray(_edited(bundle, points, strengths, np.linspace(0, 1, steps)))
+    check(bundle, changes)
+    face, amount = source.face(), np.linspace(0, 1, steps)
+    appearance = _encoded(bundle, face, changes)
+    if changes.units:
+        several = {name: np.repeat(face[name], steps, 0) for name in bundle.driven_by}
+        driving = action_units.apply(several, changes.units, amount)
+        points = bundle.transfer(bundle.identify(face), driving, face)
+    else:
+        points = edits.between(source.known['landmarks'], end, steps)
+    points = np.asarray(_edited(bundle, points, changes.strengths, amount))
     for start in range(0, steps, batch):
         some = points[start : start + batch]
         padded = np.concatenate([some, np.repeat(some[-1:], batch - len(some), 0)])
         made = images.to_uint8(bundle.render(appearance, padded))
         yield from _frames(made, padded, [False] * len(some))
+
+
+def check(bundle: Bundle, changes: Changes) -> None:
+    """Raises UserError when action units are to be changed and do not drive the model."""
+    if changes.units and 'aus' not in bundle.driven_by:
+        raise UserError(
+            f'--au, --pose: {bundle.transfer_name} is driven by {", ".join(bundle.driven_by)}; '
+            'action units need the transfer facegan, or change the landmarks themselves: --edit'
+        )
+
+
+def _encoded(bundle: Bundle, face: dict, changes: Changes) -> tuple:
+    if changes.background is None:
+        return bundle.encode(face)
+    return bundle.encode(face, images.to_float(changes.background)[None])
 
 
 def _edited(bundle: Bundle, points, strengths, amount=1.0):

@@ -84,10 +84,23 @@ class Bundle:
         driving, first = self._fields(driving, 'driving'), self._fields(first, 'first')
         return self._call(name, tuple(identity), driving, first)
 
-    def encode(self, source: dict) -> tuple:
-        """What the generator needs of the source."""
+    def encode(self, source: dict, background=None) -> tuple:
+        """What the generator needs of the source.
+
+        Args:
+          background: image [1, size, size, 3] in [-1, 1] to put the source on; None: its own.
+
+        Raises UserError when the generator cannot change the background.
+        """
         source = {name: source[name] for name in ('image', 'landmarks')}
-        return tuple(self._call('encode', source))
+        if background is None:
+            return tuple(self._call('encode', source))
+        if 'encode_onto' not in self._functions:
+            raise UserError(
+                f"{self.card['generator']['system']} draws the source's background; another one "
+                'needs a generator that mixes it in, such as facegan'
+            )
+        return tuple(self._call('encode_onto', source, background))
 
     def render(self, appearance: tuple, landmarks) -> Float[Array, 'b h w 3']:
         """The source with these landmarks [b, n, 2]."""

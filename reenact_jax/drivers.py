@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import UInt8
 
-from reenact_jax import faces, images, media, portraits
+from reenact_jax import faces, images, media, motion, portraits
 from reenact_jax import landmarks as lm
 from reenact_jax.faces import windows
 from reenact_jax.tracks import Track
@@ -67,6 +67,24 @@ def from_track(track: Track, size: int, points: str, pictures: int = 0) -> Drive
             yield Frame(one, None if image is None else np.asarray(images.to_uint8(image)))
 
     return Driver(frames(), track.frames, rate_of(track), lambda: None, shown)
+
+
+def from_motion(path: str, source: portraits.Portrait, pictures: int = 0) -> Driver:
+    """Action units of a file (motion.py); the head stays where the source's is.
+
+    pictures: how many frames, evenly spread, are to be shown; there is no picture of them.
+
+    Raises UserError when the file holds no motion.
+    """
+    found = motion.read(path)
+
+    def frames():
+        for aus, valid in zip(found.aus, found.valid, strict=True):
+            face = {**source.known, 'aus': aus, 'aus_valid': np.float32(valid)}
+            yield Frame(face if valid.any() else None)
+
+    shown = spread(len(found.aus), pictures)
+    return Driver(frames(), len(found.aus), found.rate, lambda: None, shown)
 
 
 def spread(count: int, pictures: int) -> frozenset[int]:

@@ -89,7 +89,9 @@ def driven_by(module: ModuleType) -> tuple[str, ...]:
 
 
 def generator_functions(part: Trained) -> dict[str, Function]:
-    """`encode` and `render` of an image generator."""
+    """`encode` and `render` of an image generator; `encode_onto`, with another background, of one
+    that says `TAKES_BACKGROUND`.
+    """
     source, driving, _ = _faces(part.points, part.size)
 
     def raw(variables, source):
@@ -105,10 +107,18 @@ def generator_functions(part: Trained) -> dict[str, Function]:
         return part.module.render(part.hp, part.nets, variables, appearance, landmarks)
 
     appearance = jax.eval_shape(encode, part.variables, source)
-    return {
+    found = {
         'encode': _export(encode, part.variables, source),
         'render': _export(render, part.variables, appearance, driving['landmarks']),
     }
+    if getattr(part.module, 'TAKES_BACKGROUND', False):
+
+        def encode_onto(variables, source, background):
+            face = Face(**source)
+            return _leaves(part.module.encode(part.hp, part.nets, variables, face, background))
+
+        found['encode_onto'] = _export(encode_onto, part.variables, source, source['image'])
+    return found
 
 
 def carry_functions(points: str, size: int) -> dict[str, Function]:

@@ -29,6 +29,7 @@ class Table(NamedTuple):
 
     face: Int[np.ndarray, ' t']  # number of the face, where several were followed
     frame: Int[np.ndarray, ' t']  # of the video, from 0
+    seconds: Float[np.ndarray, ' t']  # NaN: the file does not say
     confidence: Float[np.ndarray, ' t']
     success: Bool[np.ndarray, ' t']
     aus: Float[np.ndarray, 't 20']  # as in tracks.py
@@ -82,6 +83,7 @@ def read(path: str | Path) -> Table:
     return Table(
         face=values.get('face_id', np.zeros(len(rows))).astype(int),
         frame=values['frame'].astype(int) - 1,  # OpenFace counts from 1
+        seconds=values.get('timestamp', np.full(len(rows), np.nan)),
         confidence=values['confidence'],
         success=values['success'] > 0,
         aus=np.float32(np.concatenate([intensities, take(ANGLES, 3)], -1)),

@@ -1,15 +1,14 @@
 """Results on disk: an animation, or the way from one landmark set to another, with its sheet."""
 
 import contextlib
-from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from reenact_jax import drivers, images, results, sheets
-from reenact_jax.animation import BATCH, NO_EDITS, animate, lead
+from reenact_jax import action_units, drivers, images, motion, results, sheets
+from reenact_jax.animation import BATCH, Changes, animate, lead
 from reenact_jax.bundle import Bundle
 from reenact_jax.drivers import Driver
 from reenact_jax.errors import UserError
@@ -25,9 +24,10 @@ def record(
     out: str,
     *,
     sheet: str | None = None,
-    motion: str = 'relative',
+    how: str = 'relative',
     batch: int = BATCH,
-    strengths: Mapping[str, float] = NO_EDITS,
+    changes: Changes = Changes(),
+    units: str | None = None,
 ) -> dict:
     """Writes the animation (an .mp4 at the driver's exact rate, or a still) and its contact sheet.
 
@@ -35,21 +35,23 @@ def record(
       driver: read once; the frames that bring a picture are the rows of the sheet.
       out: .mp4, or .png or .jpg for a driver of one frame.
       sheet: file of the contact sheet; None for none.
-      motion, batch, strengths: see `animate`.
+      how: `motion` of `animate`; batch, changes: as there.
+      units: file of the driver's action units (motion.py), changed ones included; None for none.
 
     Returns {'out', 'frames', 'held', 'rate', 'fault', ...} for a summary.
     """
-    rows, pictures = {}, {}
+    rows, pictures, moved = {}, {}, []
     own = np.asarray(images.to_uint8(source.image))
 
     def found():
         for number, frame in enumerate(driver.frames):
             if number in driver.shown:
                 pictures[number] = frame.picture
+            moved.append(_units(frame.face, changes))
             yield frame.face
 
     made = tqdm(
-        animate(bundle, source, found(), motion=motion, batch=batch, strengths=strengths),
+        animate(bundle, source, found(), motion=how, batch=batch, changes=changes),
         total=driver.count,
         unit='frame',
         desc=Path(out).name,
@@ -62,10 +64,13 @@ def record(
             if number in driver.shown:
                 drawn = sheets.drawing(one.landmarks, bundle.size, bundle.points)
                 rows[number] = (own, pictures.pop(number, None), drawn, one.image)
+    if units:
+        aus, valid = (np.stack(one) for one in zip(*moved, strict=True))
+        motion.write(units, motion.Motion(aus, valid > 0, driver.rate))
     if sheet:
         results.write_still(sheet, sheets.sheet(list(rows.values()), list(rows)))
     summary = {'out': out, 'sheet': sheet, 'frames': count, 'rate': str(driver.rate), 'held': held}
-    return summary | {'fault': driver.fault(), 'transfer': bundle.transfer_name, 'motion': motion}
+    return summary | {'fault': driver.fault(), 'transfer': bundle.transfer_name, 'motion': how}
 
 
 def record_lead(
@@ -77,26 +82,26 @@ def record_lead(
     *,
     sheet: str | None = None,
     rows: int = 6,
-    motion: str = 'relative',
+    how: str = 'relative',
     batch: int = BATCH,
-    strengths: Mapping[str, float] = NO_EDITS,
+    changes: Changes = Changes(),
 ) -> dict:
-    """Writes `steps` frames from the source's own landmarks to edited ones, or to a driver's.
+    """Writes `steps` frames from the source's own landmarks to changed ones, or to a driver's.
 
     Args:
       driver: of one frame; None: the source itself.
       steps: 1 for the last frame alone.
       out: .mp4, or .png or .jpg for a strip of all frames.
       sheet, rows: file of the contact sheet (None for none) and how many frames it shows.
-      motion, batch, strengths: see `animate` and `lead`.
+      how, batch, changes: see `animate` (`motion`) and `lead`.
     """
     end, seen = source.known['landmarks'], None
     if driver is not None:
         frame = next(driver.frames)
         seen = frame.picture
-        (made,) = animate(bundle, source, [frame.face], motion=motion, batch=batch)
+        (made,) = animate(bundle, source, [frame.face], motion=how, batch=batch)
         end = made.landmarks
-    made = list(lead(bundle, source, end, max(steps, 2), batch=batch, strengths=strengths))
+    made = list(lead(bundle, source, end, max(steps, 2), batch=batch, changes=changes))
     made = made[-steps:]  # a single frame is the last
     pictures = [one.image for one in made]
     if is_video(out):
@@ -112,9 +117,18 @@ def record_lead(
         lines = [(own, seen, d, pictures[n]) for n, d in zip(shown, drawn, strict=True)]
         results.write_still(sheet, sheets.sheet(lines, shown))
     return {'out': out, 'sheet': sheet, 'frames': steps, 'held': 0, 'fault': None} | {
-        'transfer': bundle.transfer_name if driver else None,
-        'edits': dict(strengths),
+        'transfer': bundle.transfer_name if driver or changes.units else None,
+        'edits': dict(changes.strengths),
+        'units': {action_units.NAMES[one.index]: one.value for one in changes.units},
     }
+
+
+def _units(face: dict | None, changes: Changes):
+    """Action units of a driving frame and which are known."""
+    if face is None or 'aus' not in face:
+        return np.zeros(20, np.float32), np.zeros(20)
+    face = action_units.apply(face, changes.units)
+    return face['aus'], face['aus_valid']
 
 
 @contextlib.contextmanager

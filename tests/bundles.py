@@ -1,5 +1,6 @@
 """Small untrained models for the tests of export and reenact."""
 
+import dataclasses
 import types
 
 import jax
@@ -119,12 +120,34 @@ def drawing_model(points: str = '68') -> Trained:
 
     Stands in for a trained one where the way of the frames is tested, not the picture.
     """
-    module = types.SimpleNamespace(__doc__='A drawing.', encode=_tint, render=_draw)
+    module = types.SimpleNamespace(
+        __doc__='A drawing.', encode=_tint, render=_draw, TAKES_BACKGROUND=True
+    )
     variables = {'letter': {'params': {'gain': np.ones(1, np.float32)}}}
     return Trained('drawing', module, None, {}, variables, points, SIZE, {})
 
 
-def _tint(hp, nets, variables, source):
+def shifting_model(points: str = '68') -> Trained:
+    """A transfer whose result is known: AU12 moves the source to the right, R_y down, by pixels."""
+    module = types.SimpleNamespace(
+        __doc__='A shift.', DRIVEN_BY=('landmarks', 'aus', 'aus_valid'),
+        identify=_points, transfer=_shift,
+    )  # fmt: skip
+    variables = {'letter': {'params': {'gain': np.full(1, 8, np.float32)}}}
+    return Trained('shift', module, None, {}, variables, points, SIZE, {})
+
+
+def _points(hp, nets, variables, source):
+    return {'points': source.landmarks}
+
+
+def _shift(hp, nets, variables, identity, driving, first):
+    by = driving.aus[:, jax.numpy.array([8, 18])] * variables['letter']['params']['gain'][None]
+    return identity['points'] + by[:, None]
+
+
+def _tint(hp, nets, variables, source, background=None):
+    source = source if background is None else dataclasses.replace(source, image=background)
     return {'tint': source.image.mean((1, 2), keepdims=True)}
 
 

@@ -24,7 +24,7 @@ train summary
 metrics
 trained
 exporting bundle model_card export
-edits portraits drivers animation recording
+edits action_units motion portraits drivers animation recording reenact_flags
 evaluate
 reenact report bench
 """.strip().splitlines()

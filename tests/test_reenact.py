@@ -23,7 +23,7 @@ from reenact_jax import (
     reenact,
     results,
 )
-from reenact_jax.animation import animate, lead
+from reenact_jax.animation import Changes, animate, lead
 from reenact_jax.errors import UserError
 from reenact_jax.faces.model import find_model
 from reenact_jax.portraits import Portrait
@@ -295,7 +295,7 @@ def test_edits_grow_along_the_way(carried):
     """The first frame is the source as it is, the last one edited; the middle is half of it."""
     source = portrait()
     own = source.known['landmarks']
-    made = list(lead(carried, source, own, 5, batch=2, strengths={'smile': 1.0}))
+    made = list(lead(carried, source, own, 5, batch=2, changes=Changes(strengths={'smile': 1.0})))
     assert len(made) == 5
     np.testing.assert_allclose(made[0].landmarks, own, atol=1e-3)
     for number, amount in ((2, 0.5), (4, 1.0)):
@@ -306,7 +306,9 @@ def test_edits_grow_along_the_way(carried):
 def test_edits_come_after_the_transfer(carried):
     driving = clip(3)
     plain = list(animate(carried, portrait(), driving))
-    edited = list(animate(carried, portrait(), driving, strengths={'brow_raise': 1.0}))
+    edited = list(
+        animate(carried, portrait(), driving, changes=Changes(strengths={'brow_raise': 1.0}))
+    )
     for one, other in zip(plain, edited, strict=True):
         wanted = edits.apply(one.landmarks[None], layouts.layout('68'), {'brow_raise': 1.0})[0]
         np.testing.assert_allclose(other.landmarks, wanted, atol=1e-3)
@@ -343,7 +345,7 @@ def test_command_leads_to_a_still_driver(folder, data, tmp_path, capsys, monkeyp
     ('extra', 'message'),
     [
         (['--edit', 'smirk=1'], 'no such edit'),
-        ([], '--driving: missing; give a driver, or --edit'),
+        ([], '--driving: missing; give a driver, or change'),
         (['--edit', 'smile=1', '--steps', '1'], '--steps 1: from one face'),
     ],
 )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from reenact_jax import bundle, errors, results, storage, trained
 from reenact_jax.errors import UserError
-from reenact_jax.evaluate import conversion, lmtest, references, verify
+from reenact_jax.evaluate import conversion, lmtest, references, units, verify
 from reenact_jax.shards import ShardSet
 from reenact_jax.trained import Trained
 
@@ -43,6 +43,12 @@ def run_references(args: argparse.Namespace) -> int:
     return _finish(args, references.text(found), {'references': found})
 
 
+def run_units(args: argparse.Namespace) -> int:
+    """The command `units`."""
+    found = units.measure(_models(args), ShardSet(args.data, args.split), args.most)
+    return _finish(args, units.text(found), {'units': found})
+
+
 def _models(args: argparse.Namespace) -> dict[str, Trained]:
     """Name -> model; a model's name is its folder's, or what stands before `=`."""
     models = {}
@@ -74,6 +80,7 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
         ('verify', verify, run_verify),
         ('ace', conversion, run_ace),
         ('references', references, run_references),
+        ('units', units, run_units),
     ):
         one = commands.add_parser(
             name,
@@ -84,7 +91,6 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
         add = one.add_argument
         if name == 'references':
             add('--model', required=True, metavar='BUNDLE', help='of reenact_jax.export')
-            add('--most', type=_count, default=40, help='most tracks; default 40')
         else:
             runs = dict(metavar='[NAME=]WORKDIR', help='runs of a landmark model')
             add('--model', required=True, nargs='+', **runs)
@@ -92,6 +98,8 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
         add('--split', default='test', help='its split; default test')
         add('--out', metavar='FILE', help='the numbers as JSON')
         one.set_defaults(run=run)
+        if name in ('references', 'units'):
+            add('--most', type=_count, default=40, help='most tracks; default 40')
         if name in ('lmtest', 'verify'):
             add('--pairs', type=_count, default=1_000_000, help='of each kind; default 1,000,000')
         if name in ('lmtest', 'ace'):

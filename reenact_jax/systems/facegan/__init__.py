@@ -45,6 +45,7 @@ NEEDS = {
     'transfer': LANDMARKS,
     'render': REENACTOR + MIXER,
 }  # networks a function is nothing without
+TAKES_BACKGROUND = True  # `encode` can put the face on another one
 DRIVEN_BY = ('landmarks', 'aus', 'aus_valid')  # the landmarks for where the head moves, no more
 
 

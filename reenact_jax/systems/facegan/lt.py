@@ -47,10 +47,10 @@ def terms(hp, apply, batch: Batch):
 
 
 def middle(points: Float[Array, '*s n 2']) -> Float[Array, '*s 1 2']:
-    """The point between the eyes."""
-    layout = layouts.of_count(points.shape[-2])
-    left, right = (points[..., list(layout.parts[eye]), :].mean(-2, keepdims=True) for eye in EYES)
-    return (left + right) / 2
+    """The point between the eyes: the mean of their corners, which lids do not move."""
+    parts = layouts.of_count(points.shape[-2]).parts
+    corners = [parts[eye][i] for eye in EYES for i in (0, len(parts[eye]) // 2)]
+    return points[..., jnp.array(corners), :].mean(-2, keepdims=True)
 
 
 def pinned(points: Float[Array, 'b n 2'], unit: Float[Array, ' b']) -> Float[Array, 'b n 2']:

@@ -1,0 +1,144 @@
+"""The command line of reenact_jax.reenact, and what can be wrong with it before a model is read."""
+
+import argparse
+from pathlib import Path
+
+from reenact_jax import action_units, edits, media, motion, recording
+from reenact_jax.animation import BATCH, MOTIONS
+from reenact_jax.errors import UserError
+
+_EPILOG = f"""\
+edits of landmarks, with strengths from -1 to 1 (any generator)
+{edits.describe()}
+
+action units, from 0 to 1, for a bundle whose transfer is facegan's
+{action_units.describe()}
+"""
+
+
+def read(description: str, arguments: list[str] | None = None) -> argparse.Namespace:
+    """The arguments, checked. Raises UserError naming the flag."""
+    parser = argparse.ArgumentParser(
+        prog='python -m reenact_jax.reenact',
+        description=description,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _faces(parser.add_argument_group('who and how').add_argument)
+    _changes(parser.add_argument_group('changes').add_argument)
+    _results(parser.add_argument_group('result').add_argument)
+    args = parser.parse_args(arguments)
+    _check(args)
+    return args
+
+
+def _faces(add) -> None:
+    add('--model', required=True, metavar='BUNDLE', help='folder that reenact_jax.export made')
+    add('--source', required=True, help='picture of the person to animate, or a shard set')
+    add('--source-track', metavar='ID', help='track of the shard set --source')
+    add('--source-frame', type=int, default=0, metavar='N', help='its frame, from 0')
+    add(
+        '--face', help="which face of a source that has several: 'largest', or its number from left"
+    )
+    add(
+        '--driving',
+        help='video, still, folder of stills, a shard set, or action units as .csv or .json; '
+        'not needed with a change',
+    )
+    add('--driving-track', metavar='ID', help='track of the shard set --driving')
+    add(
+        '--motion',
+        choices=MOTIONS,
+        default=MOTIONS[0],
+        help='relative (default): the source stays '
+        "in its place and moves as the driver does; absolute: it goes to the driver's place",
+    )
+    add(
+        '--transfer',
+        metavar='NAME',
+        help="'none': the driver's landmarks as they are, the driver's "
+        "face shape included; default: the bundle's own landmark model",
+    )
+    add('--batch', type=int, default=BATCH, help=f'frames in one call; default {BATCH}')
+    add('--face-landmarker', metavar='FILE', help="the face detector's model file")
+
+
+def _changes(add) -> None:
+    many = dict(action='append', default=[])
+    add('--edit', metavar='NAME=STRENGTH', help='of landmarks, as often as wanted; below', **many)
+    add(
+        '--au',
+        metavar='NUMBER=VALUE',
+        help="sets an action unit, as often as wanted; +VALUE adds to the face's own; below",
+        **many,
+    )
+    for angle, plus in (('pitch', 'down'), ('yaw', "to the image's left"), ('roll', 'clockwise')):
+        add(f'--pose-{angle}', metavar='DEGREES', help=f'of the head, {plus}; +DEGREES adds')
+    add('--sweep', metavar='NUMBER', help='an action unit from 0 to 1, as a strip or a video')
+    add(
+        '--steps',
+        type=int,
+        metavar='N',
+        help="N frames from the source's own face to the changed one or a still driver's",
+    )
+    add('--background', metavar='IMAGE', help='another background (generator facegan)')
+
+
+def _results(add) -> None:
+    add('--out', required=True, help='.mp4; .png or .jpg for a still driver or a strip')
+    add('--sheet', metavar='FILE.png', help='contact sheet: source, driving, landmarks, result')
+    add('--rows', type=int, default=6, help='rows (frames) of the sheet; default 6')
+    add(
+        '--save-motion',
+        metavar='FILE',
+        help="the driver's action units, changes included, as .csv or .json",
+    )
+
+
+def units(args: argparse.Namespace) -> list[action_units.Change]:
+    """The changes of action units and head angles."""
+    angles = {angle: getattr(args, f'pose_{angle}') for angle in action_units.ANGLES}
+    return action_units.parse(args.au, angles)
+
+
+def _check(args: argparse.Namespace) -> None:
+    recording.is_video(args.out)
+    if args.sheet and Path(args.sheet).suffix.lower() not in ('.png', '.jpg', '.jpeg'):
+        raise UserError(f'--sheet {args.sheet}: name it .png or .jpg')
+    if args.save_motion and Path(args.save_motion).suffix.lower() not in motion.SUFFIXES:
+        raise UserError(f'--save-motion {args.save_motion}: name it .csv or .json')
+    for name in ('batch', 'rows'):
+        if getattr(args, name) < 1:
+            raise UserError(f'--{name} {getattr(args, name)}: must be at least 1')
+    if args.face not in (None, 'largest') and not args.face.isdigit():
+        raise UserError(f"--face {args.face}: give 'largest' or the face's number from the left")
+    _check_changes(args)
+    for name in ('source', 'driving'):
+        given = getattr(args, name)
+        if given and not getattr(args, f'{name}_track') and not is_motion(args, name):
+            media.kind(given)
+
+
+def _check_changes(args: argparse.Namespace) -> None:
+    edits.parse(args.edit)
+    changed = units(args)
+    if args.sweep is not None:
+        action_units.unit(args.sweep, f'--sweep {args.sweep}')
+        if args.driving:
+            raise UserError('--sweep: needs no --driving, it is the source that moves')
+    if not args.driving and not (args.edit or changed or args.sweep or args.background):
+        raise UserError(
+            '--driving: missing; give a driver, or change the source itself: --edit, --au, --sweep'
+        )
+    if args.driving and args.steps and changed:
+        raise UserError('--steps: leads to a driver or to changed action units, not to both')
+    if args.steps is not None and args.steps < 2:
+        raise UserError(f'--steps {args.steps}: from one face to another are at least 2')
+    if args.save_motion and not args.driving:
+        raise UserError('--save-motion: needs --driving')
+
+
+def is_motion(args: argparse.Namespace, name: str = 'driving') -> bool:
+    """Whether the driver is a file of action units."""
+    given = getattr(args, name)
+    return name == 'driving' and bool(given) and Path(given).suffix.lower() in motion.SUFFIXES

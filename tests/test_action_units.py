@@ -1,0 +1,188 @@
+"""Changes of action units, motion in files, and the verbs of reenact that use them."""
+
+import json
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from bundles import SIZE, drawing_model, image_model, landmark_model, random_face, shifting_model
+from fakes import fake_shards
+from PIL import Image
+
+from reenact_jax import action_units, bundle, export, media, motion, portraits, reenact, results
+from reenact_jax.animation import Changes, animate, lead
+from reenact_jax.errors import UserError
+from reenact_jax.portraits import Portrait
+from reenact_jax.tracks import AU_NAMES
+
+AU12, YAW = AU_NAMES.index('AU12'), 18
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+    target = tmp_path_factory.mktemp('units') / 'bundle'
+    export.write(target, drawing_model(), shifting_model())
+    return target
+
+
+@pytest.fixture(scope='module')
+def data(tmp_path_factory):
+    target = tmp_path_factory.mktemp('shards')
+    fake_shards(target, identities=3, tracks=1, frames=5, size=2 * SIZE)
+    return target
+
+
+def source() -> Portrait:
+    face = random_face(0, 1)
+    known = {name: value[0] for name, value in face.items() if name != 'image'}
+    known['aus'][[AU12, YAW]] = 0.25, 0.5
+    return Portrait(face['image'][0], known)
+
+
+def test_changes_set_or_add():
+    own = {'aus': np.full(20, 0.5, np.float32), 'aus_valid': np.ones(20)}
+    own['aus_valid'][3] = 0
+    changes = action_units.parse(['12=0.8', 'AU01=+0.3', '4=+0.9', '45=+-0.2', '5=+0.1'], {
+        'yaw': '15', 'roll': '+-30', 'pitch': None,
+    })  # fmt: skip
+    made = action_units.apply(own, changes)
+    wanted = np.full(20, 0.5)
+    wanted[[0, 2, 3, 8, 16]] = 0.8, 1.0, 0.1, 0.8, 0.3  # clipped at 1; unknown: from 0
+    wanted[[18, 19]] = np.deg2rad(15), 0.5 + np.deg2rad(-30)
+    np.testing.assert_allclose(made['aus'], wanted, atol=1e-6)
+    assert made['aus_valid'].all() and not own['aus_valid'][3]
+    half = action_units.apply(own, [action_units.Change(AU12, 1.0, False)], np.array(0.5))
+    assert half['aus'][AU12] == pytest.approx(0.75)
+
+
+@pytest.mark.parametrize(
+    ('units', 'angles', 'message'),
+    [
+        (['3=1'], {}, '--au 3=1: no such action unit; there are 1, 2, 4'),
+        (['12'], {}, '--au 12: expected a number'),
+        (['12=x'], {}, '--au 12=x: expected a number'),
+        (['12=1.5'], {}, 'runs from 0 to 1'),
+        (['12=-0.5'], {}, 'runs from 0 to 1'),
+        (['12=1', 'AU12=0'], {}, 'AU12 was given already'),
+        ([], {'yaw': '120'}, '--pose-yaw 120: degrees'),
+    ],
+)
+def test_wrong_changes(units, angles, message):
+    with pytest.raises(UserError, match=message):
+        action_units.parse(units, angles)
+
+
+@pytest.mark.parametrize('suffix', motion.SUFFIXES)
+def test_motion_survives_a_file(tmp_path, suffix):
+    draw = np.random.default_rng(0)
+    aus, valid = draw.uniform(0, 1, (6, 20)).astype(np.float32), draw.uniform(size=(6, 20)) > 0.2
+    valid[2] = False
+    made = motion.Motion(np.where(valid, aus, 0), valid, Fraction(30000, 1001))
+    motion.write(tmp_path / f'm{suffix}', made)
+    found = motion.read(tmp_path / f'm{suffix}')
+    np.testing.assert_allclose(found.aus, made.aus, atol=1e-4)
+    np.testing.assert_array_equal(found.valid, valid)
+    assert found.rate == made.rate
+
+
+def test_wrong_motion(tmp_path):
+    path = tmp_path / 'm.csv'
+    for text, message in (
+        ('', 'no motion'),
+        ('a,b\n1,2\n', 'expected columns timestamp, AU01 ... R_z'),
+        ('AU01\nhigh\n', "row 1: 'high' is no number"),
+        ('AU01,AU02\n1\n', 'row 1: 1 values for 2 columns'),
+    ):
+        path.write_text(text)
+        with pytest.raises(UserError, match=message):
+            motion.read(path)
+    (tmp_path / 'm.json').write_text('[1]')
+    with pytest.raises(UserError, match=r'm\.json: not a motion'):
+        motion.read(tmp_path / 'm.json')
+
+
+def test_units_of_the_driver_change_before_the_transfer(folder):
+    loaded, driving = bundle.load(folder), []
+    for points, aus in zip(random_face(1, 3)['landmarks'], np.eye(3, 20, AU12), strict=True):
+        driving.append({'landmarks': points, 'aus': aus, 'aus_valid': np.ones(20)})
+    changes = Changes(units=action_units.parse(['12=+0.5']))
+    made = list(animate(loaded, source(), driving, changes=changes, batch=2))
+    own = source().known['landmarks']
+    for one, right in zip(made, (8, 4, 4), strict=True):
+        np.testing.assert_allclose(one.landmarks, own + np.array([right, 0]), atol=1e-4)
+
+
+def test_units_lead_from_the_sources_own(folder):
+    changes = Changes(units=action_units.parse(['12=1']))
+    made = list(lead(bundle.load(folder), source(), None, 4, changes=changes))
+    for one, unit in zip(made, (0.25, 0.5, 0.75, 1.0), strict=True):
+        wanted = source().known['landmarks'] + np.array([8 * unit, 8 * 0.5])
+        np.testing.assert_allclose(one.landmarks, wanted, atol=1e-4)
+
+
+def test_another_background(folder, tmp_path):
+    """The drawing's tint is the background's."""
+    scene = np.full((SIZE, SIZE, 3), (255, 0, 0), np.uint8)
+    (plain,), (onto,) = (
+        list(lead(bundle.load(folder), source(), source().known['landmarks'], 2, changes=one))[1:]
+        for one in (Changes(), Changes(background=scene))
+    )
+    changed = onto.image.astype(int) - plain.image
+    assert changed[..., 0].mean() > 50 and changed[..., 2].mean() < -50
+    export.write(tmp_path / 'b', image_model(), landmark_model())
+    with pytest.raises(UserError, match="aan draws the source's background"):
+        list(
+            lead(bundle.load(tmp_path / 'b'), source(), None, 2, changes=Changes(background=scene))
+        )
+
+
+def run(capsys, *arguments):
+    reenact.main([str(one) for one in arguments])
+    return json.loads(capsys.readouterr().out.splitlines()[-1])
+
+
+def test_commands(folder, data, tmp_path, capsys):
+    first = ('--model', folder, '--source', data, '--source-track', 'track0000')
+    summary = run(
+        capsys, *first, '--au', '12=0.5', '--pose-yaw', '-10', '--out', tmp_path / 'a.png'
+    )
+    assert summary['units'] == {'AU12': 0.5, 'R_y': pytest.approx(np.deg2rad(-10))}
+    run(capsys, *first, '--sweep', '12', '--out', tmp_path / 'strip.png')
+    assert Image.open(tmp_path / 'strip.png').size == (6 * SIZE, SIZE)
+    run(capsys, *first, '--sweep', 'AU12', '--out', tmp_path / 'sweep.mp4')
+    assert media.probe(tmp_path / 'sweep.mp4').frames == 24
+    Image.new('RGB', (80, 50), 'red').save(tmp_path / 'red.png')
+    run(capsys, *first, '--background', tmp_path / 'red.png', '--out', tmp_path / 'b.png')
+    assert results.is_marked(tmp_path / 'b.png')
+    # A driver's motion, saved and read again, drives as the driver did, but for its place.
+    there = ('--driving', data, '--driving-track', 'track0001', '--au', '1=1')
+    kept = tmp_path / 'motion.csv'
+    run(capsys, *first, *there, '--out', tmp_path / 'one.mp4', '--save-motion', kept)
+    track = portraits.find_track(str(data), 'track0001')
+    found = motion.read(kept)
+    wanted = np.where(track.aus_valid, track.aus, 0)
+    wanted[:, 0] = 1
+    np.testing.assert_allclose(found.aus, wanted, atol=1e-4)
+    summary = run(capsys, *first, '--driving', kept, '--out', tmp_path / 'two.mp4')
+    assert summary['frames'] == 5 and media.probe(tmp_path / 'two.mp4').rate == found.rate
+    one, two = (list(media.Reader(tmp_path / f'{name}.mp4')) for name in ('one', 'two'))
+    for a, b in zip(one, two, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize(
+    ('extra', 'message'),
+    [
+        (['--au', '3=1'], 'no such action unit'),
+        (['--sweep', '3'], '--sweep 3: no such action unit'),
+        (['--sweep', '12', '--driving', 'clip.mp4'], '--sweep: needs no --driving'),
+        (['--au', '1=1', '--save-motion', 'm.csv'], '--save-motion: needs --driving'),
+        (['--save-motion', 'm.pkl', '--driving', 'clip.mp4'], r'm\.pkl: name it \.csv or \.json'),
+        (['--au', '1=1', '--transfer', 'none'], 'none is driven by landmarks; action units need'),
+        (['--driving', 'absent.csv'], r'absent\.csv'),
+    ],
+)
+def test_wrong_arguments(folder, data, extra, message):
+    first = ['--model', str(folder), '--source', str(data), '--source-track', 'track0000']
+    with pytest.raises(UserError, match=message):
+        reenact.main([*first, '--out', 'out.mp4', *extra])
