@@ -11,7 +11,7 @@ from data_prep.outcome import Outcome, finish
 from data_prep.tracking import CutFinder, Sighting, Stretch, Tracker, sample
 from reenact_jax import media, storage, tracks
 from reenact_jax.errors import UserError
-from reenact_jax.faces import Detector
+from reenact_jax.faces import SELFIE, Detector, segmenter
 from reenact_jax.faces import mesh as facemesh
 from reenact_jax.settings import setting
 from reenact_jax.shards import framing as tfrecord
@@ -35,6 +35,8 @@ class Options:
     confidence: float = setting(0.5, low=0.1, high=0.99, doc='detection threshold')
     faces: int = setting(4, low=1, high=32, doc='most faces in a frame')
     quality: int = setting(95, low=50, high=100, doc='JPEG quality')
+    segmenter: str = setting('', doc='model for masks with hair, a .tflite; see faces/segment.py')
+    segmenter_classes: str = setting(SELFIE, doc='its categories; background, face, hair, unknown')
 
 
 def extract(
@@ -136,6 +138,7 @@ def _records(path, key, stretches, rate, options, detector, rejected) -> Iterato
                     options.size,
                     image.shape[1::-1],
                     face,
+                    segmenter=segmenter(options.segmenter, options.segmenter_classes),
                     rate=rate,
                     track_id=f'{key}#{cutting.stretch.name}',
                     identity=people[cutting.stretch.track],

@@ -9,6 +9,7 @@ from data_prep.gather import CONSENT, SPLITS, Dealing
 from data_prep.outcome import Outcome
 from reenact_jax import settings, shards
 from reenact_jax.errors import UserError
+from reenact_jax.faces import segmenter
 
 
 def add(parser: argparse.ArgumentParser, options: type) -> None:
@@ -39,7 +40,9 @@ def read(flags: argparse.Namespace, options: type) -> tuple:
         if (number := getattr(flags, name)) < 1:
             raise UserError(f'--{flag} {number}: expected 1 or more')
     dealing = Dealing(*(getattr(flags, name) for name in Dealing._fields))
-    return settings.build(options, chosen, where='option'), dealing
+    built = settings.build(options, chosen, where='option')
+    segmenter(built.segmenter, built.segmenter_classes)  # a wrong one is refused now
+    return built, dealing
 
 
 def show(out: str, outcomes: Sequence[Outcome], dealing: Dealing) -> None:

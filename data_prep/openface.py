@@ -9,8 +9,8 @@ pose and the 17 intensities are OpenFace's; nothing is detected anew. Points are
 failure, or of which it is less sure than --confidence, are dropped and counted in OUT/report.tsv.
 
 Whose face it is says the table --labels, else the sub-folder of the video, else each is a person of
-its own. The face is the hull of its points in the stored mask; forehead, hair, ears and neck are
-unknown. The neutral reference is the frame with the smallest sum of intensities.
+its own. Without --segmenter the face is the hull of its points in the stored mask; forehead, hair,
+ears and neck are unknown. The neutral reference is the frame with the smallest sum of intensities.
 """
 
 import argparse
@@ -28,6 +28,7 @@ from data_prep import flags, footage, gather, records
 from data_prep.outcome import Outcome, finish
 from reenact_jax import errors, landmarks, layouts, media, openface, storage, tracks
 from reenact_jax.errors import UserError
+from reenact_jax.faces import SELFIE, segmenter
 from reenact_jax.faces import mesh as facemesh
 from reenact_jax.openface import Table
 from reenact_jax.settings import setting
@@ -50,6 +51,8 @@ class Options:
     gap_seconds: float = setting(0.5, low=0.0, doc='a longer gap ends a stretch')
     confidence: float = setting(0.75, low=0.0, high=1.0, doc="least of OpenFace's own")
     quality: int = setting(95, low=50, high=100, doc='JPEG quality')
+    segmenter: str = setting('', doc='model for masks with hair, a .tflite; see faces/segment.py')
+    segmenter_classes: str = setting(SELFIE, doc='its categories; background, face, hair, unknown')
 
 
 class Paired(NamedTuple):
@@ -191,12 +194,13 @@ def _records(source, table, chosen, rate, options, outcome, progress) -> Iterato
             'is it the table of this video?'
         )
     for i, (rows, crop, taken) in enumerate(zip(chosen, crops, pictures, strict=True)):
-        yield _record(source, table, rows, crop, taken, (width, height), rate, options.size, i)
+        yield _record(source, table, rows, crop, taken, (width, height), rate, options, i)
 
 
-def _record(source, table, rows, crop, pictures, frame, rate, size, number) -> tracks.Track:
-    x0, y0, side = crop
+def _record(source, table, rows, crop, pictures, frame, rate, options, number) -> tracks.Track:
+    (x0, y0, side), size = crop, options.size
     count, scale = len(rows), size / side
+    masks = segmenter(options.segmenter, options.segmenter_classes)
     points = np.float32((table.points[rows] - [x0, y0, 0]) * scale)
     inside = np.array([-x0, -y0, frame[0] - x0, frame[1] - y0]) * scale
     faces = list(np.unique(table.face))
@@ -211,7 +215,10 @@ def _record(source, table, rows, crop, pictures, frame, rate, size, number) -> t
         identity_name='',
         size=size,
         image=tuple(pictures),
-        segmentation=tuple(_classes(p, size, inside) for p in points),
+        segmentation=tuple(
+            records.segmented(one, masks, inside) if masks else _classes(p, size, inside)
+            for one, p in zip(pictures, points, strict=True)
+        ),
         landmarks_68c=points,
         reference_68c=_references(points, int(table.aus[rows, :17].sum(1).argmin())),
         **absent,

@@ -1,6 +1,7 @@
 """A stretch of a face's track -> the record that is stored: crop, frames, labels, reference."""
 
 import io
+from collections.abc import Callable
 
 import numpy as np
 import simplejpeg
@@ -44,6 +45,7 @@ def build(
     source: tuple[int, int],
     face: facemesh.Canonical,
     still: int | None = None,
+    segmenter: Callable | None = None,
     **provenance,
 ) -> Track:
     """The record of T sightings.
@@ -53,6 +55,7 @@ def build(
       crop: of `window`.
       size: side of the stored crop, pixels.
       source: width and height of the source's frames, pixels.
+      segmenter: of faces/segment.py; None: only what the mesh covers is known.
       still: the frame whose face is neutral; None: that of `neutral`.
       provenance: the fields of `Track` that this function does not make, and `rate` (frames/s).
     """
@@ -66,7 +69,12 @@ def build(
     return Track(
         size=size,
         image=tuple(pictures),
-        segmentation=tuple(segmentation(f.mesh, face, size, inside) for f in faces),
+        segmentation=tuple(
+            segmented(one, segmenter, inside)
+            if segmenter
+            else segmentation(f.mesh, face, size, inside)
+            for one, f in zip(pictures, faces, strict=True)
+        ),
         **{f'landmarks_{n}': np.stack([getattr(f, f'landmarks_{n}') for f in faces]) for n in SETS},
         **{
             f'visible_{n}': np.stack([getattr(f, f'visible_{n}') for f in faces]).astype(np.int64)
@@ -111,6 +119,15 @@ def references(
     return {name: np.float32(values) for name, values in result.items()}
 
 
+def segmented(picture: bytes, segmenter: Callable, inside: Float[np.ndarray, ' 4']) -> bytes:
+    """A segmenter's classes of a stored crop as PNG; unknown outside the source's image."""
+    plane = segmenter(simplejpeg.decode_jpeg(picture)).copy()
+    x0, y0, x1, y1 = np.clip(np.round(inside), 0, len(plane)).astype(int)
+    seen = np.zeros(plane.shape, bool)
+    seen[y0:y1, x0:x1] = True
+    return _png(np.where(seen, plane, np.uint8(tracks.UNKNOWN)))
+
+
 def segmentation(
     mesh: Float[np.ndarray, '478 3'],
     face: facemesh.Canonical,
@@ -144,6 +161,10 @@ def classes(
     left, right = (int(np.clip(x, x0, x1)) for x in (middle - half, np.ceil(middle + half)))
     plane[y0:y1, x0:left] = plane[y0:y1, right:x1] = tracks.BACKGROUND
     plane[covered] = tracks.FACE
+    return _png(plane)
+
+
+def _png(plane: UInt8[np.ndarray, 'h w']) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(plane).save(buffer, 'PNG')
     return buffer.getvalue()

@@ -29,7 +29,7 @@ from data_prep.outcome import Outcome, finish
 from data_prep.tracking import Sighting
 from reenact_jax import errors, media, storage, tracks
 from reenact_jax.errors import UserError
-from reenact_jax.faces import Detector, choose
+from reenact_jax.faces import SELFIE, Detector, choose, segmenter
 from reenact_jax.faces import mesh as facemesh
 from reenact_jax.settings import setting
 from reenact_jax.shards import framing as tfrecord
@@ -47,6 +47,8 @@ class Options:
     confidence: float = setting(0.5, low=0.1, high=0.99, doc='detection threshold')
     faces: int = setting(4, low=1, high=32, doc='most faces in a picture; the largest is meant')
     quality: int = setting(95, low=50, high=100, doc='JPEG quality')
+    segmenter: str = setting('', doc='model for masks with hair, a .tflite; see faces/segment.py')
+    segmenter_classes: str = setting(SELFIE, doc='its categories; background, face, hair, unknown')
 
 
 class Group(NamedTuple):
@@ -146,6 +148,7 @@ def _record(group, seen, images, neutral, options: Options, detector: Detector) 
         options.size,
         images[0].shape[1::-1],
         facemesh.canonical(detector.model),
+        segmenter=segmenter(options.segmenter, options.segmenter_classes),
         rate=0.0,
         still=neutral[0] if neutral else None,
         track_id=group.key,

@@ -13,6 +13,7 @@ from data_prep import extract, footage, gather, inspect, records, tracking, vide
 from reenact_jax import faces, results, shards, tracks
 from reenact_jax.errors import UserError
 from reenact_jax.faces import model as face_model
+from reenact_jax.faces import segment
 
 pytest.importorskip('av', reason='videos need the extra [video]')
 pytest.importorskip('mediapipe', reason='finding faces needs the extra [video]')
@@ -312,12 +313,40 @@ def test_segmentation_says_unknown_where_it_does_not_know(face):
     assert (plane == tracks.FACE).mean() == pytest.approx(45 * 53 * 0.8 / 96**2, rel=0.15)
 
 
+def test_segmenter_tells_hair_where_the_picture_is():
+    def halves(image):
+        plane = np.full(image.shape[:2], tracks.HAIR, np.uint8)
+        plane[:, image.shape[1] // 2 :] = tracks.FACE
+        return plane
+
+    jpeg = simplejpeg.encode_jpeg(np.zeros((32, 32, 3), np.uint8))
+    png = records.segmented(jpeg, halves, np.array([4.0, -3.0, 40.0, 20.0]))
+    with Image.open(io.BytesIO(png)) as image:
+        plane = np.asarray(image)
+    assert (plane[:, :4] == tracks.UNKNOWN).all() and (plane[20:] == tracks.UNKNOWN).all()
+    assert (plane[:20, 4:16] == tracks.HAIR).all() and (plane[:20, 16:] == tracks.FACE).all()
+
+
+def test_segmenter_classes():
+    table = segment.table('0=background, 7=hair,255=face')
+    assert (table[0], table[7], table[255], table[3]) == (
+        tracks.BACKGROUND, tracks.HAIR, tracks.FACE, tracks.UNKNOWN
+    )  # fmt: skip
+    assert segment.table(segment.SELFIE)[1] == tracks.HAIR
+    for wrong in ('0=skin', 'face', '256=face', 'x=hair'):
+        with pytest.raises(UserError, match='is no category'):
+            segment.table(wrong)
+    assert segment.segmenter('', segment.SELFIE) is None
+
+
 def test_command_refuses_bad_flags(footage_folder, tmp_path):
     base = [str(footage_folder), '--out', str(tmp_path)]
     for flags, message in (
         (['--size', '8'], 'size'),
         (['--val', '1.5'], '--val'),
         (['--shards', '0'], '--shards'),
+        (['--segmenter', 'absent.tflite'], r'absent\.tflite: no such file'),
+        (['--segmenter', str(MODEL)], 'not an image segmenter'),
     ):
         with pytest.raises(UserError, match=message):
             videos.main([*base, *flags])

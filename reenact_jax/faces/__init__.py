@@ -2,5 +2,15 @@
 
 from reenact_jax.faces.detect import Detected, Detector, action_units, choose, gaze
 from reenact_jax.faces.model import find_model
+from reenact_jax.faces.segment import SELFIE, segmenter
 
-__all__ = ['Detected', 'Detector', 'action_units', 'choose', 'find_model', 'gaze']
+__all__ = [
+    'SELFIE',
+    'Detected',
+    'Detector',
+    'action_units',
+    'choose',
+    'find_model',
+    'gaze',
+    'segmenter',
+]

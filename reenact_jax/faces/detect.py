@@ -6,7 +6,6 @@ What the blendshapes cannot tell is marked invalid, not zero: see `AU_BLENDSHAPE
 
 import contextlib
 import dataclasses
-import os
 import weakref
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +15,7 @@ from jaxtyping import Bool, Float, UInt8
 
 from reenact_jax.errors import UserError
 from reenact_jax.faces import mesh as facemesh
-from reenact_jax.faces import windows
+from reenact_jax.faces import runtime, windows
 from reenact_jax.faces.model import find_model
 from reenact_jax.tracks import AU_NAMES
 
@@ -102,11 +101,11 @@ class Detector:
     ):
         """Args: model file (None: `find_model`); most faces an image; detection threshold 0..1."""
         self.model = find_model(model)
-        self.name = f'mediapipe {_mediapipe().__version__} face_landmarker v2'
+        self.name = f'mediapipe {runtime.mediapipe().__version__} face_landmarker v2'
         self.faces, self.confidence, self.smooth = 1 if smooth else faces, confidence, smooth
         self._open: dict[tuple, object] = {}
         self._fresh = False
-        self._finalise = weakref.finalize(self, _close, self._open)
+        self._finalise = weakref.finalize(self, runtime.close, self._open)
 
     def __enter__(self):
         return self
@@ -151,10 +150,10 @@ class Detector:
     def _meshes(self, image, window, limit: int, seconds: float | None = None) -> list:
         """(mesh in pixels of the image, blendshapes) of the faces in a window x0, y0, x1, y1."""
         part, scale = windows.cut(image, window, limit)
-        mp = _mediapipe()
+        mp = runtime.mediapipe()
         smooth = self.smooth and seconds is not None
         packet = mp.Image(mp.ImageFormat.SRGB, part)
-        with _quiet():
+        with runtime.quiet():
             if smooth:
                 result = self._landmarker(video=True).detect_for_video(
                     packet, round(seconds * 1000)
@@ -171,7 +170,7 @@ class Detector:
 
     def is_certain(self, image: UInt8[np.ndarray, 'h w 3'], face: Detected) -> bool:
         """Whether a face found in this image is surely a human's (animals often look like one)."""
-        mp = _mediapipe()
+        mp = runtime.mediapipe()
         height, width = image.shape[:2]
         for window, limit in (
             (windows.around(face.box, 2.0), _WINDOW),
@@ -197,7 +196,7 @@ class Detector:
                 min_face_detection_confidence=key[0],
                 output_face_blendshapes=True,
             )
-            with _quiet():
+            with runtime.quiet():
                 self._open[key] = vision.FaceLandmarker.create_from_options(options)
             self._fresh = True
         return self._open[key]
@@ -205,7 +204,7 @@ class Detector:
     def _calm(self):
         """Silence for the first call after a landmarker was made; later ones say nothing."""
         fresh, self._fresh = self._fresh, False
-        return _quiet() if fresh else contextlib.nullcontext()
+        return runtime.quiet() if fresh else contextlib.nullcontext()
 
 
 def choose(faces: Sequence[Detected], which: str | int | None, where: str) -> Detected:
@@ -283,35 +282,3 @@ def _describe(mesh, blendshapes, face: facemesh.Canonical, size: tuple[int, int]
         gaze=gaze(blendshapes),
         blendshapes=blendshapes,
     )
-
-
-def _mediapipe():
-    try:
-        with _quiet():
-            import mediapipe
-    except ImportError:
-        raise UserError('finding faces needs MediaPipe: pip install "reenact_jax[video]"') from None
-    return mediapipe
-
-
-def _close(landmarkers: dict) -> None:
-    for landmarker in landmarkers.values():
-        # At the interpreter's end MediaPipe's threads are gone before any handler of ours runs; it
-        # cannot close then, and its __del__ would print a traceback unless told that it has.
-        with contextlib.suppress(RuntimeError):
-            landmarker.close()
-        landmarker._handle = None
-    landmarkers.clear()
-
-
-@contextlib.contextmanager
-def _quiet():
-    """Silence what MediaPipe's C++ writes to file descriptor 2; Python's exceptions pass."""
-    kept, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(null)

@@ -1,0 +1,40 @@
+"""MediaPipe: imported when first needed, silent, closed in time."""
+
+import contextlib
+import os
+
+from reenact_jax.errors import UserError
+
+
+def mediapipe():
+    """The package. Raises UserError that names the extra."""
+    try:
+        with quiet():
+            import mediapipe
+    except ImportError:
+        raise UserError('finding faces needs MediaPipe: pip install "reenact_jax[video]"') from None
+    return mediapipe
+
+
+def close(tasks: dict) -> None:
+    """Closes MediaPipe's tasks; for `weakref.finalize`."""
+    for task in tasks.values():
+        # At the interpreter's end MediaPipe's threads are gone before any handler of ours runs; it
+        # cannot close then, and its __del__ would print a traceback unless told that it has.
+        with contextlib.suppress(RuntimeError):
+            task.close()
+        task._handle = None
+    tasks.clear()
+
+
+@contextlib.contextmanager
+def quiet():
+    """Silence what MediaPipe's C++ writes to file descriptor 2; Python's exceptions pass."""
+    kept, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(null)
