@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import quick
 
 from configs import freenet as configs
 from configs.ablations import freenet_table1, freenet_table3
@@ -221,15 +222,9 @@ def test_gag_trains_with_ulc_frozen(built):
     nets, variables = built
     stage = freenet.stages(HP, DATA)[1]
     assert stage.players == {'G': ('phi',), 'D': ('D',)}
-    run = jax.jit(step.train_step(stage, nets))
+    run = quick.jit(step.train_step(stage, nets))
     state, metrics = run(step.start(stage, variables), freenet.constants(HP), batch_of(4))
-    for letter in nets:
-        change = jax.tree.map(
-            lambda a, b: np.abs(a - b).max(),
-            variables[letter]['params'],
-            state.variables[letter]['params'],
-        )
-        most = max(jax.tree.leaves(change))
+    for letter, most in quick.change(variables, state.variables, 'params').items():
         assert most == pytest.approx(HP.gag_rate if letter in ('phi', 'D') else 0, rel=0.05), letter
     total = 100 * metrics['l1'] + metrics['gan'] + 0.1 * metrics['triplet']
     assert float(metrics['loss/G']) == pytest.approx(float(total), rel=1e-4)

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import quick
 
 from configs import ldnet_fdgan as configs
 from reenact_jax import config, step
@@ -270,15 +271,11 @@ def test_only_the_declared_networks_move(built, stage):
     nets, variables = built
     hp = dataclasses.replace(HP, mean_swap=0.8, warm_steps=2, warm_rate=1e-4, stage2_rate=1e-4)
     chosen = ld.stages(hp, DATA)[stage]
-    run = jax.jit(step.train_step(chosen, nets))
+    run = quick.jit(step.train_step(chosen, nets))
     state, _ = run(step.start(chosen, variables), {}, fake_batch(chosen.frames))
     players = {letter for letters in chosen.players.values() for letter in letters}
-    for letter, before in variables.items():
-        change = jax.tree.map(
-            lambda a, b: float(np.abs(a - b).max()), before, state.variables[letter]
-        )
-        moved = max(jax.tree.leaves(change))
-        assert (moved > 0) == (letter in players), letter
+    for letter, most in quick.change(variables, state.variables).items():
+        assert (most > 0) == (letter in players), letter
     assert float(state.variables['N_I']['shapes']['seen'].sum()) == (4 if stage == 0 else 0)
 
 

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import quick
 from fakes import fake_track
 
 from data_prep import landmark_bases
@@ -118,7 +119,7 @@ def trained(world, file):
 
     variables = marionette.init(hp, nets, jax.random.key(0), batch(0))
     (stage,) = marionette.stages(hp, data)
-    run, state = jax.jit(step.train_step(stage, nets)), step.start(stage, variables)
+    run, state = quick.jit(step.train_step(stage, nets)), step.start(stage, variables)
     for i in range(hp.steps):
         state, metrics = run(state, {}, batch(i))
     before, after = variables['B']['bases'], state.variables['B']['bases']
@@ -133,15 +134,20 @@ def test_transfer_keeps_identity_and_takes_expression(world, file):
     moved = jnp.asarray(world['moved'])
     source, driver = moved[0, :8], moved[1, 8:16]
     faces = [Face(landmarks=p[..., :2], landmarks3d=p) for p in (source, driver)]
-    identity = marionette.identify(hp, nets, variables, faces[0])
-    made = marionette.transfer(hp, nets, variables, identity, faces[1], faces[1])
+    run = jax.jit(lambda one, two: marionette.transfer(hp, nets, variables, one, two, two))
+    identity = jax.jit(lambda face: marionette.identify(hp, nets, variables, face))(faces[0])
+    made = run(identity, faces[1])
     # The truth: person 0 with the driver's coefficients, at the driver's rotation.
     motion = np.einsum('fm,mnd->fnd', world['alpha'][1, 8:16], world['basis'])
     still = world['mean'] + world['own'][0] + motion
-    apply = frozen_apply(nets, variables)
-    _, placement = apply('B', driver)
-    aligned, _ = apply('B', jnp.asarray(still, jnp.float32))
-    truth = rigid.restore(apply('B', aligned, method='whole'), placement)[..., :2]
+
+    @jax.jit
+    def turned(still, driver):
+        apply = frozen_apply(nets, variables)
+        (aligned, _), (_, placement) = apply('B', still), apply('B', driver)
+        return rigid.restore(apply('B', aligned, method='whole'), placement)[..., :2]
+
+    truth = turned(jnp.asarray(still, jnp.float32), driver)
 
     def error(points):
         unit = [lm.normalise(p, *lm.box(p)) for p in (points, truth)]

@@ -1,0 +1,77 @@
+"""MediaPipe's action units and head angles beside OpenFace's on the frames of one video.
+
+    python -m data_prep.compare_openface tables/clip.csv footage/clip.mp4
+
+A line a number of the 20: correlation over the frames in which both found the face, the slope and
+the offset of MediaPipe's against OpenFace's (angles in degrees), and each one's mean. A negative
+correlation of an angle would mean that its sign is not the one of tracks.py.
+"""
+
+import argparse
+
+import numpy as np
+from tqdm import tqdm
+
+from reenact_jax import errors, media, openface
+from reenact_jax.errors import UserError
+from reenact_jax.faces import Detector
+from reenact_jax.tracks import AU_NAMES, POSE_NAMES
+
+
+def pairs(table: openface.Table, video: str, detector: Detector):
+    """(MediaPipe's [f, 20], which are known, OpenFace's) of the frames with both."""
+    rows = {int(frame): row for row, frame in enumerate(table.frame) if table.success[row]}
+    found, known, theirs, near = [], [], [], ()
+    reader = media.Reader(video)
+    for number, image in enumerate(tqdm(reader, total=reader.probe.frames, unit='frame')):
+        faces = detector.detect(image, near=near)
+        near = (faces[0].box,) if faces else ()
+        if faces and number in rows:
+            found.append(faces[0].aus)
+            known.append(faces[0].aus_valid)
+            theirs.append(table.aus[rows[number]])
+    if len(found) < 3:
+        raise UserError(f'{video}: only {len(found)} frames in which both found a face')
+    return np.array(found), np.array(known), np.array(theirs)
+
+
+def text(found, known, theirs) -> str:
+    """The table as Markdown."""
+    lines = ['| | correlation | slope | offset | mean here | mean there |', '|---' * 6 + '|']
+    for i, name in enumerate((*AU_NAMES, *POSE_NAMES)):
+        if not known[:, i].all():
+            lines.append(f'| {name} | not known | | | | {theirs[:, i].mean():.2f} |')
+            continue
+        degrees = 180 / np.pi if name in POSE_NAMES else 1
+        a, b = found[:, i] * degrees, theirs[:, i] * degrees
+        if b.std() < 1e-6 or a.std() < 1e-6:
+            lines.append(f'| {name} | does not change | | | {a.mean():.2f} | {b.mean():.2f} |')
+            continue
+        slope, offset = np.polyfit(b, a, 1)
+        correlation = np.corrcoef(a, b)[0, 1]
+        lines.append(
+            f'| {name} | {correlation:.2f} | {slope:.2f} | {offset:.2f} | {a.mean():.2f} | '
+            f'{b.mean():.2f} |'
+        )
+    return f'{len(found)} frames\n\n' + '\n'.join(lines)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command."""
+    parser = argparse.ArgumentParser(
+        prog='python -m data_prep.compare_openface',
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument('table', help="OpenFace's table of the video")
+    parser.add_argument('video')
+    parser.add_argument('--face-landmarker', metavar='FILE', help="the detector's model file")
+    options = parser.parse_args(arguments)
+    table = openface.read(options.table)
+    with Detector(options.face_landmarker, faces=1) as detector:
+        print(text(*pairs(table, options.video, detector)))
+    return 0
+
+
+if __name__ == '__main__':
+    errors.command(main)
