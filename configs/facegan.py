@@ -46,6 +46,7 @@ SMALL = LT | dict(
     discriminator=12,
     features='random',
     random_width=6,
+    sigma=8.0,  # two pixels of 64
 )
 PRESETS = {
     'paper': {},

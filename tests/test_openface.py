@@ -6,7 +6,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from data_prep import gather, inspect, openface
+from data_prep import compare_openface, gather, inspect, openface
 from reenact_jax import openface as tables
 from reenact_jax import results, shards, tracks
 from reenact_jax.errors import UserError
@@ -137,3 +137,15 @@ def test_wrong_tables_are_refused(folder):
         openface.pair([str(folder / 'tables')], str(folder / 'videos'))
     with pytest.raises(UserError, match='no such file'):
         openface.pair([str(folder / 'absent.csv')], None)
+
+
+def test_both_detectors_side_by_side():
+    draw = np.random.default_rng(0)
+    theirs = draw.uniform(0.1, 0.4, (30, 20))
+    found, known = 2 * theirs + 0.05, np.ones((30, 20), bool)
+    known[:, 4], found[:, 18] = False, -theirs[:, 18]
+    lines = compare_openface.text(found, known, theirs).splitlines()
+    assert lines[0] == '30 frames'
+    assert lines[4].startswith('| AU01 | 1.00 | 2.00 | 0.05 |')
+    assert lines[8].startswith('| AU06 | not known')
+    assert lines[-2].startswith('| R_y | -1.00 | -1.00 |')
