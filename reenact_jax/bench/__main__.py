@@ -7,7 +7,7 @@ the training step on data at hand and on data as they are read, its arithmetic a
 as a share of the fastest matrix product, the share of time spent waiting for data, the loader's
 frames a second beside raw JPEG decoding with as many threads, and how long a checkpoint holds the
 step up; then milliseconds of encoding or identifying a source and of rendering or transferring a
-frame. Nothing is kept but --out.
+frame, which with --use is all. Nothing is kept but --out.
 """
 
 import json
@@ -22,13 +22,16 @@ from reenact_jax.bench import device, host
 from reenact_jax.runs import jobs
 
 
-def measure(values: dict, seconds: float) -> dict:
-    """{'machine': ..., 'peak, GFLOP/s': ..., stage: {name: number}} of a resolved config."""
+def measure(values: dict, seconds: float, training: bool = True) -> dict:
+    """{'machine': ..., 'peak, GFLOP/s': ..., stage: {name: number}, 'use': {...}} of a config.
+
+    training: False leaves the stages out.
+    """
     job = jobs.make_job(values)
     peak = device.peak(job.run.dtype, seconds) / 1e9
     report = {'config': values, 'machine': machine(), 'dtype': job.run.dtype}
     report['peak, GFLOP/s'] = _say('peak, GFLOP/s', peak)
-    for number, stage in job.chosen.items():
+    for number, stage in job.chosen.items() if training else ():
         print(f'\n{stage.name}: {stage.batch_size} rows x {stage.frames} frames')
         found = {}
         for part in (host.reading, device.training):
@@ -63,6 +66,7 @@ def define_flags(values: flags.FlagValues) -> None:
     """The command's flags."""
     command_line.define_config(values)
     flags.DEFINE_float('seconds', 5.0, 'of every measurement', 0.1, flag_values=values)
+    flags.DEFINE_boolean('use', False, 'time no training', flag_values=values)
     flags.DEFINE_string('out', None, 'JSON file to write', flag_values=values)
 
 
@@ -73,7 +77,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(command_line.usage(define_flags, __doc__))
         return 0
     values = command_line.parse(define_flags, arguments, ('config',))
-    report = measure(config.to_json(values.config), values.seconds)
+    report = measure(config.to_json(values.config), values.seconds, not values.use)
     if values.out:
         storage.write(values.out, json.dumps(report, indent=2) + '\n')
         print(f'\n{values.out} written')
