@@ -3,6 +3,8 @@
 import jax
 import numpy as np
 
+from reenact_jax.nets.initial import init_each
+
 OPTIONS = {'xla_backend_optimization_level': 0, 'xla_llvm_disable_expensive_passes': True}
 
 
@@ -21,3 +23,9 @@ def change(before: dict, after: dict, collection: str | None = None) -> dict[str
         return float(max(jax.tree.leaves(sizes), default=0))
 
     return {letter: most(before[letter], after[letter]) for letter in before}
+
+
+def fresh(net, *args) -> dict:
+    """A network's variables, all from one draw: each draw takes a second to compile."""
+    init = jax.jit(lambda key: init_each({'net': net}, key, {'net': args}))
+    return init(jax.random.key(0))['net']

@@ -14,7 +14,6 @@ from reenact_jax import config, optimisers, step
 from reenact_jax import landmarks as lm
 from reenact_jax.errors import UserError
 from reenact_jax.nets.freenet import GAG
-from reenact_jax.nets.initial import init_each
 from reenact_jax.nets.patch import PatchGAN
 from reenact_jax.systems import freenet
 from reenact_jax.systems.freenet import gag, ulc
@@ -296,9 +295,7 @@ def test_what_the_norm_leaves_of_colours(norm, keeps):
     """Instance norm takes every channel's mean and scale: a fainter picture is encoded alike."""
     net, image = GAG(4, 3, norm=norm), batch_of(2).image[:1, 0]
     lines = jnp.zeros((1, SIDE // 4, SIDE // 4, 1))
-    variables = jax.jit(lambda key: init_each({'phi': net}, key, {'phi': (image, lines)}))(
-        jax.random.key(0)
-    )['phi']
+    variables = quick.fresh(net, image, lines)
     run = jax.jit(lambda x: net.apply(variables, x, train=False, method='encode'))
     off = float(jnp.abs(run(image * 0.5 + 0.3) - run(image)).mean())
     assert off > 0.1 if keeps else off < 1e-3

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import quick
 import safetensors.numpy
 from flax import linen as nn
 
@@ -37,7 +38,7 @@ def numbers(*shape, seed=0):
 def test_transposed_convolution_is_the_usual_one():
     """4x4, stride 2, padding 1: a convolution of the image with zeros between its pixels."""
     x, net = jnp.asarray(numbers(2, 3, 5, 4)), TransposedConv(6)
-    variables = net.init(KEY, x)
+    variables = quick.fresh(net, x)
     kernel = variables['params']['kernel']
     variables['params']['bias'] = jnp.arange(6.0)
     usual = jax.lax.conv_general_dilated(
@@ -77,7 +78,7 @@ def test_condition_is_as_joined_channels():
         jnp.asarray(numbers(4, 12, 12, 3)),
         jnp.asarray(numbers(2, 12, 12, 5, seed=1)),
     )
-    variables = net.init(KEY, image, condition)
+    variables = quick.fresh(net, image, condition)
     params = dict(variables['params'])
     first, beside = params.pop('Conv_0'), params.pop('Conv_1')
     joined = jnp.concatenate([first['kernel'], beside['kernel']], 2)
@@ -96,7 +97,7 @@ def test_patch_sees_70_pixels():
     """The gradient of one logit reaches 70 x 70 pixels, and no further."""
     net = PatchGAN(width=2, padding=1, norm='none')
     image = jnp.asarray(numbers(1, 96, 96, 1))
-    variables = net.init(KEY, image)
+    variables = quick.fresh(net, image)
     slope = jax.jit(jax.grad(lambda x: net.apply(variables, x)[0, 5, 5, 0]))(image)[0, ..., 0]
     rows, columns = np.nonzero(np.asarray(slope))
     assert (np.ptp(rows) + 1, np.ptp(columns) + 1) == (70, 70)
@@ -130,7 +131,7 @@ def test_spectral_norm_is_the_largest_singular_value():
     """After some calls in training the kernel that acts has norm 1; flax's layer agrees."""
     x = jnp.asarray(numbers(1, 6, 6, 3))
     net, theirs = Conv(4, spectral=True), nn.SpectralNorm(nn.Conv(4, (3, 3)))
-    variables = net.init(KEY, x)
+    variables = quick.fresh(net, x)
     kernel, u = variables['params']['kernel'], variables['spectral']['u']
     for _ in range(30):
         y, update = net.apply(variables, x, mutable=['spectral'])
@@ -154,7 +155,7 @@ def test_spectral_norm_is_the_largest_singular_value():
 def test_reflect_padding():
     x = jnp.asarray(numbers(1, 5, 5, 2))
     net = Conv(3, kernel=3, reflect=True)
-    variables = net.init(KEY, x)
+    variables = quick.fresh(net, x)
     inner = Conv(3, kernel=3, padding=0)
     mirrored = jnp.asarray(np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), mode='reflect'))
     np.testing.assert_allclose(net.apply(variables, x), inner.apply(variables, mirrored), atol=1e-5)
@@ -170,7 +171,7 @@ def test_norms_of_one_image(kind, axes):
 def test_batch_statistics_agree_in_training_and_inference():
     """Running averages converge to what training uses, and inference then gives the same."""
     x, net = jnp.asarray(numbers(4, 6, 6, 3) * 3 + 2), Norm('batch')
-    variables = net.init(KEY, x)
+    variables = quick.fresh(net, x)
     for _ in range(100):
         trained, update = net.apply(variables, x, mutable=['batch_stats'])
         variables = variables | update
@@ -244,7 +245,7 @@ def test_adaptive_normalisation_by_hand():
     mu, sigma = x.mean((0, 1, 2)), np.sqrt(x.var((0, 1, 2)) + 1e-5)
     net = Modulation('aan', 'batch')
     condition = (jnp.asarray(gamma), jnp.asarray(beta))
-    variables = net.init(KEY, jnp.asarray(x), condition)
+    variables = quick.fresh(net, jnp.asarray(x), condition)
     assert 'params' not in variables
     got, _ = net.apply(variables, jnp.asarray(x), condition, mutable=['batch_stats'])
     np.testing.assert_allclose(got, (x - mu) / sigma * gamma + beta, atol=1e-4)
@@ -256,7 +257,7 @@ def test_adaptive_normalisation_by_hand():
 def test_modulations_answer_to_their_condition(kind, condition):
     x, seen = jnp.asarray(numbers(1, 4, 4, 5)), jnp.asarray(numbers(*condition))
     net = Modulation(kind, 'instance', hidden=8)
-    variables = net.init(KEY, x, seen)
+    variables = quick.fresh(net, x, seen)
     normalised = Norm('instance').apply({}, x)
     with_seen = net.apply(variables, x, seen)
     without = net.apply(variables, x, jnp.zeros_like(seen))

@@ -78,9 +78,9 @@ def test_feature_matching_is_pix2pixhds():
     draw, d = np.random.default_rng(0), MultiScale(width=2)
     a, b = (jnp.asarray(draw.normal(size=(2, 32, 32, 3)), jnp.float32) for _ in range(2))
     condition = jnp.ones((2, 32, 32, 1))
-    start = jax.jit(functools.partial(d.init_with_output, features=True))
-    made, variables = start(jax.random.key(0), a, condition)
-    real = jax.jit(functools.partial(d.apply, features=True))(variables, b, condition)
+    variables = quick.fresh(d, a, condition)
+    judge = jax.jit(functools.partial(d.apply, features=True))
+    made, real = judge(variables, a, condition), judge(variables, b, condition)
     expected = 0.0
     for scale in range(2):
         assert len(made[scale]) == 5  # n_layers 3: four feature maps and the logits
