@@ -1,15 +1,17 @@
 """Evaluation of landmark models: pairs, distances, rules of transfer, commands."""
 
 import json
+import types
 
 import fakes
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
 
 from data_prep import mix, points_csv, synthetic
 from data_prep.heads import plan
-from reenact_jax import results, train, trained
+from reenact_jax import layouts, results, train, trained
 from reenact_jax.errors import UserError
 from reenact_jax.evaluate import __main__ as command
 from reenact_jax.evaluate import (
@@ -20,6 +22,7 @@ from reenact_jax.evaluate import (
     labelled,
     lmtest,
     transfer_rules,
+    units,
 )
 from reenact_jax.shards import ShardSet
 from reenact_jax.systems import aan
@@ -387,3 +390,29 @@ def test_ace_command(own_poses, workdir, tmp_path, capsys):
     assert set(found) == {'none', 'at rest', 'additive', 'ulc'}
     assert f'{found["ulc"]["ace"]:.3f}' in capsys.readouterr().out
     assert found['additive']['ace'] < found['at rest']['ace'] < found['none']['ace']
+
+
+def test_a_units_own_region_is_told(crossed):
+    """A model whose AU01 lifts the brows, and whose AU26 does more than it drops the jaw."""
+    layout = layouts.layout('68')
+    brows = [*layout.parts['left_brow'], *layout.parts['right_brow']]
+
+    def transfer(hp, nets, variables, identity, driving, first):
+        made = identity.at[:, brows, 1].add(-0.2 * (driving.aus[:, :1] + driving.aus[:, 15:16]))
+        return made.at[:, list(layout.parts['jaw']), 1].add(0.02 * driving.aus[:, 15:16])
+
+    module = types.SimpleNamespace(
+        DRIVEN_BY=('landmarks', 'aus', 'aus_valid'), transfer=transfer,
+        identify=lambda hp, nets, variables, source: jnp.asarray(source.landmarks),
+    )  # fmt: skip
+    model = trained.Trained('m', module, None, {}, {}, '68', 64, {})
+    found = units.measure({'m': model}, ShardSet(crossed, 'train'), 4)['m']
+    assert found['AU01']['brows'] == pytest.approx(10, rel=1e-4) and found['AU01']['eyes'] == 0
+    assert found['AU26']['mouth and jaw'] == pytest.approx(17 / 37 * 1, rel=1e-4)
+    assert found['AU02'] == dict.fromkeys(units.REGIONS, 0.0)
+    text = units.text({'m': found})
+    assert '| AU26 | 10.00 | 0.00 | 0.00 | **0.46** |' in text
+    with pytest.raises(UserError, match='is not driven by action units'):
+        plain = module.__dict__ | {'DRIVEN_BY': ('landmarks',)}
+        units.measure({'m': model._replace(module=types.SimpleNamespace(**plain))}, ShardSet(
+            crossed, 'train'), 4)  # fmt: skip
