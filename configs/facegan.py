@@ -25,12 +25,7 @@ LT = dict(
     b1=0.9,
     schedule='cosine',
     lt_steps=20_000,
-    r1_steps=0,
-    r2_steps=0,
-    b1_steps=0,
-    b2_steps=0,
-    joint_steps=0,
-)
+) | dict.fromkeys(('r1_steps', 'r2_steps', 'b1_steps', 'b2_steps', 'joint_steps'), 0)
 SMALL = LT | dict(
     b1=0.5,
     batch_size=4,

@@ -45,6 +45,32 @@ def read(path: str | Path) -> Table:
     Raises UserError naming the file and the columns it lacks, or the line of a value that is no
     number.
     """
+    values = _columns(path)
+    count = len(values['frame'])
+
+    def take(names, *shape):
+        return np.stack([values[name] for name in names], -1).reshape(count, *shape)
+
+    intensities = np.clip(take(INTENSITIES, 17) / 5, 0, 1)
+    points = None
+    if all(name in values for name in _PLACES):
+        points = np.zeros((count, POINTS, 3))
+        points[..., :2] = take(_PLACES, POINTS, 2)
+        if all(name in values for name in _SPACE):
+            points[..., 2] = _depth(points[..., :2], take(_SPACE, POINTS, 3))
+    return Table(
+        face=values.get('face_id', np.zeros(count)).astype(int),
+        frame=values['frame'].astype(int) - 1,  # OpenFace counts from 1
+        seconds=values.get('timestamp', np.full(count, np.nan)),
+        confidence=values['confidence'],
+        success=values['success'] > 0,
+        aus=np.float32(np.concatenate([intensities, take(ANGLES, 3)], -1)),
+        points=None if points is None else np.float32(points),
+    )
+
+
+def _columns(path) -> dict[str, Float[np.ndarray, ' t']]:
+    """Name -> values; the columns that every table needs are there."""
     text = storage.read(str(path)).decode('utf-8-sig', 'replace')
     lines = csv.reader(io.StringIO(text), skipinitialspace=True)
     header = [name.strip() for name in next(lines, [])]
@@ -68,27 +94,7 @@ def read(path: str | Path) -> Table:
             )
     if not rows:
         raise UserError(f'{path}: no rows')
-    values = dict(zip(header, np.array(rows).T, strict=True))
-
-    def take(names, *shape):
-        return np.stack([values[name] for name in names], -1).reshape(len(rows), *shape)
-
-    intensities = np.clip(take(INTENSITIES, 17) / 5, 0, 1)
-    points = None
-    if all(name in values for name in _PLACES):
-        points = np.zeros((len(rows), POINTS, 3))
-        points[..., :2] = take(_PLACES, POINTS, 2)
-        if all(name in values for name in _SPACE):
-            points[..., 2] = _depth(points[..., :2], take(_SPACE, POINTS, 3))
-    return Table(
-        face=values.get('face_id', np.zeros(len(rows))).astype(int),
-        frame=values['frame'].astype(int) - 1,  # OpenFace counts from 1
-        seconds=values.get('timestamp', np.full(len(rows), np.nan)),
-        confidence=values['confidence'],
-        success=values['success'] > 0,
-        aus=np.float32(np.concatenate([intensities, take(ANGLES, 3)], -1)),
-        points=None if points is None else np.float32(points),
-    )
+    return dict(zip(header, np.array(rows).T, strict=True))
 
 
 def _depth(flat: Float[np.ndarray, 't 68 2'], space: Float[np.ndarray, 't 68 3']):

@@ -47,7 +47,8 @@ def record(
         for number, frame in enumerate(driver.frames):
             if number in driver.shown:
                 pictures[number] = frame.picture
-            moved.append(_units(frame.face, changes))
+            if units:
+                moved.append(_units(frame.face, changes))
             yield frame.face
 
     made = tqdm(

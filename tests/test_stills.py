@@ -1,6 +1,7 @@
 """Stills with telling names to shards: synthetic heads, laid out as three sets are handed out."""
 
 import csv
+import io
 
 import numpy as np
 import pytest
@@ -149,6 +150,33 @@ def test_the_reference_is_the_picture_called_neutral(made):
     track = next(t for i in range(len(part)) if (t := part.track(i)).track_id == '00/090')
     assert np.abs(track.reference_68 - track.landmarks_68)[1].max() < 1e-3
     assert np.abs(track.reference_68 - track.landmarks_68)[[0, 2]].max((1, 2)).min() > 0.1
+
+
+def test_the_other_two_sets_pictures_become_tracks(made, tmp_path):
+    """Synthetic heads as Multi-PIE and CelebV are handed out."""
+    _, _, own = made
+    for frame, recording in enumerate(('02', '01')):
+        path = tmp_path / f'pie/session01/multiview/001/{recording}/05_1'
+        path.mkdir(parents=True)
+        Image.open(io.BytesIO(own['00'].image[frame])).save(path / f'001_01_{recording}_051_07.png')
+    folder = tmp_path / 'celebv/Jack_Ma/Image'
+    folder.mkdir(parents=True)
+    for frame, picture in enumerate(own['01'].image):
+        (folder / f'{frame}.jpg').write_bytes(picture)
+    (folder.parent / 'all_98pt.txt').write_text(' '.join(['1.0'] * 196 + ['7.jpg\n']))
+    found = {}
+    for naming, source in (('multipie', 'pie'), ('celebv', 'celebv')):
+        out = str(tmp_path / f'{naming}_set')
+        flags = ['--naming', naming, '--every', '1', '--size', '64', '--val', '0', '--test', '0']
+        assert stills.main([str(tmp_path / source), '--out', out, *flags]) == 0
+        found[naming] = shards.ShardSet(out, 'train').track(0)
+    pie, celebv = found['multipie'], found['celebv']
+    assert pie.track_id == '001/01/051/07' and list(pie.expression) == [0, 1]
+    assert (pie.pose_id == 51).all() and pie.identity_name == '001'
+    assert np.abs(pie.reference_68 - pie.landmarks_68)[0].max() < 1e-3
+    assert celebv.frames == 3 and celebv.identity_name == 'Jack_Ma'
+    assert (celebv.expression == -1).all() and (celebv.pose_id == -1).all()
+    assert 'Jack_Ma/Image/7.jpg' in (tmp_path / 'celebv_set/report.tsv').read_text()
 
 
 def test_one_report_names_what_is_missing(made):
