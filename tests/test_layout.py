@@ -24,7 +24,8 @@ train summary
 metrics
 trained
 exporting bundle model_card export
-edits action_units motion portraits drivers animation recording reenact_flags
+live edits action_units motion portraits drivers animation recording reenact_flags
+estimators
 evaluate
 reenact report bench
 """.strip().splitlines()
