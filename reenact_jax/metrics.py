@@ -7,7 +7,7 @@ so that a table can say over how many frames it averages. Compare frames before 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from reenact_jax.errors import UserError
 from reenact_jax.landmarks import box, denormalise, normalise
@@ -15,6 +15,7 @@ from reenact_jax.tracks import DRIVING, SOURCE, TRUTH
 
 SSIM_SIGMA, SSIM_RADIUS = 1.5, 5  # Wang et al. 2004, section III.C: an 11 x 11 Gaussian window
 SSIM_K1, SSIM_K2 = 0.01, 0.03  # the same section
+AU_PRESENT = 0.2  # of 0..1
 
 
 def l1(result: Float[Array, 'b h w c'], truth: Float[Array, 'b h w c']) -> Float[Array, ' b']:
@@ -60,10 +61,79 @@ def ace(
 ) -> Float[Array, ' b']:
     """FReeNet's ACE: mean absolute error of a coordinate, in pixels at 256 x 256.
 
+    Of detected landmarks it is AKD (the first-order model's practice).
+
     Args: size: side of the crop that the points are pixels of.
     """
     _same_shape(result, truth)
     return jnp.abs(result - truth).mean((1, 2)) * 256 / size
+
+
+def similarity(a: Float[Array, 'b n'], b: Float[Array, 'b n']) -> Float[Array, ' b']:
+    """Cosine of vectors: CSIM (ISIM) of identity embeddings, PSIM of head angles; 0 for a zero."""
+    _same_shape(a, b)
+    size = jnp.linalg.norm(a, axis=-1) * jnp.linalg.norm(b, axis=-1)
+    return jnp.where(size > 1e-12, (a * b).sum(-1) / jnp.maximum(size, 1e-12), 0.0)
+
+
+def prmse(result: Float[Array, 'b 3'], truth: Float[Array, 'b 3']) -> Float[Array, ' b']:
+    """Root mean squared error of the head's three angles (AAN); radians in, degrees out."""
+    _same_shape(result, truth)
+    return jnp.degrees(jnp.sqrt(((result - truth) ** 2).mean(-1)))
+
+
+def expression_distance(
+    result: Float[Array, 'b n'], truth: Float[Array, 'b n'], known: Bool[Array, 'b n']
+) -> Float[Array, ' b']:
+    """ED: L2 distance of action unit intensities 0..1, over those that are known.
+
+    Divided by their number it is our `ed_mean`; the papers' figures differ by a factor of 20.
+    """
+    _same_shape(result, truth)
+    return jnp.sqrt((((result - truth) ** 2) * known).sum(-1))
+
+
+def au_agreement(
+    result: Float[Array, 'b n'],
+    truth: Float[Array, 'b n'],
+    known: Bool[Array, 'b n'],
+    present: float = AU_PRESENT,
+) -> Float[Array, ' b']:
+    """AUCON (AAN): share of the known action units that are present in both or in neither.
+
+    Args: present: the intensity from which a unit is there; OpenFace's practice, 1 of 5.
+    """
+    _same_shape(result, truth)
+    alike = ((result >= present) == (truth >= present)) & known
+    return alike.sum(-1) / jnp.maximum(known.sum(-1), 1)
+
+
+def lsim(
+    result: Float[Array, 'b n 2'], truth: Float[Array, 'b n 2'], size: int
+) -> Float[Array, ' b']:
+    """FACEGAN's LSIM (section 5.3): mean squared error of landmarks, the image being [-1, 1].
+
+    Args: size: side of the image that the points are pixels of.
+    """
+    _same_shape(result, truth)
+    return ((result - truth) ** 2).mean((1, 2)) * (2 / size) ** 2
+
+
+def frechet(a: Float[np.ndarray, 'm n'], b: Float[np.ndarray, 'k n']) -> float:
+    """Frechet distance of two sets of features as Gaussians (Heusel et al. 2017, eq. 6).
+
+    |mean_a - mean_b|^2 + tr(A + B - 2 (A B)^(1/2)), A and B the covariances. It depends on the
+    number of samples; it is FID only of FID's own Inception features. NaN below two samples.
+    """
+    if min(len(a), len(b)) < 2:
+        return float('nan')
+    one, two = (np.cov(np.float64(x), rowvar=False).reshape(x.shape[1], -1) for x in (a, b))
+    values, vectors = np.linalg.eigh(one)
+    root = (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
+    # The root of A B has the trace of the root of A^(1/2) B A^(1/2), which is symmetric.
+    cross = np.sqrt(np.maximum(np.linalg.eigvalsh(root @ two @ root), 0)).sum()
+    shift = np.float64(a).mean(0) - np.float64(b).mean(0)
+    return float(max(shift @ shift + np.trace(one) + np.trace(two) - 2 * cross, 0))
 
 
 def identity_leak(

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.linalg
 from skimage import data, transform
 from skimage import metrics as reference
 
@@ -86,6 +87,39 @@ def test_identity_leak_is_0_at_the_truth_and_1_at_the_driver():
 def test_same_box_leaves_only_the_shape():
     points = SQUARE * 3 + np.array([7, -2], np.float32)
     np.testing.assert_allclose(metrics.same_box(points, SQUARE), SQUARE, atol=1e-5)
+
+
+def test_cosine_angles_and_units_by_hand():
+    a, b = np.float32([[3, 4], [0, 0]]), np.float32([[4, 3], [1, 0]])
+    np.testing.assert_allclose(metrics.similarity(a, b), [0.96, 0], rtol=1e-6)
+    turn = np.radians(np.float32([[10, 0, 0]])), np.radians(np.float32([[4, 0, 8]]))
+    np.testing.assert_allclose(metrics.prmse(*turn), [np.sqrt((36 + 64) / 3)], rtol=1e-5)
+    made, truth = np.float32([[0.5, 0.1, 0.9]]), np.float32([[0.1, 0.4, 0.0]])
+    known = np.array([[True, True, False]])
+    np.testing.assert_allclose(metrics.expression_distance(made, truth, known), [0.5], rtol=1e-6)
+    # Of the two known units the first is present in one, the second in the other.
+    assert metrics.au_agreement(made, truth, known).tolist() == [0]
+    assert metrics.au_agreement(made, truth, known, present=0.45).tolist() == [0.5]
+
+
+def test_lsim_by_hand():
+    moved = SQUARE + np.float32([3, 4])  # of an image of 100 pixels: 0.06, 0.08 of its half side
+    expected = (0.06**2 + 0.08**2) / 2
+    np.testing.assert_allclose(metrics.lsim(moved, SQUARE, 100), [expected], rtol=1e-5)
+
+
+def test_frechet_distance_equals_scipy():
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(0, 1, (50, 4)), rng.normal(0.5, 2, (60, 4)) @ rng.normal(size=(4, 4))
+    root = scipy.linalg.sqrtm(np.cov(a.T) @ np.cov(b.T)).real
+    expected = np.square(a.mean(0) - b.mean(0)).sum()
+    expected += np.trace(np.cov(a.T) + np.cov(b.T) - 2 * root)
+    assert metrics.frechet(a, b) == pytest.approx(expected, rel=1e-6)
+    assert metrics.frechet(a, a) == pytest.approx(0, abs=1e-6)
+    # One number each: (difference of means)^2 + (difference of deviations)^2.
+    one, two = np.float64([[0], [2]]), np.float64([[5], [9]])
+    assert metrics.frechet(one, two) == pytest.approx(36 + (np.sqrt(8) - np.sqrt(2)) ** 2)
+    assert np.isnan(metrics.frechet(one[:1], two))
 
 
 def test_cross_triples_are_ordered_by_role():
