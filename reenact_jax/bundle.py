@@ -19,6 +19,7 @@ folder holds card.json (the model card, with the SHA-256 of every other file), w
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -26,7 +27,9 @@ import pathlib
 from typing import TYPE_CHECKING
 
 import jax
+import numpy as np
 import safetensors.numpy
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from reenact_jax.errors import UserError
 
@@ -117,9 +120,27 @@ class Bundle:
         return {name: face[name] for name in names}
 
     def _call(self, name: str, *args):
-        # An array on a device by choice and one there by default would be compiled for twice.
-        args = jax.device_put(args, jax.devices()[0])
-        return self._functions[name](self._weights[name], *args)
+        return self._functions[name](self._weights[name], *jax.tree.map(_placed, args))
+
+
+def everywhere(tree):
+    """Arrays with a copy on every device."""
+    return jax.device_put(tree, NamedSharding(_devices(), PartitionSpec()))
+
+
+def _placed(array):
+    """Rows on all devices where they divide evenly, else a copy on each.
+
+    Always by choice: an array that is on a device by default would be compiled for again.
+    """
+    shape, devices = np.shape(array), _devices()
+    rows = len(shape) and shape[0] % devices.size == 0
+    return jax.device_put(array, NamedSharding(devices, PartitionSpec('rows' if rows else None)))
+
+
+@functools.cache
+def _devices() -> Mesh:
+    return Mesh(np.array(jax.devices()), ('rows',))
 
 
 def load(directory: str | os.PathLike, transfer: str | None = None) -> Bundle:
@@ -143,7 +164,7 @@ def load(directory: str | os.PathLike, transfer: str | None = None) -> Bundle:
         functions[name] = jax.jit(exported.call)
         part = entry['weights']
         if part and part not in tensors:
-            tensors[part] = jax.device_put(safetensors.numpy.load(files[part]), jax.devices()[0])
+            tensors[part] = everywhere(safetensors.numpy.load(files[part]))
         weights[name] = {key: tensors[part][key] for key in entry['names']} if part else {}
     return Bundle(card, functions, weights, NO_TRANSFER).using(transfer)
 

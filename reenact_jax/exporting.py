@@ -25,6 +25,14 @@ from reenact_jax.trained import Trained
 PLATFORMS = ('cpu', 'cuda', 'tpu')
 
 
+class Call(NamedTuple):
+    """A function of a model, `function(variables, *arguments)`, before it is exported."""
+
+    function: Callable
+    variables: dict
+    arguments: tuple  # shapes of all but the variables; b is symbolic
+
+
 class Function(NamedTuple):
     """One exported function: its file, its weights and the names it reads of them."""
 
@@ -58,6 +66,21 @@ def weights_file(flat: dict[str, jax.Array]) -> bytes:
 
 def transfer_functions(part: Trained, size: int) -> dict[str, Function]:
     """`identify` and `transfer` of a landmark model, for a source image of `size`."""
+    return _exported(transfer_calls(part, size))
+
+
+def generator_functions(part: Trained) -> dict[str, Function]:
+    """`encode` and `render` of an image generator, perhaps `encode_onto`."""
+    return _exported(generator_calls(part))
+
+
+def carry_functions(points: str, size: int) -> dict[str, Function]:
+    """`carry`: no transfer."""
+    return _exported(carry_calls(points, size))
+
+
+def transfer_calls(part: Trained, size: int) -> dict[str, Call]:
+    """`identify` and `transfer` of a landmark model, for a source image of `size`."""
     source, driving, first = _faces(part.points, size, driven_by(part.module))
 
     def raw(variables, source):
@@ -75,8 +98,8 @@ def transfer_functions(part: Trained, size: int) -> dict[str, Function]:
 
     identity = jax.eval_shape(identify, part.variables, source)
     return {
-        'identify': _export(identify, part.variables, source),
-        'transfer': _export(transfer, part.variables, identity, driving, first),
+        'identify': Call(identify, part.variables, (source,)),
+        'transfer': Call(transfer, part.variables, (identity, driving, first)),
     }
 
 
@@ -88,7 +111,7 @@ def driven_by(module: ModuleType) -> tuple[str, ...]:
     return getattr(module, 'DRIVEN_BY', ('landmarks',))
 
 
-def generator_functions(part: Trained) -> dict[str, Function]:
+def generator_calls(part: Trained) -> dict[str, Call]:
     """`encode` and `render` of an image generator; `encode_onto`, with another background, of one
     that says `TAKES_BACKGROUND`.
     """
@@ -108,8 +131,8 @@ def generator_functions(part: Trained) -> dict[str, Function]:
 
     appearance = jax.eval_shape(encode, part.variables, source)
     found = {
-        'encode': _export(encode, part.variables, source),
-        'render': _export(render, part.variables, appearance, driving['landmarks']),
+        'encode': Call(encode, part.variables, (source,)),
+        'render': Call(render, part.variables, (appearance, driving['landmarks'])),
     }
     if getattr(part.module, 'TAKES_BACKGROUND', False):
 
@@ -117,11 +140,11 @@ def generator_functions(part: Trained) -> dict[str, Function]:
             face = Face(**source)
             return _leaves(part.module.encode(part.hp, part.nets, variables, face, background))
 
-        found['encode_onto'] = _export(encode_onto, part.variables, source, source['image'])
+        found['encode_onto'] = Call(encode_onto, part.variables, (source, source['image']))
     return found
 
 
-def carry_functions(points: str, size: int) -> dict[str, Function]:
+def carry_calls(points: str, size: int) -> dict[str, Call]:
     """No transfer: the identity is the source's landmarks, `carry` moves the driver's to them."""
     source, driving, first = _faces(points, size)
 
@@ -129,7 +152,11 @@ def carry_functions(points: str, size: int) -> dict[str, Function]:
         del variables
         return lm.carry(driving['landmarks'], lm.box(identity[0]), first['landmarks'])
 
-    return {'carry': _export(carry, {}, (source['landmarks'],), driving, first)}
+    return {'carry': Call(carry, {}, ((source['landmarks'],), driving, first))}
+
+
+def _exported(calls: dict[str, Call]) -> dict[str, Function]:
+    return {name: _export(*call[:2], *call.arguments) for name, call in calls.items()}
 
 
 def _export(function: Callable, variables: dict, *args) -> Function:
