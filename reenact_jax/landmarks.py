@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from reenact_jax import layouts
 from reenact_jax.layouts import LAYOUTS as LAYOUTS
 from reenact_jax.layouts import Layout
 
@@ -26,6 +27,14 @@ def box(points: Float[Array, '*s n 2']) -> tuple[Float[Array, '*s 2'], Float[Arr
     """Square bounding box of all points: its centre, and half of its side (at least 1e-3)."""
     low, high = points.min(-2), points.max(-2)
     return (low + high) / 2, jnp.maximum((high - low).max(-1) / 2, 1e-3)
+
+
+def eye_middle(points: Float[Array, '*s n 2']) -> Float[Array, '*s 1 2']:
+    """The point between the eyes: the mean of their corners, which lids do not move."""
+    parts = layouts.of_count(points.shape[-2]).parts
+    eyes = parts['left_eye'], parts['right_eye']
+    corners = [eye[i] for eye in eyes for i in (0, len(eye) // 2)]
+    return points[..., np.array(corners), :].mean(-2, keepdims=True)
 
 
 def normalise(

@@ -13,54 +13,53 @@ import json
 import platform
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import jax
 import numpy as np
 
 from reenact_jax import bundle as bundles
 from reenact_jax import drivers, errors, faces, portraits, recording, shards, storage
-from reenact_jax.bundle import NO_TRANSFER, Bundle
+from reenact_jax.bundle import Bundle
 from reenact_jax.errors import UserError
-from reenact_jax.evaluate import frames as evaluate
-from reenact_jax.evaluate.frames import Scores
+from reenact_jax.evaluate import pairs as pair_lists
+from reenact_jax.evaluate import scoring, tables
+from reenact_jax.evaluate.baselines import COPY
+from reenact_jax.evaluate.scoring import Scores
 from reenact_jax.shards import ShardSet
 from reenact_jax.tracks import Track
 
 TEST, CROSS = 'test', 'gt_cross'
 SHEET_ROWS = 6
-# metric -> (heading, decimals)
-COLUMNS = {
-    'l1': ('L1 (0..2, less is better)', 4),
-    'ssim': ('SSIM (more is better)', 4),
-    'point_error': ('point error, % of the box', 2),
-    'identity_leak': ('identity leak (0 ideal)', 3),
-}
 
 
-def table(scores: Scores) -> str:
-    """Markdown: a row a method, a column a metric that any of them has."""
-    metrics = [name for name in COLUMNS if any(name in found for found in scores.values.values())]
-    lines = [
-        '| method | ' + ' | '.join(COLUMNS[name][0] for name in metrics) + ' |',
-        '|---' * (len(metrics) + 1) + '|',
-    ]
-    for method in scores.values:
-        cells = [_cell(scores.mean(method, name), COLUMNS[name][1]) for name in metrics]
-        lines.append(f'| {method} | ' + ' | '.join(cells) + ' |')
-    return '\n'.join(lines)
+class Scored(NamedTuple):
+    """Scores and what they are of."""
+
+    scores: Scores
+    of: str
 
 
-def _cross_section(cross: Scores | None) -> str:
+def scored(bundle: Bundle, data: str, split: str, kind: str, most: int) -> Scored:
+    """Scores of a list of pairs of a split."""
+    part = ShardSet(data, split)
+    pairs = pair_lists.make(part, kind, most)
+    people = len(np.unique(part.identity[pairs.rows[:, 0]]))
+    scores = scoring.score(bundle, part, pairs)
+    return Scored(scores, f'{len(pairs.rows)} frames of {people} people')
+
+
+def _cross_section(cross: Scored | None) -> str:
     if cross is None:
         return f'Not measured: the data have no split `{CROSS}` (synthetic people have).'
     return f"""The source driven by another person; the truth is the source's person rendered with
-the driver's motion: {cross.frames} frames of {cross.people} people. The face is put into the
+the driver's motion: {cross.of}. The face is put into the
 truth's bounding box for every method alike. Identity leak: 1 is the driver's own face shape.
 
-{table(cross)}"""
+{tables.plain(cross.scores)}"""
 
 
-def text(bundle: Bundle, data: str, own: Scores, cross: Scores | None, shown: list[str]) -> str:
+def text(bundle: Bundle, data: str, own: Scored, cross: Scored | None, shown: list[str]) -> str:
     """The report; `cross` is None for data without such truth."""
     card, device = bundle.card, jax.devices()[0]
     models = [card['generator']] + ([card['transfer']] if card['transfer'] else [])
@@ -77,14 +76,14 @@ Made by `python -m reenact_jax.report`, reenact_jax {card['versions']['reenact_j
 {trained}
 
 Images {card['size']} x {card['size']}; points {card['points']}; data {data}. The people below were
-not in the training set. `none` uses the driver's landmarks as they are; `{evaluate.COPY}` ignores
+not in the training set. `none` uses the driver's landmarks as they are; `{COPY}` ignores
 the driver, and a method that does not beat it has learnt no motion.
 
 ## Self-reenactment
 
-The first frame of a track, driven by its other frames: {own.frames} frames of {own.people} people.
+The first frame of a track, driven by its other frames: {own.of}.
 
-{table(own)}
+{tables.plain(own.scores)}
 
 ## Cross-reenactment with exact truth (GT-cross)
 
@@ -194,10 +193,8 @@ def main(arguments: list[str] | None = None) -> int:
     held_out = shards.ShardSet(args.data, TEST)
     exact = CROSS in shards.splits(args.data)
     driver = driving_track(args.driving, held_out)
-    transfers = list(dict.fromkeys([bundle.transfer_name, NO_TRANSFER]))
-    own = evaluate.self_reenactment(bundle, held_out, transfers, args.most)
-    pairs = shards.ShardSet(args.data, CROSS) if exact else None
-    cross = evaluate.gt_cross(bundle, pairs, transfers, args.most) if exact else None
+    own = scored(bundle, args.data, TEST, 'self', args.most)
+    cross = scored(bundle, args.data, CROSS, CROSS, args.most) if exact else None
     shown = [synthetic_person(bundle, held_out, driver, out)]
     try:
         shown.append(photograph(bundle, driver, out, args.portrait, args.face_landmarker))
@@ -208,9 +205,9 @@ def main(arguments: list[str] | None = None) -> int:
         shown.append(f'- no photograph: {str(error).splitlines()[0]}')
     storage.write(out / 'report.md', text(bundle, args.data, own, cross, shown))
     best = {
-        f'{name}_{metric}': {method: scores.mean(method, metric) for method in scores.values}
-        for name, scores in (('self', own), ('cross', cross))
-        if scores
+        f'{name}_{metric}': {m: found.scores.mean(m, metric) for m in found.scores.values}
+        for name, found in (('self', own), ('cross', cross))
+        if found
         for metric in ('l1', 'ssim')
     }
     print(json.dumps({'report': str(out / 'report.md'), **best}))

@@ -139,17 +139,6 @@ def test_rules_of_additive_faces():
     assert none['identity_leak'] == pytest.approx(1, abs=1e-4)
 
 
-def test_additive_rules_of_tracks():
-    """A person driving itself: exact from the mean; from one frame off by that frame's motion."""
-    draw = np.random.default_rng(0)
-    track = draw.uniform(-0.9, 0.9, (5, 9, 2))
-    track[:, 0], track[:, 1] = -1, 1  # boxes are [-1, 1] already
-    made = baselines.additive(40 + 8 * track, 90 + 3 * track)
-    np.testing.assert_allclose(made[baselines.ADD_TO_MEAN], track, atol=1e-6)
-    off = made[baselines.ADD_TO_ONE] - track
-    np.testing.assert_allclose(off, np.broadcast_to(track[0] - track.mean(0), off.shape), atol=1e-6)
-
-
 def test_synthetic_neutral_knows_the_person(frames):
     """At rest, at the driver's pose: much nearer than the driver as she is."""
     cases = transfer_rules.draw_cases(frames, 300)

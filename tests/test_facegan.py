@@ -2,17 +2,20 @@
 
 import dataclasses
 
+import bundles
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import quick
+from fakes import fake_shards
 
 from configs import facegan as configs
 from configs.ablations import facegan_table1
 from reenact_jax import config, layouts, step
 from reenact_jax import landmarks as lm
 from reenact_jax.errors import UserError
+from reenact_jax.evaluate import cases, mixing
 from reenact_jax.systems import facegan
 from reenact_jax.systems.facegan import faces, lt, mixer, reenactor
 from reenact_jax.tracks import BACKGROUND, FACE, HAIR, UNKNOWN, Batch, DataInfo, Face
@@ -89,7 +92,7 @@ def test_landmark_losses_by_hand():
     # l_t in pixels has its eyes where l_d has them, but for what the shift moves.
     unit = np.asarray(lm.box(source)[1])[:, None, None]
     where = np.asarray(points) - shift.reshape(4, 68, 2) * unit
-    np.testing.assert_allclose(lt.middle(where), lt.middle(driving), atol=1e-3)
+    np.testing.assert_allclose(lm.eye_middle(where), lm.eye_middle(driving), atol=1e-3)
 
 
 def test_no_shift_gives_the_source_where_the_driver_moves(built):
@@ -267,3 +270,47 @@ def test_halves_alone():
 def test_rows_of_table_1(row, names):
     system, _, hp = config.resolve({**facegan_table1.get_config(row).to_dict(), 'data': 'x'})
     assert [stage.name for stage in system.stages(hp, DATA)] == names
+
+
+@pytest.fixture(scope='module')
+def trained_model():
+    return bundles.units_model()
+
+
+def test_mixing_by_hand(trained_model, tmp_path):
+    """M on background that both frames show, the result and the pasted face against the truth."""
+    model = trained_model
+    part = fake_shards(tmp_path, identities=2, tracks=1, frames=3, size=bundles.SIZE)
+    found = mixing.measure({'m': model}, part, 1)['m']
+    track = part.track(0)
+    source, truth = cases.source_and_truth(track, model.size, '68')
+    classes = mixing.segmentation(track, model.size)
+
+    @jax.jit
+    def layers(source, classes, points):
+        face = Face(source['image'], source['landmarks'], segmentation=classes[:1])
+        look = facegan.encode(*model.model, face)
+        return facegan.layers(*model.model, look, points)
+
+    known = {name: source[name] for name in ('image', 'landmarks')}
+    made = jax.device_get(layers(known, classes, truth['landmarks']))
+    pasted = made['face'] + (1 - made['share']) * source['image']
+    assert found['result'] == pytest.approx(
+        np.abs(made['result'] - truth['image']).mean(), rel=1e-4
+    )
+    assert found['pasted'] == pytest.approx(np.abs(pasted - truth['image']).mean(), rel=1e-4)
+    both = [(classes[0] == BACKGROUND) & (one == BACKGROUND) for one in classes[1:]]
+    behind = np.mean([m[..., 0][b].mean() for m, b in zip(made['mask'], both, strict=True)])
+    assert found['background'] == pytest.approx(behind, rel=1e-4)
+    head = [np.isin(one, (FACE, HAIR)) for one in classes[1:]]
+    on = np.mean([m[..., 0][h].mean() for m, h in zip(made['mask'], head, strict=True)])
+    assert found['head'] == pytest.approx(on, rel=1e-4)
+
+
+def test_mixing_needs_a_mixer_and_masks(trained_model, tmp_path):
+    part = fake_shards(tmp_path / 'a', identities=2, tracks=1, size=bundles.SIZE)
+    with pytest.raises(UserError, match='aan has no trained background mixer'):
+        mixing.measure({'m': bundles.image_model()}, part, 1)
+    blind = fake_shards(tmp_path / 'b', frames=2, size=bundles.SIZE, segmentation=(b'', b''))
+    with pytest.raises(UserError, match='its masks are unknown'):
+        mixing.measure({'m': trained_model}, blind, 1)

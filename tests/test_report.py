@@ -8,11 +8,10 @@ import simplejpeg
 from bundles import SIZE, drawing_model, landmark_model
 from fakes import fake_track
 
-from reenact_jax import bundle, export, media, metrics, report, shards
+from reenact_jax import bundle, export, landmarks, media, metrics, report, shards
 from reenact_jax.errors import UserError
 from reenact_jax.evaluate import __main__ as command
-from reenact_jax.evaluate import baselines, references
-from reenact_jax.evaluate import frames as evaluate
+from reenact_jax.evaluate import baselines, cases, methods, pairs, references, scoring
 from reenact_jax.tracks import DRIVING, SOURCE, TRUTH
 
 FRAMES = 5
@@ -45,21 +44,26 @@ def pixels(track, frame):
     return simplejpeg.decode_jpeg(track.image[frame]).astype(np.float32) / 127.5 - 1
 
 
+def scores_of(model, data, kind, most=99):
+    part = shards.ShardSet(data, kind if kind == 'gt_cross' else 'test')
+    chosen = pairs.make(part, kind, most)
+    return scoring.score(bundle.load(model), part, chosen), part
+
+
 def test_self_reenactment_scores_every_frame_but_the_source(model, data):
-    loaded, part = bundle.load(model), shards.ShardSet(data, 'test')
-    scores = evaluate.self_reenactment(loaded, part, ['ldnet', 'none'], most=99)
-    assert (scores.frames, scores.people) == (3 * (FRAMES - 1), 3)
+    scores, part = scores_of(model, data, 'self')
+    assert len(scores.case) == 3 * (FRAMES - 1) and scores.case.max() == 2
     by_hand = [
         np.abs(pixels(track, 0) - pixels(track, t)).mean()
         for track in map(part.track, range(3))
         for t in range(1, FRAMES)
     ]
-    np.testing.assert_allclose(scores.values[evaluate.COPY]['l1'], by_hand, rtol=1e-5)
+    np.testing.assert_allclose(scores.values[baselines.COPY]['l1'], by_hand, rtol=1e-5)
     # The driver is the source's own track: as it is, its landmarks stay where they are.
     track = part.track(1)
     points = np.float32(track.landmarks_68[..., :2])
     face = {'image': pixels(track, 0)[None], 'landmarks': points[:1]}
-    carried = loaded.using('none')
+    carried = bundle.load(model, 'none')
     made = carried.render(carried.encode(face), points[2:3])
     expected = np.abs(np.clip(made[0], -1, 1) - pixels(track, 2)).mean()
     found = scores.values['none + drawing']['l1'][FRAMES - 1 + 1]
@@ -67,9 +71,8 @@ def test_self_reenactment_scores_every_frame_but_the_source(model, data):
 
 
 def test_gt_cross_of_the_drivers_landmarks_leaks_all(model, data):
-    loaded, part = bundle.load(model), shards.ShardSet(data, 'gt_cross')
-    scores = evaluate.gt_cross(loaded, part, ['ldnet', 'none'], most=99)
-    assert scores.frames == 2 * FRAMES
+    scores, part = scores_of(model, data, 'gt_cross')
+    assert len(scores.case) == 2 * FRAMES
     plain = scores.values['none + drawing']
     np.testing.assert_allclose(plain['identity_leak'], 1, atol=1e-3)
     driver, truth = (np.float32(part.track(r).landmarks_68[..., :2]) for r in (1, 2))
@@ -77,8 +80,19 @@ def test_gt_cross_of_the_drivers_landmarks_leaks_all(model, data):
     np.testing.assert_allclose(plain['point_error'][:FRAMES], expected, rtol=1e-3)
     other = scores.values['ldnet + drawing']
     assert (np.abs(other['identity_leak'] - 1) > 0.01).all()
-    assert scores.values[baselines.ADD_TO_MEAN].keys() == {'point_error', 'identity_leak'}
-    assert scores.mean(evaluate.COPY, 'point_error') is None
+    assert scores.mean(baselines.COPY, 'point_error') is None
+
+
+def test_additive_motion_by_hand(model, data):
+    part = shards.ShardSet(data, 'gt_cross')
+    rows = pairs.make(part, 'gt_cross', 1).rows
+    case = cases.read(part, 'gt_cross', rows, SIZE, '68')
+    found = methods.driven(bundle.load(model), case)[methods.ADDITIVE]
+    source, driver, truth = (np.float32(part.track(r).landmarks_68[..., :2]) for r in range(3))
+    ratio = landmarks.box(source[0])[1] / landmarks.box(driver[0])[1]
+    moved = source[0] + (driver[2] - driver[0]) * ratio
+    expected = metrics.same_box(moved[None], truth[2:3])[0]
+    np.testing.assert_allclose(found[2], expected, rtol=1e-4, atol=1e-3)
 
 
 def test_references_change_nothing_but_the_reference(model, data):
@@ -100,9 +114,8 @@ def test_references_change_nothing_but_the_reference(model, data):
 
 
 def test_only_some_tracks_are_scored_when_asked(model, data):
-    part = shards.ShardSet(data, 'test')
-    scores = evaluate.self_reenactment(bundle.load(model), part, ['none'], most=2)
-    assert scores.frames == 2 * (FRAMES - 1)
+    scores, _ = scores_of(model, data, 'self', most=2)
+    assert len(scores.case) == 2 * (FRAMES - 1)
 
 
 def test_command_writes_tables_videos_and_sheets(model, data, tmp_path, capsys, monkeypatch):

@@ -1,4 +1,4 @@
-"""Evaluation commands: `python -m reenact_jax.evaluate NAME --help` tells what each measures."""
+"""Evaluation: `python -m reenact_jax.evaluate --help`; `... NAME --help` for single measures."""
 
 import argparse
 import json
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from reenact_jax import bundle, errors, results, storage, trained
 from reenact_jax.errors import UserError
-from reenact_jax.evaluate import conversion, lmtest, references, units, verify
+from reenact_jax.evaluate import compare, conversion, lmtest, mixing, references, units, verify
 from reenact_jax.shards import ShardSet
 from reenact_jax.trained import Trained
 
@@ -49,6 +49,12 @@ def run_units(args: argparse.Namespace) -> int:
     return _finish(args, units.text(found), {'units': found})
 
 
+def run_mixing(args: argparse.Namespace) -> int:
+    """The command `mixing`."""
+    found = mixing.measure(_models(args), ShardSet(args.data, args.split), args.most)
+    return _finish(args, mixing.text(found), {'mixing': found})
+
+
 def _models(args: argparse.Namespace) -> dict[str, Trained]:
     """Name -> model; a model's name is its folder's, or what stands before `=`."""
     models = {}
@@ -71,17 +77,21 @@ def _finish(args: argparse.Namespace, text: str, values: dict) -> int:
     return 0
 
 
+COMMANDS = {
+    'lmtest': (lmtest, run_lmtest),
+    'verify': (verify, run_verify),
+    'ace': (conversion, run_ace),
+    'references': (references, run_references),
+    'units': (units, run_units),
+    'mixing': (mixing, run_mixing),
+}
+
+
 def options(arguments: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog='python -m reenact_jax.evaluate', description=__doc__)
     commands = parser.add_subparsers(dest='command', required=True, metavar='NAME')
-    for name, module, run in (
-        ('lmtest', lmtest, run_lmtest),
-        ('verify', verify, run_verify),
-        ('ace', conversion, run_ace),
-        ('references', references, run_references),
-        ('units', units, run_units),
-    ):
+    for name, (module, run) in COMMANDS.items():
         one = commands.add_parser(
             name,
             help=module.__doc__.split('\n', 1)[0],
@@ -98,7 +108,7 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
         add('--split', default='test', help='its split; default test')
         add('--out', metavar='FILE', help='the numbers as JSON')
         one.set_defaults(run=run)
-        if name in ('references', 'units'):
+        if name in ('references', 'units', 'mixing'):
             add('--most', type=_count, default=40, help='most tracks; default 40')
         if name in ('lmtest', 'verify'):
             add('--pairs', type=_count, default=1_000_000, help='of each kind; default 1,000,000')
@@ -116,7 +126,10 @@ def _count(text: str) -> int:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command."""
+    """The command: one of `COMMANDS`, or the comparison of methods on pairs."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if not arguments or arguments[0] not in COMMANDS:
+        return compare.main(arguments, ', '.join(COMMANDS))
     args = options(arguments)
     return args.run(args)
 

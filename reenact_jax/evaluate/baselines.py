@@ -1,16 +1,12 @@
-"""What needs no training: copy of the source, the source warped by landmarks, additive motion."""
+"""Images that need no training: a copy of the source, the source warped by landmarks."""
 
 import numpy as np
 from jaxtyping import Float
 from scipy.ndimage import map_coordinates
 from scipy.spatial import Delaunay
 
-from reenact_jax import landmarks as lm
-
 COPY = 'copy of the source'
 WARP = 'landmark warp'
-ADD_TO_ONE = 'additive, one source frame'
-ADD_TO_MEAN = 'additive, both means'
 
 
 def copies(image: Float[np.ndarray, 'h w c'], count: int) -> Float[np.ndarray, 't h w c']:
@@ -37,19 +33,6 @@ def landmark_warp(
     return np.stack(
         [_warped(image, start, np.concatenate([one, fixed]), pixels) for one in driving]
     )
-
-
-def additive(
-    source: Float[np.ndarray, 's n 2'], driving: Float[np.ndarray, 't n 2']
-) -> dict[str, Float[np.ndarray, 't n 2']]:
-    """Name of a rule -> shapes in units of the box: a shape of the source + driver - its mean.
-
-    `ADD_TO_ONE` starts from the source's first frame, as a model does; `ADD_TO_MEAN` from the mean
-    of its track, which nobody has who has one portrait.
-    """
-    source, driving = (np.asarray(lm.normalise(one, *lm.box(one))) for one in (source, driving))
-    motion = driving - driving.mean(0)
-    return {ADD_TO_ONE: source[0] + motion, ADD_TO_MEAN: source.mean(0) + motion}
 
 
 def _warped(image, start, end, pixels) -> Float[np.ndarray, 'h w c']:

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from reenact_jax.bundle import Bundle
 from reenact_jax.errors import UserError
-from reenact_jax.evaluate import frames
+from reenact_jax.evaluate import cases, methods, scoring
 from reenact_jax.shards import ShardSet
 
 KINDS = ('its own', 'another person', 'black', 'noise')
@@ -23,29 +23,29 @@ NOISE = 0.5  # deviation, of images in [-1, 1]
 def measure(
     bundle: Bundle, part: ShardSet, most: int, seed: int = 0
 ) -> dict[str, dict[str, float]]:
-    """Reference -> {'l1', 'ssim'}, means over the frames of at most `most` tracks.
+    """Reference -> {'l1', 'mse', 'ssim'}, means over the frames of at most `most` tracks.
 
     Raises UserError when no track has two frames, or the set one person.
     """
-    records = frames.usable(part, most)
+    records = cases.usable(part, most)
     if part.people < 2:
         raise UserError(f'{part.directory}, {part.split}: one person; references need another')
     rng = np.random.default_rng(seed)
-    kept: dict = {}
+    kept: dict = {kind: [] for kind in KINDS}
+    size = bundle.size, bundle.points
     for record in tqdm(records, unit='track', desc='references'):
-        track = part.track(record)
-        source, truth = frames.source_and_truth(track, bundle)
+        source, truth = cases.source_and_truth(part.track(record), *size)
         others = np.flatnonzero(part.identity != part.identity[record])
-        other, _ = frames.source_and_truth(part.track(int(rng.choice(others))), bundle)
+        other = cases.face(part.track(int(rng.choice(others))), [0], *size)
         noise = np.clip(rng.normal(0, NOISE, source['image'].shape), -1, 1).astype(np.float32)
         images = dict(zip(KINDS, (source['image'], None, -np.ones_like(noise), noise), strict=True))
         for kind, image in images.items():
             reference = other if image is None else source | {'image': image}
-            made = frames.rendered(bundle, reference, truth['landmarks'])
-            frames.keep_images(kept, kind, made, truth['image'])
+            made = methods.rendered(bundle, reference, truth['landmarks'])
+            kept[kind].append(scoring.image_metrics(made, truth['image']))
     return {
-        kind: {name: float(np.concatenate(rows).mean()) for name, rows in found.items()}
-        for kind, found in kept.items()
+        kind: {name: float(np.concatenate([row[name] for row in rows]).mean()) for name in rows[0]}
+        for kind, rows in kept.items()
     }
 
 

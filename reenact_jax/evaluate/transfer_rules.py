@@ -21,11 +21,12 @@ from jaxtyping import Float, Int
 
 from reenact_jax import metrics
 from reenact_jax.errors import UserError
-from reenact_jax.evaluate.baselines import ADD_TO_MEAN, ADD_TO_ONE
 from reenact_jax.evaluate.labelled import Labelled, as_face, boxed, in_chunks
 from reenact_jax.trained import Trained
 
 NONE = 'none'
+ADD_TO_ONE = 'additive, one source frame'
+ADD_TO_MEAN = 'additive, both means'
 
 
 class Cases(NamedTuple):

@@ -210,7 +210,7 @@ def _reenactor(fine: bool):
 def _mixer(fine: bool):
     def terms(hp, apply, constants, batch):
         batch = batch if fine else _half(batch)
-        cut = reenactor.cut(hp, apply, batch.image[:, 0], batch.landmarks[:, 1], fine)
+        cut, _ = reenactor.cut(hp, apply, batch.image[:, 0], batch.landmarks[:, 1], fine)
         value, against, metrics = mixer.terms(hp, apply, constants, batch, cut, fine)
         return {'G_b': value, 'D_b': against}, metrics
 
@@ -267,8 +267,8 @@ def transfer(
     given = jnp.broadcast_to(lt.pinned(source, unit), driving.landmarks.shape)
     made = lt.moved(frozen_apply(nets, variables), given, driving.aus, driving.aus_valid > 0)
     scale = unit / lm.box(first.landmarks)[1]
-    off = (lt.middle(driving.landmarks) - lt.middle(first.landmarks)) * scale[:, None, None]
-    return made * unit[:, None, None] + lt.middle(source) + off
+    off = (lm.eye_middle(driving.landmarks) - lm.eye_middle(first.landmarks)) * scale[:, None, None]
+    return made * unit[:, None, None] + lm.eye_middle(source) + off
 
 
 def encode(hp: Hparams, nets: dict, variables: dict, source: Face, background=None) -> dict:
@@ -293,24 +293,37 @@ def render(
     hp: Hparams, nets: dict, variables: dict, appearance: dict, landmarks: Float[Array, 'b n 2']
 ) -> Float[Array, 'b s s 3']:
     """Frames in [-1, 1] for driving landmarks in the source's pixels; one source, b frames."""
+    return layers(hp, nets, variables, appearance, landmarks)['result']
+
+
+def layers(
+    hp: Hparams, nets: dict, variables: dict, appearance: dict, landmarks: Float[Array, 'b n 2']
+) -> dict[str, Float[Array, 'b s s _']]:
+    """What `render` makes its frames of.
+
+    face: S_fr * I_fr; share: S_fr, of face or hair; mask: M; result: I_r.
+    """
     apply = frozen_apply(nets, variables)
-    cut = reenactor.cut(hp, apply, appearance['image'], landmarks, True)
-    background = jnp.broadcast_to(appearance['background'], cut.shape)
-    return mixer.mix(apply, cut, background, True)[0]
+    face, share = reenactor.cut(hp, apply, appearance['image'], landmarks, True)
+    background = jnp.broadcast_to(appearance['background'], face.shape)
+    result, mask = mixer.mix(apply, face, background, True)
+    return {'face': face, 'share': share, 'mask': mask, 'result': result}
 
 
 def preview(hp: Hparams, nets: dict, variables: dict, batch: Batch) -> dict[str, Array]:
     """Images in [-1, 1]: source, driving, I_fr without background, M, result; or line drawings."""
     if batch.image is None:
         return _preview_lines(nets, variables, batch)
-    apply, source, points = frozen_apply(nets, variables), batch.image[:, 0], batch.landmarks[:, 1]
+    source = batch.image[:, 0]
     look = encode(hp, nets, variables, Face(image=source, landmarks=batch.landmarks[:, 0]))
-    cut = reenactor.cut(hp, apply, source, points, True)
-    made, mask = mixer.mix(apply, cut, look['background'], True)
-    shown = jnp.broadcast_to(mask * 2 - 1, source.shape)
+    made = layers(hp, nets, variables, look, batch.landmarks[:, 1])
     return {
-        'source': source, 'driving': batch.image[:, 1], 'face': cut, 'mask': shown, 'result': made,
-    }  # fmt: skip
+        'source': source,
+        'driving': batch.image[:, 1],
+        'face': made['face'],
+        'mask': jnp.broadcast_to(made['mask'] * 2 - 1, source.shape),
+        'result': made['result'],
+    }
 
 
 def _preview_lines(nets: dict, variables: dict, batch: Batch) -> dict[str, Array]:

@@ -13,8 +13,6 @@ from reenact_jax import landmarks as lm
 from reenact_jax import layouts, losses
 from reenact_jax.tracks import Batch
 
-EYES = 'left_eye', 'right_eye'
-
 
 def terms(hp, apply, batch: Batch):
     """Eqs. 1 to 4 on two frames of a track: the second one's action units move the first one.
@@ -42,20 +40,13 @@ def terms(hp, apply, batch: Batch):
     regress = metrics['au/real'] = _masked(right, aus, known)  # eq. 2, second term
     if hp.la_on_generated:
         regress = regress + metrics['au']
-    points = made * unit[:, None, None] + middle(batch.landmarks[:, 1])
+    points = made * unit[:, None, None] + lm.eye_middle(batch.landmarks[:, 1])
     return {'LT': value, 'La': regress}, metrics, points
-
-
-def middle(points: Float[Array, '*s n 2']) -> Float[Array, '*s 1 2']:
-    """The point between the eyes: the mean of their corners, which lids do not move."""
-    parts = layouts.of_count(points.shape[-2]).parts
-    corners = [parts[eye][i] for eye in EYES for i in (0, len(parts[eye]) // 2)]
-    return points[..., jnp.array(corners), :].mean(-2, keepdims=True)
 
 
 def pinned(points: Float[Array, 'b n 2'], unit: Float[Array, ' b']) -> Float[Array, 'b n 2']:
     """Points in pixels as the networks take them."""
-    return (points - middle(points)) / unit[:, None, None]
+    return (points - lm.eye_middle(points)) / unit[:, None, None]
 
 
 def moved(

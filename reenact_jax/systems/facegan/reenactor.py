@@ -46,9 +46,10 @@ def draw(hp, apply, source: Float[Array, 'b s s 3'], points: Float[Array, 'b n 2
 
 
 def cut(hp, apply, source: Float[Array, 'b s s 3'], points: Float[Array, 'b n 2'], fine: bool):
-    """S_fr * I_fr: the driven face, 0 where its background would be."""
+    """S_fr * I_fr, the driven face, 0 where its background would be; and S_fr [b, s, s, 1]."""
     made, logits = draw(hp, apply, source, points, fine)
-    return faces.probability(logits) * made
+    share = faces.probability(logits)
+    return share * made, share
 
 
 def perceptual(constants: dict, fake: Array, real: Array) -> Float[Array, '']:

@@ -1,0 +1,91 @@
+"""Pairs as faces: the frames that a list names, decoded, at a model's size."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import numpy as np
+import simplejpeg
+from jaxtyping import Int
+
+from reenact_jax import images, portraits
+from reenact_jax.errors import UserError
+from reenact_jax.evaluate.pairs import NONE, spread
+from reenact_jax.shards import ShardSet
+from reenact_jax.tracks import Track
+
+ROWS = 8  # frames in one call of a model, a multiple of it on several devices
+# Kinds whose driver is the source's own person: landmarks are taken as they lie in the crop.
+ABSOLUTE = 'self', 'ldnet_self'
+
+
+class Case(NamedTuple):
+    """Pairs with one source frame and one driving track; faces as a bundle takes them, + image."""
+
+    kind: str
+    rows: Int[np.ndarray, 'g 6']  # of the list
+    source: dict  # leading axis 1
+    first: dict  # leading axis 1: where relative motion starts
+    driving: dict  # leading axis g
+    truth: dict | None  # leading axis g
+
+
+def read(part: ShardSet, kind: str, rows: Int[np.ndarray, 'g 6'], size: int, points: str) -> Case:
+    """The faces of a group of pairs, `size` pixels a side.
+
+    Raises UserError when the tracks have no images, or not the point set.
+    """
+    part.require_points(points)
+    records = rows[0, [0, 2, 4]].tolist()
+    tracks = {record: part.track(record) for record in set(records) - {NONE}}
+    for record, track in tracks.items():
+        if not all(track.image):
+            raise UserError(f'{part.where(record)}: has no images, landmarks alone')
+
+    def at(column: int, frames) -> dict:
+        return face(tracks[records[column]], frames, size, points)
+
+    source = at(0, rows[:1, 1])
+    return Case(
+        kind,
+        rows,
+        source,
+        source if kind in ABSOLUTE else at(1, [0]),
+        at(1, rows[:, 3]),
+        at(2, rows[:, 5]) if records[2] != NONE else None,
+    )
+
+
+def face(track: Track, frames, size: int, points: str) -> dict:
+    """Some frames of a track: `portraits.faces_of` and 'image' [f, size, size, 3] in [-1, 1]."""
+    frames = [int(frame) for frame in frames]
+    decoded = np.stack([simplejpeg.decode_jpeg(track.image[frame]) for frame in frames])
+    image = np.asarray(images.resize(images.to_float(decoded), size))
+    known = portraits.faces_of(track, size, points)
+    return {'image': image} | {name: value[frames] for name, value in known.items()}
+
+
+def source_and_truth(track: Track, size: int, points: str) -> tuple[dict, dict]:
+    """A track's first frame, and its others."""
+    return face(track, [0], size, points), face(track, range(1, track.frames), size, points)
+
+
+def usable(part: ShardSet, most: int) -> list[int]:
+    """At most `most` records of two frames and more. Raises UserError when there are none."""
+    records = [r for r in spread(len(part), most) if part.columns.frames[r] > 1]
+    if not records:
+        raise UserError(f'{part.directory}, {part.split}: no track with two frames')
+    return records
+
+
+def in_rows(function: Callable, tree):
+    """`function` over `ROWS` rows of arrays at a time, the last ones padded: one compilation."""
+    made, count = [], len(jax.tree.leaves(tree)[0])
+    rows = -(-ROWS // jax.device_count()) * jax.device_count()
+    for start in range(0, count, rows):
+        here = min(rows, count - start)
+        # Rows past the end repeat the last one.
+        places = np.minimum(np.arange(start, start + rows), count - 1)
+        padded = jax.tree.map(lambda array, at=places: np.asarray(array)[at], tree)
+        made.append(jax.tree.map(lambda x, n=here: np.asarray(x)[:n], function(padded)))
+    return jax.tree.map(lambda *parts: np.concatenate(parts), *made)

@@ -1,0 +1,171 @@
+"""Scores a model on pairs of frames, beside what needs no training, and shows them.
+
+    python -m reenact_jax.evaluate --model BUNDLE_or_WORKDIR --data SHARDS --pairs self
+
+Writes into --out: table.md and table.json (means with 95% bootstrap intervals), scores.csv (a row a
+pair and method), pairs.csv (the list; give it as --pairs to score the same pairs again) and
+sheet.png (best, median and worst pairs). An interrupted run goes on with the same command. Frames
+are scored before video encoding, at the model's size. Further measurements are commands of their
+own: `python -m reenact_jax.evaluate NAME --help` with one of {commands}.
+"""
+
+import argparse
+import contextlib
+import json
+import sys
+from pathlib import Path
+
+from reenact_jax import bundle as bundles
+from reenact_jax import estimators, live, results, shards, storage, systems, trained
+from reenact_jax.bundle import Bundle
+from reenact_jax.errors import UserError
+from reenact_jax.evaluate import examples, pairs, progress, scoring, tables
+from reenact_jax.evaluate.pairs import Pairs
+from reenact_jax.evaluate.scoring import Estimators, Scores
+from reenact_jax.shards import ShardSet
+
+
+def options(arguments: list[str], commands: str) -> argparse.Namespace:
+    """The command line; `commands`: names of the others, for the help."""
+    parser = argparse.ArgumentParser(
+        prog='python -m reenact_jax.evaluate',
+        description=__doc__.format(commands=commands),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog='lists of pairs:\n' + '\n'.join(f'  {k}: {v}' for k, v in pairs.KINDS.items()),
+    )
+    add = parser.add_argument
+    add('--model', required=True, metavar='BUNDLE_or_WORKDIR', help='of export, or of train')
+    add('--transfer', metavar='WORKDIR', help='landmark model for a --model that is a workdir')
+    add('--data', required=True, metavar='SHARDS', help='set with people kept out of training')
+    add('--split', help='of the set; default: gt_cross for those pairs, else test')
+    add('--pairs', default='self', metavar='LIST', help='a list below, or a file; default self')
+    add('--most', type=int, default=40, help='tracks, pairs or people of a list; default 40')
+    add('--seed', type=int, default=0, help='of the list; default 0')
+    add('--out', metavar='DIR', help='default: out/evaluation/MODEL-LIST')
+    add(
+        '--identity', default='dlib', metavar='dlib[=FILE]|none',
+        help="identity network for CSIM; default dlib: the extra [identity]'s",
+    )  # fmt: skip
+    add(
+        '--attributes', default='mediapipe', choices=('mediapipe', 'none'),
+        help='points, pose and action units of results; default mediapipe',
+    )  # fmt: skip
+    add(
+        '--features', default='identity', metavar='identity|vgg19=FILE|random|none',
+        help="of the Frechet distance; default: the identity network's",
+    )  # fmt: skip
+    add(
+        '--stored', action='store_true',
+        help="the driver's pose and action units are the data's (exact in synthetic sets), not "
+        'estimated on its frames',
+    )  # fmt: skip
+    add('--face-landmarker', metavar='FILE', help="the face detector's model file")
+    args = parser.parse_args(arguments)
+    if args.most < 1:
+        raise UserError(f'--most {args.most}: must be at least 1')
+    return args
+
+
+def main(arguments: list[str], commands: str) -> int:
+    """The command without a name."""
+    args = options(arguments, commands)
+    model = read_model(args.model, args.transfer)
+    part = ShardSet(args.data, args.split or ('gt_cross' if args.pairs == 'gt_cross' else 'test'))
+    chosen = choose(args.pairs, part, args.most, args.seed)
+    out = Path(args.out or f'out/evaluation/{Path(args.model).resolve().name}-{chosen.kind}')
+    with measuring(args) as measure:
+        scores = run(model, part, chosen, measure, out, args.stored, described(args.model, model))
+    print((out / tables.NAME).read_text())
+    print(json.dumps({'out': str(out), 'pairs': len(chosen.rows), 'methods': len(scores.values)}))
+    return 0
+
+
+def choose(given: str, part: ShardSet, most: int, seed: int) -> Pairs:
+    """The list of that name, or in that file."""
+    if given not in pairs.KINDS and storage.path(given).exists():
+        return pairs.read(given, part)
+    return pairs.make(part, given, most, seed)
+
+
+def read_model(path: str, transfer: str | None) -> Bundle:
+    """A bundle, or the networks of a workdir, which may be a generator's and a transfer's at once.
+
+    Raises UserError when there is neither, or no image generator.
+    """
+    if (storage.path(path) / bundles.CARD).exists():
+        if transfer:
+            raise UserError(f'--transfer: {path} is a bundle, which has its own')
+        return bundles.load(path)
+    generator = trained.read(path)
+    if not systems.able(generator.module, generator.nets, 'render'):
+        raise UserError(
+            f'--model {path}: {generator.system} as trained here makes no images; its landmarks '
+            'are measured by `evaluate lmtest`, `ace` and `units`, or give an image generator and '
+            f'--transfer {path}'
+        )
+    mover = trained.read(transfer) if transfer else generator
+    if not systems.able(mover.module, mover.nets, 'transfer'):
+        if transfer:
+            raise UserError(f'--transfer {transfer}: {mover.system} has no landmark transfer')
+        mover = None
+    return live.assemble(generator, mover)
+
+
+@contextlib.contextmanager
+def measuring(args: argparse.Namespace):
+    """The estimators that the command line names."""
+    kind, _, path = args.identity.partition('=')
+    if kind not in ('dlib', 'none'):
+        raise UserError(f'--identity {args.identity}: expected dlib, dlib=FILE or none')
+    identity = estimators.Identity(path or None) if kind == 'dlib' else None
+    features = None
+    if args.features not in ('identity', 'none'):
+        features = estimators.Features(args.features)
+    with contextlib.ExitStack() as stack:
+        attributes = None
+        if args.attributes == 'mediapipe':
+            attributes = stack.enter_context(estimators.Attributes(args.face_landmarker))
+        yield Estimators(identity, attributes, features, args.features != 'none')
+
+
+def described(path: str, model: Bundle) -> dict:
+    """What was scored, as plain values."""
+    parts = {'generator': model.card['generator'], 'transfer': model.card['transfer']}
+    return {'model': path, 'size': model.size} | {
+        name: None if part is None else {k: part.get(k) for k in ('system', 'stage', 'step')}
+        for name, part in parts.items()
+    }
+
+
+def run(
+    model: Bundle, part: ShardSet, chosen: Pairs, measure: Estimators, out: Path, stored: bool,
+    what: dict,
+) -> Scores:  # fmt: skip
+    """Scores, and writes everything; `what`: of `described`."""
+    manifest = shards.manifest.read(part.directory)
+    what = what | {
+        'data': part.directory,
+        'digest': manifest['digest'],
+        'split': part.split,
+        'pairs': chosen.kind,
+        'seed': chosen.seed,
+        'count': len(chosen.rows),
+        'list': storage.digest(chosen.rows.tobytes()),
+        'estimators': [card._asdict() for card in measure.cards()],
+        'driver': 'stored' if stored else 'estimated',
+    }
+    out.mkdir(parents=True, exist_ok=True)
+    pairs.write(out / 'pairs.csv', chosen, part)
+    kept = out / 'progress.jsonl'
+    progress.begin(kept, what)
+    scores = scoring.score(model, part, chosen, measure, kept, stored)
+    storage.write(out / 'scores.csv', tables.rows(scores, chosen, part))
+    storage.write_json(out / 'table.json', what | {'methods': tables.values(scores)})
+    storage.write(out / tables.NAME, tables.document(scores, what, measure.cards()))
+    sheet = examples.sheet(model, part, chosen, scores)
+    if sheet is not None:
+        results.write_still(out / 'sheet.png', sheet)
+    else:
+        print('no sheet: nothing was measured that pairs can be ordered by', file=sys.stderr)
+    storage.remove(kept)
+    return scores

@@ -1,0 +1,79 @@
+"""What is compared: the model with every landmark transfer, and what needs no training.
+
+- the copy of the source, which ignores the driver: what does not beat it has learnt no motion;
+- the driver's own frame, where it is another person: no identity, all of the motion;
+- a landmark warp of the source with the very landmarks that the model gets;
+- the model with the bundle's own transfer, with `none` (the driver's landmarks, carried to the
+  source's box) and with `additive` (the source's + the driver's - the driver's first ones).
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+from jaxtyping import Float
+
+from reenact_jax import landmarks as lm
+from reenact_jax import metrics
+from reenact_jax.bundle import NO_TRANSFER, Bundle
+from reenact_jax.evaluate.baselines import COPY, WARP, copies, landmark_warp
+from reenact_jax.evaluate.cases import ABSOLUTE, Case, in_rows
+
+ADDITIVE, DRIVER = 'additive', "the driver's frame"
+
+
+def made(
+    bundle: Bundle, case: Case
+) -> Iterator[tuple[str, Float[np.ndarray, 'g h w 3'], Float[np.ndarray, 'g n 2'] | None]]:
+    """Name of a method, its images in [-1, 1], and the landmarks they were made with."""
+    yield COPY, copies(case.source['image'][0], len(case.rows)), None
+    if case.kind not in ABSOLUTE:
+        yield DRIVER, case.driving['image'], None
+    generator = bundle.card['generator']['system']
+    for name, points in driven(bundle, case).items():
+        if name != ADDITIVE:
+            image = case.source['image'][0], case.source['landmarks'][0]
+            yield f'{name} + {WARP}', landmark_warp(*image, points), points
+        yield f'{name} + {generator}', rendered(bundle, case.source, points), points
+
+
+def driven(bundle: Bundle, case: Case) -> dict[str, Float[np.ndarray, 'g n 2']]:
+    """Name of a rule -> landmarks, where the truth has its face."""
+    found = {}
+    for name in dict.fromkeys([bundle.transfer_name, NO_TRANSFER]):
+        model = bundle.using(name)
+        identity = model.identify(case.source)
+        driving = {key: case.driving[key] for key in model.driven_by}
+        found[name] = in_rows(
+            lambda rows, m=model, i=identity: m.transfer(i, rows, case.first), driving
+        )
+    found[ADDITIVE] = _additive(case)
+    return {name: _placed(points, case) for name, points in found.items()}
+
+
+def rendered(bundle: Bundle, source: dict, points) -> Float[np.ndarray, 't h w 3']:
+    """The source with landmarks [t, n, 2]."""
+    appearance = bundle.encode(source)
+    return np.clip(in_rows(lambda rows: bundle.render(appearance, rows), points), -1, 1)
+
+
+def _additive(case: Case) -> Float[np.ndarray, 'g n 2']:
+    """The source's landmarks + the driver's motion since its first frame, in units of the boxes."""
+    source, first = case.source['landmarks'], case.first['landmarks']
+    scale = np.asarray(lm.box(source)[1] / lm.box(first)[1])
+    return source + (case.driving['landmarks'] - first) * scale[:, None, None]
+
+
+def _placed(points, case: Case):
+    """Where a head is put is a rule of its own, not what is measured: for every method alike.
+
+    gt_cross: into the truth's bounding box. lsim: the middle between the eyes where the truth has
+    it, as FACEGAN's crops have it.
+    """
+    if case.truth is None:
+        return points
+    truth = case.truth['landmarks']
+    if case.kind == 'gt_cross':
+        return np.asarray(metrics.same_box(points, truth))
+    if case.kind == 'lsim':
+        return np.asarray(points - lm.eye_middle(points) + lm.eye_middle(truth))
+    return points

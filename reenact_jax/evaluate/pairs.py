@@ -1,0 +1,234 @@
+"""Which frames are scored: lists of pairs, made from a seed, stored, read again.
+
+Kinds (`Kind`): every pair is a source frame and a driving frame; where the result has a truth, that
+frame too. A list is a CSV file whose rows name tracks, so that two runs score the same pairs.
+"""
+
+import csv
+import io
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Int
+
+from reenact_jax import storage
+from reenact_jax.errors import UserError
+from reenact_jax.metrics import cross_triples
+from reenact_jax.shards import ShardSet
+from reenact_jax.tracks import AU_NAMES
+
+NONE = -1
+COLUMNS = 'source', 'source_frame', 'driving', 'driving_frame', 'truth', 'truth_frame'
+HEAD = '# pairs of reenact_jax.evaluate, version 1'
+KINDS = {
+    'self': 'the first frame of a track, driven by its others',
+    'cross': 'the first frame of a track, driven by a track of another person; no truth',
+    'gt_cross': "the set's own pairs with exact truth (synthetic sets: split gt_cross)",
+    'lsim': "two frames of a track; the other people's frame nearest the second one in action "
+    'units drives the first one, the second is the truth (FACEGAN 5.3)',
+    'ldnet_self': 'SelfTest of LD-Net + FD-GAN: 80 people, 100 frames of their other tracks each',
+    'ldnet_cross': 'CrossTest of LD-Net + FD-GAN: 80 pairs of people, 100 frames of the driver',
+    'freenet': 'FReeNet 4.2: 100 frames of other people drive a frame of every person',
+}
+_SUBJECTS, _FRAMES = 80, 100  # LD-Net + FD-GAN, table 3; FReeNet's 100 are its section 4.2's
+
+
+class Pairs(NamedTuple):
+    """A list; record and frame numbers of a split."""
+
+    kind: str
+    seed: int
+    rows: Int[np.ndarray, 'p 6']  # as `COLUMNS`; truth `NONE` where there is none
+
+    def groups(self) -> list[Int[np.ndarray, 'g 6']]:
+        """Runs of rows with the same source frame and the same driving and truth tracks."""
+        key = self.rows[:, [0, 1, 2, 4]]
+        cuts = np.flatnonzero((key[1:] != key[:-1]).any(1)) + 1
+        return np.split(self.rows, cuts)
+
+
+def make(part: ShardSet, kind: str, most: int, seed: int = 0) -> Pairs:
+    """A list of a kind.
+
+    Args:
+      most: tracks of `self`, pairs of tracks of `cross`, `gt_cross`; `lsim` pairs of frames; people
+        of the papers' protocols.
+
+    Raises UserError: an unknown kind; too few people, frames or action units for it.
+    """
+    if kind not in KINDS:
+        raise UserError(f'--pairs {kind}: no such list and no such file; lists: {", ".join(KINDS)}')
+    found = _MAKERS[kind](part, most, np.random.default_rng(seed))
+    if not found:
+        raise UserError(f'{part.directory}, split {part.split}: {_NEEDS[kind]}')
+    return Pairs(kind, seed, np.array(found, np.int64))
+
+
+def write(path: str, pairs: Pairs, part: ShardSet) -> None:
+    """Stores a list as CSV."""
+    text = io.StringIO()
+    text.write(f'{HEAD}, kind {pairs.kind}, seed {pairs.seed}\n')
+    rows = csv.writer(text, lineterminator='\n')
+    rows.writerow(COLUMNS)
+    names = part.columns.track_id
+    for row in pairs.rows.tolist():
+        truth = (names[row[4]], row[5]) if row[4] != NONE else ('', '')
+        rows.writerow([names[row[0]], row[1], names[row[2]], row[3], *truth])
+    storage.write(path, text.getvalue())
+
+
+def read(path: str, part: ShardSet) -> Pairs:
+    """A stored list. Raises UserError: not one, or of other data."""
+    head, _, body = storage.read(path).decode('utf-8', 'replace').partition('\n')
+    words = head.replace(',', '').split()
+    if not head.startswith(HEAD) or 'kind' not in words or 'seed' not in words:
+        raise UserError(f'{path}: not a list of pairs (its first line is not {HEAD!r} ...)')
+    table = list(csv.reader(io.StringIO(body)))
+    if not table or tuple(table[0]) != COLUMNS:
+        raise UserError(f'{path}, line 2: expected the columns {",".join(COLUMNS)}')
+    records = {str(name): i for i, name in enumerate(part.columns.track_id)}
+    rows = [
+        _numbers(cells, records, part, f'{path}, line {n}') for n, cells in enumerate(table[1:], 3)
+    ]
+    if not rows:
+        raise UserError(f'{path}: an empty list')
+    kind, seed = words[words.index('kind') + 1], words[words.index('seed') + 1]
+    return Pairs(kind, int(seed) if seed.isdecimal() else 0, np.array(rows, np.int64))
+
+
+def _numbers(cells: list[str], records: dict, part: ShardSet, where: str) -> list[int]:
+    if len(cells) != len(COLUMNS):
+        raise UserError(f'{where}: {len(cells)} cells, expected {len(COLUMNS)}')
+    row = []
+    for name, frame in zip(cells[::2], cells[1::2], strict=True):
+        if not name and len(row) == 4:
+            row += [NONE, NONE]
+        elif name not in records:
+            raise UserError(
+                f'{where}: {part.directory}, split {part.split}, has no track {name!r}; the list '
+                'was made of other data'
+            )
+        elif not frame.isdecimal() or int(frame) >= part.columns.frames[records[name]]:
+            raise UserError(f'{where}: track {name!r} has no frame {frame!r}')
+        else:
+            row += [records[name], int(frame)]
+    return row
+
+
+# --- kinds -----------------------------------------------------------------------------------
+
+
+def spread(count: int, most: int) -> list[int]:
+    """At most `most` of `count` numbers, evenly apart."""
+    return [int(i) for i in np.linspace(0, count - 1, min(count, most)).round()]
+
+
+def _self(part: ShardSet, most: int, rng) -> list:
+    return [
+        (record, 0, record, frame, record, frame)
+        for record in spread(len(part), most)
+        for frame in range(1, part.columns.frames[record])
+    ]
+
+
+def _cross(part: ShardSet, most: int, rng) -> list:
+    rows = []
+    for record in spread(len(part), most):
+        others = np.flatnonzero(part.identity != part.identity[record])
+        if len(others):
+            driver = int(rng.choice(others))
+            frames = part.columns.frames[driver]
+            rows += [(record, 0, driver, frame, NONE, NONE) for frame in range(frames)]
+    return rows
+
+
+def _gt_cross(part: ShardSet, most: int, rng) -> list:
+    triples = cross_triples(part.columns.pair, part.columns.role)
+    rows = []
+    for i in spread(len(triples), most) if len(triples) else ():
+        source, driving, truth = map(int, triples[i])
+        frames, driven = part.columns.frames[truth], part.columns.frames[driving]
+        if frames != driven:
+            raise UserError(f'{part.where(truth)}: {frames} frames, its driver has {driven}')
+        rows += [(source, 0, driving, frame, truth, frame) for frame in range(frames)]
+    return rows
+
+
+def _lsim(part: ShardSet, most: int, rng) -> list:
+    units = np.where(part.columns.aus_valid, part.columns.aus, 0).astype(np.float32)
+    units = units[:, : len(AU_NAMES)]
+    record = np.repeat(np.arange(len(part)), part.columns.frames)
+    person, starts = part.identity[record], part.frame_starts
+    if not part.columns.aus_valid[:, : len(AU_NAMES)].any() or part.people < 2:
+        return []
+    rows = []
+    for a in rng.permutation(len(record))[:most]:
+        same = np.flatnonzero((record == record[a]) & (np.arange(len(record)) != a))
+        if not len(same):
+            continue
+        b = int(rng.choice(same))
+        others = np.flatnonzero(person != person[a])
+        nearest = int(others[np.square(units[others] - units[b]).sum(1).argmin()])
+        chosen = [(record[i], i - starts[record[i]]) for i in (int(a), nearest, b)]
+        rows.append(tuple(int(value) for one in chosen for value in one))
+    return sorted(rows)
+
+
+def _frames_of(part: ShardSet, records, rng, count: int) -> list[tuple[int, int]]:
+    """`count` frames of some records, in order; each at most once."""
+    every = [(int(r), f) for r in records for f in range(part.columns.frames[r])]
+    chosen = rng.choice(len(every), min(count, len(every)), replace=False)
+    return [every[i] for i in sorted(chosen)]
+
+
+def _people(part: ShardSet, most: int, rng) -> list[int]:
+    people = np.unique(part.identity)
+    return [int(p) for p in rng.permutation(people)[: min(_SUBJECTS, most)]]
+
+
+def _ldnet_self(part: ShardSet, most: int, rng) -> list:
+    rows = []
+    for person in _people(part, most, rng):
+        own = np.flatnonzero(part.identity == person)
+        source, others = int(own[0]), own[1:] if len(own) > 1 else own
+        for record, frame in _frames_of(part, others, rng, _FRAMES):
+            if (record, frame) != (source, 0):
+                rows.append((source, 0, record, frame, record, frame))
+    return rows
+
+
+def _ldnet_cross(part: ShardSet, most: int, rng) -> list:
+    people, rows = _people(part, most, rng), []
+    for person, other in zip(people, people[1:] + people[:1], strict=True):
+        if person != other:
+            source = int(np.flatnonzero(part.identity == person)[0])
+            driver = np.flatnonzero(part.identity == other)
+            frames = _frames_of(part, driver, rng, _FRAMES)
+            rows += [(source, 0, record, frame, NONE, NONE) for record, frame in frames]
+    return rows
+
+
+def _freenet(part: ShardSet, most: int, rng) -> list:
+    rows = []
+    for person in np.unique(part.identity)[:most]:
+        source = int(np.flatnonzero(part.identity == person)[0])
+        others = np.flatnonzero(part.identity != person)
+        if len(others):
+            drivers = np.sort(rng.choice(others, _FRAMES)).tolist()
+            frames = [int(rng.integers(part.columns.frames[record])) for record in drivers]
+            pairs = zip(drivers, frames, strict=True)
+            rows += [(source, 0, record, frame, NONE, NONE) for record, frame in pairs]
+    return rows
+
+
+_MAKERS = {
+    'self': _self, 'cross': _cross, 'gt_cross': _gt_cross, 'lsim': _lsim,
+    'ldnet_self': _ldnet_self, 'ldnet_cross': _ldnet_cross, 'freenet': _freenet,
+}  # fmt: skip
+_TWO = 'one person; cross-reenactment needs two'
+_NEEDS = {
+    'self': 'no track with two frames', 'cross': _TWO,
+    'gt_cross': "no pairs with their truth (a synthetic set's split gt_cross has them)",
+    'lsim': 'needs known action units, two people and two frames of each',
+    'ldnet_self': 'no person with two frames', 'ldnet_cross': _TWO, 'freenet': _TWO,
+}  # fmt: skip

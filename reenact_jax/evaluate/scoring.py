@@ -1,0 +1,203 @@
+"""Scores of pairs: a value for every pair, method and metric; a case at a time, resumable."""
+
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import Float
+from tqdm import tqdm
+
+from reenact_jax import estimators, metrics
+from reenact_jax.bundle import Bundle
+from reenact_jax.errors import UserError
+from reenact_jax.evaluate import cases, methods, progress
+from reenact_jax.evaluate.cases import Case
+from reenact_jax.evaluate.pairs import Pairs
+from reenact_jax.shards import ShardSet
+from reenact_jax.tracks import AU_NAMES, POSE
+
+REAL = 'real'  # the name of the real images' features
+UNITS = slice(0, len(AU_NAMES))
+FACE, REFERENCE = 'face', 'reference'  # 1 where the estimator found one in the result; in the truth
+
+
+class Estimators(NamedTuple):
+    """Who measures faces; None: nobody, and what depends on it is not measured."""
+
+    identity: estimators.Identity | None = None
+    attributes: estimators.Attributes | None = None
+    features: estimators.Features | None = None
+    distance: bool = True  # keep features for the Frechet distance, of identity if of nothing else
+
+    def cards(self) -> list[estimators.Card]:
+        """Of all that there are."""
+        return [one.card for one in self[:3] if one is not None]
+
+
+class Scores(NamedTuple):
+    """Method -> metric -> a value a pair, NaN where it could not be measured."""
+
+    values: dict[str, dict[str, Float[np.ndarray, ' p']]]
+    features: dict[str, Float[np.ndarray, 'p n']]  # method or `REAL` -> features of images
+    case: Float[np.ndarray, ' p']  # number of the case of a pair: those of one are not independent
+
+    def mean(self, method: str, metric: str) -> float | None:
+        """The mean over all pairs; None when the method has no such metric."""
+        found = self.values[method].get(metric)
+        return None if found is None else float(np.nanmean(found))
+
+
+def score(
+    bundle: Bundle,
+    part: ShardSet,
+    pairs: Pairs,
+    measure: Estimators = Estimators(),
+    kept: str | None = None,
+    stored: bool = False,
+) -> Scores:
+    """Scores every method on every pair.
+
+    Args:
+      kept: a file that keeps what is done; the same call goes on after an interruption.
+      stored: the driver's pose and action units are the data's own, not estimated on its frames.
+
+    Raises UserError when the data lack images or points.
+    """
+    groups = pairs.groups()
+    done = progress.done(kept)[: len(groups)] if kept else []
+    ahead = groups[len(done) :]
+    for rows in tqdm(ahead, unit='case', desc=pairs.kind, initial=len(done), total=len(groups)):
+        case = cases.read(part, pairs.kind, rows, bundle.size, bundle.points)
+        done.append(_case(bundle, case, measure, stored))
+        if kept:
+            progress.add(kept, done[-1])
+    return _joined(done)
+
+
+def _case(bundle: Bundle, case: Case, measure: Estimators, stored: bool) -> dict:
+    """{'values': method -> metric -> values, 'features': method -> array} of one case."""
+    reference = _references(case, measure, stored)
+    values, features = {}, {}
+    for method, image, points in methods.made(bundle, case):
+        found = values[method] = {}
+        if case.truth is not None:
+            found |= image_metrics(image, case.truth['image'])
+        if points is not None and case.kind == 'gt_cross':
+            found |= _landmarks(points, case)
+        faces = measure.attributes(image) if measure.attributes else None
+        if faces is not None:
+            found |= _attributes(faces, reference, case, image.shape[1])
+        embedding = None
+        if measure.identity:
+            at = faces.points if faces else _own_points(points, case)
+            embedding = cases.in_rows(lambda x: measure.identity(*x), (image, at))
+            csim = np.asarray(metrics.similarity(embedding, reference['source']))
+            seen = found[FACE] * found[REFERENCE] if faces else np.ones(len(csim))
+            found['csim'] = np.where(seen > 0, csim, np.nan)
+        features[method] = _features(measure, image, embedding, faces)
+    features[REAL] = reference['features']
+    kept = {name: np.float32(array) for name, array in features.items() if array is not None}
+    for found in values.values():
+        found.update({name: np.float64(value) for name, value in found.items()})
+    return {'count': len(case.rows), 'values': values, 'features': kept}
+
+
+def _references(case: Case, measure: Estimators, stored: bool) -> dict:
+    """What results are compared with: 'source' embeddings, 'driving' and 'truth' faces."""
+    found: dict = {}
+    real = case.driving if case.truth is None else case.truth
+    if measure.attributes:
+        found['driving'] = driving = measure.attributes(case.driving['image'])
+        if stored:
+            known = case.driving['aus_valid'] > 0
+            found['driving'] = driving._replace(aus=case.driving['aus'], known=known)
+        found['truth'] = measure.attributes(real['image'])
+        own = measure.attributes(case.source['image'])
+        found['seen'] = own.found & driving.found & found['truth'].found
+    embedding = None
+    if measure.identity:
+        count = len(case.rows)
+        points = own.points if measure.attributes else _inner(case.source)
+        source = measure.identity(case.source['image'], points)
+        found['source'] = np.repeat(np.asarray(source), count, 0)
+        points = found['truth'].points if measure.attributes else _inner(real)
+        embedding = cases.in_rows(lambda x: measure.identity(*x), (real['image'], points))
+    found['features'] = _features(measure, real['image'], embedding, found.get('truth'))
+    return found
+
+
+def _inner(face: dict):
+    if face['landmarks'].shape[1] != 68:
+        raise UserError('identity without --attributes needs a model of 68 points')
+    return face['landmarks']
+
+
+def _own_points(points, case: Case):
+    return points if points is not None else np.repeat(_inner(case.source), len(case.rows), 0)
+
+
+def _features(measure: Estimators, image, embedding, faces):
+    """Features of images for the Frechet distance: of faces alone where embeddings serve."""
+    if not measure.distance:
+        return None
+    if measure.features:
+        return cases.in_rows(measure.features, image)
+    if embedding is None:
+        return None
+    return embedding[faces.found] if faces else embedding
+
+
+@jax.jit
+def _by_name(image, truth) -> dict:
+    return {name: getattr(metrics, name)(image, truth) for name in ('l1', 'mse', 'ssim')}
+
+
+def image_metrics(image, truth) -> dict[str, Float[np.ndarray, ' b']]:
+    """L1, MSE and SSIM of images [b, h, w, 3] in [-1, 1]."""
+    return cases.in_rows(lambda both: _by_name(*both), (image, truth))
+
+
+def _landmarks(points, case: Case) -> dict:
+    truth = case.truth['landmarks']
+    driver = metrics.same_box(case.driving['landmarks'], truth)
+    return {
+        'point_error': np.asarray(metrics.point_error(points, truth)),
+        'identity_leak': np.asarray(metrics.identity_leak(points, truth, driver)),
+    }
+
+
+def _attributes(made, reference: dict, case: Case, size: int) -> dict:
+    """Metrics of detected faces, NaN where none was found in the result or in what it follows."""
+    driving, truth = reference['driving'], reference['truth']
+    known = made.known[:, UNITS] & driving.known[:, UNITS]
+    pair = made.aus[:, UNITS], driving.aus[:, UNITS], known
+    distance = np.asarray(metrics.expression_distance(*pair))
+    found = {
+        'psim': metrics.similarity(made.aus[:, POSE], driving.aus[:, POSE]),
+        'prmse': metrics.prmse(made.aus[:, POSE], driving.aus[:, POSE]),
+        'ed_l2': distance,
+        'ed_mean': distance / np.maximum(known.sum(-1), 1),
+        'aucon': metrics.au_agreement(*pair),
+    }
+    if case.truth is not None:
+        found['akd'] = metrics.ace(made.points, truth.points, size)
+    if case.kind == 'lsim':
+        found['lsim'] = metrics.lsim(made.points, truth.points, size)
+    both = made.found & reference['seen']
+    found = {name: np.where(both, np.asarray(value), np.nan) for name, value in found.items()}
+    return found | {FACE: np.float32(made.found), REFERENCE: np.float32(reference['seen'])}
+
+
+def _joined(done: list[dict]) -> Scores:
+    first, counts = done[0], [case['count'] for case in done]
+    values = {
+        method: {
+            name: np.concatenate([case['values'][method][name] for case in done]) for name in found
+        }
+        for method, found in first['values'].items()
+    }
+    features = {
+        name: np.concatenate([case['features'][name] for case in done])
+        for name in first['features']
+    }
+    return Scores(values, features, np.repeat(np.arange(len(done)), counts))

@@ -1,0 +1,216 @@
+"""Scores as tables: means with intervals, failures counted, Markdown, plain values, CSV."""
+
+import csv
+import io
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from reenact_jax.estimators import Card, table
+from reenact_jax.evaluate.pairs import COLUMNS as LIST_COLUMNS
+from reenact_jax.evaluate.pairs import NONE, Pairs
+from reenact_jax.evaluate.scoring import FACE, REAL, REFERENCE, Scores
+from reenact_jax.metrics import frechet
+from reenact_jax.shards import ShardSet
+
+RESAMPLES = 2000
+NAME = 'table.md'
+
+
+class Column(NamedTuple):
+    """How a metric is shown."""
+
+    heading: str
+    decimals: int
+    worst: float | None = None  # what a result without a face counts; None: needs no face
+
+
+COLUMNS = {
+    'l1': Column('L1 (0..2, less is better)', 4),
+    'mse': Column('MSE (0..1, less)', 4),
+    'ssim': Column('SSIM (more is better)', 4),
+    'csim': Column('CSIM (more)', 3, -1.0),
+    'psim': Column('PSIM (more)', 3, -1.0),
+    'prmse': Column('PRMSE, degrees (less)', 2, 180.0),
+    'ed_l2': Column('ED, L2 (less)', 3, 17**0.5),
+    'ed_mean': Column('ED, a unit (less)', 4, 17**-0.5),
+    'aucon': Column('AUCON (more)', 3, 0.0),
+    'akd': Column('AKD, pixels of 256 (less)', 2, 256.0),
+    'lsim': Column('LSIM (less)', 4, 4.0),
+    'point_error': Column('point error, % of the box', 2),
+    'identity_leak': Column('identity leak (0 ideal)', 3),
+}
+
+
+class Mean(NamedTuple):
+    """A mean over pairs, its 95% bootstrap interval, over how many, and with failures as worst."""
+
+    mean: float
+    low: float
+    high: float
+    count: int
+    with_failures: float | None  # None: the metric needs no face
+
+
+def summary(scores: Scores, seed: int = 0) -> dict[str, dict[str, Mean]]:
+    """Method -> metric -> mean.
+
+    The interval is the percentile bootstrap's over cases, since frames of one track are not
+    independent. Pairs whose source, driving or true frame shows the estimator no face are left out
+    of every method's means that need one.
+    """
+    found: dict = {}
+    for method, values in scores.values.items():
+        found[method] = {}
+        for name, column in COLUMNS.items():
+            if name in values and np.isfinite(values[name]).any():
+                mean, low, high = bootstrap(values[name], scores.case, seed)
+                count = int(np.isfinite(values[name]).sum())
+                filled = None
+                if column.worst is not None and REFERENCE in values:
+                    all_pairs = np.where(values[FACE] > 0, values[name], column.worst)
+                    filled = float(np.mean(all_pairs[values[REFERENCE] > 0]))
+                found[method][name] = Mean(mean, low, high, count, filled)
+    return found
+
+
+def bootstrap(
+    values: Float[np.ndarray, ' p'], case: Int[np.ndarray, ' p'], seed: int = 0
+) -> tuple[float, float, float]:
+    """Mean of the finite values, and its 95% interval when whole cases are drawn again."""
+    known = np.isfinite(values)
+    _, number = np.unique(case[known], return_inverse=True)
+    sums, counts = np.bincount(number, values[known]), np.bincount(number)
+    rng = np.random.default_rng(seed)
+    weight = rng.multinomial(len(counts), np.full(len(counts), 1 / len(counts)), RESAMPLES)
+    low, high = np.quantile(weight @ sums / (weight @ counts), [0.025, 0.975])
+    return float(values[known].mean()), float(low), float(high)
+
+
+def rates(scores: Scores) -> dict[str, float]:
+    """Method -> share of results without a face, of pairs whose references have one."""
+    found = {}
+    for method, values in scores.values.items():
+        if FACE in values and (values[REFERENCE] > 0).any():
+            found[method] = float(1 - values[FACE][values[REFERENCE] > 0].mean())
+    return found
+
+
+def distances(scores: Scores) -> dict[str, float]:
+    """Method -> Frechet distance of its images' features to those of the real ones."""
+    if REAL not in scores.features:
+        return {}
+    real = scores.features[REAL]
+    return {name: frechet(x, real) for name, x in scores.features.items() if name != REAL}
+
+
+def plain(scores: Scores) -> str:
+    """Means alone as Markdown: a row a method, a column a metric that any of them has."""
+    names = [name for name in COLUMNS if any(name in v for v in scores.values.values())]
+    lines = [_row(['method', *(COLUMNS[name].heading for name in names)]), _rule(len(names))]
+    for method in scores.values:
+        means = [(scores.mean(method, name), COLUMNS[name].decimals) for name in names]
+        lines.append(_row([method, *('' if m is None else f'{m:.{d}f}' for m, d in means)]))
+    return '\n'.join(lines)
+
+
+def document(scores: Scores, what: dict, cards: list[Card]) -> str:
+    """The table with what it is of: model, data, pairs, estimators."""
+    features = next((c.name for c in reversed(cards) if c.measures in ('features', 'identity')), '')
+    transfer = what['transfer']['system'] if what['transfer'] else 'none'
+    parts = [
+        f"""# Evaluation
+
+{what['model']}: {what['generator']['system']} with transfer {transfer}, {what['size']} pixels.
+Data {what['data']} (digest {what['digest']}), split {what['split']}; {what['count']} pairs of
+{what['pairs']}, seed {what['seed']}. Means over pairs with 95% bootstrap intervals over tracks.
+The driver's pose and action units are {what['driver']}.""",
+        markdown(scores, features),
+        table(cards) if cards else 'No estimator of faces.',
+    ]
+    return '\n\n'.join(parts) + '\n'
+
+
+def values(scores: Scores) -> dict:
+    """Everything as plain values."""
+    found, failed, far = summary(scores), rates(scores), distances(scores)
+    return {
+        method: {name: mean._asdict() for name, mean in row.items()}
+        | ({'no_face': failed[method]} if method in failed else {})
+        | ({'frechet': far[method]} if np.isfinite(far.get(method, np.nan)) else {})
+        for method, row in found.items()
+    }
+
+
+def markdown(scores: Scores, features: str) -> str:
+    """Means with intervals, and beside them what failures do to them.
+
+    Args: features: what the Frechet distance is of.
+    """
+    found, failed, far = summary(scores), rates(scores), distances(scores)
+    names = [name for name in COLUMNS if any(name in row for row in found.values())]
+    titles = [COLUMNS[name].heading for name in names]
+    more = ([f'Frechet distance, {features} (less)'] if far else []) + (
+        ['no face found'] if failed else []
+    )
+    lines = [_row(['method', *titles, *more]), _rule(len(titles + more))]
+    for method, row in found.items():
+        cells = [_interval(row.get(name), COLUMNS[name].decimals) for name in names]
+        cells += [f'{far[method]:.4f}'] if far else []
+        cells += [f'{100 * failed[method]:.1f}%'] if failed else []
+        lines.append(_row([method, *cells]))
+    if any(failed.values()):
+        lines += ['', *_with_failures(found, names)]
+    return '\n'.join(lines)
+
+
+def _with_failures(found: dict, names: list[str]) -> list[str]:
+    names = [name for name in names if COLUMNS[name].worst is not None]
+    worst = ', '.join(f'{COLUMNS[n].heading.split(" (")[0]} {COLUMNS[n].worst:.3g}' for n in names)
+    lines = [
+        f'The same means with results that show no face counted as the worst there is ({worst}):',
+        '',
+        _row(['method', *(COLUMNS[name].heading for name in names)]),
+        _rule(len(names)),
+    ]
+    for method, row in found.items():
+        means = [(row.get(name), COLUMNS[name].decimals) for name in names]
+        lines.append(
+            _row([method, *('' if m is None else f'{m.with_failures:.{d}f}' for m, d in means)])
+        )
+    return lines
+
+
+def rows(scores: Scores, pairs: Pairs, part: ShardSet) -> str:
+    """CSV: a row a pair and method, empty where nothing could be measured."""
+    text, names = io.StringIO(), part.columns.track_id
+    found = {name for values in scores.values.values() for name in values}
+    metrics = [name for name in (*COLUMNS, FACE, REFERENCE) if name in found]
+    lines = csv.writer(text, lineterminator='\n')
+    lines.writerow(['pair', *LIST_COLUMNS, 'method', *metrics])
+    for number, row in enumerate(pairs.rows.tolist()):
+        truth = [names[row[4]], row[5]] if row[4] != NONE else ['', '']
+        where = [number, names[row[0]], row[1], names[row[2]], row[3], *truth]
+        for method, values in scores.values.items():
+            lines.writerow([*where, method, *(_number(values, name, number) for name in metrics)])
+    return text.getvalue()
+
+
+def _number(values: dict, name: str, pair: int) -> str:
+    value = values[name][pair] if name in values else np.nan
+    return f'{value:.6g}' if np.isfinite(value) else ''
+
+
+def _interval(mean: Mean | None, decimals: int) -> str:
+    if mean is None:
+        return ''
+    return f'{mean.mean:.{decimals}f} ({mean.low:.{decimals}f} to {mean.high:.{decimals}f})'
+
+
+def _row(cells: list[str]) -> str:
+    return '| ' + ' | '.join(cells) + ' |'
+
+
+def _rule(columns: int) -> str:
+    return '|---' * (columns + 1) + '|'
