@@ -129,11 +129,11 @@ def test_interval_draws_whole_cases():
 
 def test_an_interrupted_run_goes_on(model, data, tmp_path):
     loaded, chosen = bundle.load(model), pairs.make(data, 'self', 3)
-    what = compare.described('m', loaded)
 
     def run(fail_after, out):
         measure = Estimators(Mean(), Brightness(fail_after))
-        return compare.run(loaded, data, chosen, measure, out, False, what)
+        what = compare.described('m', loaded, data, chosen, measure, stored=False)
+        return compare.run(loaded, data, chosen, measure, out, what)
 
     whole = run(np.inf, tmp_path / 'whole')
     with pytest.raises(KeyboardInterrupt):

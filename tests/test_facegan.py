@@ -11,9 +11,8 @@ import quick
 from fakes import fake_shards
 
 from configs import facegan as configs
-from configs.ablations import facegan_table1
-from reenact_jax import config, layouts, step
 from reenact_jax import landmarks as lm
+from reenact_jax import layouts, step
 from reenact_jax.errors import UserError
 from reenact_jax.evaluate import cases, mixing
 from reenact_jax.systems import facegan
@@ -261,15 +260,6 @@ def test_halves_alone():
     with pytest.raises(UserError, match='a multiple of 64 and at least 128, the data has 32'):
         deep = dataclasses.replace(HP, downs=5)
         facegan.init(deep, facegan.networks(deep, DATA), jax.random.key(0), batch_of(2))
-
-
-@pytest.mark.parametrize(
-    ('row', 'names'),
-    [('full', list(STAGES)), ('generator_small', list(STAGES)[1:5])],
-)
-def test_rows_of_table_1(row, names):
-    system, _, hp = config.resolve({**facegan_table1.get_config(row).to_dict(), 'data': 'x'})
-    assert [stage.name for stage in system.stages(hp, DATA)] == names
 
 
 @pytest.fixture(scope='module')

@@ -273,7 +273,8 @@ def test_either_half_alone():
     'table, row, stages, players',
     [
         (freenet_table1, 'gag', ('gag',), {'phi', 'D'}),
-        (freenet_table1, 'gag_ulc_small', ('ulc', 'gag'), {'psi_1', 'D_TF', 'phi'}),
+        (freenet_table1, 'gag_cpu', ('gag',), {'phi', 'D'}),
+        (freenet_table1, 'gag_ulc_cpu', ('ulc', 'gag'), {'psi_1', 'D_TF', 'phi'}),
         (freenet_table1, 'pix2pix', ('pix2pix',), {'G', 'D'}),
         (freenet_table3, 'l1', ('ulc',), {'psi_1'}),
         (freenet_table3, 'cycle_cpu', ('ulc',), {'psi_1'}),

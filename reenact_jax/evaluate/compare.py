@@ -42,6 +42,15 @@ def options(arguments: list[str], commands: str) -> argparse.Namespace:
     add('--most', type=int, default=40, help='tracks, pairs or people of a list; default 40')
     add('--seed', type=int, default=0, help='of the list; default 0')
     add('--out', metavar='DIR', help='default: out/evaluation/MODEL-LIST')
+    estimator_flags(add)
+    args = parser.parse_args(arguments)
+    if args.most < 1:
+        raise UserError(f'--most {args.most}: must be at least 1')
+    return args
+
+
+def estimator_flags(add) -> None:
+    """The flags that `measuring` reads; `add` of a parser."""
     add(
         '--identity', default='dlib', metavar='dlib[=FILE]|none',
         help="identity network for CSIM; default dlib: the extra [identity]'s",
@@ -60,10 +69,6 @@ def options(arguments: list[str], commands: str) -> argparse.Namespace:
         'estimated on its frames',
     )  # fmt: skip
     add('--face-landmarker', metavar='FILE', help="the face detector's model file")
-    args = parser.parse_args(arguments)
-    if args.most < 1:
-        raise UserError(f'--most {args.most}: must be at least 1')
-    return args
 
 
 def main(arguments: list[str], commands: str) -> int:
@@ -74,7 +79,8 @@ def main(arguments: list[str], commands: str) -> int:
     chosen = choose(args.pairs, part, args.most, args.seed)
     out = Path(args.out or f'out/evaluation/{Path(args.model).resolve().name}-{chosen.kind}')
     with measuring(args) as measure:
-        scores = run(model, part, chosen, measure, out, args.stored, described(args.model, model))
+        what = described(args.model, model, part, chosen, measure, args.stored)
+        scores = run(model, part, chosen, measure, out, what)
     print((out / tables.NAME).read_text())
     print(json.dumps({'out': str(out), 'pairs': len(chosen.rows), 'methods': len(scores.values)}))
     return 0
@@ -128,24 +134,17 @@ def measuring(args: argparse.Namespace):
         yield Estimators(identity, attributes, features, args.features != 'none')
 
 
-def described(path: str, model: Bundle) -> dict:
-    """What was scored, as plain values."""
+def described(
+    path: str, model: Bundle, part: ShardSet, chosen: Pairs, measure: Estimators, stored: bool
+) -> dict:
+    """What is scored on what by whom, as plain values."""
     parts = {'generator': model.card['generator'], 'transfer': model.card['transfer']}
-    return {'model': path, 'size': model.size} | {
-        name: None if part is None else {k: part.get(k) for k in ('system', 'stage', 'step')}
-        for name, part in parts.items()
-    }
-
-
-def run(
-    model: Bundle, part: ShardSet, chosen: Pairs, measure: Estimators, out: Path, stored: bool,
-    what: dict,
-) -> Scores:  # fmt: skip
-    """Scores, and writes everything; `what`: of `described`."""
-    manifest = shards.manifest.read(part.directory)
-    what = what | {
+    kept = ('system', 'stage', 'step')
+    return {name: card and {k: card.get(k) for k in kept} for name, card in parts.items()} | {
+        'model': path,
+        'size': model.size,
         'data': part.directory,
-        'digest': manifest['digest'],
+        'digest': shards.manifest.read(part.directory)['digest'],
         'split': part.split,
         'pairs': chosen.kind,
         'seed': chosen.seed,
@@ -154,11 +153,17 @@ def run(
         'estimators': [card._asdict() for card in measure.cards()],
         'driver': 'stored' if stored else 'estimated',
     }
+
+
+def run(
+    model: Bundle, part: ShardSet, chosen: Pairs, measure: Estimators, out: Path, what: dict
+) -> Scores:
+    """Scores, and writes everything; `what`: of `described`."""
     out.mkdir(parents=True, exist_ok=True)
     pairs.write(out / 'pairs.csv', chosen, part)
     kept = out / 'progress.jsonl'
     progress.begin(kept, what)
-    scores = scoring.score(model, part, chosen, measure, kept, stored)
+    scores = scoring.score(model, part, chosen, measure, kept, what['driver'] == 'stored')
     storage.write(out / 'scores.csv', tables.rows(scores, chosen, part))
     storage.write_json(out / 'table.json', what | {'methods': tables.values(scores)})
     storage.write(out / tables.NAME, tables.document(scores, what, measure.cards()))

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float
 
+from reenact_jax.images import soften
 from reenact_jax.nets import initial
 from reenact_jax.nets.blocks import Conv, ConvBlock, Norm, upsample
 from reenact_jax.nets.unet import UNet
@@ -57,7 +58,8 @@ class Enhancer(nn.Module):
         for _ in range(self.blocks):
             inner = ConvBlock(2 * self.width, norm=self.norm)(y, train)
             y = y + Norm(self.norm)(Conv(2 * self.width)(inner, train), train)
-        y = jnp.concatenate([upsample(y), fine], -1)
+        # Doubled pixels alone show as blocks: a level of few features does not smooth them.
+        y = jnp.concatenate([soften(upsample(y)), fine], -1)
         y = ConvBlock(self.width, norm=self.norm)(y, train)
         return _Heads(self.second)(y, train)
 

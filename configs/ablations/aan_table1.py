@@ -1,0 +1,19 @@
+"""AAN, table 1: self-reenactment, beside other one-shot methods (VoxCeleb1, Celeb-DF).
+
+CSIM by ArcFace, poses and action units by OpenFace in the paper; ours: see the table's estimators.
+"""
+
+from configs.ablations import tables
+
+MODELS = {'full': tables.aan()}
+MEASURES = {'self': ('csim', 'prmse', 'aucon')}
+
+
+def sweep(add):
+    """The row, VoxCeleb1; Celeb-DF: .753 / 3.12 / .751."""
+    add('AAN', 'full', paper={'self': dict(csim=0.823, prmse=3.26, aucon=0.831)})
+
+
+def get_config(preset: str = 'full'):
+    """The config of a model, of the paper's size or another: `full_cpu`, `full_tiny`."""
+    return tables.build(MODELS, preset)

@@ -1,0 +1,22 @@
+"""LD-Net + FD-GAN, table 4: beside other methods, another person drives."""
+
+from configs.ablations import tables
+
+MODELS = {'fdgan': tables.fdgan(), 'ldnet': tables.ldnet()}
+MEASURES = {'ldnet_cross': ('csim', 'psim', 'ed_l2', 'frechet')}
+
+
+def sweep(add):
+    """The rows."""
+    for name, model, isim, psim, ed, fid in (
+        ('X2Face', None, 0.6347, 0.302, 0.448, 101.72),
+        ('First-order model', None, 0.7699, 0.822, 0.274, 55.94),
+        ('LD-Net + FD-GAN', 'fdgan', 0.7762, 0.840, 0.243, 67.68),
+    ):
+        paper = {'ldnet_cross': dict(csim=isim, psim=psim, ed_l2=ed, fid=fid)}
+        add(name, model, transfer='ldnet' if model else None, paper=paper)
+
+
+def get_config(preset: str = 'fdgan'):
+    """The config of a model, of the paper's size or another: `fdgan_cpu`, `fdgan_tiny`."""
+    return tables.build(MODELS, preset)

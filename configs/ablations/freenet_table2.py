@@ -1,0 +1,28 @@
+"""FReeNet, table 2: parameters and speed, beside other methods (256 x 256, an RTX 2080 Ti).
+
+The others' parameters grow with the number n of persons: n(n - 1) Pix2Pix, n ReenactGAN.
+"""
+
+from configs.ablations import tables
+
+MODELS = {'full': tables.freenet()}
+MEASURES = {'speed': ('transfer_parameters', 'generator_parameters', 'frames_per_second')}
+
+
+def sweep(add):
+    """The rows: millions of parameters of transfer and generator, frames a second."""
+    for name, model, transfer, generator, rate in (
+        ('Pix2Pix', None, None, 16.7, 75),
+        ('Xu et al.', None, None, 16.7, 73),
+        ('ReenactGAN', None, 7.8, 61.1, 48),
+        ('X2Face', None, None, 108.8, 16),
+        ('FReeNet', 'full', 4.5, 17.3, 57),
+    ):
+        paper = dict(generator_parameters=generator, frames_per_second=rate)
+        paper |= dict(transfer_parameters=transfer) if transfer else {}
+        add(name, model, transfer=model, paper={'speed': paper})
+
+
+def get_config(preset: str = 'full'):
+    """The config of a model, of the paper's size or another: `full_cpu`, `full_tiny`."""
+    return tables.build(MODELS, preset)

@@ -1,0 +1,19 @@
+"""LD-Net, table 1: what its codes tell apart (LMTest: 100 people, 2,000 labelled frames each).
+
+Mean distances of codes in 8 principal dimensions; only ratios inside a row can be compared.
+"""
+
+from configs.ablations import tables
+
+MODELS = {'ldnet': tables.ldnet()}
+MEASURES = {'lmtest': ()}
+
+
+def sweep(add):
+    """One row; the paper's numbers are in reenact_jax/evaluate/lmtest.py, beside those measured."""
+    add('LD-Net', transfer='ldnet')
+
+
+def get_config(preset: str = 'ldnet'):
+    """The config of a model, of the paper's size or another: `ldnet_cpu`, `ldnet_tiny`."""
+    return tables.build(MODELS, preset)

@@ -1,0 +1,103 @@
+"""What the files of tables share: models of three sizes, and the config of one."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from configs import aan as aan_config
+from configs import facegan as facegan_config
+from configs import freenet as freenet_config
+from configs import ldnet_fdgan, pix2pix
+from reenact_jax import config
+
+SIZES = ('paper', 'cpu', 'tiny')
+
+
+class Model(NamedTuple):
+    """One training.
+
+    sizes: size -> departures from the system's defaults; changes: more, at every size.
+    data: what it learns from: `heads` (images), `people` (landmarks), `expressions` (landmarks,
+      shared expressions, own poses).
+    """
+
+    system: str
+    sizes: Mapping[str, Mapping]
+    changes: Mapping
+    data: str = 'heads'
+
+    def hparams(self, size: str) -> dict:
+        """All departures at a size."""
+        return {**self.sizes[size], **self.changes}
+
+
+def build(models: Mapping[str, Model], preset: str):
+    """The config of the preset MODEL or MODEL_SIZE. Raises UserError that lists them."""
+    known = {
+        name if size == 'paper' else f'{name}_{size}': (model.system, model.hparams(size))
+        for name, model in models.items()
+        for size in SIZES
+    }
+    system, hparams = config.preset(known, preset)
+    return config.build(system, run={}, hparams=hparams)
+
+
+def aan(**changes) -> Model:
+    """AAN; `cpu` without discriminators, some 7 minutes of a core at 64 x 64."""
+    presets = aan_config.PRESETS
+    sizes = {'paper': {}, 'cpu': presets['quick'] | dict(steps=2000), 'tiny': presets['tiny']}
+    return Model('aan', sizes, changes)
+
+
+def ldnet(**changes) -> Model:
+    """LD-Net; `cpu` is 5 minutes of a core."""
+    presets = ldnet_fdgan.LDNET
+    sizes = {'paper': {}, 'cpu': presets['small'], 'tiny': presets['tiny']}
+    return Model('ldnet', sizes, changes, 'people')
+
+
+def fdgan(**changes) -> Model:
+    """FD-GAN; `cpu` is 25 minutes of a core at 64 x 64."""
+    presets = ldnet_fdgan.FDGAN
+    sizes = {'paper': {}, 'cpu': presets['fdgan_small'], 'tiny': presets['fdgan_tiny']}
+    return Model('fdgan', sizes, changes)
+
+
+def pix2pix_hd(**changes) -> Model:
+    """Pix2PixHD; `cpu` is 21 minutes of a core at 64 x 64."""
+    presets = pix2pix.PRESETS
+    sizes = {'paper': {}, 'cpu': presets['hd_small'], 'tiny': presets['hd_tiny']}
+    return Model('pix2pix', sizes, changes)
+
+
+def pix2pix_unet(**changes) -> Model:
+    """Pix2Pix."""
+    presets = pix2pix.PRESETS
+    cpu = presets['unet_small'] | dict(steps=5_000)
+    return Model(
+        'pix2pix', {'paper': presets['unet'], 'cpu': cpu, 'tiny': presets['unet_tiny']}, changes
+    )
+
+
+def freenet(**changes) -> Model:
+    """FReeNet, both parts. `cpu` takes the driver's pose: synthetic people share poses as well."""
+    presets = freenet_config.PRESETS
+    cpu, tiny = (presets[name] | dict(pose='driving') for name in ('small', 'tiny'))
+    return Model('freenet', {'paper': {}, 'cpu': cpu, 'tiny': tiny}, changes)
+
+
+def ulc(**changes) -> Model:
+    """FReeNet's landmark converter alone; `cpu` is 3 minutes of a core."""
+    presets = freenet_config.PRESETS
+    sizes = {
+        'paper': dict(gag_epochs=0),
+        'cpu': presets['ulc'] | dict(ulc_steps=8_000),
+        'tiny': presets['tiny'] | dict(gag_epochs=0),
+    }
+    return Model('freenet', sizes, changes, 'expressions')
+
+
+def facegan(**changes) -> Model:
+    """FACEGAN, all six stages."""
+    presets = facegan_config.PRESETS
+    sizes = {'paper': {}, 'cpu': presets['small'], 'tiny': presets['tiny']}
+    return Model('facegan', sizes, changes)

@@ -1,0 +1,1 @@
+"""The parts of launch/sweep.py: plan, data, trainings, measurements, text."""

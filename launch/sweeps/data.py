@@ -1,0 +1,66 @@
+"""The sets that tables learn from and are measured on: given, or synthetic ones made here.
+
+heads: images, with held-out people and pairs with exact truth; people: landmarks of many people;
+expressions: landmarks, shared expressions, own poses; lmtest, expressions_test: landmarks of other
+people, every one with every motion.
+"""
+
+import pathlib
+
+from data_prep import synthetic
+from data_prep.heads.plan import Request
+from reenact_jax.errors import UserError
+
+KINDS = ('heads', 'people', 'expressions', 'lmtest', 'expressions_test')
+_LANDMARKS = dict(landmarks_only=True, test_identities=0, cross_pairs=0, val_identities=0)
+_CROSSED = _LANDMARKS | dict(crossed=True, seed=1)
+REQUESTS = {
+    'cpu': {
+        'heads': dict(identities=160, tracks=8, size=64, test_identities=10, cross_pairs=40),
+        'people': _LANDMARKS | dict(identities=1000, tracks=8),
+        'expressions': _LANDMARKS | dict(identities=1000, tracks=8, own_poses=True),
+        'lmtest': _CROSSED | dict(identities=100, tracks=20),
+        'expressions_test': _CROSSED | dict(identities=100, tracks=20, own_poses=True),
+    },
+    'tiny': {
+        'heads': dict(
+            identities=4, tracks=2, frames=3, size=64, test_identities=2, val_identities=0,
+            cross_pairs=2,
+        ),
+        'people': _LANDMARKS | dict(identities=6, tracks=3, frames=4),
+        'expressions': _LANDMARKS | dict(identities=6, tracks=3, frames=4, own_poses=True),
+        'lmtest': _CROSSED | dict(identities=4, tracks=4, frames=4),
+        'expressions_test': _CROSSED | dict(identities=4, tracks=4, frames=4, own_poses=True),
+    },
+}  # fmt: skip
+
+
+def given(texts: list[str]) -> dict[str, str]:
+    """{kind: folder} of the flags `--data KIND=SHARDS`. Raises UserError for another form."""
+    found = {}
+    for text in texts:
+        kind, sign, folder = text.partition('=')
+        if not sign or kind not in KINDS:
+            raise UserError(f'--data {text}: expected KIND=SHARDS, KIND of {", ".join(KINDS)}')
+        found[kind] = folder
+    return found
+
+
+def gather(needs: list[str], size: str, folders: dict[str, str], workdir: pathlib.Path) -> dict:
+    """{kind: folder} of all that is needed; what is not given is made in `workdir`/data.
+
+    Raises UserError at the paper's size, which synthetic people do not stand in for.
+    """
+    missing = [kind for kind in needs if kind not in folders]
+    if missing and size not in REQUESTS:
+        flags = ' '.join(f'--data {kind}=SHARDS' for kind in missing)
+        raise UserError(
+            f"the paper's size needs your data: {flags} (synthetic people are made for the sizes "
+            f'{", ".join(REQUESTS)})'
+        )
+    for kind in missing:
+        folder = workdir / 'data' / f'{kind}_{size}'
+        print(f'{kind}: {folder}')
+        synthetic.write(folder, Request(**REQUESTS[size][kind]), 1 if size == 'tiny' else 0)
+        folders = folders | {kind: str(folder)}
+    return folders

@@ -1,0 +1,119 @@
+"""Measures the rows of a table: one evaluation a row, seed and kind, kept and found again."""
+
+import argparse
+import pathlib
+import time
+
+import jax
+import numpy as np
+
+from launch.sweeps.plan import Row, Table
+from reenact_jax import config, live, storage, trained
+from reenact_jax.evaluate import compare, conversion, lmtest, tables
+from reenact_jax.shards import ShardSet
+from reenact_jax.tracks import DataInfo
+from reenact_jax.trained import Trained
+
+FRECHET, NO_FACE = 'frechet', 'no_face'
+
+
+def pairs(
+    table: Table,
+    row: Row,
+    kind: str,
+    trainings: dict,
+    seed: int,
+    data: dict,
+    folder: pathlib.Path,
+    args: argparse.Namespace,
+) -> dict:
+    """{method: {metric: ...}} of a row on a list of pairs, with `ours`: its own method's name.
+
+    trainings: (model, seed) -> `Training`. What an earlier call measured is read from its file.
+    """  # fmt: skip
+    parts = [trainings[name, seed].workdir for name in (row.generator, row.transfer) if name]
+    name = '-'.join([*(part.name for part in parts), kind, *([] if row.transfer else ['none'])])
+    model = _assembled(row, trainings, seed)
+    part = ShardSet(data['heads'], 'gt_cross' if kind == 'gt_cross' else 'test')
+    chosen = compare.choose(kind, part, args.most, seed=0)
+    target = folder / name
+    with compare.measuring(args) as measure:
+        what = compare.described(str(parts[0]), model, part, chosen, measure, args.stored)
+        found = _earlier(target, what)
+        if found is None:
+            print(f'\n{row.name}, seed {seed}: {target}', flush=True)
+            compare.run(model, part, chosen, measure, target, what)
+            found = storage.read_json(target / 'table.json')
+    ours = f'{model.transfer_name} + {model.card["generator"]["system"]}'
+    return {'methods': found['methods'], 'ours': ours, 'estimators': found['estimators']}
+
+
+def _assembled(row: Row, trainings: dict, seed: int):
+    generator = trained.read(trainings[row.generator, seed].workdir)
+    transfer = trained.read(trainings[row.transfer, seed].workdir) if row.transfer else None
+    return live.assemble(generator, transfer)
+
+
+def _earlier(target: pathlib.Path, what: dict) -> dict | None:
+    file = target / 'table.json'
+    if not file.exists():
+        return None
+    found = storage.read_json(file)
+    same = all(found.get(key) == value for key, value in what.items())
+    return found if same and (target / tables.NAME).exists() else None
+
+
+def landmarks(table: Table, kind: str, trainings: dict, seed: int, data: str, cases: int):
+    """`lmtest` or `ace` of all rows at once: what their modules' `measure` gives."""
+    models = {
+        row.name: trained.read(trainings[row.transfer, seed].workdir)
+        for row in table.rows
+        if row.transfer
+    }
+    part = ShardSet(data, 'train')
+    if kind == 'ace':
+        return conversion.measure(models, part, cases)
+    return lmtest.measure(models, part, 50 * cases, cases)
+
+
+def speed(table: Table, row: Row, seconds: float = 3.0) -> dict[str, float]:
+    """Parameters in millions and frames a second of untrained networks: both need no training.
+
+    One source, eight frames at once, 256 x 256 (64 x 64 but at the paper's size), transfer and
+    image together, on this machine's devices.
+    """
+    parts = {}
+    side = 256 if table.size == 'paper' else 64
+    for role, name in (('generator', row.generator), ('transfer', row.transfer)):
+        model = table.models[name]
+        values = config.build(model.system, run={'data': '-'}, hparams=model.hparams(table.size))
+        module, run, hparams = config.resolve(values)
+        nets = module.networks(hparams, DataInfo(4, 8, run.points))
+        fresh = Trained(model.system, module, hparams, nets, {}, run.points, side, {})
+        parts[role] = trained.untrained(fresh)
+    made = live.assemble(**parts)
+    count = {
+        role: sum(
+            np.size(leaf)
+            for letter in part.module.NEEDS['render' if role == 'generator' else 'transfer']
+            for leaf in jax.tree.leaves(part.variables[letter]['params'])
+        )
+        for role, part in parts.items()
+    }
+    source = {'image': np.zeros((1, side, side, 3), np.float32)}
+    source |= {'landmarks': np.float32(np.random.default_rng(0).uniform(0, side, (1, 68, 2)))}
+    driving = {'landmarks': np.repeat(source['landmarks'], 8, 0)}
+    identity, look = made.identify(source), made.encode(source)
+
+    def frames():
+        points = made.transfer(identity, driving, {'landmarks': source['landmarks']})
+        jax.block_until_ready(made.render(look, points))
+
+    frames()
+    begin, calls = time.perf_counter(), 0
+    while time.perf_counter() - begin < seconds:
+        frames()
+        calls += 1
+    rate = 8 * calls / (time.perf_counter() - begin)
+    millions = {f'{role}_parameters': n / 1e6 for role, n in count.items()}
+    return millions | {'frames_per_second': rate}

@@ -1,0 +1,90 @@
+"""What a table file asks for, read and checked before anything is computed."""
+
+import importlib.util
+import inspect
+import pathlib
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from configs.ablations.tables import SIZES, Model
+from reenact_jax.errors import UserError
+from reenact_jax.evaluate.pairs import KINDS
+
+LANDMARKS = {'lmtest': 'lmtest', 'ace': 'expressions_test'}  # measurement -> the data it is made on
+SPEED = 'speed'
+
+
+class Row(NamedTuple):
+    """A row of the table; models are names in `MODELS`, None: none."""
+
+    name: str
+    generator: str | None
+    transfer: str | None
+    paper: Mapping[str, Mapping[str, float]]  # measurement -> metric -> the paper's number
+
+    @property
+    def ours(self) -> bool:
+        """Whether there is something to run; other people's methods have their numbers alone."""
+        return bool(self.generator or self.transfer)
+
+
+class Table(NamedTuple):
+    """A table of a paper at one size."""
+
+    file: pathlib.Path
+    size: str
+    title: str  # the file's docstring
+    models: dict[str, Model]
+    measures: dict[str, tuple[str, ...]]  # measurement -> metrics shown, in order
+    rows: list[Row]
+
+    @property
+    def name(self) -> str:
+        """Of the file and the size."""
+        return self.file.stem if self.size == SIZES[0] else f'{self.file.stem}_{self.size}'
+
+    @property
+    def needs(self) -> list[str]:
+        """The sets of data that its models and measurements take."""
+        needs = [model.data for model in self.models.values()] if self.trains else []
+        for kind in self.measures:
+            if kind in KINDS:
+                needs.append('heads')
+            elif kind in LANDMARKS:
+                needs.append(LANDMARKS[kind])
+        return list(dict.fromkeys(needs))
+
+    @property
+    def trains(self) -> bool:
+        """Whether anything has to be trained: speed and parameters need no training."""
+        return set(self.measures) != {SPEED}
+
+
+def load(text: str) -> Table:
+    """The table of `FILE.py[:SIZE]`. Raises UserError for anything that is not one."""
+    name, _, size = text.partition(':')
+    file, size = pathlib.Path(name), size or SIZES[0]
+    if not file.is_file():
+        raise UserError(f'{name}: no such file; tables are configs/ablations/*_table*.py')
+    if size not in SIZES:
+        raise UserError(f'{text}: no size {size!r}; there are {", ".join(SIZES[1:])}, and none')
+    spec = importlib.util.spec_from_file_location(file.stem, file)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    missing = [n for n in ('MODELS', 'MEASURES', 'sweep') if not hasattr(module, n)]
+    if missing:
+        raise UserError(f'{file}: has no {", ".join(missing)}; see configs/ablations/__init__.py')
+    rows: list[Row] = []
+
+    def add(name: str, generator=None, *, transfer=None, paper=None) -> None:
+        for model in (generator, transfer):
+            if model is not None and model not in module.MODELS:
+                raise UserError(f'{file}, row {name!r}: no model {model!r} in MODELS')
+        rows.append(Row(name, generator, transfer, paper or {}))
+
+    module.sweep(add)
+    unknown = set(module.MEASURES) - {*KINDS, *LANDMARKS, SPEED}
+    if unknown:
+        raise UserError(f'{file}: no measurements {", ".join(sorted(unknown))}')
+    title = inspect.getdoc(module)
+    return Table(file, size, title, dict(module.MODELS), dict(module.MEASURES), rows)

@@ -1,0 +1,69 @@
+"""Trains the models of a table, each in a folder that tables in one workdir share."""
+
+import hashlib
+import json
+import pathlib
+import time
+from typing import NamedTuple
+
+from launch.sweeps.plan import Table
+from reenact_jax import shards, storage, train
+
+BUDGET = 'budget.json'
+
+
+class Training(NamedTuple):
+    """A model of a table with a seed: its command line and its folder."""
+
+    model: str
+    seed: int
+    workdir: pathlib.Path
+    arguments: list[str]
+
+
+def plan(table: Table, data: dict[str, str], seeds: list[int], extra: list[str], workdir) -> list:
+    """What is to be trained. The folder's name follows from all that the training depends on."""
+    found = []
+    for name, model in table.models.items():
+        preset = name if table.size == 'paper' else f'{name}_{table.size}'
+        folder = data[model.data]
+        flags = [flag for flag in extra if _applies(flag, model.hparams(table.size), model.system)]
+        for seed in seeds:
+            depends = [model.system, model.hparams(table.size), flags, seed]
+            depends.append(shards.manifest.read(folder)['digest'])
+            digest = hashlib.sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest()[:8]
+            target = pathlib.Path(workdir) / 'models' / f'{model.system}-{digest}'
+            arguments = [
+                f'--config={table.file}:{preset}', f'--config.data={folder}',
+                f'--config.seed={seed}', f'--workdir={target}', *flags,
+            ]  # fmt: skip
+            found.append(Training(name, seed, target, arguments))
+    return found
+
+
+def _applies(flag: str, hparams: dict, system: str) -> bool:
+    """Whether a flag for the training is one of this system: hparams differ between systems."""
+    name, prefix = flag.partition('=')[0], '--config.hparams.'
+    if not name.startswith(prefix):
+        return True
+    from reenact_jax.systems import SYSTEMS
+
+    return name.removeprefix(prefix) in SYSTEMS[system].Hparams.__dataclass_fields__
+
+
+def run(training: Training) -> int:
+    """Trains, or goes on, or finds all done. Returns the exit code of `reenact_jax.train`."""
+    begin, file = time.monotonic(), training.workdir / BUDGET
+    print(f'\n{training.model}, seed {training.seed}: {training.workdir}', flush=True)
+    try:
+        return train.main(training.arguments)
+    finally:
+        if training.workdir.exists():
+            spent = spent_before(training) + time.monotonic() - begin
+            storage.write_json(file, {'seconds': spent, 'arguments': training.arguments})
+
+
+def spent_before(training: Training) -> float:
+    """Seconds the training took so far, with compilation; killed processes do not count."""
+    file = training.workdir / BUDGET
+    return storage.read_json(file)['seconds'] if file.exists() else 0.0
