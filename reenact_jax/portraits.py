@@ -14,6 +14,7 @@ from PIL import Image
 from reenact_jax import faces, images, media, shards
 from reenact_jax import landmarks as lm
 from reenact_jax.errors import UserError
+from reenact_jax.pasting import Canvas
 from reenact_jax.tracks import Track
 
 
@@ -22,6 +23,7 @@ class Portrait(NamedTuple):
 
     image: Float[np.ndarray, 's s 3']  # in [-1, 1]
     known: dict[str, np.ndarray]  # landmarks [n, 2] and more, pixels of the crop
+    canvas: Canvas | None = None  # the picture it was cut from, where there is more of it
 
     def face(self) -> dict:
         """The portrait as a bundle's `source`: arrays with a leading axis of 1."""
@@ -61,7 +63,8 @@ def from_picture(
     landmarks = getattr(found, f'landmarks_{points}')
     window = lm.crop_box(landmarks[None])
     image = np.asarray(images.to_float(crop(picture, window, size)))
-    return Portrait(image, known(into_crop(landmarks, window, size), found.aus, found.aus_valid))
+    moved = known(into_crop(landmarks, window, size), found.aus, found.aus_valid)
+    return Portrait(image, moved, Canvas(picture, window))
 
 
 def from_track(track: Track, frame: int, size: int, points: str) -> Portrait:

@@ -108,6 +108,15 @@ def test_a_sweep_trains_measures_and_goes_on(heads, tmp_path, capsys, monkeypatc
     assert sweep.main([*arguments, *behind]) == 42
 
 
+def test_minutes_are_those_of_steps(tmp_path):
+    one = training.Training('m', 0, tmp_path, [])
+    assert training.minutes(one) == 0
+    times = [0, 60, 120, 180, 9000, 9060]  # stopped for hours after the fourth line
+    lines = [json.dumps({'stage': 'a', 'time': time}) for time in times]
+    (tmp_path / 'metrics.jsonl').write_text('\n'.join(lines) + '\n')
+    assert training.minutes(one) == 4
+
+
 def test_seeds_become_a_deviation():
     found = {'row': {0: {'l1': {'mean': 0.25}}, 1: {'l1': {'mean': 0.75}}, 2: {}}}
     assert text._ours(found, 'row', 'l1') == '0.5000 +- 0.3536'

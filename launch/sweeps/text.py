@@ -105,8 +105,8 @@ def _provenance(table: Table, found: dict, trainings: list, data: dict) -> str:
     for kind, folder in data.items():
         lines.append(f'Data {kind}: {folder}, digest {shards.manifest.read(folder)["digest"]}.')
     for one in trainings:
-        minutes = training.spent_before(one) / 60
-        lines.append(f'Model {one.model}, seed {one.seed}: {one.workdir}, {minutes:.0f} minutes.')
+        spent = training.minutes(one)
+        lines.append(f'Model {one.model}, seed {one.seed}: {one.workdir}, {spent:.0f} minutes.')
     lines += [
         'One seed: means with 95% bootstrap intervals over tracks; several: means over seeds +- '
         'their standard deviation. Rows below the paper\'s need no training. A Frechet distance '

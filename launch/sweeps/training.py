@@ -3,13 +3,13 @@
 import hashlib
 import json
 import pathlib
-import time
 from typing import NamedTuple
 
-from launch.sweeps.plan import Table
-from reenact_jax import shards, storage, train
+import numpy as np
 
-BUDGET = 'budget.json'
+from launch.sweeps.plan import Table
+from reenact_jax import shards, train
+from reenact_jax.systems import SYSTEMS
 
 
 class Training(NamedTuple):
@@ -46,24 +46,24 @@ def _applies(flag: str, hparams: dict, system: str) -> bool:
     name, prefix = flag.partition('=')[0], '--config.hparams.'
     if not name.startswith(prefix):
         return True
-    from reenact_jax.systems import SYSTEMS
-
     return name.removeprefix(prefix) in SYSTEMS[system].Hparams.__dataclass_fields__
 
 
 def run(training: Training) -> int:
     """Trains, or goes on, or finds all done. Returns the exit code of `reenact_jax.train`."""
-    begin, file = time.monotonic(), training.workdir / BUDGET
     print(f'\n{training.model}, seed {training.seed}: {training.workdir}', flush=True)
-    try:
-        return train.main(training.arguments)
-    finally:
-        if training.workdir.exists():
-            spent = spent_before(training) + time.monotonic() - begin
-            storage.write_json(file, {'seconds': spent, 'arguments': training.arguments})
+    return train.main(training.arguments)
 
 
-def spent_before(training: Training) -> float:
-    """Seconds the training took so far, with compilation; killed processes do not count."""
-    file = training.workdir / BUDGET
-    return storage.read_json(file)['seconds'] if file.exists() else 0.0
+def minutes(training: Training) -> float:
+    """How long the steps took, by the run's own log, without the time between stop and start.
+
+    A gap between lines of more than five times the stage's usual one is taken for a stop.
+    """
+    file = training.workdir / 'metrics.jsonl'
+    lines = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+    total = 0.0
+    for stage in {line['stage'] for line in lines}:
+        gaps = np.diff([line['time'] for line in lines if line['stage'] == stage])
+        total += gaps[gaps <= 5 * np.median(gaps)].sum() if len(gaps) else 0.0
+    return total / 60
