@@ -44,6 +44,7 @@ def animate(
     motion: str = 'relative',
     batch: int = BATCH,
     changes: Changes = Changes(),
+    reference: dict[str, np.ndarray] | None = None,
 ) -> Iterator[Made]:
     """Frames of the source with the driver's motion, one for each of the driver's.
 
@@ -59,6 +60,7 @@ def animate(
       motion: 'relative' moves the source's face by the driver's motion since its first frame;
         'absolute' puts it where the driver's face is in its crop (see landmarks.place).
       changes: units that are relative are added to the driver's.
+      reference: the driver's face where relative motion starts; None: its first one.
 
     Raises UserError when no driving frame has a face, or lacks what the transfer takes, and when
     the model cannot do the changes.
@@ -69,7 +71,7 @@ def animate(
     first, pending = None, None
     for moving, held in _batches(driving, batch):
         if first is None:
-            first = face if motion == 'absolute' else {k: v[:1] for k, v in moving.items()}
+            first = face if motion == 'absolute' else _start(moving, reference)
         more = batch - len(held)
         padded = {k: np.concatenate([v, np.repeat(v[-1:], more, 0)]) for k, v in moving.items()}
         if changes.units:
@@ -127,6 +129,12 @@ def check(bundle: Bundle, changes: Changes) -> None:
             f'--au, --pose: {bundle.transfer_name} is driven by {", ".join(bundle.driven_by)}; '
             'action units need the transfer facegan, or change the landmarks themselves: --edit'
         )
+
+
+def _start(moving: dict, reference: dict | None) -> dict:
+    if reference is None:
+        return {name: value[:1] for name, value in moving.items()}
+    return {name: np.float32(reference[name])[None] for name in moving}
 
 
 def _encoded(bundle: Bundle, face: dict, changes: Changes) -> tuple:

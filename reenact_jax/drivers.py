@@ -13,6 +13,7 @@ from jaxtyping import UInt8
 from reenact_jax import faces, images, media, motion, portraits
 from reenact_jax import landmarks as lm
 from reenact_jax.faces import windows
+from reenact_jax.sound import has_sound
 from reenact_jax.tracks import Track
 
 STILL_RATE = media.FOLDER_RATE  # of a one-frame result
@@ -33,6 +34,7 @@ class Driver(NamedTuple):
     rate: Fraction  # exact frames per second
     fault: Callable[[], str | None]  # after the last frame: None, or what was broken in the file
     shown: frozenset[int] = frozenset()  # numbers of the frames that bring a picture
+    sound: str | None = None  # a file with its sound
 
 
 def from_file(
@@ -52,7 +54,8 @@ def from_file(
     rate = reader.probe.rate or STILL_RATE
     shown = spread(reader.probe.frames, pictures)
     frames = _detected(reader, size, points, detector, shown)
-    return Driver(frames, reader.probe.frames, rate, reader.fault, shown)
+    heard = path if reader.probe.kind == 'video' and has_sound(path) else None
+    return Driver(frames, reader.probe.frames, rate, reader.fault, shown, heard)
 
 
 def from_track(track: Track, size: int, points: str, pictures: int = 0) -> Driver:

@@ -1,20 +1,32 @@
 """Results on disk: an animation, or the way from one landmark set to another, with its sheet."""
 
 import contextlib
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from reenact_jax import action_units, drivers, images, motion, results, sheets
+from reenact_jax import (
+    action_units,
+    drivers,
+    images,
+    motion,
+    results,
+    sheets,
+    smoothing,
+    spool,
+)
 from reenact_jax.animation import BATCH, Changes, animate, lead
 from reenact_jax.bundle import Bundle
 from reenact_jax.drivers import Driver
 from reenact_jax.errors import UserError
+from reenact_jax.pasting import Paster
 from reenact_jax.portraits import Portrait
 
 LEAD_RATE = Fraction(12)  # frames a second of a video of --steps
+REFERENCES = ('first', 'best')
 
 
 def record(
@@ -28,6 +40,9 @@ def record(
     batch: int = BATCH,
     changes: Changes = Changes(),
     units: str | None = None,
+    crop: bool = False,
+    reference: str = 'first',
+    smooth: bool = False,
 ) -> dict:
     """Writes the animation (an .mp4 at the driver's exact rate, or a still) and its contact sheet.
 
@@ -37,10 +52,19 @@ def record(
       sheet: file of the contact sheet; None for none.
       how: `motion` of `animate`; batch, changes: as there.
       units: file of the driver's action units (motion.py), changed ones included; None for none.
+      crop: the square crop alone, not the whole picture of the source with the crop in its place.
+      reference: where relative motion starts, one of `REFERENCES`: the driver's first frame, or
+        that in which it looks most as the source does (spool.py; reads the driver once before).
+      smooth: filters the driver's jitter (smoothing.py).
+
+    The driver's sound, where it has some, goes with a video.
 
     Returns {'out', 'frames', 'held', 'rate', 'fault', ...} for a summary.
     """
     rows, pictures, moved = {}, {}, []
+    start, begin = None, 0
+    if reference == 'best':
+        driver, start, begin = spool.nearest(driver, source)
     own = np.asarray(images.to_uint8(source.image))
 
     def found():
@@ -51,16 +75,19 @@ def record(
                 moved.append(_units(frame.face, changes))
             yield frame.face
 
+    driving = smoothing.smooth(found(), driver.rate) if smooth else found()
+    moving = dict(motion=how, batch=batch, changes=changes, reference=start)
     made = tqdm(
-        animate(bundle, source, found(), motion=how, batch=batch, changes=changes),
+        animate(bundle, source, driving, **moving),
         total=driver.count,
         unit='frame',
         desc=Path(out).name,
     )
     held = count = 0
-    with _writer(out, driver.rate) as write:
+    whole = composer(source, crop)
+    with _writer(out, driver.rate, driver.sound) as write:
         for number, one in enumerate(made):
-            write(one.image)
+            write(whole(one.image))
             held, count = held + one.held, number + 1
             if number in driver.shown:
                 drawn = sheets.drawing(one.landmarks, bundle.size, bundle.points)
@@ -71,6 +98,7 @@ def record(
     if sheet:
         results.write_still(sheet, sheets.sheet(list(rows.values()), list(rows)))
     summary = {'out': out, 'sheet': sheet, 'frames': count, 'rate': str(driver.rate), 'held': held}
+    summary |= {'reference': begin, 'sound': bool(driver.sound) and is_video(out)}
     return summary | {'fault': driver.fault(), 'transfer': bundle.transfer_name, 'motion': how}
 
 
@@ -86,6 +114,7 @@ def record_lead(
     how: str = 'relative',
     batch: int = BATCH,
     changes: Changes = Changes(),
+    crop: bool = False,
 ) -> dict:
     """Writes `steps` frames from the source's own landmarks to changed ones, or to a driver's.
 
@@ -95,6 +124,7 @@ def record_lead(
       out: .mp4, or .png or .jpg for a strip of all frames.
       sheet, rows: file of the contact sheet (None for none) and how many frames it shows.
       how, batch, changes: see `animate` (`motion`) and `lead`.
+      crop: as in `record`; a strip is of crops.
     """
     end, seen = source.known['landmarks'], None
     if driver is not None:
@@ -105,10 +135,13 @@ def record_lead(
     made = list(lead(bundle, source, end, max(steps, 2), batch=batch, changes=changes))
     made = made[-steps:]  # a single frame is the last
     pictures = [one.image for one in made]
+    whole = composer(source, crop)
     if is_video(out):
         with _writer(out, LEAD_RATE) as write:
             for picture in pictures:
-                write(picture)
+                write(whole(picture))
+    elif steps == 1:
+        results.write_still(out, whole(pictures[0]))
     else:
         results.write_still(out, np.concatenate(pictures, 1))
     if sheet:
@@ -124,6 +157,13 @@ def record_lead(
     }
 
 
+def composer(source: Portrait, crop: bool) -> Callable:
+    """What makes a frame of the result of a crop: its place in the whole picture, or nothing."""
+    if crop or source.canvas is None:
+        return lambda image: image
+    return Paster(source.canvas)
+
+
 def _units(face: dict | None, changes: Changes):
     """Action units of a driving frame and which are known."""
     if face is None or 'aus' not in face:
@@ -133,10 +173,10 @@ def _units(face: dict | None, changes: Changes):
 
 
 @contextlib.contextmanager
-def _writer(out: str, rate: Fraction):
+def _writer(out: str, rate: Fraction, sound: str | None = None):
     """A function that takes frames, in order."""
     if is_video(out):
-        with results.VideoWriter(out, rate) as video:
+        with results.VideoWriter(out, rate, sound=sound) as video:
             yield video.write
     else:
         yield lambda image: results.write_still(out, image)

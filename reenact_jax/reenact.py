@@ -22,7 +22,9 @@ transfer, and change those of a driver too:
 
 Motion travels as action units, too: --save-motion writes those of a driver, --driving reads them.
 
-The result shows the source's square crop. It is marked as synthetic in the file's metadata.
+The result shows the source's whole picture, the animated crop in its place under a mask that fades
+at the border; --crop gives the square crop alone, as do strips, sheets and tracks of shard sets,
+which have no more. It is marked as synthetic in the file's metadata.
 """
 
 import argparse
@@ -71,7 +73,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _record(args: argparse.Namespace, bundle: Bundle, source: Portrait, driver) -> dict:
     """Writes the result: of a driver, or the way to a still one's or to a changed face."""
-    how = dict(sheet=args.sheet, how=args.motion, batch=args.batch)
+    how = dict(sheet=args.sheet, how=args.motion, batch=args.batch, crop=args.crop)
     how['changes'] = _changes(args, bundle)
     video = recording.is_video(args.out)
     if args.sweep:
@@ -89,7 +91,8 @@ def _record(args: argparse.Namespace, bundle: Bundle, source: Portrait, driver) 
         return recording.record_lead(bundle, source, driver, args.out, steps, rows=args.rows, **how)
     if driver.count != 1 and not video:
         raise UserError(f'--out {args.out}: the driver has several frames; name it .mp4')
-    return recording.record(bundle, source, driver, args.out, units=args.save_motion, **how)
+    how |= dict(units=args.save_motion, reference=args.reference, smooth=args.smooth)
+    return recording.record(bundle, source, driver, args.out, **how)
 
 
 def _changes(args: argparse.Namespace, bundle: Bundle) -> Changes:

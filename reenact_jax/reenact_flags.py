@@ -54,6 +54,14 @@ def _faces(add) -> None:
         "in its place and moves as the driver does; absolute: it goes to the driver's place",
     )
     add(
+        '--reference',
+        choices=recording.REFERENCES,
+        default=recording.REFERENCES[0],
+        help='frame of the driver where relative motion starts: its first, or that in which it '
+        'looks most as the source does (reads the driver twice); default first',
+    )
+    add('--smooth', action='store_true', help="filter the driver's jitter (1 euro filter)")
+    add(
         '--transfer',
         metavar='NAME',
         help="'none': the driver's landmarks as they are, the driver's "
@@ -86,6 +94,11 @@ def _changes(add) -> None:
 
 def _results(add) -> None:
     add('--out', required=True, help='.mp4; .png or .jpg for a still driver or a strip')
+    add(
+        '--crop',
+        action='store_true',
+        help='the square crop alone; default: the whole picture, the crop in its place',
+    )
     add('--sheet', metavar='FILE.png', help='contact sheet: source, driving, landmarks, result')
     add('--rows', type=int, default=6, help='rows (frames) of the sheet; default 6')
     add(

@@ -18,13 +18,14 @@ nets step
 sharding
 systems
 config checkpoints checkpoint_files digests
-faces media results sheets
+faces media sound results sheets
 runs
 train summary
 metrics
 trained
 exporting bundle model_card export
-live edits action_units motion portraits drivers animation recording reenact_flags
+live edits action_units motion pasting portraits drivers spool smoothing animation
+recording reenact_flags
 estimators
 evaluate
 reenact report bench

@@ -1,0 +1,113 @@
+"""The driver's reference frame, and its jitter."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from bundles import SIZE, drawing_model, landmark_model, random_face
+
+from reenact_jax import bundle, drivers, export, recording, smoothing, spool
+from reenact_jax.animation import animate
+from reenact_jax.drivers import Driver, Frame
+from reenact_jax.portraits import Portrait
+
+
+def driver_of(points, gaps=(), shown=()):
+    faces = [
+        None if n in gaps else {'landmarks': one, 'aus': np.full(20, n, np.float32)}
+        for n, one in enumerate(points)
+    ]
+    picture = np.zeros((4, 4, 3), np.uint8)
+    frames = (Frame(face, picture if n in shown else None) for n, face in enumerate(faces))
+    return Driver(frames, len(points), Fraction(25), lambda: None, frozenset(shown)), faces
+
+
+def portrait(seed=0):
+    face = random_face(seed, 1)
+    return Portrait(face['image'][0], {'landmarks': face['landmarks'][0]})
+
+
+def test_nearest_is_the_frame_that_looks_like_the_source():
+    source = portrait()
+    points = random_face(1, 6)['landmarks']
+    points[4] = source.known['landmarks'] * 0.5 + 3  # the same face, smaller and elsewhere
+    driver, faces = driver_of(points, gaps=(0, 2), shown=(1, 2))
+    again, face, number = spool.nearest(driver, source)
+    assert number == 4
+    np.testing.assert_array_equal(face['landmarks'], points[4])
+    frames = list(again.frames)
+    assert [frame.face is None for frame in frames] == [n in (0, 2) for n in range(6)]
+    assert [n for n, frame in enumerate(frames) if frame.picture is not None] == [1, 2]
+    for frame, old in zip(frames, faces, strict=True):
+        if old is not None:
+            assert frame.face.keys() == old.keys()
+            np.testing.assert_array_equal(frame.face['landmarks'], old['landmarks'])
+            np.testing.assert_array_equal(frame.face['aus'], old['aus'])
+
+
+def test_no_face_anywhere():
+    driver, _ = driver_of(random_face(1, 3)['landmarks'], gaps=(0, 1, 2))
+    again, face, _ = spool.nearest(driver, portrait())
+    assert face is None and [frame.face for frame in again.frames] == [None] * 3
+
+
+@pytest.fixture(scope='module')
+def carried(tmp_path_factory):
+    target = tmp_path_factory.mktemp('spool') / 'bundle'
+    export.write(target, drawing_model(), landmark_model())
+    return bundle.load(target, 'none')
+
+
+def test_relative_motion_starts_at_the_reference(carried, tmp_path):
+    """In that frame the source is where it was; the others move from there."""
+    source, points = portrait(), random_face(1, 5)['landmarks']
+    driving = [{'landmarks': one} for one in points]
+    made = list(animate(carried, source, driving, reference=driving[3]))
+    box = [p.max(0) + p.min(0) for p in (made[3].landmarks, source.known['landmarks'])]
+    np.testing.assert_allclose(*box, atol=1e-3)
+    points[3] = source.known['landmarks'] + 2
+    driver, _ = driver_of(points)
+    out = str(tmp_path / 'out.mp4')
+    summary = recording.record(carried, source, driver, out, reference='best', smooth=True)
+    assert (summary['reference'], summary['frames'], summary['sound']) == (3, 5, False)
+
+
+def test_jitter_goes_and_motion_stays():
+    rate, rng = 25.0, np.random.default_rng(0)
+    face = random_face(2, 1)['landmarks'][0]
+    still = [face + rng.normal(0, 0.1, face.shape) for _ in range(100)]
+    made = [one['landmarks'] for one in smoothing.smooth(({'landmarks': p} for p in still), rate)]
+    before, after = (np.diff(x[20:], axis=0).std() for x in (still, made))
+    assert after < before / 2
+    # A quick turn: half a face's side in 0.2 s, and 0.1 s later it has nearly arrived.
+    step = np.float32([SIZE / 4, 0])
+    quick = [face + step * np.clip((n - 20) / 5, 0, 1) for n in range(60)]
+    made = [one['landmarks'] for one in smoothing.smooth(({'landmarks': p} for p in quick), rate)]
+    left = np.linalg.norm(made[28] - quick[28], axis=-1).mean() / (SIZE / 4)
+    assert left < 0.1
+    np.testing.assert_array_equal(made[0], quick[0])
+
+
+def test_gaps_stay_gaps_and_other_numbers_as_they_are():
+    faces = [{'landmarks': np.ones((4, 2), np.float32) * n, 'aus_valid': n} for n in range(3)]
+    made = list(smoothing.smooth([faces[0], None, faces[2]], 25.0))
+    assert made[1] is None and made[2]['aus_valid'] == 2
+    assert made[2]['landmarks'].dtype == np.float32
+
+
+def test_drivers_of_files_know_their_sound(tmp_path, monkeypatch):
+    monkeypatch.setattr(drivers, 'has_sound', lambda path: True)
+
+    class Reader:
+        probe = drivers.media.Probe('video', 3, True, Fraction(25), 8, 8, 0.1)
+
+        def __init__(self, path):
+            self.fault = lambda: None
+
+        def __iter__(self):
+            return iter([])
+
+    monkeypatch.setattr(drivers.media, 'Reader', Reader)
+    assert drivers.from_file('a.mp4', 64, '68', None).sound == 'a.mp4'
+    Reader.probe = Reader.probe._replace(kind='still')
+    assert drivers.from_file('a.png', 64, '68', None).sound is None
