@@ -17,6 +17,7 @@ from reenact_jax import (
     sheets,
     smoothing,
     spool,
+    watermark,
 )
 from reenact_jax.animation import BATCH, Changes, animate, lead
 from reenact_jax.bundle import Bundle
@@ -41,6 +42,7 @@ def record(
     changes: Changes = Changes(),
     units: str | None = None,
     crop: bool = False,
+    mark: bool = True,
     reference: str = 'first',
     smooth: bool = False,
 ) -> dict:
@@ -53,6 +55,7 @@ def record(
       how: `motion` of `animate`; batch, changes: as there.
       units: file of the driver's action units (motion.py), changed ones included; None for none.
       crop: the square crop alone, not the whole picture of the source with the crop in its place.
+      mark: the invisible mark in the pixels (watermark.py).
       reference: where relative motion starts, one of `REFERENCES`: the driver's first frame, or
         that in which it looks most as the source does (spool.py; reads the driver once before).
       smooth: filters the driver's jitter (smoothing.py).
@@ -84,7 +87,7 @@ def record(
         desc=Path(out).name,
     )
     held = count = 0
-    whole = composer(source, crop)
+    whole = composer(source, crop, mark)
     with _writer(out, driver.rate, driver.sound) as write:
         for number, one in enumerate(made):
             write(whole(one.image))
@@ -115,6 +118,7 @@ def record_lead(
     batch: int = BATCH,
     changes: Changes = Changes(),
     crop: bool = False,
+    mark: bool = True,
 ) -> dict:
     """Writes `steps` frames from the source's own landmarks to changed ones, or to a driver's.
 
@@ -124,7 +128,7 @@ def record_lead(
       out: .mp4, or .png or .jpg for a strip of all frames.
       sheet, rows: file of the contact sheet (None for none) and how many frames it shows.
       how, batch, changes: see `animate` (`motion`) and `lead`.
-      crop: as in `record`; a strip is of crops.
+      crop, mark: as in `record`; a strip is of crops.
     """
     end, seen = source.known['landmarks'], None
     if driver is not None:
@@ -135,7 +139,7 @@ def record_lead(
     made = list(lead(bundle, source, end, max(steps, 2), batch=batch, changes=changes))
     made = made[-steps:]  # a single frame is the last
     pictures = [one.image for one in made]
-    whole = composer(source, crop)
+    whole = composer(source, crop, mark)
     if is_video(out):
         with _writer(out, LEAD_RATE) as write:
             for picture in pictures:
@@ -143,7 +147,8 @@ def record_lead(
     elif steps == 1:
         results.write_still(out, whole(pictures[0]))
     else:
-        results.write_still(out, np.concatenate(pictures, 1))
+        strip = np.concatenate(pictures, 1)
+        results.write_still(out, watermark.embed(strip) if mark else strip)
     if sheet:
         own = np.asarray(images.to_uint8(source.image))
         shown = sorted(drivers.spread(steps, rows))
@@ -157,11 +162,15 @@ def record_lead(
     }
 
 
-def composer(source: Portrait, crop: bool) -> Callable:
-    """What makes a frame of the result of a crop: its place in the whole picture, or nothing."""
-    if crop or source.canvas is None:
-        return lambda image: image
-    return Paster(source.canvas)
+def composer(source: Portrait, crop: bool, mark: bool = True) -> Callable:
+    """What makes a frame of the result of a crop: its place in the whole picture, and the mark."""
+    paste = None if crop or source.canvas is None else Paster(source.canvas)
+
+    def compose(image):
+        image = image if paste is None else paste(image)
+        return watermark.embed(image) if mark else image
+
+    return compose
 
 
 def _units(face: dict | None, changes: Changes):

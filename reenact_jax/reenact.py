@@ -24,7 +24,8 @@ Motion travels as action units, too: --save-motion writes those of a driver, --d
 
 The result shows the source's whole picture, the animated crop in its place under a mask that fades
 at the border; --crop gives the square crop alone, as do strips, sheets and tracks of shard sets,
-which have no more. It is marked as synthetic in the file's metadata.
+which have no more. It is marked as synthetic in the file's metadata and, invisibly, in its pixels:
+`python -m reenact_jax.provenance FILE` looks for both.
 """
 
 import argparse
@@ -74,7 +75,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _record(args: argparse.Namespace, bundle: Bundle, source: Portrait, driver) -> dict:
     """Writes the result: of a driver, or the way to a still one's or to a changed face."""
     how = dict(sheet=args.sheet, how=args.motion, batch=args.batch, crop=args.crop)
-    how['changes'] = _changes(args, bundle)
+    how |= dict(changes=_changes(args, bundle), mark=not args.no_watermark)
     video = recording.is_video(args.out)
     if args.sweep:
         unit = action_units.unit(args.sweep, '--sweep')

@@ -99,6 +99,12 @@ def _results(add) -> None:
         action='store_true',
         help='the square crop alone; default: the whole picture, the crop in its place',
     )
+    add(
+        '--no-watermark',
+        action='store_true',
+        help='leave out the invisible mark of synthetic pixels (reenact_jax.provenance finds it); '
+        'the metadata say so in any case',
+    )
     add('--sheet', metavar='FILE.png', help='contact sheet: source, driving, landmarks, result')
     add('--rows', type=int, default=6, help='rows (frames) of the sheet; default 6')
     add(

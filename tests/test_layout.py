@@ -18,7 +18,7 @@ nets step
 sharding
 systems
 config checkpoints checkpoint_files digests
-faces media sound results sheets
+faces media sound results sheets watermark
 runs
 train summary
 metrics
@@ -28,7 +28,7 @@ live edits action_units motion pasting portraits drivers spool smoothing animati
 recording reenact_flags
 estimators
 evaluate
-reenact report bench
+reenact report bench provenance
 """.strip().splitlines()
 LEVEL = {room: level for level, line in enumerate(ROOMS) for room in line.split()}
 

@@ -317,7 +317,7 @@ def test_edits_come_after_the_transfer(carried):
 
 def test_command_edits_the_source_itself(folder, data, tmp_path, capsys):
     strip, still, sheet = (tmp_path / f'{name}.png' for name in ('strip', 'still', 'sheet'))
-    first = ('--model', folder, '--source', data, '--source-track', 'track0000')
+    first = ('--model', folder, '--source', data, '--source-track', 'track0000', '--no-watermark')
     edit = ('--edit', 'face_width=-0.5', '--edit', 'smile=1')
     summary = run(capsys, *first, *edit, '--steps', 4, '--out', strip, '--sheet', sheet)
     assert summary['edits'] == {'face_width': -0.5, 'smile': 1.0} and summary['frames'] == 4
@@ -333,7 +333,7 @@ def test_command_edits_the_source_itself(folder, data, tmp_path, capsys):
 def test_command_leads_to_a_still_driver(folder, data, tmp_path, capsys, monkeypatch):
     Image.fromarray(np.full((80, 120, 3), 90, np.uint8)).save(tmp_path / 'still.png')
     monkeypatch.setattr(faces, 'Detector', lambda model: FakeDetector())
-    first = ('--model', folder, '--source', data, '--source-track', 'track0000')
+    first = ('--model', folder, '--source', data, '--source-track', 'track0000', '--no-watermark')
     there = ('--driving', tmp_path / 'still.png')
     run(capsys, *first, *there, '--steps', 3, '--out', tmp_path / 'strip.png')
     run(capsys, *first, *there, '--out', tmp_path / 'end.png')
