@@ -24,12 +24,14 @@ import hashlib
 import json
 import os
 import pathlib
+import struct
 from typing import TYPE_CHECKING
 
 import jax
 import numpy as np
 import safetensors.numpy
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from safetensors import SafetensorError
 
 from reenact_jax.errors import UserError
 
@@ -38,6 +40,9 @@ if TYPE_CHECKING:
 
 CARD = 'card.json'
 FORMAT = 1  # of the folder; grows when an older reader could not read it
+MAX_CARD = 16_000_000  # bytes
+# What damaged files make of the libraries that read them.
+_DAMAGE = (LookupError, TypeError, AttributeError, ValueError, struct.error, SafetensorError)
 NO_TRANSFER = 'none'  # the name of `landmarks.carry`: the driver's landmarks as they are
 
 
@@ -156,6 +161,13 @@ def load(directory: str | os.PathLike, transfer: str | None = None) -> Bundle:
     """
     folder = _folder(directory)
     card = read_card(directory)
+    try:
+        return _assembled(directory, folder, card).using(transfer)
+    except _DAMAGE as error:
+        raise UserError(f'{directory}: a damaged bundle ({error!r}); export it again') from None
+
+
+def _assembled(directory, folder, card: dict) -> Bundle:
     files = {name: _read(folder, name, digest) for name, digest in card['files'].items()}
     functions, weights, tensors = {}, {}, {}
     for name, entry in card['functions'].items():
@@ -166,20 +178,24 @@ def load(directory: str | os.PathLike, transfer: str | None = None) -> Bundle:
         if part and part not in tensors:
             tensors[part] = everywhere(safetensors.numpy.load(files[part]))
         weights[name] = {key: tensors[part][key] for key in entry['names']} if part else {}
-    return Bundle(card, functions, weights, NO_TRANSFER).using(transfer)
+    return Bundle(card, functions, weights, NO_TRANSFER)
 
 
 def read_card(directory: str | os.PathLike) -> dict:
     """The model card of a bundle. Raises UserError when there is none, or of another format."""
     file = _folder(directory) / CARD
     try:
-        card = json.loads(file.read_bytes())
+        with file.open('rb') as opened:
+            content = opened.read(MAX_CARD + 1)
+        if len(content) > MAX_CARD:
+            raise ValueError(f'more than {MAX_CARD:,} bytes')
+        card = json.loads(content)
         version = card['format']
     except FileNotFoundError:
         raise UserError(
             f'{directory}: no bundle here (no {CARD}); make one with python -m reenact_jax.export'
         ) from None
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(f'{file}: not a model card ({error!r})') from None
     if version != FORMAT:
         raise UserError(f'{file}: bundle format {version}, this version reads {FORMAT}')
@@ -187,6 +203,8 @@ def read_card(directory: str | os.PathLike) -> dict:
 
 
 def _read(folder, name: str, digest: str) -> bytes:
+    if pathlib.PurePath(name).name != name or name == '..' or '\\' in name:
+        raise UserError(f'{folder / CARD}: names a file outside the bundle: {name!r}')
     try:
         content = (folder / name).read_bytes()
     except FileNotFoundError:

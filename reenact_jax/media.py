@@ -20,7 +20,16 @@ from reenact_jax.errors import UserError
 
 STILL_SUFFIXES = ('.jpg', '.jpeg', '.png', '.webp', '.bmp', '.tif', '.tiff')
 VIDEO_SUFFIXES = ('.mp4', '.mov', '.m4v', '.mkv', '.webm', '.avi', '.mpg', '.mpeg', '.gif')
+STILL_FORMATS = ('JPEG', 'PNG', 'WEBP', 'BMP', 'TIFF')  # Pillow opens some by running programs
 MAX_PIXELS = 80_000_000  # of one frame: a header of 100 KB may promise gigabytes of pixels
+MAX_SECONDS = 4 * 3600  # of a video
+# How containers begin. FFmpeg guesses by content, whatever the suffix, and would follow playlists
+# and scripts to other files and addresses.
+_BEGINNINGS = (
+    (4, (b'ftyp', b'moov', b'mdat', b'wide', b'free', b'skip', b'pnot')),  # MP4, MOV
+    (0, (b'\x1aE\xdf\xa3', b'RIFF', b'GIF8', b'\0\0\1\xba', b'\0\0\1\xb3', b'G')),
+)
+_BROKEN = (OSError, SyntaxError, ValueError)  # what Pillow raises for broken files
 FOLDER_RATE = Fraction(25)  # a folder of stills says nothing of its rate
 
 
@@ -89,8 +98,11 @@ def probe(path: str | Path) -> Probe:
             return _probe_video(path, container)
     files = [Path(path)] if what == 'still' else stills(path)
     with _open_still(files[0]) as image:
-        # EXIF orientations 5 to 8 swap the sides; 0x0112 is the tag's number.
-        swap = image.getexif().get(0x0112, 1) >= 5
+        try:
+            # EXIF orientations 5 to 8 swap the sides; 0x0112 is the tag's number.
+            swap = image.getexif().get(0x0112, 1) >= 5
+        except _BROKEN as error:  # a PNG is decoded for it
+            raise UserError(f'{path}: broken or truncated image ({error})') from None
         width, height = image.size[::-1] if swap else image.size
     rate = FOLDER_RATE if what == 'folder' else None
     duration = float(len(files) / rate) if rate else 0.0
@@ -112,7 +124,7 @@ def read_still(path: str | Path) -> UInt8[np.ndarray, 'h w 3']:
                 white = Image.new('RGBA', image.size, 'white')
                 image = Image.alpha_composite(white, image.convert('RGBA'))
             return np.array(image.convert('RGB'))
-        except (OSError, SyntaxError, ValueError) as error:
+        except _BROKEN as error:
             raise UserError(f'{path}: broken or truncated image ({error})') from None
 
 
@@ -204,13 +216,22 @@ def upright(frame: UInt8[np.ndarray, 'h w 3'], degrees: int) -> UInt8[np.ndarray
 
 def _open_video(path):
     av = pyav()
+    with open(path, 'rb') as file:
+        start = file.read(16)
+    if not any(start[at:].startswith(known) for at, known in _BEGINNINGS):
+        raise UserError(
+            f'{path}: not a readable video (its content is none of MP4, MOV, Matroska, WebM, AVI, '
+            'MPEG, GIF, whatever its name says)'
+        )
     try:
-        container = av.open(str(path))
+        container = av.open(str(path), options={'protocol_whitelist': 'file'})
     except (av.FFmpegError, OSError) as error:
         raise UserError(f'{path}: not a readable video ({error.strerror or error})') from None
     if not container.streams.video:
         container.close()
         raise UserError(f'{path}: not a readable video (it has no video stream)')
+    # What the codec's own header says may differ from the container's.
+    container.streams.video[0].codec_context.options = {'max_pixels': str(MAX_PIXELS)}
     return container
 
 
@@ -224,6 +245,12 @@ def _probe_video(path, container) -> Probe:
         duration = float(stream.duration * stream.time_base)
     else:
         duration = (container.duration or 0) / 1_000_000
+    duration = max(duration, float(stream.frames / rate))  # headers may contradict each other
+    if duration > MAX_SECONDS:
+        raise UserError(
+            f'{path}: {duration / 3600:.1f} hours by its header, more than '
+            f'{MAX_SECONDS / 3600:.0f}; cut it into pieces'
+        )
     counted = stream.frames > 0
     count = stream.frames if counted else round(duration * rate)
     # The display matrix is known with the first frame only.
@@ -245,10 +272,10 @@ def _open_still(path) -> Image.Image:
     if not path.exists():
         raise UserError(f'{path}: no such file')
     try:
-        image = Image.open(path)
+        image = Image.open(path, formats=STILL_FORMATS)
     except Image.DecompressionBombError as error:
         raise UserError(f'{path}: too large ({error})') from None
-    except (OSError, SyntaxError, ValueError) as error:
+    except _BROKEN as error:
         if path.suffix.lower() in VIDEO_SUFFIXES:
             raise UserError(f'{path}: a video; a picture is expected here') from None
         raise UserError(f'{path}: not a readable image ({error})') from None

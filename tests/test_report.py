@@ -58,7 +58,7 @@ def test_self_reenactment_scores_every_frame_but_the_source(model, data):
         for track in map(part.track, range(3))
         for t in range(1, FRAMES)
     ]
-    np.testing.assert_allclose(scores.values[baselines.COPY]['l1'], by_hand, rtol=1e-5)
+    np.testing.assert_allclose(scores.values[baselines.COPY]['l1'], by_hand, rtol=5e-5)
     # The driver is the source's own track: as it is, its landmarks stay where they are.
     track = part.track(1)
     points = np.float32(track.landmarks_68[..., :2])

@@ -42,8 +42,8 @@ def alone(world):
 @pytest.mark.parametrize('mode', sharding.MODES)
 def test_four_devices_give_what_one_gives(world, alone, mode):
     state, metrics = run(world, 4, mode)
-    assert_close(alone[0], state, 1e-5)
-    assert_close(alone[1], metrics, 1e-5)
+    assert_close(alone[0], state, 3e-5)
+    assert_close(alone[1], metrics, 3e-5)
 
 
 def test_split_parameters_are_gathered_and_nothing_else(world):
@@ -122,5 +122,5 @@ def test_scan_of_steps_over_devices(world, alone):
     state, metrics = steps(
         state, sharding.to_all(constants, mesh), sharding.to_devices(stack, mesh, stacked=True)
     )
-    assert_close(alone[0], state, 1e-5)
+    assert_close(alone[0], state, 3e-5)
     assert metrics['loss/G'].shape == (3,)
