@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 
 import numpy as np
+from tqdm import tqdm
 
 from reenact_jax import landmarks as lm
 from reenact_jax.drivers import Driver, Frame
@@ -24,7 +25,8 @@ def nearest(driver: Driver, source: Portrait) -> tuple[Driver, dict | None, int]
     own = _shape(source.known['landmarks'])
     best, number, distance = None, -1, np.inf
     spool = _Spool()
-    for place, frame in enumerate(driver.frames):
+    watched = tqdm(driver.frames, total=driver.count, unit='frame', desc='reading the driver')
+    for place, frame in enumerate(watched):
         spool.add(frame)
         if frame.face is not None:
             apart = float(np.square(_shape(frame.face['landmarks']) - own).mean())
