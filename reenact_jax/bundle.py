@@ -28,8 +28,9 @@ import struct
 from typing import TYPE_CHECKING
 
 import jax
+import jax.numpy as jnp
 import numpy as np
-import safetensors.numpy
+import safetensors
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from safetensors import SafetensorError
 
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 CARD = 'card.json'
 FORMAT = 1  # of the folder; grows when an older reader could not read it
 MAX_CARD = 16_000_000  # bytes
+_DTYPES = {'F32': np.float32, 'F16': np.float16, 'BF16': jnp.bfloat16, 'I32': np.int32}
 # What damaged files make of the libraries that read them.
 _DAMAGE = (LookupError, TypeError, AttributeError, ValueError, struct.error, SafetensorError)
 NO_TRANSFER = 'none'  # the name of `landmarks.carry`: the driver's landmarks as they are
@@ -176,9 +178,17 @@ def _assembled(directory, folder, card: dict) -> Bundle:
         functions[name] = jax.jit(exported.call)
         part = entry['weights']
         if part and part not in tensors:
-            tensors[part] = everywhere(safetensors.numpy.load(files[part]))
+            tensors[part] = everywhere(_arrays(files[part]))
         weights[name] = {key: tensors[part][key] for key in entry['names']} if part else {}
     return Bundle(card, functions, weights, NO_TRANSFER)
+
+
+def _arrays(content: bytes) -> dict[str, np.ndarray]:
+    """Arrays of a safetensors file; safetensors' own reader for NumPy knows no bfloat16."""
+    return {
+        name: np.frombuffer(one['data'], _DTYPES[one['dtype']]).reshape(one['shape'])
+        for name, one in safetensors.deserialize(content)
+    }
 
 
 def read_card(directory: str | os.PathLike) -> dict:

@@ -11,32 +11,56 @@ import argparse
 import json
 import os
 
-from reenact_jax import bundle, errors, exporting, model_card, storage, systems, trained
+from reenact_jax import (
+    bundle,
+    errors,
+    exporting,
+    model_card,
+    precision,
+    storage,
+    systems,
+    trained,
+)
 from reenact_jax.errors import UserError
 from reenact_jax.trained import Trained
 
+DTYPES = ('float32', 'bfloat16', 'float16')
 
-def write(directory: str | os.PathLike, generator: Trained, transfer: Trained | None) -> dict:
+
+def write(
+    directory: str | os.PathLike,
+    generator: Trained,
+    transfer: Trained | None,
+    dtype: str = 'float32',
+) -> dict:
     """Exports both models and writes the bundle, which appears when it is complete.
+
+    Args:
+      dtype: of the stored weights, one of `DTYPES`; what that costs goes into the card.
 
     Returns the model card. Raises UserError when the point sets differ.
     """
     functions, files, weights = {}, {}, {}
-    parts = {'generator': (generator, exporting.generator_functions(generator))}
+    parts = {'generator': (generator, exporting.generator_functions(generator, dtype))}
     if transfer is not None:
         exporting.check_same_points(generator, transfer)
-        made = exporting.transfer_functions(transfer, generator.size)
+        made = exporting.transfer_functions(transfer, generator.size, dtype)
         parts['transfer'] = (transfer, made)
     for part, (model, made) in parts.items():
         functions |= made
         weights |= dict.fromkeys(made, f'{part}.safetensors')
         names = {name for function in made.values() for name in function.names}
         flat = exporting.flatten(model.variables)
-        files[f'{part}.safetensors'] = exporting.weights_file({n: flat[n] for n in sorted(names)})
+        files[f'{part}.safetensors'] = exporting.weights_file(
+            {n: flat[n] for n in sorted(names)}, dtype
+        )
     carry = exporting.carry_functions(generator.points, generator.size)
     functions, weights = functions | carry, weights | dict.fromkeys(carry)
     files |= {f'{name}.jaxexport': function.program for name, function in functions.items()}
     card = model_card.card(generator, transfer, functions, files, weights)
+    card['dtype'] = {'weights': dtype}
+    if dtype != 'float32':
+        card['dtype'] |= precision.cost(generator, transfer, dtype)
     files[bundle.CARD] = (json.dumps(card, indent=1) + '\n').encode()
     _write_folder(directory, files)
     return card
@@ -85,6 +109,10 @@ def main(arguments: list[str] | None = None) -> int:
     )
     add('--transfer', metavar='WORKDIR', help='run that trained the landmark model; default: none')
     add('--out', required=True, metavar='BUNDLE', help='folder to write')
+    add(
+        '--dtype', choices=DTYPES, default='float32',
+        help='of the stored weights; computed is in float32. What it costs is measured and printed',
+    )  # fmt: skip
     add('--overwrite', action='store_true', help='replace a bundle that is there')
     args = parser.parse_args(arguments)
     check_target(args.out, args.overwrite)
@@ -93,9 +121,10 @@ def main(arguments: list[str] | None = None) -> int:
     transfer = trained.read(args.transfer) if args.transfer else None
     if transfer is not None:
         _check_kind('--transfer', transfer, 'transfer')
-    card = write(args.out, generator, transfer)
+    card = write(args.out, generator, transfer, args.dtype)
     summary = {'out': args.out, 'generator': generator.system, 'size': card['size']}
     summary |= {'transfer': transfer.system if transfer else bundle.NO_TRANSFER}
+    summary |= {'dtype': card['dtype']}
     print(json.dumps(summary | {'points': card['points'], 'files': len(card['files']) + 1}))
     return 0
 

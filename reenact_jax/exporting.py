@@ -59,24 +59,24 @@ def restore(flat: dict, like: dict) -> dict:
     return jax.tree.unflatten(tree, found)
 
 
-def weights_file(flat: dict[str, jax.Array]) -> bytes:
-    """The arrays as a safetensors file."""
-    return safetensors.numpy.save({name: np.asarray(value) for name, value in flat.items()})
+def weights_file(flat: dict[str, jax.Array], dtype: str = 'float32') -> bytes:
+    """The arrays as a safetensors file, floats in `dtype`."""
+    return safetensors.numpy.save(stored(flat, dtype))
 
 
-def transfer_functions(part: Trained, size: int) -> dict[str, Function]:
+def transfer_functions(part: Trained, size: int, dtype: str = 'float32') -> dict[str, Function]:
     """`identify` and `transfer` of a landmark model, for a source image of `size`."""
-    return _exported(transfer_calls(part, size))
+    return _exported(transfer_calls(part, size), dtype)
 
 
-def generator_functions(part: Trained) -> dict[str, Function]:
+def generator_functions(part: Trained, dtype: str = 'float32') -> dict[str, Function]:
     """`encode` and `render` of an image generator, perhaps `encode_onto`."""
-    return _exported(generator_calls(part))
+    return _exported(generator_calls(part), dtype)
 
 
 def carry_functions(points: str, size: int) -> dict[str, Function]:
     """`carry`: no transfer."""
-    return _exported(carry_calls(points, size))
+    return _exported(carry_calls(points, size), 'float32')
 
 
 def transfer_calls(part: Trained, size: int) -> dict[str, Call]:
@@ -155,24 +155,47 @@ def carry_calls(points: str, size: int) -> dict[str, Call]:
     return {'carry': Call(carry, {}, ((source['landmarks'],), driving, first))}
 
 
-def _exported(calls: dict[str, Call]) -> dict[str, Function]:
-    return {name: _export(*call[:2], *call.arguments) for name, call in calls.items()}
+def stored(flat: dict[str, jax.Array], dtype: str) -> dict[str, np.ndarray]:
+    """Weights as they are stored: floats in `dtype`.
+
+    Raises UserError where one is too large for it.
+    """
+    made = {n: np.asarray(x).astype(_stored_dtype(x, dtype)) for n, x in flat.items()}
+    for name, array in made.items():
+        if not np.isfinite(array.astype(np.float32)).all():
+            raise UserError(f'--dtype {dtype}: {name} does not fit; take bfloat16 or float32')
+    return made
 
 
-def _export(function: Callable, variables: dict, *args) -> Function:
-    """The function over flat weights, without those it does not read."""
+def _stored_dtype(array, dtype: str):
+    return jnp.dtype(dtype) if jnp.issubdtype(array.dtype, jnp.floating) else array.dtype
+
+
+def _exported(calls: dict[str, Call], dtype: str) -> dict[str, Function]:
+    return {name: _export(*call, dtype) for name, call in calls.items()}
+
+
+def _export(function: Callable, variables: dict, args: tuple, dtype: str) -> Function:
+    """The function over flat weights, without those it does not read; it computes in float32."""
+    known = {n: jax.ShapeDtypeStruct(x.shape, x.dtype) for n, x in flatten(variables).items()}
 
     def flat_function(flat, *args):
+        flat = {name: value.astype(known[name].dtype) for name, value in flat.items()}
         return function(restore(flat, variables), *args)
 
-    flat = {n: jax.ShapeDtypeStruct(x.shape, x.dtype) for n, x in flatten(variables).items()}
+    names = _read(lambda flat, *args: function(restore(flat, variables), *args), known, args)
+    flat = {n: jax.ShapeDtypeStruct(known[n].shape, _stored_dtype(known[n], dtype)) for n in names}
+    exported = jax.export.export(jax.jit(flat_function), platforms=PLATFORMS)(flat, *args)
+    return Function(bytes(exported.serialize()), names)
+
+
+def _read(function: Callable, flat: dict, args: tuple) -> tuple[str, ...]:
+    """Names of the weights that a function uses."""
     names = sorted(flat)  # the order in which a dict's leaves become arguments
-    program = jax.jit(flat_function).trace(flat, *args).jaxpr.jaxpr
+    program = jax.jit(function).trace(flat, *args).jaxpr.jaxpr
     read = {x for step in program.eqns for x in step.invars if not isinstance(x, Literal)}
     read |= {x for x in program.outvars if not isinstance(x, Literal)}
-    flat = {name: flat[name] for name, x in zip(names, program.invars) if x in read}  # noqa: B905
-    exported = jax.export.export(jax.jit(flat_function), platforms=PLATFORMS)(flat, *args)
-    return Function(bytes(exported.serialize()), tuple(flat))
+    return tuple(name for name, x in zip(names, program.invars) if x in read)  # noqa: B905
 
 
 def _faces(points: str, size: int, fields=('landmarks',)) -> tuple[dict, dict, dict]:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from bundles import SIZE, image_model, landmark_model, random_face
@@ -184,3 +185,29 @@ def test_generator_alone_has_no_transfer(parts, tmp_path, faces):
         alone.transfer(alone.identify(source), own, own), source['landmarks'], atol=1e-4
     )
     assert not [file for file in tmp_path.iterdir() if file.name != 'alone']
+
+
+@pytest.mark.parametrize(('dtype', 'size'), [('bfloat16', 2), ('float16', 2)])
+def test_fewer_bits_and_what_they_cost(parts, faces, tmp_path, folder, loaded, dtype, size):
+    source, driving, first = faces
+    card = export.write(tmp_path / 'b', *parts, dtype)
+    rough = bundle.load(tmp_path / 'b')
+    for name in ('generator.safetensors', 'transfer.safetensors'):
+        small, whole = ((at / name).stat().st_size for at in (tmp_path / 'b', folder))
+        assert small < 0.75 * whole
+    made = [
+        one.render(one.encode(source), one.transfer(one.identify(source), driving, first))
+        for one in (loaded, rough)
+    ]
+    assert made[1].dtype == np.float32
+    off, told = np.abs(np.asarray(made[0]) - made[1]), card['dtype']
+    assert told['weights'] == dtype and 0 < told['image_mean'] < told['image_max']
+    assert 0 < off.max() < 20 * told['image_max'] and told['points_max'] > 0
+
+
+def test_weights_that_do_not_fit():
+    flat = {'a/b': jnp.float32([1e6]), 'count': jnp.int32([70_000])}
+    with pytest.raises(UserError, match='--dtype float16: a/b does not fit'):
+        exporting.stored(flat, 'float16')
+    kept = exporting.stored(flat, 'bfloat16')
+    assert kept['count'].dtype == np.int32 and kept['a/b'].dtype == jnp.bfloat16

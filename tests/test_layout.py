@@ -23,8 +23,8 @@ runs
 train summary
 metrics
 trained
-exporting bundle model_card export
-live edits action_units motion pasting portraits drivers spool smoothing animation
+exporting bundle live precision model_card export
+edits action_units motion pasting portraits drivers spool smoothing animation
 recording reenact_flags
 estimators
 evaluate

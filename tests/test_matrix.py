@@ -43,8 +43,10 @@ def transfer_of(name):
 def test_pair_runs_and_equals_the_one_in_process(transfer, generator, faces, tmp_path, monkeypatch):
     source, driving, first = faces
     (image, made), (landmarks, moving) = generator_of(generator), transfer_of(transfer)
-    monkeypatch.setattr(exporting, 'generator_functions', lambda part: made)  # each made once
-    monkeypatch.setattr(exporting, 'transfer_functions', lambda part, size: moving)
+    monkeypatch.setattr(
+        exporting, 'generator_functions', lambda part, dtype: made
+    )  # each made once
+    monkeypatch.setattr(exporting, 'transfer_functions', lambda *_: moving)
     export.write(tmp_path / 'bundle', image, landmarks)
     loaded = bundle.load(tmp_path / 'bundle')
     identity, look = loaded.identify(source), loaded.encode(source)
