@@ -67,6 +67,20 @@ def from_picture(
     return Portrait(image, moved, Canvas(picture, window))
 
 
+def astronaut() -> UInt8[np.ndarray, 'h w 3']:
+    """A photograph that everybody has: Eileen Collins, by NASA, public domain.
+
+    Raises UserError without scikit-image.
+    """
+    try:
+        from skimage import data
+    except ImportError:
+        raise UserError(
+            'the photograph is in scikit-image: pip install scikit-image, or give another'
+        ) from None
+    return data.astronaut()
+
+
 def from_track(track: Track, frame: int, size: int, points: str) -> Portrait:
     """A frame of a stored track, scaled to `size`. Raises UserError when it has no such frame."""
     if not -track.frames <= frame < track.frames:

@@ -115,7 +115,9 @@ def photograph(bundle: Bundle, driver: Track, out: Path, path: str | None, model
         if path:
             portrait = portraits.from_file(path, size, points, detector, 'largest')
         else:
-            portrait = portraits.from_picture(_astronaut(), size, points, detector, 'largest')
+            portrait = portraits.from_picture(
+                portraits.astronaut(), size, points, detector, 'largest'
+            )
     _record(bundle, portrait, driver, out / 'portrait')
     name = path or "scikit-image's astronaut (NASA, public domain)"
     return f'- `portrait.mp4`, `portrait.png`: {name} driven by {driver.identity_name}'
@@ -140,20 +142,6 @@ def driving_track(directory: str | None, part: ShardSet) -> Track:
             f'{part.directory}, {part.split}: has one person; give a driver: --driving SHARDS'
         )
     return part.track(int(others[np.argmax(part.columns.frames[others])]))
-
-
-def _astronaut() -> np.ndarray:
-    try:
-        from skimage import data
-    except ImportError:
-        raise UserError(
-            'the photograph is in scikit-image: pip install scikit-image, or give --portrait'
-        ) from None
-    return data.astronaut()
-
-
-def _cell(value: float | None, decimals: int) -> str:
-    return '' if value is None else f'{value:.{decimals}f}'
 
 
 def options(arguments: list[str] | None = None) -> argparse.Namespace:

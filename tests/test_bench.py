@@ -5,11 +5,13 @@ import json
 import fakes
 import pytest
 import toy_config
+from bundles import drawing_model
 
 from configs import freenet, ldnet_fdgan
-from reenact_jax import config
+from reenact_jax import config, export, faces
 from reenact_jax.bench import __main__ as bench
-from reenact_jax.bench import device, host
+from reenact_jax.bench import device, host, reenact
+from reenact_jax.errors import UserError
 from reenact_jax.runs import jobs
 
 
@@ -81,3 +83,21 @@ def test_decoding_counts_every_thread(tmp_path):
 
     rate, work = host.decoding(Job, 0.1)
     assert rate > 100 and 0 < work < 2.5 / rate  # two threads: two seconds of CPU a second
+
+
+def test_an_animation_end_to_end(tmp_path, capsys):
+    """Every part is timed on a real face, and the parts of the host are not for nothing."""
+    pytest.importorskip('mediapipe')
+    try:
+        faces.find_model(download=False)
+    except UserError as error:
+        pytest.skip(str(error).splitlines()[0])
+    export.write(tmp_path / 'bundle', drawing_model(), None)
+    assert reenact.main(['--model', str(tmp_path / 'bundle')]) == 0
+    found = json.loads(capsys.readouterr().out.splitlines()[-1])
+    parts = found['ms a frame']
+    assert list(parts) == [
+        'decode', 'detect', 'transfer', 'render', 'paste', 'watermark', 'encode video',
+    ]  # fmt: skip
+    assert all(value > 0 for value in parts.values()) and found['side'] == [512, 512]
+    assert found['whole, frames/s'] < 1000 / parts['detect']

@@ -1,0 +1,133 @@
+"""End to end: what every part of an animation costs a frame, and the whole.
+
+    python -m reenact_jax.bench.reenact --model BUNDLE --source portrait.jpg --driving clip.mp4
+
+Without --source and --driving: scikit-image's astronaut, driven by a clip of her picture shifted to
+and fro. Each part runs by itself over the same frames; `whole` is reenact's own pipeline, where the
+device renders while the host reads and writes.
+"""
+
+import argparse
+import json
+import tempfile
+import time
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from reenact_jax import (
+    bundle,
+    drivers,
+    errors,
+    faces,
+    images,
+    media,
+    pasting,
+    portraits,
+    recording,
+    results,
+    watermark,
+)
+from reenact_jax.animation import BATCH
+from reenact_jax.errors import UserError
+
+SHIFTS = 48  # frames of the clip that stands in for a driver
+
+
+def measure(model: bundle.Bundle, source: portraits.Portrait, driving: str, detector) -> dict:
+    """Milliseconds a frame of every part, and frames a second of the whole.
+
+    Raises UserError when the driver shows no face.
+    """
+    frames, spent = {}, {}
+
+    def timed(name: str, count: int, work: Callable):
+        begin = time.perf_counter()
+        made = work()
+        spent[name] = 1000 * (time.perf_counter() - begin) / count
+        return made
+
+    count = media.probe(driving).frames
+    frames = timed('decode', count, lambda: list(media.Reader(driving)))
+    detector.detect(frames[0])  # the model is read once
+    timed('detect', count, lambda: [detector.detect(frame) for frame in frames])
+    driver = drivers.from_file(driving, model.size, model.points, detector)
+    found = [frame.face for frame in driver.frames if frame.face is not None][:BATCH]
+    if not found:
+        raise UserError(f'{driving}: no face in any frame')
+    rows = {k: np.stack([one[k] for one in found]).astype(np.float32) for k in model.driven_by}
+    rows = {k: np.resize(v, (BATCH, *v.shape[1:])) for k, v in rows.items()}
+    first, face = {k: v[:1] for k, v in rows.items()}, source.face()
+    identity, look = model.identify(face), model.encode(face)
+
+    def transfer():
+        return jax.block_until_ready(model.transfer(identity, rows, first))
+
+    def render():
+        return np.asarray(images.to_uint8(model.render(look, points)))
+
+    points, crops = transfer(), None
+    timed('transfer', BATCH, transfer)
+    render()
+    crops = timed('render', BATCH, render)
+    paste = pasting.Paster(source.canvas) if source.canvas else lambda crop: crop
+    whole = timed('paste', BATCH, lambda: [paste(crop) for crop in crops])
+    watermark.embed(whole[0])
+    marked = timed('watermark', BATCH, lambda: [watermark.embed(one) for one in whole])
+    with tempfile.TemporaryDirectory() as folder:
+        out = str(Path(folder) / 'out.mp4')
+
+        def encode():
+            with results.VideoWriter(out, Fraction(25)) as video:
+                for _ in range(4):
+                    for one in marked:
+                        video.write(one)
+
+        timed('encode video', 4 * BATCH, encode)
+        driver = drivers.from_file(driving, model.size, model.points, detector)
+        begin = time.perf_counter()
+        done = recording.record(model, source, driver, out)['frames']
+        rate = done / (time.perf_counter() - begin)
+    return {'ms a frame': spent, 'whole, frames/s': rate, 'side': whole[0].shape[:2]}
+
+
+def shifted(path: str, picture: np.ndarray) -> str:
+    """A clip of a picture that moves to and fro."""
+    with results.VideoWriter(path, Fraction(25)) as video:
+        for n in range(SHIFTS):
+            video.write(np.roll(picture, round(12 * np.sin(n / 6)), 1))
+    return path
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command."""
+    parser = argparse.ArgumentParser(
+        prog='python -m reenact_jax.bench.reenact',
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add('--model', required=True, metavar='BUNDLE', help='of reenact_jax.export')
+    add('--source', metavar='PICTURE', help='default: the astronaut')
+    add('--driving', metavar='CLIP', help='default: her picture, shifted')
+    add('--face-landmarker', metavar='FILE', help="the face detector's model file")
+    args = parser.parse_args(arguments)
+    model = bundle.load(args.model)
+    with tempfile.TemporaryDirectory() as folder, faces.Detector(args.face_landmarker) as detector:
+        like = model.size, model.points, detector, 'largest'
+        picture = media.read_still(args.source) if args.source else portraits.astronaut()
+        source = portraits.from_picture(picture, *like)
+        driving = args.driving or shifted(str(Path(folder) / 'driver.mp4'), portraits.astronaut())
+        found = measure(model, source, driving, detector)
+    for name, value in found['ms a frame'].items():
+        print(f'  {name:<16}{value:>9.2f} ms a frame')
+    print(f'  {"whole":<16}{found["whole, frames/s"]:>9.1f} frames/s')
+    print(json.dumps(found))
+    return 0
+
+
+if __name__ == '__main__':
+    errors.command(main)
