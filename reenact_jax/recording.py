@@ -54,7 +54,8 @@ def record(
       sheet: file of the contact sheet; None for none.
       how: `motion` of `animate`; batch, changes: as there.
       units: file of the driver's action units (motion.py), changed ones included; None for none.
-      crop: the square crop alone, not the whole picture of the source with the crop in its place.
+      crop: the square crop alone, not the source's whole picture with the crop in its place; with
+        another background it is always so.
       mark: the invisible mark in the pixels (watermark.py).
       reference: where relative motion starts, one of `REFERENCES`: the driver's first frame, or
         that in which it looks most as the source does (spool.py; reads the driver once before).
@@ -87,7 +88,7 @@ def record(
         desc=Path(out).name,
     )
     held = count = 0
-    whole = composer(source, crop, mark)
+    whole = composer(source, crop or changes.background is not None, mark)
     with _writer(out, driver.rate, driver.sound) as write:
         for number, one in enumerate(made):
             write(whole(one.image))
@@ -139,7 +140,7 @@ def record_lead(
     made = list(lead(bundle, source, end, max(steps, 2), batch=batch, changes=changes))
     made = made[-steps:]  # a single frame is the last
     pictures = [one.image for one in made]
-    whole = composer(source, crop, mark)
+    whole = composer(source, crop or changes.background is not None, mark)
     if is_video(out):
         with _writer(out, LEAD_RATE) as write:
             for picture in pictures:

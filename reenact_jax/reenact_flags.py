@@ -89,7 +89,11 @@ def _changes(add) -> None:
         metavar='N',
         help="N frames from the source's own face to the changed one or a still driver's",
     )
-    add('--background', metavar='IMAGE', help='another background (generator facegan)')
+    add(
+        '--background',
+        metavar='IMAGE',
+        help='another background for the square crop (generator facegan)',
+    )
 
 
 def _results(add) -> None:

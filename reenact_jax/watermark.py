@@ -24,12 +24,12 @@ SEED, DECOYS = 20_240_517, 64
 # more pixels to find it in, and less of it, down to FAINTEST, which encoders still keep.
 STRONGEST, SMALL, FAINTEST = 2.3, 256, 1.4
 BLUR, LIMIT = 3.0, 4.0  # pixels; grey levels
-FOUND = 5.0  # a score from which a mark is there; of unmarked frames none of 1,000 reaches 4.5
+FOUND = 5.0  # a score from which a mark is there; 3.0 is the most of 1,000 unmarked frames
 _LUMA = np.float32([0.299, 0.587, 0.114])
 
 
 def embed(frame: UInt8[np.ndarray, 'h w 3']) -> UInt8[np.ndarray, 'h w 3']:
-    """The frame with the mark; PSNR 41 dB at 160 pixels a side and below, 46 dB from 300 on."""
+    """The frame with the mark; PSNR 41 dB up to 256 pixels a side, 44 dB at 512, 45 dB above."""
     marked = frame.astype(np.int16)
     marked += _mark(*frame.shape[:2])[..., None]
     return np.clip(marked, 0, 255, out=marked).astype(np.uint8)
