@@ -10,7 +10,7 @@ The workdir serves as --transfer and as --generator of reenact_jax.export.
 Presets (after the colon):
   paper   256 x 256, as printed where the paper prints numbers (section 4). For a GPU.
   lt      the landmark transformer alone, for a CPU: 64 rows, cosine from 1e-3, usual b1.
-  small   all, for 64 x 64 on one or two CPU cores: narrow, random features.
+  small   all, for 64 x 64 on one or two CPU cores, an hour or more: narrow, random features.
   tiny    all, seconds; for tests.
 
 Paper: table 1, MSE / CSIM / PSIM / ED with the transformer .018 / .747 / .811 / .012, without
@@ -31,17 +31,26 @@ SMALL = LT | dict(
     batch_size=4,
     lt_steps=5_000,
     r1_steps=4_000,
-    r2_steps=4_000,
-    b1_steps=1_000,
-    b2_steps=2_000,
-    joint_steps=2_000,
-    width=16,
+    r2_steps=5_000,
+    b1_steps=1_500,
+    b2_steps=3_000,
+    joint_steps=2_500,
+    width=24,
     downs=4,
     blocks=2,
     discriminator=12,
     features='random',
     random_width=6,
-    sigma=8.0,  # two pixels of 64
+    sigma=5.0,  # more than a pixel of 64
+    # What is right of every pixel counts most in so short a run, random features and young
+    # adversaries least.
+    lambda_r1=50.0,
+    lambda_r2=2.0,
+    lambda_r4=5.0,
+    lambda_b1=1.0,
+    lambda_b2=0.3,
+    lambda_b3=2.0,
+    lambda_b5=50.0,
 )
 PRESETS = {
     'paper': {},

@@ -19,6 +19,9 @@ _FDGAN = dict(widths='(2,2)', rows='(4,2)', tag=2, discriminator='(2,2)', batch_
 _FREENET = dict(ulc_width=4, width=2, discriminator=1, random_width=1) | dict(
     ulc_batch=8, gag_batch=8
 )
+_FACEGAN = dict(
+    width=2, downs=2, blocks=1, discriminator=1, random_width=1, lt_batch=8, batch_size=8
+)
 _HD = dict(width=2, downs=1, discriminator=1, random_width=1, batch_size=8)
 
 
@@ -59,6 +62,20 @@ KINDS = {
         'freenet.py:tiny',
         {'ulc': ('ulc_steps', 12), 'gag': ('gag_steps', 6)},
         _FREENET,
+        every=3,
+        images=True,
+    ),
+    'facegan': Kind(
+        'facegan.py:tiny',
+        {
+            'lt': ('lt_steps', 12),
+            'reenactor_half': ('r1_steps', 3),
+            'reenactor': ('r2_steps', 3),
+            'mixer_half': ('b1_steps', 3),
+            'mixer': ('b2_steps', 3),
+            'joint': ('joint_steps', 6),
+        },
+        _FACEGAN,
         every=3,
         images=True,
     ),

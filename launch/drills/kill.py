@@ -103,7 +103,7 @@ def drill(
     chain: int,
     seed: int,
     quiet: bool = False,
-    kinds: tuple[str, ...] = ('ldnet', 'aan', 'fdgan', 'pix2pix', 'freenet'),
+    kinds: tuple[str, ...] = ('ldnet', 'aan', 'fdgan', 'pix2pix', 'freenet', 'facegan'),
 ) -> dict:
     """`kills` rounds of one kill each, `chain` of them in a run, `kinds` in turn."""
     sizes = {'chain': chain, 'seed': seed}
