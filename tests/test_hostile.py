@@ -86,7 +86,7 @@ def enlarged(path):
 
 
 CHILD = """
-import json, resource, sys, time
+import json, re, sys, time
 from reenact_jax import media
 from reenact_jax.errors import UserError
 media.pyav()
@@ -98,7 +98,7 @@ for path in sys.argv[1:]:
         said = None
     except UserError as error:
         said = str(error)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    peak = int(re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1]) / 2**20
     found[path] = [said, time.monotonic() - begin, peak]
 print(json.dumps(found))
 """
