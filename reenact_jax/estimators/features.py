@@ -23,17 +23,17 @@ class Features:
         """
         kind, _, path = name.partition('=')
         if kind == 'vgg19' and path:
-            self.weights, digest = vgg.load(path, 19), storage.file_digest(path)
+            self.weights, digest, side = vgg.load(path, 19), storage.file_digest(path), 224
             self.card = Card('features', 'VGG19 relu5_1, means', path, 'of the file', digest)
         elif name == 'random':
-            self.weights = vgg.random(19, 8)
+            self.weights, side = vgg.random(19, 8), 64
             self.card = Card('features', 'VGG19 with random weights, width 8', 'seed 0', '-', '')
         else:
             raise UserError(f'--features {name}: expected vgg19=FILE, random or none')
 
         @jax.jit
         def features(weights, image):
-            image = jax.image.resize(image, (len(image), 224, 224, 3), 'bilinear')
+            image = jax.image.resize(image, (len(image), side, side, 3), 'bilinear')
             return vgg.features(weights, image, 19)[-1].mean((1, 2))
 
         self._features = features
