@@ -33,6 +33,7 @@ def test_a_killed_run_ends_as_if_nothing_happened(folder):
     assert 'before the first checkpoint' not in well(result, 2)
 
 
+@pytest.mark.long
 def test_a_process_that_lost_the_other_ends_and_says_why(folder):
     seen = well(processes.lost(folder, 1, seed=0, timeout=10, quiet=True), 1)
     assert seen == 'process 0 gone (SIGKILL), the other ended at once'
