@@ -160,7 +160,8 @@ def stored(flat: dict[str, jax.Array], dtype: str) -> dict[str, np.ndarray]:
 
     Raises UserError where one is too large for it.
     """
-    made = {n: np.asarray(x).astype(_stored_dtype(x, dtype)) for n, x in flat.items()}
+    with np.errstate(over='ignore'):  # told below, by name
+        made = {n: np.asarray(x).astype(_stored_dtype(x, dtype)) for n, x in flat.items()}
     for name, array in made.items():
         if not np.isfinite(array.astype(np.float32)).all():
             raise UserError(f'--dtype {dtype}: {name} does not fit; take bfloat16 or float32')
