@@ -2,7 +2,7 @@
 
     python launch/sweep.py configs/ablations/aan_table3.py:cpu --workdir out/tables
 
-Sizes: `:cpu` (an hour or two of a core), `:tiny` (a test of the machinery), or none: the paper's,
+Sizes: `:cpu` (hours of a core), `:tiny` (a test of the machinery), or none: the paper's,
 which needs your data (--data heads=SHARDS). Rows run one after another and a stopped sweep goes on
 with the same command; models and measurements are shared by all tables in one --workdir. Writes
 WORKDIR/TABLE/table.md and table.json. For a cluster, --print says one command a training; when all

@@ -67,7 +67,7 @@ def record(
     """
     rows, pictures, moved = {}, {}, []
     start, begin = None, 0
-    if reference == 'best':
+    if reference == 'best' and how == 'relative':
         driver, start, begin = spool.nearest(driver, source)
     own = np.asarray(images.to_uint8(source.image))
 

@@ -42,7 +42,7 @@ def build(models: Mapping[str, Model], preset: str):
 
 
 def aan(**changes) -> Model:
-    """AAN; `cpu` without discriminators, some 7 minutes of a core at 64 x 64."""
+    """AAN; `cpu` without discriminators, 2,000 steps."""
     presets = aan_config.PRESETS
     sizes = {'paper': {}, 'cpu': presets['quick'] | dict(steps=2000), 'tiny': presets['tiny']}
     return Model('aan', sizes, changes)
@@ -87,7 +87,7 @@ def freenet(**changes) -> Model:
 
 
 def ulc(**changes) -> Model:
-    """FReeNet's landmark converter alone; `cpu` is 3 minutes of a core."""
+    """FReeNet's landmark converter alone; `cpu` is 4 minutes of a core."""
     presets = freenet_config.PRESETS
     sizes = {
         'paper': dict(gag_epochs=0),
