@@ -3,7 +3,7 @@
 One frame is in memory at a time. Where no face is found it is None.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -12,6 +12,7 @@ from jaxtyping import UInt8
 
 from reenact_jax import faces, images, media, motion, portraits
 from reenact_jax import landmarks as lm
+from reenact_jax.errors import UserError
 from reenact_jax.faces import windows
 from reenact_jax.sound import has_sound
 from reenact_jax.tracks import Track
@@ -72,20 +73,45 @@ def from_track(track: Track, size: int, points: str, pictures: int = 0) -> Drive
     return Driver(frames(), track.frames, rate_of(track), lambda: None, shown)
 
 
-def from_motion(path: str, source: portraits.Portrait, pictures: int = 0) -> Driver:
-    """Action units of a file (motion.py); the head stays where the source's is.
+def from_motion(
+    path: str,
+    source: portraits.Portrait,
+    size: int,
+    points: str,
+    driven_by: Sequence[str],
+    pictures: int = 0,
+) -> Driver:
+    """Landmarks and action units of a file (motion.py).
 
-    pictures: how many frames, evenly spread, are to be shown; there is no picture of them.
+    Where it has no landmarks of the point set, action units drive a head that stays in its place.
 
-    Raises UserError when the file holds no motion.
+    Args:
+      size, points: of the model.
+      driven_by: the fields of a face that its transfer takes.
+      pictures: how many frames, evenly spread, are to be shown; there is no picture of them.
+
+    Raises UserError when the file holds no motion, or none that drives the model.
     """
     found = motion.read(path)
+    placed = found.landmarks is not None and found.points == points
+    if not placed and 'aus' not in driven_by:
+        has = f'landmarks of {found.points}' if found.points else 'action units alone'
+        raise UserError(
+            f'{path}: has {has}, and the model is driven by {", ".join(driven_by)} of point set '
+            f'{points}; save the motion with this model (--save-motion), or take a bundle with '
+            "facegan's transfer"
+        )
 
     def frames():
-        for aus, valid in zip(found.aus, found.valid, strict=True):
-            face = {**source.known, 'aus': aus, 'aus_valid': np.float32(valid)}
-            yield Frame(face if valid.any() else None)
+        for number in range(len(found.aus)):
+            face = {**source.known, 'aus': found.aus[number]}
+            face['aus_valid'] = np.float32(found.valid[number])
+            if placed:
+                there = np.float32(found.landmarks[number] * size)
+                face |= {'landmarks': there[..., :2], 'landmarks3d': there}
+            yield Frame(face if seen[number] else None)
 
+    seen = np.isfinite(found.landmarks).all((1, 2)) if placed else found.valid.any(1)
     shown = spread(len(found.aus), pictures)
     return Driver(frames(), len(found.aus), found.rate, lambda: None, shown)
 

@@ -1,14 +1,21 @@
-"""Motion as action units and head angles, in files: CSV, JSON, or a table of OpenFace.
+"""Motion in files, which drives without its video: CSV, JSON, or a table of OpenFace.
 
 A row a frame: `timestamp` in seconds, AU01 ... AU45 from 0 to 1, R_x, R_y, R_z in radians (axes in
-tracks.py);
-an empty cell (null) is unknown. JSON has the same as {"columns": [...], "rows": [[...], ...]}.
+tracks.py), x_0, y_0, z_0, x_1 ... in sides of the driver's square crop (z from 0 at their mean); an
+empty cell (null) is unknown. Above the columns a CSV has the line
+
+    # reenact_jax motion, version 1, points 68
+
+which names the point set, and JSON has the same as {"format": "reenact_jax motion", "version": 1,
+"points": "68", "columns": [...], "rows": [[...], ...]}. Units or landmarks may be left out. A file
+without that line is read as one of version 1 without landmarks.
 """
 
 import csv
 import io
 import json
 import math
+import re
 from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
@@ -16,78 +23,130 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float
 
-from reenact_jax import media, openface, storage
+from reenact_jax import landmarks as lm
+from reenact_jax import layouts, media, openface, storage
 from reenact_jax.errors import UserError
 from reenact_jax.tracks import AU_NAMES, POSE_NAMES
 
 SUFFIXES = ('.csv', '.json')
-COLUMNS = ('timestamp', *AU_NAMES, *POSE_NAMES)
+UNITS = AU_NAMES + POSE_NAMES
+FORMAT, VERSION = 'reenact_jax motion', 1  # grows when an older reader could not read the file
 
 
 class Motion(NamedTuple):
-    """Frames of a motion."""
+    """Frames of a motion. Where a face was not found, no unit is known and landmarks are NaN."""
 
     aus: Float[np.ndarray, 't 20']
-    valid: Bool[np.ndarray, 't 20']  # no row at all is known where a face was not found
+    valid: Bool[np.ndarray, 't 20']
     rate: Fraction  # frames a second
+    points: str | None = None  # point set of the landmarks
+    landmarks: Float[np.ndarray, 't n 3'] | None = None  # in sides of the crop
 
 
 def read(path: str | Path) -> Motion:
     """Any of the three kinds. Raises UserError naming the file, and the line or column."""
     text = storage.read(str(path)).decode('utf-8-sig', 'replace')
     if str(path).lower().endswith('.json'):
-        names, rows = _json(text, path)
+        points, names, rows = _json(text, path)
     else:
-        lines = list(csv.reader(io.StringIO(text), skipinitialspace=True))
-        names = [name.strip() for name in lines[0]] if lines else []
+        points, names, rows = _csv(text, path)
         if openface.ANGLES[0] in names:
             return _openface(path)
-        rows = lines[1:]
-    missing = [name for name in COLUMNS[1:] if name not in names]
-    if len(missing) == len(COLUMNS) - 1 or not rows:
+    places = _places(points, path)
+    known = ('timestamp', *UNITS, *places)
+    if not rows or not set(names) & set(known[1:]):
         raise UserError(
-            f'{path}: no motion; expected columns {COLUMNS[0]}, {COLUMNS[1]} ... {COLUMNS[-1]} and '
-            'a row a frame, or a table of OpenFace'
+            f'{path}: no motion; expected columns timestamp, {UNITS[0]} ... {UNITS[-1]}, landmarks '
+            'x_0, y_0, z_0 ..., and a row a frame, or a table of OpenFace'
         )
-    values = np.full((len(rows), len(COLUMNS)), np.nan)
+    values = np.full((len(rows), len(known)), np.nan)
+    column = {name: place for place, name in enumerate(known)}
     for number, row in enumerate(rows):
         if len(row) != len(names):
             raise UserError(f'{path}, row {number + 1}: {len(row)} values for {len(names)} columns')
         for name, value in zip(names, row, strict=True):
-            if name in COLUMNS:
-                values[number, COLUMNS.index(name)] = _number(value, f'{path}, row {number + 1}')
-    aus, valid = values[:, 1:], np.isfinite(values[:, 1:])
-    return Motion(np.float32(np.where(valid, aus, 0)), valid, _rate(values[:, 0]))
+            if name in column:
+                values[number, column[name]] = _number(value, f'{path}, row {number + 1}')
+    aus, valid = values[:, 1:21], np.isfinite(values[:, 1:21])
+    landmarks = np.float32(values[:, 21:].reshape(len(rows), -1, 3)) if places else None
+    aus = np.float32(np.where(valid, aus, 0))
+    return Motion(aus, valid, _rate(values[:, 0]), points, landmarks)
 
 
 def write(path: str | Path, motion: Motion) -> None:
     """As CSV or JSON, by the suffix."""
-    times = [round(float(i / motion.rate), 9) for i in range(len(motion.aus))]
+    names = ('timestamp', *UNITS, *_places(motion.points, path))
+    times = (np.arange(len(motion.aus)) / float(motion.rate)).round(9)
+    columns = [times[:, None], np.where(motion.valid, motion.aus, np.nan)]
+    if motion.landmarks is not None:
+        columns.append(motion.landmarks.reshape(len(times), -1))
     rows = [
-        [time, *(round(float(a), 6) if v else None for a, v in zip(aus, valid, strict=True))]
-        for time, aus, valid in zip(times, motion.aus, motion.valid, strict=True)
-    ]
+        [None if math.isnan(value) else round(float(value), 9 if n == 0 else 6)
+         for n, value in enumerate(row)]
+        for row in np.concatenate(columns, 1)
+    ]  # fmt: skip
     if str(path).lower().endswith('.json'):
-        storage.write(str(path), json.dumps({'columns': COLUMNS, 'rows': rows}) + '\n')
+        content = {'format': FORMAT, 'version': VERSION, 'points': motion.points}
+        content |= {'columns': names, 'rows': rows}
+        storage.write(str(path), json.dumps(content) + '\n')
         return
     file = io.StringIO()
-    csv.writer(file, lineterminator='\n').writerows([COLUMNS, *rows])
+    said = f', points {motion.points}' if motion.points else ''
+    file.write(f'# {FORMAT}, version {VERSION}{said}\n')
+    csv.writer(file, lineterminator='\n').writerows([names, *rows])
     storage.write(str(path), file.getvalue())
 
 
-def _json(text: str, path) -> tuple[list, list]:
+def _csv(text: str, path) -> tuple[str | None, list, list]:
+    head, _, rest = text.partition('\n')
+    points = None
+    if said := re.fullmatch(rf'# {FORMAT}, version (\d+)(?:, points (\w+))?\s*', head):
+        _check_version(int(said[1]), path)
+        points, text = said[2], rest
+    lines = list(csv.reader(io.StringIO(text), skipinitialspace=True))
+    return points, [name.strip() for name in lines[0]] if lines else [], lines[1:]
+
+
+def _json(text: str, path) -> tuple[str | None, list, list]:
     try:
         content = json.loads(text)
-        return list(content['columns']), [list(row) for row in content['rows']]
-    except (ValueError, KeyError, TypeError) as error:
+        _check_version(content.get('version', VERSION), path)
+        rows, points = [list(row) for row in content['rows']], content.get('points')
+        return None if points is None else str(points), list(content['columns']), rows
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(f'{path}: not a motion: {error!r}') from None
+
+
+def _check_version(version, path) -> None:
+    if version != VERSION:
+        raise UserError(
+            f'{path}: a motion of version {version!r}, this program reads version {VERSION}; '
+            'use a newer one'
+        )
+
+
+def _places(points: str | None, path) -> list[str]:
+    """Columns of the landmarks. Raises UserError for a point set that does not exist."""
+    if points is None:
+        return []
+    if points not in layouts.LAYOUTS:
+        raise UserError(f'{path}: no point set {points!r}; there are {", ".join(layouts.LAYOUTS)}')
+    return [f'{axis}_{i}' for i in range(layouts.layout(points).count) for axis in 'xyz']
 
 
 def _openface(path) -> Motion:
     table = openface.read(path)
     first = table.face == table.face[0]
     valid = np.repeat(table.success[first, None], table.aus.shape[1], 1)
-    return Motion(table.aus[first], valid, _rate(table.seconds[first]))
+    motion = Motion(table.aus[first], valid, _rate(table.seconds[first]))
+    if table.points is None or not valid.any():
+        return motion
+    # One square for all frames, around the first face, as a driver's video is cropped.
+    places = table.points[first]
+    x0, y0, side = lm.crop_box(places[valid[:, 0]][:1])
+    places = (places - np.float32([x0, y0, 0])) / np.float32(side)
+    places[~valid[:, 0]] = np.nan
+    return motion._replace(points='68c', landmarks=places)
 
 
 def _number(value, where: str) -> float:

@@ -12,6 +12,7 @@ from reenact_jax import (
     action_units,
     drivers,
     images,
+    layouts,
     motion,
     results,
     sheets,
@@ -40,7 +41,7 @@ def record(
     how: str = 'relative',
     batch: int = BATCH,
     changes: Changes = Changes(),
-    units: str | None = None,
+    keep: str | None = None,
     crop: bool = False,
     mark: bool = True,
     reference: str = 'first',
@@ -53,7 +54,7 @@ def record(
       out: .mp4, or .png or .jpg for a driver of one frame.
       sheet: file of the contact sheet; None for none.
       how: `motion` of `animate`; batch, changes: as there.
-      units: file of the driver's action units (motion.py), changed ones included; None for none.
+      keep: file of the driver's motion (motion.py), changed units included; None for none.
       crop: the square crop alone, not the source's whole picture with the crop in its place; with
         another background it is always so.
       mark: the invisible mark in the pixels (watermark.py).
@@ -75,8 +76,8 @@ def record(
         for number, frame in enumerate(driver.frames):
             if number in driver.shown:
                 pictures[number] = frame.picture
-            if units:
-                moved.append(_units(frame.face, changes))
+            if keep:
+                moved.append(frame.face)
             yield frame.face
 
     driving = smoothing.smooth(found(), driver.rate) if smooth else found()
@@ -96,9 +97,8 @@ def record(
             if number in driver.shown:
                 drawn = sheets.drawing(one.landmarks, bundle.size, bundle.points)
                 rows[number] = (own, pictures.pop(number, None), drawn, one.image)
-    if units:
-        aus, valid = (np.stack(one) for one in zip(*moved, strict=True))
-        motion.write(units, motion.Motion(aus, valid > 0, driver.rate))
+    if keep:
+        motion.write(keep, _motion(moved, bundle, changes, driver.rate))
     if sheet:
         results.write_still(sheet, sheets.sheet(list(rows.values()), list(rows)))
     summary = {'out': out, 'sheet': sheet, 'frames': count, 'rate': str(driver.rate), 'held': held}
@@ -174,12 +174,19 @@ def composer(source: Portrait, crop: bool, mark: bool = True) -> Callable:
     return compose
 
 
-def _units(face: dict | None, changes: Changes):
-    """Action units of a driving frame and which are known."""
-    if face is None or 'aus' not in face:
-        return np.zeros(20, np.float32), np.zeros(20)
-    face = action_units.apply(face, changes.units)
-    return face['aus'], face['aus_valid']
+def _motion(faces: list, bundle: Bundle, changes: Changes, rate: Fraction) -> motion.Motion:
+    """Driving faces as they are kept in a file."""
+    count = layouts.layout(bundle.points).count
+    aus, valid = np.zeros((2, len(faces), 20), np.float32)
+    places = np.full((len(faces), count, 3), np.nan, np.float32)
+    for number, face in enumerate(faces):
+        if face is None:
+            continue
+        places[number] = face['landmarks3d'] / bundle.size
+        if 'aus' in face:
+            changed = action_units.apply(face, changes.units)
+            aus[number], valid[number] = changed['aus'], changed['aus_valid']
+    return motion.Motion(aus, valid > 0, rate, bundle.points, places)
 
 
 @contextlib.contextmanager

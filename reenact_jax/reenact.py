@@ -20,7 +20,8 @@ transfer, and change those of a driver too:
         --pose-yaw +15 --out smile.png
     python -m reenact_jax.reenact --model BUNDLE --source portrait.jpg --sweep 26 --out jaw.mp4
 
-Motion travels as action units, too: --save-motion writes those of a driver, --driving reads them.
+Motion travels without its video, too: --save-motion writes a driver's landmarks and action units,
+--driving reads them (and OpenFace's tables).
 
 The result shows the source's whole picture, the animated crop in its place under a mask that fades
 at the border; --crop gives the square crop alone, as do strips, sheets and tracks of shard sets,
@@ -92,7 +93,7 @@ def _record(args: argparse.Namespace, bundle: Bundle, source: Portrait, driver) 
         return recording.record_lead(bundle, source, driver, args.out, steps, rows=args.rows, **how)
     if driver.count != 1 and not video:
         raise UserError(f'--out {args.out}: the driver has several frames; name it .mp4')
-    how |= dict(units=args.save_motion, reference=args.reference, smooth=args.smooth)
+    how |= dict(keep=args.save_motion, reference=args.reference, smooth=args.smooth)
     return recording.record(bundle, source, driver, args.out, **how)
 
 
@@ -117,7 +118,8 @@ def _source(args: argparse.Namespace, bundle: Bundle, detector) -> Portrait:
 def _driver(args: argparse.Namespace, bundle: Bundle, detector, source: Portrait) -> Driver:
     rows = args.rows if args.sheet else 0
     if reenact_flags.is_motion(args):
-        return drivers.from_motion(args.driving, source, rows)
+        like = bundle.size, bundle.points, bundle.driven_by
+        return drivers.from_motion(args.driving, source, *like, rows)
     if args.driving_track:
         track = portraits.find_track(args.driving, args.driving_track)
         return drivers.from_track(track, bundle.size, bundle.points, rows)

@@ -42,8 +42,8 @@ def _faces(add) -> None:
     )
     add(
         '--driving',
-        help='video, still, folder of stills, a shard set, or action units as .csv or .json; '
-        'not needed with a change',
+        help='video, still, folder of stills, a shard set, or motion as .csv or .json '
+        '(--save-motion, OpenFace); not needed with a change',
     )
     add('--driving-track', metavar='ID', help='track of the shard set --driving')
     add(
@@ -114,7 +114,7 @@ def _results(add) -> None:
     add(
         '--save-motion',
         metavar='FILE',
-        help="the driver's action units, changes included, as .csv or .json",
+        help="the driver's landmarks and action units, --au included, as .csv or .json",
     )
 
 
@@ -162,6 +162,6 @@ def _check_changes(args: argparse.Namespace) -> None:
 
 
 def is_motion(args: argparse.Namespace, name: str = 'driving') -> bool:
-    """Whether the driver is a file of action units."""
+    """Whether the driver is a file of motion."""
     given = getattr(args, name)
     return name == 'driving' and bool(given) and Path(given).suffix.lower() in motion.SUFFIXES

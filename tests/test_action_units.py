@@ -77,10 +77,14 @@ def test_motion_survives_a_file(tmp_path, suffix):
     draw = np.random.default_rng(0)
     aus, valid = draw.uniform(0, 1, (6, 20)).astype(np.float32), draw.uniform(size=(6, 20)) > 0.2
     valid[2] = False
-    made = motion.Motion(np.where(valid, aus, 0), valid, Fraction(30000, 1001))
+    places = draw.uniform(0, 1, (6, 68, 3)).astype(np.float32)
+    places[2] = np.nan
+    made = motion.Motion(np.where(valid, aus, 0), valid, Fraction(30000, 1001), '68c', places)
     motion.write(tmp_path / f'm{suffix}', made)
     found = motion.read(tmp_path / f'm{suffix}')
     np.testing.assert_allclose(found.aus, made.aus, atol=1e-4)
+    np.testing.assert_allclose(found.landmarks, places, atol=1e-5)
+    assert found.points == '68c'
     np.testing.assert_array_equal(found.valid, valid)
     assert found.rate == made.rate
 
@@ -92,6 +96,8 @@ def test_wrong_motion(tmp_path):
         ('a,b\n1,2\n', 'expected columns timestamp, AU01 ... R_z'),
         ('AU01\nhigh\n', "row 1: 'high' is no number"),
         ('AU01,AU02\n1\n', 'row 1: 1 values for 2 columns'),
+        ('# reenact_jax motion, version 2\nAU01\n1\n', 'version 2, this program reads version 1'),
+        ('# reenact_jax motion, version 1, points 9\nAU01\n1\n', "no point set '9'"),
     ):
         path.write_text(text)
         with pytest.raises(UserError, match=message):
@@ -165,7 +171,20 @@ def test_commands(folder, data, tmp_path, capsys):
     np.testing.assert_allclose(found.aus, wanted, atol=1e-4)
     summary = run(capsys, *first, '--driving', kept, '--out', tmp_path / 'two.mp4')
     assert summary['frames'] == 5 and media.probe(tmp_path / 'two.mp4').rate == found.rate
-    one, two = (list(media.Reader(tmp_path / f'{name}.mp4')) for name in ('one', 'two'))
+    same_videos(tmp_path / 'one.mp4', tmp_path / 'two.mp4')
+    # Its landmarks do so, too, for a model that is driven by landmarks.
+    carried = (*first, '--transfer', 'none', '--driving')
+    run(capsys, *carried, data, *there[2:4], '--out', tmp_path / 'three.mp4')
+    run(capsys, *carried, kept, '--out', tmp_path / 'four.mp4')
+    same_videos(tmp_path / 'three.mp4', tmp_path / 'four.mp4')
+    bare = [line.split(',')[:21] for line in kept.read_text().splitlines()[1:]]
+    kept.write_text('\n'.join(map(','.join, bare)))
+    with pytest.raises(UserError, match=r'motion\.csv: has action units alone'):
+        run(capsys, *carried, kept, '--out', tmp_path / 'five.mp4')
+
+
+def same_videos(*files):
+    one, two = (list(media.Reader(file)) for file in files)
     for a, b in zip(one, two, strict=True):
         np.testing.assert_array_equal(a, b)
 
