@@ -9,11 +9,12 @@ import jax
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from reenact_jax import action_units, edits, images, layouts
+from reenact_jax import action_units, edits, images, layouts, turning
 from reenact_jax.action_units import Change
 from reenact_jax.bundle import Bundle
 from reenact_jax.errors import UserError
 from reenact_jax.portraits import Portrait
+from reenact_jax.tracks import POSE_NAMES
 
 MOTIONS = ('relative', 'absolute')
 BATCH = 8  # frames in one call of the model
@@ -23,7 +24,7 @@ NO_EDITS: Mapping[str, float] = types.MappingProxyType({})
 class Changes(NamedTuple):
     """What is changed on the way from driver to image."""
 
-    units: Sequence[Change] = ()  # of the driver's action units, before the transfer
+    units: Sequence[Change] = ()  # of the driver's action units and angles, before the transfer
     strengths: Mapping[str, float] = NO_EDITS  # of edits (edits.py), after it
     background: UInt8[np.ndarray, 's s 3'] | None = None  # None: the source's own
 
@@ -74,8 +75,7 @@ def animate(
             first = face if motion == 'absolute' else _start(moving, reference)
         more = batch - len(held)
         padded = {k: np.concatenate([v, np.repeat(v[-1:], more, 0)]) for k, v in moving.items()}
-        if changes.units:
-            padded = action_units.apply(padded, changes.units)
+        padded = changed(bundle, padded, changes)
         points = _edited(bundle, bundle.transfer(identity, padded, first), changes.strengths)
         made = images.to_uint8(bundle.render(appearance, points)), points, held
         # The device works on this batch while the host finishes the one before.
@@ -98,6 +98,8 @@ def lead(
 ) -> Iterator[Made]:
     """`steps` frames from the source's own landmarks to others, even steps (FReeNet, figure 10).
 
+    A single one is the last.
+
     Args:
       end: landmarks of the last frame, before edits, pixels of the source's crop; None where the
         source's own action units lead the way (FACEGAN, figure 6).
@@ -106,14 +108,17 @@ def lead(
     Raises UserError when the model cannot do the changes.
     """
     check(bundle, changes)
-    face, amount = source.face(), np.linspace(0, 1, steps)
+    face, amount = source.face(), np.linspace(0, 1, steps) if steps > 1 else np.ones(1)
     appearance = _encoded(bundle, face, changes)
     if changes.units:
-        several = {name: np.repeat(face[name], steps, 0) for name in bundle.driven_by}
-        driving = action_units.apply(several, changes.units, amount)
-        points = bundle.transfer(bundle.identify(face), driving, face)
+        several = {name: np.repeat(value[None], steps, 0) for name, value in source.known.items()}
+        driving = changed(bundle, several, changes, amount)
+        # Its own landmarks, turned, are the source's already.
+        points = driving['landmarks']
+        if _by_units(bundle):
+            points = bundle.transfer(bundle.identify(face), driving, face)
     else:
-        points = edits.between(source.known['landmarks'], end, steps)
+        points = edits.between(source.known['landmarks'], end, np.float32(amount))
     points = np.asarray(_edited(bundle, points, changes.strengths, amount))
     for start in range(0, steps, batch):
         some = points[start : start + batch]
@@ -124,11 +129,28 @@ def lead(
 
 def check(bundle: Bundle, changes: Changes) -> None:
     """Raises UserError when action units are to be changed and do not drive the model."""
-    if changes.units and 'aus' not in bundle.driven_by:
+    faces = [one for one in changes.units if action_units.NAMES[one.index] not in POSE_NAMES]
+    if faces and not _by_units(bundle):
         raise UserError(
-            f'--au, --pose: {bundle.transfer_name} is driven by {", ".join(bundle.driven_by)}; '
-            'action units need the transfer facegan, or change the landmarks themselves: --edit'
+            f'--au: {bundle.transfer_name} is driven by {", ".join(bundle.driven_by)}; action '
+            'units need the transfer facegan, or change the landmarks themselves: --edit'
         )
+
+
+def changed(bundle: Bundle, face: dict, changes: Changes, amount=1.0) -> dict:
+    """A face, or faces, with changed units: as numbers, or turned where landmarks drive the model.
+
+    amount: share of the way from the face's own values, [] or one a face.
+    """
+    if not changes.units:
+        return face
+    if _by_units(bundle):
+        return action_units.apply(face, changes.units, amount)
+    return turning.apply(face, changes.units, layouts.layout(bundle.points), amount)
+
+
+def _by_units(bundle: Bundle) -> bool:
+    return 'aus' in bundle.driven_by
 
 
 def _start(moving: dict, reference: dict | None) -> dict:

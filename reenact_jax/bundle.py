@@ -66,6 +66,11 @@ class Bundle:
         self.driven_by = tuple((own or {}).get('driven_by', ('landmarks',)))
         self._functions, self._weights = functions, weights
 
+    @property
+    def takes_background(self) -> bool:
+        """Whether the generator can put the source on another background."""
+        return 'encode_onto' in self._functions
+
     def using(self, transfer: str | None) -> Bundle:
         """The same model with another landmark transfer: 'none', its own name, or None for it.
 
@@ -105,7 +110,7 @@ class Bundle:
         source = {name: source[name] for name in ('image', 'landmarks')}
         if background is None:
             return tuple(self._call('encode', source))
-        if 'encode_onto' not in self._functions:
+        if not self.takes_background:
             raise UserError(
                 f"{self.card['generator']['system']} draws the source's background; another one "
                 'needs a generator that mixes it in, such as facegan'

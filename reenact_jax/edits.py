@@ -56,9 +56,11 @@ def apply(
     return points
 
 
-def between(start: Float[Array, 'n 2'], end: Float[Array, 'n 2'], steps: int) -> Points:
-    """`steps` landmark sets from one to the other, both included, at even distances."""
-    share = jnp.linspace(0, 1, steps)[:, None, None]
+def between(
+    start: Float[Array, 'n 2'], end: Float[Array, 'n 2'], amount: Float[Array, ' b']
+) -> Points:
+    """Landmark sets from one (0) to the other (1)."""
+    share = amount[:, None, None]
     return (1 - share) * start[None] + share * end[None]
 
 

@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from reenact_jax import (
     action_units,
+    animation,
     drivers,
     images,
     layouts,
@@ -137,8 +138,7 @@ def record_lead(
         seen = frame.picture
         (made,) = animate(bundle, source, [frame.face], motion=how, batch=batch)
         end = made.landmarks
-    made = list(lead(bundle, source, end, max(steps, 2), batch=batch, changes=changes))
-    made = made[-steps:]  # a single frame is the last
+    made = list(lead(bundle, source, end, steps, batch=batch, changes=changes))
     pictures = [one.image for one in made]
     whole = composer(source, crop or changes.background is not None, mark)
     if is_video(out):
@@ -180,12 +180,10 @@ def _motion(faces: list, bundle: Bundle, changes: Changes, rate: Fraction) -> mo
     aus, valid = np.zeros((2, len(faces), 20), np.float32)
     places = np.full((len(faces), count, 3), np.nan, np.float32)
     for number, face in enumerate(faces):
-        if face is None:
-            continue
-        places[number] = face['landmarks3d'] / bundle.size
-        if 'aus' in face:
-            changed = action_units.apply(face, changes.units)
-            aus[number], valid[number] = changed['aus'], changed['aus_valid']
+        if face is not None:
+            made = animation.changed(bundle, face, changes)
+            places[number] = made['landmarks3d'] / bundle.size
+            aus[number], valid[number] = made['aus'], made['aus_valid']
     return motion.Motion(aus, valid > 0, rate, bundle.points, places)
 
 

@@ -10,9 +10,9 @@ shard set (synthetic heads, say), which need no face detection:
         --driving SHARDS --driving-track ID --out result.mp4
 
 Without a driver, changes act on the source's own face, and --steps leads from it to the changed one
-(or to that of a driver that is a still), as a strip of pictures or a video. --edit moves landmarks,
-with any model; --au, --pose-... and --sweep set action units, with a bundle made with FACEGAN's
-transfer, and change those of a driver too:
+(or to that of a driver that is a still), as a strip of pictures or a video. --edit moves landmarks
+and --pose-... turns the head, with any model; --au and --sweep set action units, with a bundle made
+with FACEGAN's transfer. --pose-... and --au change those of a driver, too:
 
     python -m reenact_jax.reenact --model BUNDLE --source portrait.jpg --edit mouth_open=0.8 \\
         --steps 6 --out strip.png

@@ -110,7 +110,9 @@ def test_amounts_are_a_row_each():
 
 def test_between_is_even():
     start, end = np.zeros((3, 2)), np.full((3, 2), 4.0)
-    np.testing.assert_allclose(edits.between(start, end, 5)[:, 1, 0], [0, 1, 2, 3, 4])
+    np.testing.assert_allclose(
+        edits.between(start, end, np.linspace(0, 1, 5))[:, 1, 0], [0, 1, 2, 3, 4]
+    )
 
 
 @pytest.mark.parametrize(

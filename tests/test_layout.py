@@ -24,11 +24,12 @@ train summary
 metrics
 trained
 exporting bundle live precision model_card export
-edits action_units motion pasting portraits drivers spool smoothing animation
+edits action_units turning motion pasting portraits drivers spool smoothing animation
 recording reenact_flags
 estimators
 evaluate
 reenact report bench provenance
+app
 """.strip().splitlines()
 LEVEL = {room: level for level, line in enumerate(ROOMS) for room in line.split()}
 
