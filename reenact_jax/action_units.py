@@ -86,6 +86,11 @@ def apply(face: dict, changes: Iterable[Change], amount=1.0) -> dict:
     return {**face, 'aus': aus, 'aus_valid': valid}
 
 
+def meaning(name: str) -> str:
+    """What a unit does, by its name, such as 'AU12'."""
+    return _WHAT[int(name.removeprefix('AU'))]
+
+
 def describe() -> str:
     """A line a unit, for --help."""
     return '\n'.join(f'  {number:<4}{what}' for number, what in _WHAT.items())

@@ -124,6 +124,14 @@ def find_track(directory: str, track_id: str) -> Track:
     raise UserError(f'{directory}: no track {track_id!r}; there are {len(known)}, such as {some}')
 
 
+def scene(path: str, size: int) -> UInt8[np.ndarray, 'size size 3']:
+    """The middle of a picture, as a background. Raises UserError when it is no picture."""
+    found = media.read_still(path)
+    height, width = found.shape[:2]
+    side = min(height, width)
+    return crop(found, ((width - side) / 2, (height - side) / 2, side), size)
+
+
 def crop(
     image: UInt8[np.ndarray, 'h w 3'], window: tuple[float, float, float], size: int
 ) -> UInt8[np.ndarray, 'size size 3']:

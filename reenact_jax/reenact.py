@@ -40,7 +40,6 @@ from reenact_jax import (
     edits,
     errors,
     faces,
-    media,
     portraits,
     recording,
     reenact_flags,
@@ -98,13 +97,7 @@ def _record(args: argparse.Namespace, bundle: Bundle, source: Portrait, driver) 
 
 
 def _changes(args: argparse.Namespace, bundle: Bundle) -> Changes:
-    scene = None
-    if args.background:
-        picture = media.read_still(args.background)
-        height, width = picture.shape[:2]
-        side = min(height, width)  # the middle of it
-        window = ((width - side) / 2, (height - side) / 2, side)
-        scene = portraits.crop(picture, window, bundle.size)
+    scene = portraits.scene(args.background, bundle.size) if args.background else None
     return Changes(reenact_flags.units(args), edits.parse(args.edit), scene)
 
 

@@ -1,0 +1,182 @@
+"""The page itself: what is where, and which event calls what of studio.py."""
+
+import functools
+import re
+from collections.abc import Callable
+
+import gradio as gr
+
+from reenact_jax import action_units, edits, motion, recording
+from reenact_jax.animation import MOTIONS
+from reenact_jax.app import studio as behind
+from reenact_jax.app.studio import Studio
+from reenact_jax.bundle import NO_TRANSFER
+from reenact_jax.errors import UserError
+
+TITLE = 'reenact_jax'
+HEAD = """# {title}
+A portrait, moved by sliders or by another face. Model: {generator} with {transfer}, {size} x {size}
+pixels. Animate nobody who has not agreed to it; every result is marked as synthetic."""
+NO_PORTRAIT = 'choose a portrait first'
+ANGLE = 40  # degrees either way, what models have seen
+# One at a time: there is one detector, and a device is no faster for two.
+ONE = dict(concurrency_id='model', concurrency_limit=1)
+CSS = """.sliders .block {padding: 4px 10px}
+.sticky {position: sticky; top: 8px; align-self: flex-start}
+footer {display: none !important}"""
+
+
+def build(studio: Studio) -> gr.Blocks:
+    """The page of a model."""
+    model = studio.model
+    said = dict(title=TITLE, generator=model.card['generator']['system'], size=model.size)
+    kept = dict(delete_cache=(600, 3600), analytics_enabled=False, fill_width=True)
+    with gr.Blocks(title=TITLE, **kept) as page:
+        gr.Markdown(HEAD.format(transfer=model.transfer_name, **said))
+        with gr.Row():
+            with gr.Column(scale=2):
+                picture, face, background, whole = _portrait(studio)
+            with gr.Column(scale=5):
+                source = gr.State()
+                with gr.Tab('Sliders'):
+                    sliders, result = _sliders(studio, source, background, whole)
+                with gr.Tab('Driver'):
+                    _driver(studio, source, background, whole)
+        heard = [picture.change, face.change]
+        gr.on(heard, _loading(studio), [picture, face], [source, result, *sliders], **ONE)
+    return page.queue()
+
+
+def _portrait(studio: Studio):
+    portraits, _ = behind.examples()
+    picture = _picture(
+        label='Portrait', sources=['upload', 'webcam', 'clipboard'], height=300, elem_id='portrait'
+    )
+    gr.Examples(portraits, picture, label='Synthetic people')
+    face = gr.Dropdown(list(behind.FACES), label='Which face', value=behind.ONLY)
+    whole = gr.Checkbox(True, label='Whole picture', info='not the square of the face alone')
+    can = studio.model.takes_background
+    background = _picture(label='Another background', height=160, visible=can, elem_id='background')
+    return picture, face, background, whole
+
+
+def _sliders(studio: Studio, source, background, whole):
+    names = behind.names(studio.model)
+    with gr.Row():
+        with gr.Column(elem_classes='sliders', scale=3):
+            made = {}
+            for title, some in _groups(names):
+                with gr.Accordion(title, open=True), gr.Row():
+                    made |= {name: _slider(name) for name in some}
+        with gr.Column(elem_classes='sticky', scale=2):
+            result = gr.Image(label='Result', type='filepath', format='png', elem_id='result')
+            reset = gr.Button('Back to the portrait')
+
+    sliders = [made[name] for name in names]
+
+    def moved(source, background, whole, *values):
+        if source is None:
+            raise UserError(NO_PORTRAIT)
+        values = dict(zip(names, values, strict=True))
+        return behind.still(studio, source, values, background, whole)
+
+    takes = [source, background, whole, *sliders]
+    heard = [*(slider.input for slider in sliders), whole.input, background.change]
+    last = dict(trigger_mode='always_last', show_progress='hidden', **ONE)
+    gr.on(heard, _told(moved), takes, result, **last)
+    back = reset.click(lambda source: behind.own(studio.model, source), source, sliders)
+    back.then(_told(moved), takes, result, **ONE)
+    return sliders, result
+
+
+def _groups(names: list[str]):
+    """(title, names) of what belongs together."""
+    groups = {'Action units': [], 'Head, degrees': [], 'Landmarks': []}
+    for name in names:
+        kind = 'Landmarks' if name in edits.EDITS else 'Action units'
+        groups['Head, degrees' if name in action_units.ANGLES else kind].append(name)
+    return [(title, some) for title, some in groups.items() if some]
+
+
+def _slider(name: str) -> gr.Slider:
+    label, low, high, step = name.replace('_', ' '), -1, 1, 0.05
+    if name.startswith('AU'):
+        label, low, step = f'{name[2:]} {action_units.meaning(name)}', 0, 0.01
+    elif name in action_units.ANGLES:
+        low, high, step = -ANGLE, ANGLE, 1
+    return gr.Slider(low, high, 0, step=step, label=label, elem_id=name, min_width=170, buttons=[])
+
+
+def _loading(studio: Studio) -> Callable:
+    def load(path, face):
+        if path is None:
+            return None, None, *behind.own(studio.model, None)
+        source = behind.portrait(studio, path, face)
+        values = behind.own(studio.model, source)
+        named = dict(zip(behind.names(studio.model), values, strict=True))
+        return source, behind.still(studio, source, named), *values
+
+    return _told(load)
+
+
+def _driver(studio: Studio, source, background, whole) -> None:
+    _, driver = behind.examples()
+    with gr.Row():
+        with gr.Column():
+            camera = gr.WebcamOptions(mirror=False)
+            video = gr.Video(
+                label='Driver', sources=['upload', 'webcam'], include_audio=True,
+                webcam_options=camera, height=300, elem_id='driver',
+            )  # fmt: skip
+            gr.Examples([driver], video, label='Synthetic driver')
+            with gr.Accordion('Motion file instead', open=False):
+                file = gr.File(label=' '.join(motion.SUFFIXES), elem_id='motion')
+            how = gr.Radio(MOTIONS, value=MOTIONS[0], label='Motion')
+            start = gr.Radio(recording.REFERENCES, value='first', label='Starts at the frame')
+            smooth = gr.Checkbox(False, label='Filter jitter')
+            named = {studio.model.transfer_name, NO_TRANSFER}
+            transfer = gr.Dropdown(
+                sorted(named), value=studio.model.transfer_name, label='Landmark transfer',
+                info="none: the driver's landmarks, face shape included",
+            )  # fmt: skip
+            go = gr.Button('Animate', variant='primary', elem_id='animate')
+        with gr.Column():
+            result = gr.Video(label='Result', height=300, autoplay=True, elem_id='animation')
+            report = gr.Markdown()
+
+    def animate(source, video, file, background, whole, how, start, smooth, transfer, progress):
+        if source is None:
+            raise UserError(NO_PORTRAIT)
+        if not (file or video):
+            raise UserError('choose or record a driver first')
+        settings = dict(how=how, reference=start, smooth=smooth, whole=whole)
+        settings |= dict(transfer=transfer, background=background)
+        return behind.clip(studio, source, file or video, **settings)
+
+    def call(*args, progress=gr.Progress(track_tqdm=True)):
+        return _told(animate)(*args, progress)
+
+    takes = [source, video, file, background, whole, how, start, smooth, transfer]
+    go.click(call, takes, [result, report], **ONE)
+
+
+def _picture(**settings) -> gr.Image:
+    """An image whose file is given on as it came: media.py reads it, with its limits."""
+    made = gr.Image(type='filepath', image_mode=None, **settings)
+    made.preprocess = lambda payload: None if payload is None else payload.path
+    return made
+
+
+def _told(function: Callable) -> Callable:
+    """What a user can put right as a message on the page; flags there have another name."""
+
+    @functools.wraps(function)
+    def wrapped(*args):
+        try:
+            return function(*args)
+        except UserError as error:
+            text = re.sub(r"[^\s']*/[0-9a-f]{64}/", '', str(error))  # the folder of an upload
+            text = text.replace('--face', 'Which face:')
+            raise gr.Error(text, print_exception=False) from None
+
+    return wrapped

@@ -1,0 +1,149 @@
+"""The page: what is behind its sliders, and all of it in a real browser."""
+
+import contextlib
+import itertools
+import os
+import shutil
+import time
+
+import numpy as np
+import pytest
+from bundles import drawing_model, landmark_model, random_face, shifting_model
+
+from reenact_jax import bundle, export, faces, media, results
+from reenact_jax.app import __main__ as command
+from reenact_jax.app import studio
+from reenact_jax.edits import EDITS
+from reenact_jax.errors import UserError
+from reenact_jax.faces.model import find_model
+from reenact_jax.portraits import Portrait
+
+CHROMIUM = next(filter(None, map(shutil.which, ('chromium', 'chromium-browser'))), None)
+SECONDS = 60_000  # a page's patience, milliseconds
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+    target = tmp_path_factory.mktemp('page') / 'bundle'
+    export.write(target, drawing_model(), shifting_model())
+    return target
+
+
+@pytest.fixture(scope='module')
+def model(folder):
+    return bundle.load(folder)
+
+
+def source() -> Portrait:
+    known = {name: value[0] for name, value in random_face(0, 1).items()}
+    known['aus'][[8, 18]] = 0.2512, np.deg2rad(10.2)
+    known['aus_valid'][0] = 0
+    return Portrait(known.pop('image'), known)
+
+
+def test_sliders_stand_where_the_portrait_is(model, tmp_path):
+    values = dict(zip(studio.names(model), studio.own(model, source()), strict=True))
+    assert values['AU12'] == 0.25 and values['AU01'] == 0 and values['yaw'] == 10
+    assert set(EDITS) < set(values) and values['smile'] == 0
+    landmarks = export.write(tmp_path / 'b', drawing_model(), landmark_model())
+    assert landmarks['transfer']['system'] == 'ldnet'
+    names = studio.names(bundle.load(tmp_path / 'b'))
+    assert 'AU12' not in names and 'yaw' in names
+
+
+def test_what_was_moved_is_changed_and_nothing_else(model):
+    values = dict(zip(studio.names(model), studio.own(model, source()), strict=True))
+    assert studio.changes(model, source(), values, None) == ([], {}, None)
+    values |= {'AU45': 0.5, 'yaw': -20, 'smile': 0.3}
+    units, strengths, _ = studio.changes(model, source(), values, None)
+    assert strengths == {'smile': 0.3}
+    assert [(one.index, one.relative) for one in units] == [(16, False), (18, False)]
+    assert units[1].value == pytest.approx(np.deg2rad(-20))
+
+
+def test_result_is_marked(model, tmp_path):
+    made = studio.Studio(model, None, tmp_path, itertools.count())
+    values = dict(zip(studio.names(model), studio.own(model, source()), strict=True))
+    file = studio.still(made, source(), values)
+    assert results.is_marked(file)
+    other = studio.still(made, source(), values | {'AU12': 1.0})
+    before, after = media.read_still(file), media.read_still(other)
+    assert np.abs(before.astype(int) - after).max() > 50
+
+
+@pytest.mark.parametrize('text', ['ann', 'ann:', ':secret'])
+def test_wrong_login(text):
+    with pytest.raises(UserError, match='REENACT_APP_AUTH: expected USER:PASSWORD'):
+        command.login(text)
+    assert command.login('ann:a:b') == ('ann', 'a:b')
+
+
+@pytest.fixture(scope='module')
+def address(folder, tmp_path_factory):
+    """A served page."""
+    pytest.importorskip('gradio', reason='needs the extra [app]')
+    kept = dict(os.environ)
+    args = command.options(['--model', str(folder), '--port', '0'])
+    with faces.Detector(find_model(None)) as detector:
+        page, address = command.serve(args, tmp_path_factory.mktemp('served'), detector)
+        yield address
+        page.close()
+    os.environ.clear()
+    os.environ.update(kept)
+
+
+@pytest.fixture
+def browser():
+    playwright = pytest.importorskip('playwright.sync_api', reason='needs playwright')
+    if CHROMIUM is None:
+        pytest.skip('needs Chromium')
+    with playwright.sync_playwright() as running:
+        flags = ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage']
+        yield running.chromium.launch(executable_path=CHROMIUM, args=flags)
+
+
+def test_in_a_browser(address, browser, tmp_path):
+    page, asked, errors = browser.new_page(), [], []
+    page.set_default_timeout(SECONDS)
+    page.on('request', lambda request: asked.append(request.url))
+    page.on('pageerror', lambda error: errors.append(str(error)))
+    page.goto(address)
+    upload = page.locator('#portrait input[type=file]')
+    # What is no picture is said, and the page goes on.
+    (tmp_path / 'bad.png').write_bytes(b'no picture at all')
+    upload.set_input_files(tmp_path / 'bad.png')
+    page.get_by_text('bad.png: not a readable image').first.wait_for()
+    assert 'served' not in page.locator('.toast-body').first.inner_text()
+    portraits, driver = studio.examples()
+    upload.set_input_files(portraits[0])
+    page.wait_for_selector('#result img')
+    before = _shown(page, address)
+    number = page.locator('#AU12 input[type=number]')
+    number.fill('0.9')
+    number.press('Enter')
+    with contextlib.suppress(TimeoutError):
+        _until(lambda: not np.array_equal(_shown(page, address), before))
+    after = _shown(page, address)
+    assert np.abs(after.astype(int) - before).max() > 50
+    page.get_by_role('tab', name='Driver').click()
+    page.locator('#driver input[type=file]').set_input_files(driver)
+    page.wait_for_selector('#driver video')
+    page.click('#animate')
+    page.get_by_text('50 frames at 12.5 a second, marked as synthetic.').wait_for()
+    page.wait_for_selector('#animation video')
+    assert not errors
+    assert all(url.startswith((address, 'data:', 'blob:')) for url in asked), asked
+
+
+def _shown(page, address: str) -> np.ndarray:
+    """The picture that the page shows as its result, out of the file that it offers."""
+    place = page.locator('#result img').get_attribute('src')
+    return media.read_still(place.partition('file=')[2])
+
+
+def _until(done, seconds: float = SECONDS / 1000):
+    end = time.monotonic() + seconds
+    while not done():
+        if time.monotonic() > end:
+            raise TimeoutError
+        time.sleep(0.2)
