@@ -237,7 +237,11 @@ def _open_video(path):
 
 def _probe_video(path, container) -> Probe:
     stream = container.streams.video[0]
-    rate = stream.average_rate or stream.guessed_rate or stream.base_rate
+    count, rate = stream.frames, stream.average_rate
+    if not count and not (stream.duration or container.duration):
+        count, seen = _counted(path)
+        rate = seen or rate
+    rate = rate or stream.guessed_rate or stream.base_rate
     if not rate or not stream.width:
         raise UserError(f'{path}: the video has no frame rate or no size; re-encode it')
     _check_pixels(path, stream.width, stream.height)
@@ -245,19 +249,30 @@ def _probe_video(path, container) -> Probe:
         duration = float(stream.duration * stream.time_base)
     else:
         duration = (container.duration or 0) / 1_000_000
-    duration = max(duration, float(stream.frames / rate))  # headers may contradict each other
+    duration = max(duration, float(count / rate))  # headers may contradict each other
     if duration > MAX_SECONDS:
         raise UserError(
             f'{path}: {duration / 3600:.1f} hours by its header, more than '
             f'{MAX_SECONDS / 3600:.0f}; cut it into pieces'
         )
-    counted = stream.frames > 0
-    count = stream.frames if counted else round(duration * rate)
+    counted = count > 0
     # The display matrix is known with the first frame only.
     first = next(_first_frame(container, stream), None)
     turned = first is not None and round(first.rotation / 90) % 2
     width, height = (stream.width, stream.height)[:: -1 if turned else 1]
-    return Probe('video', count, counted, Fraction(rate), width, height, duration)
+    frames = count if counted else round(duration * rate)
+    return Probe('video', frames, counted, Fraction(rate), width, height, duration)
+
+
+def _counted(path) -> tuple[int, Fraction | None]:
+    """Frames and their mean rate where headers know no length, as in what browsers record."""
+    with _open_video(path) as container:
+        stream = container.streams.video[0]
+        times = [p.pts for p in container.demux(stream) if p.size and p.pts is not None]
+        span = (max(times) - min(times)) * stream.time_base if times else 0
+    if not span:
+        return len(times), None
+    return len(times), Fraction((len(times) - 1) / span).limit_denominator(1001)
 
 
 def _first_frame(container, stream):

@@ -189,3 +189,21 @@ def test_contact_sheet():
     body = sheet[18:, -84:]
     assert (body[20, 10] == (255, 0, 0)).all() and (body[20, 52] == 255).all()
     assert (body[62, 52] == (255, 0, 0)).all()
+
+
+def test_recording_of_a_browser(tmp_path):
+    """No length, no rate in the header: frames and times are counted."""
+    av = media.pyav()
+    file = tmp_path / 'camera.webm'
+    with av.open(str(file), 'w', format='webm', options={'live': '1'}) as container:
+        stream = container.add_stream('libvpx', options={'deadline': 'realtime'})
+        stream.width = stream.height = 32
+        stream.codec_context.time_base = Fraction(1, 1000)
+        for number, time in enumerate((0, 39, 80, 125, 160)):
+            frame = av.VideoFrame.from_ndarray(np.full((32, 32, 3), 50 * number, np.uint8))
+            frame.pts, frame.time_base = time, Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    reader = media.Reader(file)
+    assert reader.probe.frames == 5 and reader.probe.rate == Fraction(25)
+    assert len(list(reader)) == 5 and reader.fault() is None
