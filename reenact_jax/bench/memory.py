@@ -1,0 +1,82 @@
+"""Memory of an animation as its clip goes on: flat, or growing.
+
+    python -m reenact_jax.bench.memory --model BUNDLE --minutes 10
+
+Writes a clip of that length (scikit-image's astronaut, shifted to and fro, 25 frames a second),
+animates her with it as reenact does, and prints for every minute of the clip the most memory that
+the process has had until then.
+"""
+
+import argparse
+import json
+import resource
+import sys
+import tempfile
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from reenact_jax import bundle, drivers, errors, faces, portraits, recording, results
+from reenact_jax.errors import UserError
+
+RATE, SIDE = 25, 256  # frames a second, pixels of the clip
+_UNIT = 1 if sys.platform == 'darwin' else 1024  # bytes of getrusage's number
+
+
+def clip(path: Path, minutes: float) -> str:
+    """A video of the astronaut, moving to and fro all the time."""
+    picture = Image.fromarray(portraits.astronaut()).resize((SIDE, SIDE))
+    picture = np.asarray(picture)
+    with results.VideoWriter(path, Fraction(RATE)) as video:
+        for n in tqdm(range(round(minutes * 60 * RATE)), unit='frame', desc='writing the clip'):
+            video.write(np.roll(picture, round(6 * np.sin(n / 12)), 1))
+    return str(path)
+
+
+def measure(model: bundle.Bundle, detector, minutes: float, folder: Path) -> list[float]:
+    """MiB, the most so far at the end of every minute of the clip; what is left counts as one."""
+    like = model.size, model.points, detector
+    driving = clip(folder / 'clip.mp4', minutes)
+    source = portraits.from_picture(portraits.astronaut(), *like, 'largest')
+    driver, peaks = drivers.from_file(driving, *like), []
+
+    def watched() -> Iterator[drivers.Frame]:
+        for number, frame in enumerate(driver.frames, 1):
+            yield frame
+            if number % (60 * RATE) == 0 or number == driver.count:
+                peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _UNIT / 2**20)
+
+    out = str(folder / 'out.mp4')
+    recording.record(model, source, driver._replace(frames=watched()), out)
+    return peaks
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command."""
+    parser = argparse.ArgumentParser(
+        prog='python -m reenact_jax.bench.memory',
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add('--model', required=True, metavar='BUNDLE', help='of reenact_jax.export')
+    add('--minutes', type=float, default=10, help='length of the clip; default 10')
+    add('--face-landmarker', metavar='FILE', help="the face detector's model file")
+    args = parser.parse_args(arguments)
+    if not args.minutes > 0:
+        raise UserError(f'--minutes {args.minutes}: must be more than 0')
+    model = bundle.load(args.model)
+    with tempfile.TemporaryDirectory() as folder, faces.Detector(args.face_landmarker) as detector:
+        peaks = measure(model, detector, args.minutes, Path(folder))
+    for minute, peak in enumerate(peaks, 1):
+        print(f'  minute {minute:>3}: {peak:9.1f} MiB')
+    print(json.dumps({'MiB': [round(peak, 1) for peak in peaks]}))
+    return 0
+
+
+if __name__ == '__main__':
+    errors.command(main)
