@@ -10,7 +10,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 source launch/environment.sh
 
-make_environment video,synthetic,identity,app,test
+make_environment video,synthetic,identity,app,c2pa,test
 
 # Formatting and lint belong to the suite; they are skipped when only some tests are asked for.
 if [ $# -eq 0 ]; then
