@@ -45,6 +45,7 @@ def record(
     keep: str | None = None,
     crop: bool = False,
     mark: bool = True,
+    signed: bool = True,
     reference: str = 'first',
     smooth: bool = False,
 ) -> dict:
@@ -59,6 +60,7 @@ def record(
       crop: the square crop alone, not the source's whole picture with the crop in its place; with
         another background it is always so.
       mark: the invisible mark in the pixels (watermark.py).
+      signed: content credentials (credentials.py), of the sheet too.
       reference: where relative motion starts, one of `REFERENCES`: the driver's first frame, or
         that in which it looks most as the source does (spool.py; reads the driver once before).
       smooth: filters the driver's jitter (smoothing.py).
@@ -91,7 +93,7 @@ def record(
     )
     held = count = 0
     whole = composer(source, crop or changes.background is not None, mark)
-    with _writer(out, driver.rate, driver.sound) as write:
+    with _writer(out, driver.rate, signed, driver.sound) as write:
         for number, one in enumerate(made):
             write(whole(one.image))
             held, count = held + one.held, number + 1
@@ -101,7 +103,7 @@ def record(
     if keep:
         motion.write(keep, _motion(moved, bundle, changes, driver.rate))
     if sheet:
-        results.write_still(sheet, sheets.sheet(list(rows.values()), list(rows)))
+        results.write_still(sheet, sheets.sheet(list(rows.values()), list(rows)), signed=signed)
     summary = {'out': out, 'sheet': sheet, 'frames': count, 'rate': str(driver.rate), 'held': held}
     summary |= {'reference': begin, 'sound': bool(driver.sound) and is_video(out)}
     return summary | {'fault': driver.fault(), 'transfer': bundle.transfer_name, 'motion': how}
@@ -121,6 +123,7 @@ def record_lead(
     changes: Changes = Changes(),
     crop: bool = False,
     mark: bool = True,
+    signed: bool = True,
 ) -> dict:
     """Writes `steps` frames from the source's own landmarks to changed ones, or to a driver's.
 
@@ -130,7 +133,7 @@ def record_lead(
       out: .mp4, or .png or .jpg for a strip of all frames.
       sheet, rows: file of the contact sheet (None for none) and how many frames it shows.
       how, batch, changes: see `animate` (`motion`) and `lead`.
-      crop, mark: as in `record`; a strip is of crops.
+      crop, mark, signed: as in `record`; a strip is of crops.
     """
     end, seen = source.known['landmarks'], None
     if driver is not None:
@@ -142,20 +145,20 @@ def record_lead(
     pictures = [one.image for one in made]
     whole = composer(source, crop or changes.background is not None, mark)
     if is_video(out):
-        with _writer(out, LEAD_RATE) as write:
+        with _writer(out, LEAD_RATE, signed) as write:
             for picture in pictures:
                 write(whole(picture))
     elif steps == 1:
-        results.write_still(out, whole(pictures[0]))
+        results.write_still(out, whole(pictures[0]), signed=signed)
     else:
         strip = np.concatenate(pictures, 1)
-        results.write_still(out, watermark.embed(strip) if mark else strip)
+        results.write_still(out, watermark.embed(strip) if mark else strip, signed=signed)
     if sheet:
         own = np.asarray(images.to_uint8(source.image))
         shown = sorted(drivers.spread(steps, rows))
         drawn = [sheets.drawing(made[n].landmarks, bundle.size, bundle.points) for n in shown]
         lines = [(own, seen, d, pictures[n]) for n, d in zip(shown, drawn, strict=True)]
-        results.write_still(sheet, sheets.sheet(lines, shown))
+        results.write_still(sheet, sheets.sheet(lines, shown), signed=signed)
     return {'out': out, 'sheet': sheet, 'frames': steps, 'held': 0, 'fault': None} | {
         'transfer': bundle.transfer_name if driver or changes.units else None,
         'edits': dict(changes.strengths),
@@ -188,13 +191,13 @@ def _motion(faces: list, bundle: Bundle, changes: Changes, rate: Fraction) -> mo
 
 
 @contextlib.contextmanager
-def _writer(out: str, rate: Fraction, sound: str | None = None):
+def _writer(out: str, rate: Fraction, signed: bool, sound: str | None = None):
     """A function that takes frames, in order."""
     if is_video(out):
-        with results.VideoWriter(out, rate, sound=sound) as video:
+        with results.VideoWriter(out, rate, sound=sound, signed=signed) as video:
             yield video.write
     else:
-        yield lambda image: results.write_still(out, image)
+        yield lambda image: results.write_still(out, image, signed=signed)
 
 
 def is_video(out: str) -> bool:

@@ -25,8 +25,9 @@ Motion travels without its video, too: --save-motion writes a driver's landmarks
 
 The result shows the source's whole picture, the animated crop in its place under a mask that fades
 at the border; --crop gives the square crop alone, as do strips, sheets and tracks of shard sets,
-which have no more. It is marked as synthetic in the file's metadata and, invisibly, in its pixels:
-`python -m reenact_jax.provenance FILE` looks for both.
+which have no more. It is marked as synthetic in the file's metadata and, invisibly, in its pixels,
+and signed (content credentials) where c2pa-python is installed: `python -m reenact_jax.provenance
+FILE` looks for all three.
 """
 
 import argparse
@@ -36,6 +37,7 @@ import sys
 
 from reenact_jax import (
     action_units,
+    credentials,
     drivers,
     edits,
     errors,
@@ -64,6 +66,7 @@ def main(arguments: list[str] | None = None) -> int:
         source = _source(args, bundle, detector)
         driver = _driver(args, bundle, detector, source) if args.driving else None
         summary = _record(args, bundle, source, driver)
+    summary['credentials'] = credentials.is_available() and not args.no_credentials
     if summary['held']:
         _warn(f'{args.driving}: no face in {summary["held"]} frames; the motion before was held')
     if summary['fault']:
@@ -76,6 +79,7 @@ def _record(args: argparse.Namespace, bundle: Bundle, source: Portrait, driver) 
     """Writes the result: of a driver, or the way to a still one's or to a changed face."""
     how = dict(sheet=args.sheet, how=args.motion, batch=args.batch, crop=args.crop)
     how |= dict(changes=_changes(args, bundle), mark=not args.no_watermark)
+    how |= dict(signed=not args.no_credentials)
     video = recording.is_video(args.out)
     if args.sweep:
         unit = action_units.unit(args.sweep, '--sweep')

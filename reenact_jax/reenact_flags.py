@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from reenact_jax import action_units, edits, media, motion, recording
+from reenact_jax import action_units, credentials, edits, media, motion, recording
 from reenact_jax.animation import BATCH, MOTIONS
 from reenact_jax.errors import UserError
 
@@ -109,6 +109,13 @@ def _results(add) -> None:
         help='leave out the invisible mark of synthetic pixels (reenact_jax.provenance finds it); '
         'the metadata say so in any case',
     )
+    add(
+        '--no-credentials',
+        action='store_true',
+        help='leave out content credentials: the signed C2PA manifest that results get where '
+        'c2pa-python is installed; environment variables REENACT_C2PA_CERT and REENACT_C2PA_KEY '
+        'name the PEM files of your own certificate chain and its key',
+    )
     add('--sheet', metavar='FILE.png', help='contact sheet: source, driving, landmarks, result')
     add('--rows', type=int, default=6, help='rows (frames) of the sheet; default 6')
     add(
@@ -136,6 +143,8 @@ def _check(args: argparse.Namespace) -> None:
     if args.face not in (None, 'largest') and not args.face.isdigit():
         raise UserError(f"--face {args.face}: give 'largest' or the face's number from the left")
     _check_changes(args)
+    if not args.no_credentials:
+        credentials.check()
     for name in ('source', 'driving'):
         given = getattr(args, name)
         if given and not getattr(args, f'{name}_track') and not is_motion(args, name):

@@ -21,6 +21,18 @@ jax.config.update('jax_numpy_rank_promotion', 'raise')
 sys.path.insert(0, str(pathlib.Path(__file__).parent))  # `import fakes`, `import toy`
 
 
+@pytest.fixture(scope='session', autouse=True)
+def signer(tmp_path_factory):
+    """What tests write is signed with a certificate of their own, not with the user's."""
+    from reenact_jax import certificates
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(certificates, 'CACHE', tmp_path_factory.mktemp('cache') / 'c2pa.pem')
+        for variable in (certificates.CERTIFICATE, certificates.KEY):
+            patch.delenv(variable, raising=False)
+        yield
+
+
 @pytest.fixture
 def development_data() -> pathlib.Path:
     """Real clips and portraits beside the checkout; a test that needs them skips without."""

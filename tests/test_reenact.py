@@ -12,6 +12,7 @@ from PIL import Image
 
 from reenact_jax import (
     bundle,
+    credentials,
     drivers,
     edits,
     export,
@@ -146,6 +147,11 @@ def run(capsys, *arguments) -> dict:
     return json.loads(capsys.readouterr().out.splitlines()[-1])
 
 
+def is_signed(path) -> bool:
+    found = credentials.read(path)
+    return found is not None and found['state'] == 'valid'
+
+
 def test_command_with_tracks(folder, data, tmp_path, capsys):
     out, sheet = tmp_path / 'out.mp4', tmp_path / 'sheet.png'
     track = portraits.find_track(str(data), 'track0001')
@@ -161,6 +167,8 @@ def test_command_with_tracks(folder, data, tmp_path, capsys):
     assert media.probe(out).rate == drivers.rate_of(track)
     assert results.is_marked(out)
     assert results.is_marked(sheet)
+    signed = [summary['credentials'], is_signed(out), is_signed(sheet)]
+    assert signed == 3 * [credentials.is_available()]
     width, height = Image.open(sheet).size
     assert height > 3 * 150
     assert width > 4 * 150
@@ -318,6 +326,7 @@ def test_edits_come_after_the_transfer(carried):
 def test_command_edits_the_source_itself(folder, data, tmp_path, capsys):
     strip, still, sheet = (tmp_path / f'{name}.png' for name in ('strip', 'still', 'sheet'))
     first = ('--model', folder, '--source', data, '--source-track', 'track0000', '--no-watermark')
+    first += ('--no-credentials',)
     edit = ('--edit', 'face_width=-0.5', '--edit', 'smile=1')
     summary = run(capsys, *first, *edit, '--steps', 4, '--out', strip, '--sheet', sheet)
     assert summary['edits'] == {'face_width': -0.5, 'smile': 1.0} and summary['frames'] == 4
@@ -328,6 +337,7 @@ def test_command_edits_the_source_itself(folder, data, tmp_path, capsys):
     assert Image.open(sheet).size[1] > 4 * 150
     run(capsys, *first, *edit, '--steps', 6, '--out', tmp_path / 'way.mp4')
     assert media.probe(tmp_path / 'way.mp4').frames == 6
+    assert not any(is_signed(one) for one in (strip, still, sheet, tmp_path / 'way.mp4'))
 
 
 def test_command_leads_to_a_still_driver(folder, data, tmp_path, capsys, monkeypatch):
@@ -339,6 +349,9 @@ def test_command_leads_to_a_still_driver(folder, data, tmp_path, capsys, monkeyp
     run(capsys, *first, *there, '--out', tmp_path / 'end.png')
     last = np.asarray(Image.open(tmp_path / 'strip.png'))[:, -SIZE:].astype(int)
     assert np.abs(last - np.asarray(Image.open(tmp_path / 'end.png'))).max() <= 1
+    run(capsys, *first, *there, '--steps', 3, '--out', tmp_path / 'way.mp4')
+    for name in ('strip.png', 'end.png', 'way.mp4'):
+        assert is_signed(tmp_path / name) == credentials.is_available()
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import json
 import sys
 from pathlib import Path
 
-from reenact_jax import bundle, errors, results, storage, trained
+from reenact_jax import bundle, credentials, errors, results, storage, trained
 from reenact_jax.errors import UserError
 from reenact_jax.evaluate import compare, conversion, lmtest, mixing, references, units, verify
 from reenact_jax.shards import ShardSet
@@ -14,6 +14,8 @@ from reenact_jax.trained import Trained
 
 def run_lmtest(args: argparse.Namespace) -> int:
     """The command `lmtest`."""
+    if args.sheet:
+        credentials.check()
     found = lmtest.measure(_models(args), ShardSet(args.data, args.split), args.pairs, args.cases)
     if args.sheet and found.sheet is None:
         print(f'{args.sheet}: not written, there are no cases to draw', file=sys.stderr)

@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 
 from reenact_jax import bundle as bundles
-from reenact_jax import estimators, live, results, shards, storage, systems, trained
+from reenact_jax import credentials, estimators, live, results, shards, storage, systems, trained
 from reenact_jax.bundle import Bundle
 from reenact_jax.errors import UserError
 from reenact_jax.evaluate import examples, pairs, progress, scoring, tables
@@ -74,6 +74,7 @@ def estimator_flags(add) -> None:
 def main(arguments: list[str], commands: str) -> int:
     """The command without a name."""
     args = options(arguments, commands)
+    credentials.check()  # the sheet is signed, after hours
     model = read_model(args.model, args.transfer)
     part = ShardSet(args.data, args.split or ('gt_cross' if args.pairs == 'gt_cross' else 'test'))
     chosen = choose(args.pairs, part, args.most, args.seed)
