@@ -3,14 +3,14 @@
 The user's own: REENACT_C2PA_CERT names a PEM file of the certificate chain, the signer's first, and
 REENACT_C2PA_KEY one of its private key, without a password.
 
-Without these, a key and a certificate are made once and kept in the cache folder. What they sign is
+Without these, a key and a certificate are made for this process, and go with it. What they sign is
 valid, and says that a file is unchanged since; it does not say by whom, because the authority
-behind the certificate is made up on the spot and known to nobody (its key is thrown away at once).
-All files signed with one such certificate can be told to come from one cache folder.
+behind the certificate is made up on the spot and known to nobody. Nothing is kept: a key on disk
+would tell no more, and all files signed with it could be told to come from one place.
 """
 
-import contextlib
 import datetime
+import functools
 import os
 from pathlib import Path
 from typing import NamedTuple
@@ -18,7 +18,6 @@ from typing import NamedTuple
 from reenact_jax.errors import UserError
 
 CERTIFICATE, KEY = 'REENACT_C2PA_CERT', 'REENACT_C2PA_KEY'
-CACHE = Path('~/.cache/reenact_jax/c2pa.pem')  # private key, certificate, its authority's
 NAME = 'unverified user of reenact_jax'
 # The same for everybody: they do not say when. Long, as signatures without a time stamp are judged
 # by the day they are looked at.
@@ -45,20 +44,14 @@ def is_own() -> bool:
 
 
 def find() -> Identity:
-    """The user's own identity, else the kept one, else a new one (kept where that is possible).
+    """The user's own identity, else the one of this process.
 
     Raises UserError for a file of the user's that is missing or not what it should be.
     """
-    if is_own():
-        chain, key = _named(CERTIFICATE), _named(KEY)
-        return _identity(chain, key, f'{CERTIFICATE} or {KEY}')
-    with contextlib.suppress(OSError, RuntimeError, UserError):  # none yet, no home, damaged
-        kept = CACHE.expanduser().read_bytes()
-        return _identity(kept, kept, str(CACHE), 1)
-    made = _make()
-    with contextlib.suppress(OSError, RuntimeError):
-        _keep(made)
-    return _identity(made, made, 'new', 1)
+    if not is_own():
+        return _made()
+    chain, key = _named(CERTIFICATE), _named(KEY)
+    return _identity(chain, key, f'{CERTIFICATE} or {KEY}')
 
 
 def anchors(path: str) -> str:
@@ -85,13 +78,13 @@ def _named(variable: str) -> bytes:
         raise UserError(f'{value} (environment variable {variable}): {error}') from None
 
 
-def _identity(chain: bytes, key: bytes, origin: str, most: int | None = None) -> Identity:
-    """Checked; the chain is of the file's first `most` certificates."""
+def _identity(chain: bytes, key: bytes, origin: str) -> Identity:
+    """Checked. Raises UserError that names the origin."""
     from cryptography import exceptions, x509
     from cryptography.hazmat.primitives import serialization as forms
 
     try:
-        certificates = x509.load_pem_x509_certificates(chain)[:most]
+        certificates = x509.load_pem_x509_certificates(chain)
         private = forms.load_pem_private_key(key, None)
         algorithm = _algorithm(private)
         belongs = certificates[0].public_key() == private.public_key()
@@ -127,17 +120,17 @@ def _algorithm(key) -> str:
     )
 
 
-def _make() -> bytes:
-    """A private key, its certificate, and that of an authority made for it alone, as PEM."""
+@functools.cache
+def _made() -> Identity:
+    """A key and its certificate, by an authority made for it alone."""
     from cryptography.hazmat.primitives import serialization as forms
     from cryptography.hazmat.primitives.asymmetric import ec
 
     authority, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
-    pem, name = forms.Encoding.PEM, 'reenact_jax private authority'
-    made = certificate(key.public_key(), 'reenact_jax', authority, name)
-    above = certificate(authority.public_key(), name, authority, name)
-    parts = [key.private_bytes(pem, forms.PrivateFormat.PKCS8, forms.NoEncryption())]
-    return b''.join(parts + [one.public_bytes(pem) for one in (made, above)])
+    made = certificate(key.public_key(), 'reenact_jax', authority, 'reenact_jax private authority')
+    pem = forms.Encoding.PEM
+    private = key.private_bytes(pem, forms.PrivateFormat.PKCS8, forms.NoEncryption())
+    return Identity('es256', made.public_bytes(pem), private)
 
 
 def certificate(holder, name: str, authority, issuer: str):
@@ -164,17 +157,3 @@ def certificate(holder, name: str, authority, issuer: str):
         usages = [x509.ObjectIdentifier(one) for one in _USAGES]
         made = made.add_extension(x509.ExtendedKeyUsage(usages), False)
     return made.sign(authority, hashes.SHA256())
-
-
-def _keep(made: bytes) -> None:
-    """Into the cache folder, for the user's eyes alone."""
-    target = CACHE.expanduser()
-    target.parent.mkdir(parents=True, exist_ok=True)
-    draft = target.with_name(f'.{target.name}.{os.getpid()}')
-    try:
-        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), 'wb') as file:
-            file.write(made)
-        os.replace(draft, target)
-    finally:
-        with contextlib.suppress(OSError):
-            draft.unlink()

@@ -22,12 +22,11 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))  # `import fakes`, `impor
 
 
 @pytest.fixture(scope='session', autouse=True)
-def signer(tmp_path_factory):
-    """What tests write is signed with a certificate of their own, not with the user's."""
+def signer():
+    """What tests write is not signed by the user's own certificate."""
     from reenact_jax import certificates
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(certificates, 'CACHE', tmp_path_factory.mktemp('cache') / 'c2pa.pem')
         for variable in (certificates.CERTIFICATE, certificates.KEY):
             patch.delenv(variable, raising=False)
         yield

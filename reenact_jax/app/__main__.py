@@ -17,7 +17,7 @@ import os
 import pathlib
 import tempfile
 
-from reenact_jax import bundle, errors, faces
+from reenact_jax import bundle, credentials, errors, faces
 from reenact_jax.app.studio import Studio
 from reenact_jax.errors import UserError
 
@@ -84,6 +84,7 @@ def serve(args: argparse.Namespace, folder: pathlib.Path, detector):
 def main(arguments: list[str] | None = None) -> int:
     """The command."""
     args = options(arguments)
+    credentials.check()
     with tempfile.TemporaryDirectory() as folder, faces.Detector(args.face_landmarker) as detector:
         page, _ = serve(args, pathlib.Path(folder), detector)
         page.block_thread()
