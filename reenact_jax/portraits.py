@@ -3,6 +3,7 @@
 What is known of a face goes from here to a bundle as a dict of arrays, named as in `tracks.Face`.
 """
 
+import itertools
 import math
 from typing import NamedTuple
 
@@ -31,17 +32,32 @@ class Portrait(NamedTuple):
 
 
 def from_file(
-    path: str, size: int, points: str, detector: faces.Detector, which: str | int | None = None
+    path: str,
+    size: int,
+    points: str,
+    detector: faces.Detector,
+    which: str | int | None = None,
+    frame: int = 0,
 ) -> Portrait:
-    """The face in a picture.
+    """The face in a picture, or in a frame of a video.
 
     Args:
       size: side of the crop, pixels.
       points: point set.
       which: of several faces: None (there must be one), 'largest' or its number from the left.
+      frame: of a video, from 0.
 
-    Raises UserError: no picture, no face, several faces and no choice, hardly a human one.
+    Raises UserError: no picture, no such frame, no face, several faces and no choice, hardly a
+    human one.
     """
+    if media.kind(path) == 'video':
+        reader = media.Reader(path)
+        shown = next(itertools.islice(reader, frame, None), None) if frame >= 0 else None
+        if shown is None:
+            raise UserError(
+                f'--source-frame {frame}: {path} has {reader.probe.frames} frames, from 0'
+            )
+        return from_picture(shown, size, points, detector, which, f'{path}, frame {frame}')
     return from_picture(media.read_still(path), size, points, detector, which, path)
 
 

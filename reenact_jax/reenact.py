@@ -109,7 +109,8 @@ def _source(args: argparse.Namespace, bundle: Bundle, detector) -> Portrait:
     if args.source_track:
         track = portraits.find_track(args.source, args.source_track)
         return portraits.from_track(track, args.source_frame, bundle.size, bundle.points)
-    return portraits.from_file(args.source, bundle.size, bundle.points, detector, args.face)
+    like = bundle.size, bundle.points, detector
+    return portraits.from_file(args.source, *like, args.face, args.source_frame)
 
 
 def _driver(args: argparse.Namespace, bundle: Bundle, detector, source: Portrait) -> Driver:

@@ -34,9 +34,15 @@ def read(description: str, arguments: list[str] | None = None) -> argparse.Names
 
 def _faces(add) -> None:
     add('--model', required=True, metavar='BUNDLE', help='folder that reenact_jax.export made')
-    add('--source', required=True, help='picture of the person to animate, or a shard set')
+    add('--source', required=True, help='picture or video of the person to animate, or a shard set')
     add('--source-track', metavar='ID', help='track of the shard set --source')
-    add('--source-frame', type=int, default=0, metavar='N', help='its frame, from 0')
+    add(
+        '--source-frame',
+        type=int,
+        default=0,
+        metavar='N',
+        help='frame of its video or track, from 0',
+    )
     add(
         '--face', help="which face of a source that has several: 'largest', or its number from left"
     )

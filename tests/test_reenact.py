@@ -281,6 +281,21 @@ def test_portrait_of_a_photograph():
     np.testing.assert_allclose(centre, [32, 64 * (0.5 + landmarks.CROP_RAISE)], atol=0.1)
 
 
+def test_portrait_of_a_frame_of_a_video(tmp_path):
+    astronaut = portraits.astronaut()[:300, 80:380]
+    with results.VideoWriter(tmp_path / 'a.mp4', Fraction(25)) as video:
+        for frame in (np.full_like(astronaut, 90), astronaut):
+            video.write(frame)
+    with faces.Detector(find_model(None)) as detector:
+        like = str(tmp_path / 'a.mp4'), 64, '68', detector, None
+        made = portraits.from_file(*like, 1)
+        assert made.canvas.picture.shape == astronaut.shape and made.image.shape == (64, 64, 3)
+        with pytest.raises(UserError, match=r'a\.mp4, frame 0: no human face'):
+            portraits.from_file(*like, 0)
+        with pytest.raises(UserError, match=r'--source-frame 2: .*a\.mp4 has 2 frames'):
+            portraits.from_file(*like, 2)
+
+
 def test_rate_of_a_stored_track():
     kept = np.arange(5) * 3 + 1  # every third frame of a clip of 30000/1001 a second
     track = fake_track(frames=5, frame_number=kept, crop=np.array([0, 0, 64, 30000 / 1001]))
