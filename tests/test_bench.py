@@ -1,6 +1,7 @@
 """The benchmark: what it measures is there, adds up, and leaves nothing behind."""
 
 import json
+from fractions import Fraction
 
 import fakes
 import pytest
@@ -10,7 +11,7 @@ from bundles import drawing_model
 from configs import freenet, ldnet_fdgan
 from reenact_jax import config, export, faces
 from reenact_jax.bench import __main__ as bench
-from reenact_jax.bench import device, host, reenact
+from reenact_jax.bench import device, host, memory, reenact
 from reenact_jax.errors import UserError
 from reenact_jax.runs import jobs
 
@@ -85,7 +86,7 @@ def test_decoding_counts_every_thread(tmp_path):
     assert rate > 100 and 0 < work < 2.5 / rate  # two threads: two seconds of CPU a second
 
 
-def test_an_animation_end_to_end(tmp_path, capsys):
+def test_an_animation_end_to_end(tmp_path, capsys, monkeypatch):
     """Every part is timed on a real face, and the parts of the host are not for nothing."""
     pytest.importorskip('mediapipe')
     try:
@@ -101,3 +102,8 @@ def test_an_animation_end_to_end(tmp_path, capsys):
     ]  # fmt: skip
     assert all(value > 0 for value in parts.values()) and found['side'] == [512, 512]
     assert found['whole, frames/s'] < 1000 / parts['detect']
+    # Two minutes, as short as they are here: a number each.
+    monkeypatch.setattr(memory, 'RATE', Fraction(1, 5))
+    assert memory.main(['--model', str(tmp_path / 'bundle'), '--minutes', '2']) == 0
+    peaks = json.loads(capsys.readouterr().out.splitlines()[-1])['MiB']
+    assert len(peaks) == 2 and 0 < peaks[0] <= peaks[1]
