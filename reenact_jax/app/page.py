@@ -43,7 +43,8 @@ def build(studio: Studio) -> gr.Blocks:
                 with gr.Tab('Driver'):
                     _driver(studio, source, background, whole)
         heard = [picture.change, face.change]
-        gr.on(heard, _loading(studio), [picture, face], [source, result, *sliders], **ONE)
+        takes = [picture, face, background, whole]
+        gr.on(heard, _loading(studio), takes, [source, result, *sliders], **ONE)
     return page.queue()
 
 
@@ -108,13 +109,13 @@ def _slider(name: str) -> gr.Slider:
 
 
 def _loading(studio: Studio) -> Callable:
-    def load(path, face):
+    def load(path, face, background, whole):
         if path is None:
             return None, None, *behind.own(studio.model, None)
         source = behind.portrait(studio, path, face)
         values = behind.own(studio.model, source)
         named = dict(zip(behind.names(studio.model), values, strict=True))
-        return source, behind.still(studio, source, named), *values
+        return source, behind.still(studio, source, named, background, whole), *values
 
     return _told(load)
 
@@ -144,7 +145,8 @@ def _driver(studio: Studio, source, background, whole) -> None:
             result = gr.Video(label='Result', height=300, autoplay=True, elem_id='animation')
             report = gr.Markdown()
 
-    def animate(source, video, file, background, whole, how, start, smooth, transfer, progress):
+    @_told
+    def animate(source, video, file, background, whole, how, start, smooth, transfer):
         if source is None:
             raise UserError(NO_PORTRAIT)
         if not (file or video):
@@ -153,11 +155,12 @@ def _driver(studio: Studio, source, background, whole) -> None:
         settings |= dict(transfer=transfer, background=background)
         return behind.clip(studio, source, file or video, **settings)
 
-    def call(*args, progress=gr.Progress(track_tqdm=True)):
-        return _told(animate)(*args, progress)
+    def watched(*args, progress=gr.Progress(track_tqdm=True)):
+        del progress  # that it is asked for shows recording's bar on the page
+        return animate(*args)
 
     takes = [source, video, file, background, whole, how, start, smooth, transfer]
-    go.click(call, takes, [result, report], **ONE)
+    go.click(watched, takes, [result, report], **ONE)
 
 
 def _picture(**settings) -> gr.Image:

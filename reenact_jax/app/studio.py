@@ -69,8 +69,8 @@ def changes(
         for (name, value), before in zip(values.items(), own(model, source), strict=True)
         if abs(value - before) > _LEAST
     }
-    units = [Change(AU_NAMES.index(name), moved[name], False) for name in moved if 'AU' in name]
-    for name in moved.keys() & ANGLES.keys():
+    units = [Change(AU_NAMES.index(n), moved[n], False) for n in AU_NAMES if n in moved]
+    for name in [one for one in ANGLES if one in moved]:
         index = action_units.NAMES.index(ANGLES[name])
         units.append(Change(index, float(np.deg2rad(moved[name])), False))
     strengths = {name: moved[name] for name in moved if name in edits.EDITS}
