@@ -90,4 +90,6 @@ Open
 Next, your own (a picture and a video of a face):
   $PYTHON_HERE -m reenact_jax.reenact --model $OUT/bundle --source portrait.jpg \\
     --driving clip.mp4 --out result.mp4 --sheet result.png
+or a page with sliders:
+  $PYTHON_HERE -m pip install -e .[app] && $PYTHON_HERE -m reenact_jax.app --model $OUT/bundle
 END
