@@ -71,6 +71,14 @@ def test_result_is_marked(model, tmp_path):
     assert np.abs(before.astype(int) - after).max() > 50
 
 
+def test_wrong_flags():
+    with pytest.raises(UserError, match='--port 70000: a number from 0 to 65535'):
+        command.main(['--model', 'b', '--port', '70000'])
+    pytest.importorskip('gradio', reason='needs the extra [app]')
+    with pytest.raises(UserError, match='nowhere: no bundle here'):
+        command.main(['--model', 'nowhere'])
+
+
 @pytest.mark.parametrize('text', ['ann', 'ann:', ':secret'])
 def test_wrong_login(text):
     with pytest.raises(UserError, match='REENACT_APP_AUTH: expected USER:PASSWORD'):

@@ -38,7 +38,10 @@ def options(arguments: list[str] | None) -> argparse.Namespace:
     add('--port', type=int, default=7860, help='default 7860; 0: one that is free')
     add('--browser', action='store_true', help='open the page')
     add('--face-landmarker', metavar='FILE', help="the face detector's model file")
-    return parser.parse_args(arguments)
+    args = parser.parse_args(arguments)
+    if not 0 <= args.port < 65536:
+        raise UserError(f'--port {args.port}: a number from 0 to 65535')
+    return args
 
 
 def login(text: str | None) -> tuple[str, str] | None:
