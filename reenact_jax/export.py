@@ -62,7 +62,7 @@ def write(
     if dtype != 'float32':
         card['dtype'] |= precision.cost(generator, transfer, dtype)
     files[bundle.CARD] = (json.dumps(card, indent=1) + '\n').encode()
-    _write_folder(directory, files)
+    write_folder(directory, files)
     return card
 
 
@@ -77,7 +77,7 @@ def check_target(directory: str | os.PathLike, overwrite: bool) -> None:
         raise UserError(f'--out {directory}: exists already; pass --overwrite to replace it')
 
 
-def _write_folder(directory, files: dict[str, bytes]) -> None:
+def write_folder(directory, files: dict[str, bytes]) -> None:
     """All files under a temporary name, then one rename; an old bundle is moved out of the way."""
     target = storage.path(directory)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -104,10 +104,7 @@ def main(arguments: list[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add(
-        '--generator', required=True, metavar='WORKDIR', help='run that trained the image generator'
-    )
-    add('--transfer', metavar='WORKDIR', help='run that trained the landmark model; default: none')
+    add_workdirs(parser)
     add('--out', required=True, metavar='BUNDLE', help='folder to write')
     add(
         '--dtype', choices=DTYPES, default='float32',
@@ -116,17 +113,32 @@ def main(arguments: list[str] | None = None) -> int:
     add('--overwrite', action='store_true', help='replace a bundle that is there')
     args = parser.parse_args(arguments)
     check_target(args.out, args.overwrite)
-    generator = trained.read(args.generator)
-    _check_kind('--generator', generator, 'render')
-    transfer = trained.read(args.transfer) if args.transfer else None
-    if transfer is not None:
-        _check_kind('--transfer', transfer, 'transfer')
+    generator, transfer = read_workdirs(args)
     card = write(args.out, generator, transfer, args.dtype)
     summary = {'out': args.out, 'generator': generator.system, 'size': card['size']}
     summary |= {'transfer': transfer.system if transfer else bundle.NO_TRANSFER}
     summary |= {'dtype': card['dtype']}
     print(json.dumps(summary | {'points': card['points'], 'files': len(card['files']) + 1}))
     return 0
+
+
+def add_workdirs(parser: argparse.ArgumentParser) -> None:
+    """The flags that `read_workdirs` reads."""
+    add = parser.add_argument
+    add(
+        '--generator', required=True, metavar='WORKDIR', help='run that trained the image generator'
+    )
+    add('--transfer', metavar='WORKDIR', help='run that trained the landmark model; default: none')
+
+
+def read_workdirs(args: argparse.Namespace) -> tuple[Trained, Trained | None]:
+    """The generator and the transfer. Raises UserError when one is not what its flag says."""
+    generator = trained.read(args.generator)
+    _check_kind('--generator', generator, 'render')
+    transfer = trained.read(args.transfer) if args.transfer else None
+    if transfer is not None:
+        _check_kind('--transfer', transfer, 'transfer')
+    return generator, transfer
 
 
 def _check_kind(flag: str, part: Trained, function: str) -> None:

@@ -79,6 +79,15 @@ def carry_functions(points: str, size: int) -> dict[str, Function]:
     return _exported(carry_calls(points, size), 'float32')
 
 
+def calls(generator: Trained, transfer: Trained | None) -> dict[str, Call]:
+    """Every function of a bundle by name. Raises UserError when the point sets differ."""
+    found = carry_calls(generator.points, generator.size) | generator_calls(generator)
+    if transfer is not None:
+        check_same_points(generator, transfer)
+        found |= transfer_calls(transfer, generator.size)
+    return found
+
+
 def transfer_calls(part: Trained, size: int) -> dict[str, Call]:
     """`identify` and `transfer` of a landmark model, for a source image of `size`."""
     source, driving, first = _faces(part.points, size, driven_by(part.module))

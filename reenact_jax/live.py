@@ -12,12 +12,9 @@ def assemble(generator: Trained, transfer: Trained | None) -> Bundle:
 
     Raises UserError when the point sets differ.
     """
-    calls = exporting.carry_calls(generator.points, generator.size)
-    calls |= exporting.generator_calls(generator)
+    calls = exporting.calls(generator, transfer)
     own = None
     if transfer is not None:
-        exporting.check_same_points(generator, transfer)
-        calls |= exporting.transfer_calls(transfer, generator.size)
         driven_by = list(exporting.driven_by(transfer.module))
         own = {'system': transfer.system, 'driven_by': driven_by, **transfer.record}
     card = {

@@ -38,6 +38,24 @@ def card(
     """
     return {
         'format': bundle.FORMAT,
+        **facts(generator, transfer),
+        'functions': {
+            name: {
+                'file': f'{name}.jaxexport',
+                'weights': weights[name],
+                'names': list(function.names),
+            }
+            for name, function in functions.items()
+        },
+        'platforms': list(PLATFORMS),
+        'versions': versions(PACKAGES),
+        'files': {name: storage.digest(content) for name, content in sorted(files.items())},
+    }
+
+
+def facts(generator: Trained, transfer: Trained | None) -> dict:
+    """What a card says of the models themselves, whatever they are written as."""
+    return {
         'licence': LICENCE,
         'intended_use': INTENDED_USE,
         'not_for': list(NOT_FOR),
@@ -48,19 +66,12 @@ def card(
         'transfer': _model(transfer) | {'driven_by': list(driven_by(transfer.module))}
         if transfer
         else None,
-        'functions': {
-            name: {
-                'file': f'{name}.jaxexport',
-                'weights': weights[name],
-                'names': list(function.names),
-            }
-            for name, function in functions.items()
-        },
-        'platforms': list(PLATFORMS),
-        'versions': {'reenact_jax': __version__}
-        | {name: importlib.metadata.version(name) for name in PACKAGES},
-        'files': {name: storage.digest(content) for name, content in sorted(files.items())},
     }
+
+
+def versions(packages: tuple[str, ...]) -> dict[str, str]:
+    """Ours and the packages', as installed."""
+    return {'reenact_jax': __version__} | {n: importlib.metadata.version(n) for n in packages}
 
 
 def _model(part: Trained) -> dict:
