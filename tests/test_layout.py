@@ -24,6 +24,7 @@ train summary
 metrics
 trained
 exporting bundle live precision model_card export
+onnx_rewrites onnx_graphs to_onnx
 edits action_units turning motion pasting portraits drivers spool smoothing animation
 recording reenact_flags
 estimators
