@@ -145,7 +145,7 @@ def _quiet():
 def _primitive(error: Exception) -> str | None:
     """The primitive in whose conversion jax2onnx raised; its errors do not always say."""
     frames = [frame.f_locals for frame, _ in traceback.walk_tb(error.__traceback__)]
-    found = [names['primitive_name'] for names in frames if 'primitive_name' in names]
+    found = [frame['primitive_name'] for frame in frames if 'primitive_name' in frame]
     return f'the primitive {found[-1]!r}' if found else None
 
 
