@@ -15,7 +15,7 @@ import numpy as np
 
 from reenact_jax.errors import UserError
 from reenact_jax.exporting import Call
-from reenact_jax.onnx_rewrites import rewritten, sum_in_steps
+from reenact_jax.onnx_rewrites import drop_unused, rewritten, sum_in_steps
 
 OPSET = 21  # onnxruntime 1.20 and later
 JAX2ONNX = '0.17.1'
@@ -96,6 +96,7 @@ def convert(name: str, call: Call) -> bytes:
     for output, new in zip(proto.graph.output, results, strict=True):
         proto.graph.node.append(onnx.helper.make_node('Identity', [output.name], [new]))
         output.name = new
+    drop_unused(proto.graph)
     try:
         return proto.SerializeToString()
     except Exception as error:

@@ -3,7 +3,7 @@
 import contextlib
 import functools
 import string
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from unittest import mock
 
 import jax
@@ -104,3 +104,23 @@ def _steps(onnx, node, axes: np.ndarray) -> list:
 
 def _axis_name(axis: int) -> str:
     return f'reenact_jax_axis_{axis}'
+
+
+def drop_unused(graph) -> None:
+    """Removes the initializers that nothing reads, of loops too: onnxruntime warns of each."""
+    graphs = list(_graphs(graph))
+    used = {name for one in graphs for node in one.node for name in node.input}
+    used |= {value.name for one in graphs for value in one.output}
+    for one in graphs:
+        for at in reversed(range(len(one.initializer))):
+            if one.initializer[at].name not in used:
+                del one.initializer[at]
+
+
+def _graphs(graph) -> Iterator:
+    """A graph and those inside its nodes."""
+    yield graph
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.HasField('g'):
+                yield from _graphs(attribute.g)
