@@ -56,8 +56,11 @@ def find() -> Identity:
 
 def anchors(path: str) -> str:
     """The certificates of a PEM file, whatever else it has. Raises UserError when it has none."""
-    from cryptography import x509
-    from cryptography.hazmat.primitives.serialization import Encoding
+    try:
+        from cryptography import x509
+        from cryptography.hazmat.primitives.serialization import Encoding
+    except ImportError:
+        raise UserError("--trust: needs the extra: pip install 'reenact_jax[c2pa]'") from None
 
     try:
         found = x509.load_pem_x509_certificates(Path(path).read_bytes())

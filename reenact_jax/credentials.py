@@ -83,8 +83,9 @@ def _sign(source, target, suffix: str, verify: bool = False) -> None:
         with signer, _context(verify) as context, c2pa.Builder(MANIFEST, context) as builder:
             builder.sign(signer, FORMATS[suffix], source, target)
     except c2pa.C2paError as error:
-        own = f'of {certificates.CERTIFICATE}; {_WANTED}' if certificates.is_own() else 'made here'
-        raise UserError(f'content credentials: {error}; the certificate is that {own}') from None
+        own = verify and certificates.is_own()
+        hint = f'; the certificate is that of {certificates.CERTIFICATE}; {_WANTED}' if own else ''
+        raise UserError(f'content credentials: {error}{hint}') from None
 
 
 def read(path: str | Path, anchors: str | None = None) -> dict | None:

@@ -94,12 +94,14 @@ def from_motion(
     """
     found = motion.read(path)
     placed = found.landmarks is not None and found.points == points
-    if not placed and 'aus' not in driven_by:
-        has = f'landmarks of {found.points}' if found.points else 'action units alone'
+    by_units = 'aus' in driven_by
+    if not (found.valid.any() if by_units else placed):
+        has = [f'landmarks of {found.points}'] if found.points else []
+        has += ['action units'] if found.valid.any() else []
         raise UserError(
-            f'{path}: has {has}, and the model is driven by {", ".join(driven_by)} of point set '
-            f'{points}; save the motion with this model (--save-motion), or take a bundle with '
-            "facegan's transfer"
+            f'{path}: has {" and ".join(has) or "nothing"} alone, and the model is driven by '
+            f'{", ".join(driven_by)} of point set {points}; save the motion with this model '
+            '(--save-motion), or take a bundle with another transfer'
         )
 
     def frames():

@@ -225,11 +225,12 @@ def _open_video(path):
         )
     try:
         container = av.open(str(path), options={'protocol_whitelist': 'file'})
-    except (av.FFmpegError, OSError) as error:
-        raise UserError(f'{path}: not a readable video ({error.strerror or error})') from None
-    if not container.streams.video:
+    except (av.FFmpegError, OSError, UnicodeDecodeError) as error:
+        said = getattr(error, 'strerror', None) or error
+        raise UserError(f'{path}: not a readable video ({said})') from None
+    if not container.streams.video or container.streams.video[0].codec_context is None:
         container.close()
-        raise UserError(f'{path}: not a readable video (it has no video stream)')
+        raise UserError(f'{path}: not a readable video (it has no video stream, or an unknown one)')
     # What the codec's own header says may differ from the container's.
     container.streams.video[0].codec_context.options = {'max_pixels': str(MAX_PIXELS)}
     return container

@@ -16,6 +16,7 @@ import io
 import json
 import math
 import re
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
@@ -31,6 +32,8 @@ from reenact_jax.tracks import AU_NAMES, POSE_NAMES
 SUFFIXES = ('.csv', '.json')
 UNITS = AU_NAMES + POSE_NAMES
 FORMAT, VERSION = 'reenact_jax motion', 1  # grows when an older reader could not read the file
+MAX_BYTES = 128_000_000  # of a file
+RATES = 0.1, 1000  # frames a second
 
 
 class Motion(NamedTuple):
@@ -45,6 +48,8 @@ class Motion(NamedTuple):
 
 def read(path: str | Path) -> Motion:
     """Any of the three kinds. Raises UserError naming the file, and the line or column."""
+    if (storage.size(str(path)) or 0) > MAX_BYTES:
+        raise UserError(f'{path}: more than {MAX_BYTES:,} bytes of motion; cut it into pieces')
     text = storage.read(str(path)).decode('utf-8-sig', 'replace')
     if str(path).lower().endswith('.json'):
         points, names, rows = _json(text, path)
@@ -53,24 +58,23 @@ def read(path: str | Path) -> Motion:
         if openface.ANGLES[0] in names:
             return _openface(path)
     places = _places(points, path)
-    known = ('timestamp', *UNITS, *places)
-    if not rows or not set(names) & set(known[1:]):
+    table = _columns(names, rows, {'timestamp', *UNITS, *places}, path)
+    count = len(next(iter(table.values()), ()))
+    if not count or not table.keys() - {'timestamp'}:
         raise UserError(
             f'{path}: no motion; expected columns timestamp, {UNITS[0]} ... {UNITS[-1]}, landmarks '
             'x_0, y_0, z_0 ..., and a row a frame, or a table of OpenFace'
         )
-    values = np.full((len(rows), len(known)), np.nan)
-    column = {name: place for place, name in enumerate(known)}
-    for number, row in enumerate(rows):
-        if len(row) != len(names):
-            raise UserError(f'{path}, row {number + 1}: {len(row)} values for {len(names)} columns')
-        for name, value in zip(names, row, strict=True):
-            if name in column:
-                values[number, column[name]] = _number(value, f'{path}, row {number + 1}')
-    aus, valid = values[:, 1:21], np.isfinite(values[:, 1:21])
-    landmarks = np.float32(values[:, 21:].reshape(len(rows), -1, 3)) if places else None
-    aus = np.float32(np.where(valid, aus, 0))
-    return Motion(aus, valid, _rate(values[:, 0]), points, landmarks)
+    nothing = np.full(count, np.nan)
+    units = np.stack([table.get(name, nothing) for name in UNITS], 1)
+    valid, rate = np.isfinite(units), _rate(table.get('timestamp', nothing), path)
+    motion = Motion(np.float32(np.where(valid, units, 0)), valid, rate)
+    if not table.keys() & set(places):
+        return motion
+    if missing := [name for name in places if name not in table]:
+        raise UserError(f'{path}: no column {missing[0]} of the landmarks of point set {points}')
+    landmarks = np.float32(np.stack([table[name] for name in places], 1)).reshape(count, -1, 3)
+    return motion._replace(points=points, landmarks=landmarks)
 
 
 def write(path: str | Path, motion: Motion) -> None:
@@ -97,24 +101,56 @@ def write(path: str | Path, motion: Motion) -> None:
     storage.write(str(path), file.getvalue())
 
 
-def _csv(text: str, path) -> tuple[str | None, list, list]:
+def _csv(text: str, path) -> tuple[str | None, list[str], Iterable[list]]:
+    text, points = text.replace('\r\n', '\n').replace('\r', '\n'), None
     head, _, rest = text.partition('\n')
-    points = None
-    if said := re.fullmatch(rf'# {FORMAT}, version (\d+)(?:, points (\w+))?\s*', head):
+    if said := re.match(rf'# {FORMAT}, version (\d{{1,9}})(.*)', head):
         _check_version(int(said[1]), path)
-        points, text = said[2], rest
-    lines = list(csv.reader(io.StringIO(text), skipinitialspace=True))
-    return points, [name.strip() for name in lines[0]] if lines else [], lines[1:]
+        named = re.search(r', points (\w+)', said[2])
+        points, text = named and named[1], rest
+    lines = csv.reader(io.StringIO(text), skipinitialspace=True)
+    rows = _rows(lines, path)
+    return points, [name.strip() for name in next(rows, [])], rows
 
 
-def _json(text: str, path) -> tuple[str | None, list, list]:
+def _rows(lines, path) -> Iterator[list[str]]:
+    """The lines of a CSV that are not empty."""
+    while True:
+        try:
+            line = next(lines, None)
+        except csv.Error as error:
+            raise UserError(f'{path}, line {lines.line_num}: {error}') from None
+        if line is None:
+            return
+        if line:
+            yield line
+
+
+def _json(text: str, path) -> tuple[str | None, list[str], Iterable[list]]:
     try:
         content = json.loads(text)
+        if content.get('format', FORMAT) != FORMAT:
+            raise ValueError(f'its format is {content["format"]!r}')
         _check_version(content.get('version', VERSION), path)
         rows, points = [list(row) for row in content['rows']], content.get('points')
-        return None if points is None else str(points), list(content['columns']), rows
+        names = [str(name) for name in content['columns']]
+        return None if points is None else str(points), names, rows
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(f'{path}: not a motion: {error!r}') from None
+
+
+def _columns(names: list[str], rows: Iterable[list], wanted: set[str], path) -> dict:
+    """{name: numbers [t]} of those columns that are wanted."""
+    places = [(place, name) for place, name in enumerate(names) if name in wanted]
+    found = []
+    for number, row in enumerate(rows, 1):
+        if len(row) != len(names):
+            raise UserError(f'{path}, row {number}: {len(row)} values for {len(names)} columns')
+        where = f'{path}, row {number}'
+        found.append(np.array([_number(row[place], where) for place, _ in places]))
+    if not places or not found:
+        return {}
+    return dict(zip([name for _, name in places], np.stack(found, 1), strict=True))
 
 
 def _check_version(version, path) -> None:
@@ -138,7 +174,7 @@ def _openface(path) -> Motion:
     table = openface.read(path)
     first = table.face == table.face[0]
     valid = np.repeat(table.success[first, None], table.aus.shape[1], 1)
-    motion = Motion(table.aus[first], valid, _rate(table.seconds[first]))
+    motion = Motion(table.aus[first], valid, _rate(table.seconds[first], path))
     if table.points is None or not valid.any():
         return motion
     # One square for all frames, around the first face, as a driver's video is cropped.
@@ -154,13 +190,19 @@ def _number(value, where: str) -> float:
         return math.nan
     try:
         return float(value)
-    except (TypeError, ValueError):
-        raise UserError(f'{where}: {value!r} is no number') from None
+    except (TypeError, ValueError, OverflowError):
+        raise UserError(f'{where}: {str(value)[:40]!r} is no number') from None
 
 
-def _rate(times: Float[np.ndarray, ' t']) -> Fraction:
-    """Frames a second of times; without them as a folder of stills."""
+def _rate(times: Float[np.ndarray, ' t'], path) -> Fraction:
+    """Frames a second of times; without them, or of a single frame, as a folder of stills."""
     length = float(times[-1] - times[0])
-    if not length > 0:  # NaN too
+    if math.isnan(length) or len(times) == 1:
         return media.FOLDER_RATE
-    return Fraction((len(times) - 1) / length).limit_denominator(1001)
+    rate = (len(times) - 1) / length if length else math.inf
+    if not RATES[0] <= rate <= RATES[1]:
+        raise UserError(
+            f'{path}: {rate:.4g} frames a second by its timestamps, which are seconds; expected '
+            f'{RATES[0]} to {RATES[1]}'
+        )
+    return Fraction(rate).limit_denominator(1001)

@@ -10,7 +10,6 @@ from tqdm import tqdm
 
 from reenact_jax import (
     action_units,
-    animation,
     drivers,
     images,
     layouts,
@@ -19,6 +18,7 @@ from reenact_jax import (
     sheets,
     smoothing,
     spool,
+    turning,
     watermark,
 )
 from reenact_jax.animation import BATCH, Changes, animate, lead
@@ -56,7 +56,8 @@ def record(
       out: .mp4, or .png or .jpg for a driver of one frame.
       sheet: file of the contact sheet; None for none.
       how: `motion` of `animate`; batch, changes: as there.
-      keep: file of the driver's motion (motion.py), changed units included; None for none.
+      keep: file of the driver's motion (motion.py), smoothed and with changed units if these are
+        asked for; None for none.
       crop: the square crop alone, not the source's whole picture with the crop in its place; with
         another background it is always so.
       mark: the invisible mark in the pixels (watermark.py).
@@ -79,11 +80,15 @@ def record(
         for number, frame in enumerate(driver.frames):
             if number in driver.shown:
                 pictures[number] = frame.picture
-            if keep:
-                moved.append(frame.face)
             yield frame.face
 
+    def kept(faces):
+        for face in faces:
+            moved.append(face)
+            yield face
+
     driving = smoothing.smooth(found(), driver.rate) if smooth else found()
+    driving = kept(driving) if keep else driving
     moving = dict(motion=how, batch=batch, changes=changes, reference=start)
     made = tqdm(
         animate(bundle, source, driving, **moving),
@@ -184,7 +189,7 @@ def _motion(faces: list, bundle: Bundle, changes: Changes, rate: Fraction) -> mo
     places = np.full((len(faces), count, 3), np.nan, np.float32)
     for number, face in enumerate(faces):
         if face is not None:
-            made = animation.changed(bundle, face, changes)
+            made = turning.apply(face, changes.units, layouts.layout(bundle.points))
             places[number] = made['landmarks3d'] / bundle.size
             aus[number], valid[number] = made['aus'], made['aus_valid']
     return motion.Motion(aus, valid > 0, rate, bundle.points, places)

@@ -97,14 +97,37 @@ def test_wrong_motion(tmp_path):
         ('AU01\nhigh\n', "row 1: 'high' is no number"),
         ('AU01,AU02\n1\n', 'row 1: 1 values for 2 columns'),
         ('# reenact_jax motion, version 2\nAU01\n1\n', 'version 2, this program reads version 1'),
+        ('# reenact_jax motion, version 2, light 3\nAU01\n1\n', 'version 2, this program reads'),
         ('# reenact_jax motion, version 1, points 9\nAU01\n1\n', "no point set '9'"),
+        ('# reenact_jax motion, version 1, points 68\nx_0,y_0\n1,1\n', 'no column z_0 of the land'),
+        ('timestamp,AU01\n0,1\n40,1\n', '0.025 frames a second by its timestamps, which are sec'),
+        ('timestamp,AU01\n0,1\n0,1\n', 'inf frames a second'),
+        (f'AU01\n{"1" * 200_000}\n', 'line 2: field larger than'),
     ):
         path.write_text(text)
         with pytest.raises(UserError, match=message):
             motion.read(path)
-    (tmp_path / 'm.json').write_text('[1]')
-    with pytest.raises(UserError, match=r'm\.json: not a motion'):
-        motion.read(tmp_path / 'm.json')
+    for text, message in (
+        ('[1]', 'not a motion'),
+        ('{"format": "cheese", "columns": [], "rows": []}', "its format is 'cheese'"),
+        ('{"columns": ["AU01"], "rows": [[1' + 400 * '0' + ']]}', 'is no number'),
+        ('{"columns": [["AU01"]], "rows": [[1]]}', 'no motion'),
+    ):
+        (tmp_path / 'm.json').write_text(text)
+        with pytest.raises(UserError, match=rf'm\.json.*{message}'):
+            motion.read(tmp_path / 'm.json')
+
+
+def test_motion_of_other_hands(tmp_path, monkeypatch):
+    """Empty lines, a Mac's line ends, a point set without its points."""
+    path = tmp_path / 'm.csv'
+    path.write_bytes(b'# reenact_jax motion, version 1, points 106\rAU01\r\r0.5\r0.6\r\r')
+    found = motion.read(path)
+    np.testing.assert_allclose(found.aus[:, 0], [0.5, 0.6])
+    assert found.landmarks is None and found.points is None and found.rate == media.FOLDER_RATE
+    monkeypatch.setattr(motion, 'MAX_BYTES', 10)
+    with pytest.raises(UserError, match='more than 10 bytes'):
+        motion.read(path)
 
 
 def test_units_of_the_driver_change_before_the_transfer(folder):

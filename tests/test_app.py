@@ -54,11 +54,21 @@ def test_sliders_stand_where_the_portrait_is(model, tmp_path):
 def test_what_was_moved_is_changed_and_nothing_else(model):
     values = dict(zip(studio.names(model), studio.own(model, source()), strict=True))
     assert studio.changes(model, source(), values, None) == ([], {}, None)
-    values |= {'AU45': 0.5, 'yaw': -20, 'smile': 0.3}
+    values |= {'AU45': 0.5, 'yaw': -20, 'smile': 0.3, 'AU05': None}
     units, strengths, _ = studio.changes(model, source(), values, None)
     assert strengths == {'smile': 0.3}
     assert [(one.index, one.relative) for one in units] == [(16, False), (18, False)]
     assert units[1].value == pytest.approx(np.deg2rad(-20))
+
+
+def test_a_head_that_is_turned_too_far_has_its_slider_at_the_end(model):
+    far = source()
+    far.known['aus'][19] = np.deg2rad(-51)
+    values = dict(zip(studio.names(model), studio.own(model, far), strict=True))
+    assert values['roll'] == -studio.ANGLE
+    assert studio.changes(model, far, values, None) == ([], {}, None)
+    units, _, _ = studio.changes(model, far, values | {'AU12': 7}, None)
+    assert [(one.index, one.value) for one in units] == [(8, 1.0)]
 
 
 def test_result_is_marked(model, tmp_path):
@@ -71,7 +81,10 @@ def test_result_is_marked(model, tmp_path):
     assert np.abs(before.astype(int) - after).max() > 50
 
 
-def test_wrong_flags():
+def test_wrong_flags(monkeypatch):
+    monkeypatch.delenv(command.AUTH, raising=False)
+    with pytest.raises(UserError, match=r'--host 0\.0\.0\.0: others could reach the page; set REE'):
+        command.main(['--model', 'b', '--host', '0.0.0.0'])
     with pytest.raises(UserError, match='--port 70000: a number from 0 to 65535'):
         command.main(['--model', 'b', '--port', '70000'])
     pytest.importorskip('gradio', reason='needs the extra [app]')
@@ -117,13 +130,16 @@ def test_in_a_browser(address, browser, tmp_path):
     page.on('pageerror', lambda error: errors.append(str(error)))
     page.goto(address)
     upload = page.locator('#portrait input[type=file]')
-    # What is no picture is said, and the page goes on.
-    (tmp_path / 'bad.png').write_bytes(b'no picture at all')
-    upload.set_input_files(tmp_path / 'bad.png')
-    page.get_by_text('bad.png: not a readable image').first.wait_for()
-    assert 'served' not in page.locator('.toast-body').first.inner_text()
     portraits, driver = studio.examples()
     upload.set_input_files(portraits[0])
+    page.wait_for_selector('#result img')
+    # What is no picture is said, and nobody is left from before.
+    (tmp_path / 'bad.png').write_bytes(b'no picture at all')
+    page.locator('#portrait input[type=file]').set_input_files(tmp_path / 'bad.png')
+    page.get_by_text('bad.png: not a readable image').first.wait_for()
+    assert 'served' not in page.locator('.toast-body').first.inner_text()
+    page.wait_for_selector('#result img', state='detached')
+    page.locator('#portrait input[type=file]').set_input_files(portraits[1])
     page.wait_for_selector('#result img')
     before = _shown(page)
     number = page.locator('#AU12 input[type=number]')

@@ -12,9 +12,12 @@ a password in REENACT_APP_AUTH=USER:PASSWORD. Needs Gradio: pip install -e .[app
 """
 
 import argparse
+import ipaddress
 import itertools
 import os
 import pathlib
+import signal
+import sys
 import tempfile
 
 from reenact_jax import bundle, credentials, errors, faces
@@ -41,7 +44,18 @@ def options(arguments: list[str] | None) -> argparse.Namespace:
     args = parser.parse_args(arguments)
     if not 0 <= args.port < 65536:
         raise UserError(f'--port {args.port}: a number from 0 to 65535')
+    if login(os.environ.get(AUTH)) is None and not _is_this_machine(args.host):
+        raise UserError(
+            f'--host {args.host}: others could reach the page; set {AUTH}=USER:PASSWORD'
+        )
     return args
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == 'localhost'
 
 
 def login(text: str | None) -> tuple[str, str] | None:
@@ -78,8 +92,9 @@ def serve(args: argparse.Namespace, folder: pathlib.Path, detector):
     built = page.build(studio)
     try:
         _, address, _ = built.launch(**how)
-    except OSError as error:
-        raise UserError(f'--port {args.port}: {error}') from None
+    except OSError:
+        where = f'--host {args.host} --port {args.port}'
+        raise UserError(f"{where}: taken, or not this machine's address") from None
     print(f'{address}   (Ctrl-C ends it)', flush=True)
     return built, address
 
@@ -88,6 +103,8 @@ def main(arguments: list[str] | None = None) -> int:
     """The command."""
     args = options(arguments)
     credentials.check()
+    for number in (signal.SIGTERM, signal.SIGHUP):  # so that the folder goes then, too
+        signal.signal(number, lambda *_: sys.exit(1))
     with tempfile.TemporaryDirectory() as folder, faces.Detector(args.face_landmarker) as detector:
         page, _ = serve(args, pathlib.Path(folder), detector)
         page.block_thread()

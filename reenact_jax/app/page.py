@@ -18,7 +18,6 @@ HEAD = """# {title}
 A portrait, moved by sliders or by another face. Model: {generator} with {transfer}, {size} x {size}
 pixels. Animate nobody who has not agreed to it; every result is marked as synthetic."""
 NO_PORTRAIT = 'choose a portrait first'
-ANGLE = 40  # degrees either way, what models have seen
 # One at a time: there is one detector, and a device is no faster for two.
 ONE = dict(concurrency_id='model', concurrency_limit=1)
 CSS = """.sliders .block {padding: 4px 10px}
@@ -100,19 +99,25 @@ def _groups(names: list[str]):
 
 
 def _slider(name: str) -> gr.Slider:
-    label, low, high, step = name.replace('_', ' '), -1, 1, 0.05
+    label = name.replace('_', ' ')
     if name.startswith('AU'):
-        label, low, step = f'{name[2:]} {action_units.meaning(name)}', 0, 0.01
-    elif name in action_units.ANGLES:
-        low, high, step = -ANGLE, ANGLE, 1
-    return gr.Slider(low, high, 0, step=step, label=label, elem_id=name, min_width=170, buttons=[])
+        label = f'{name[2:]} {action_units.meaning(name)}'
+    low, high, step = behind.limits(name)
+    made = gr.Slider(low, high, 0, step=step, label=label, elem_id=name, min_width=170, buttons=[])
+    made.preprocess = lambda payload: payload  # typed values are clipped, not refused
+    return made
 
 
 def _loading(studio: Studio) -> Callable:
     def load(path, face, background, whole):
+        nobody = None, None, *behind.own(studio.model, None)
         if path is None:
-            return None, None, *behind.own(studio.model, None)
-        source = behind.portrait(studio, path, face)
+            return nobody
+        try:
+            source = behind.portrait(studio, path, face)
+        except UserError as error:  # the person before must not stay behind another picture
+            gr.Warning(_said(error), title='No portrait')
+            return nobody
         values = behind.own(studio.model, source)
         named = dict(zip(behind.names(studio.model), values, strict=True))
         return source, behind.still(studio, source, named, background, whole), *values
@@ -171,15 +176,19 @@ def _picture(**settings) -> gr.Image:
 
 
 def _told(function: Callable) -> Callable:
-    """What a user can put right as a message on the page; flags there have another name."""
+    """What a user can put right as a message on the page."""
 
     @functools.wraps(function)
     def wrapped(*args):
         try:
             return function(*args)
         except UserError as error:
-            text = re.sub(r"[^\s']*/[0-9a-f]{64}/", '', str(error))  # the folder of an upload
-            text = text.replace('--face', 'Which face:')
-            raise gr.Error(text, print_exception=False) from None
+            raise gr.Error(_said(error), print_exception=False) from None
 
     return wrapped
+
+
+def _said(error: UserError) -> str:
+    """Without the folder of an upload; a flag has another name here."""
+    text = re.sub(r"[^\s']*/[0-9a-f]{64}/", '', str(error))
+    return text.replace('--face', 'Which face:')

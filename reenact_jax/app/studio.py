@@ -20,6 +20,7 @@ ONLY = 'the only one'
 # Which face of a portrait, as the command's --face; the page has no more than four.
 FACES = {ONLY: None, 'the largest': 'largest'} | {f'number {n} from the left': n for n in range(4)}
 KEPT = 32  # results of a kind on disk; the page has copied the older ones
+ANGLE = 40  # degrees either way, what models have seen
 _LEAST = 0.005  # a slider moved by less has not been moved
 
 
@@ -42,6 +43,13 @@ def names(model: Bundle) -> list[str]:
     return [*units, *ANGLES, *edits.EDITS]
 
 
+def limits(name: str) -> tuple[float, float, float]:
+    """Lowest and highest value of a slider, and its step."""
+    if name in ANGLES:
+        return -ANGLE, ANGLE, 1
+    return (0, 1, 0.01) if name in AU_NAMES else (-1, 1, 0.05)
+
+
 def own(model: Bundle, source: Portrait | None) -> list[float]:
     """Where the sliders of `names` stand for a portrait as it is: units and angles are its own."""
     values = dict.fromkeys(names(model), 0.0)
@@ -50,7 +58,8 @@ def own(model: Bundle, source: Portrait | None) -> list[float]:
         angles = np.rad2deg(known[len(AU_NAMES) :])
         there = dict(zip(AU_NAMES, known.round(2), strict=False))
         there |= dict(zip(ANGLES, angles.round(), strict=True))
-        values |= {name: float(there[name]) for name in values if name in there}
+        for name in values.keys() & there.keys():
+            values[name] = float(np.clip(there[name], *limits(name)[:2]))
     return list(values.values())
 
 
@@ -63,11 +72,11 @@ def portrait(studio: Studio, path: str, face: str) -> Portrait:
 def changes(
     model: Bundle, source: Portrait, values: Mapping[str, float], background: str | None
 ) -> Changes:
-    """What sliders that were moved ask for. values: by name, see `names`."""
+    """What sliders that were moved ask for. values: by name, see `names`; None: left empty."""
     moved = {
-        name: value
+        name: float(np.clip(value, *limits(name)[:2]))
         for (name, value), before in zip(values.items(), own(model, source), strict=True)
-        if abs(value - before) > _LEAST
+        if value is not None and abs(value - before) > _LEAST
     }
     units = [Change(AU_NAMES.index(n), moved[n], False) for n in AU_NAMES if n in moved]
     for name in [one for one in ANGLES if one in moved]:
