@@ -16,6 +16,7 @@ import hashlib
 import multiprocessing
 import os
 import pathlib
+import sys
 import queue
 from concurrent import futures
 
@@ -71,6 +72,8 @@ def write(
     done = (
         sum(len(jobs) for parts in everything.values() for jobs in parts) * request.frames - total
     )
+    if todo and not (quiet or request.landmarks_only):
+        print('the renderer is compiled first, which takes a while', file=sys.stderr)
     with tqdm(total=total + done, initial=done, unit='frame', disable=quiet, smoothing=0.05) as bar:
         run = _here if (workers or os.cpu_count()) == 1 else _processes
         run(str(directory), request, parameters, todo, workers or os.cpu_count(), bar.update)

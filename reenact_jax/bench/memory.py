@@ -81,7 +81,7 @@ def main(arguments: list[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as folder, faces.Detector(args.face_landmarker) as detector:
         held = measure(model, detector, args.minutes, Path(folder))
     for minute, one in enumerate(held, 1):
-        print(f'  minute {minute:>3}: {one:9.1f} MiB')
+        print(f'  minute {min(minute, args.minutes):>5.4g}: {one:9.1f} MiB')
     print(json.dumps({'MiB': [round(one, 1) for one in held]}))
     return 0
 
