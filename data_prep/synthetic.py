@@ -16,8 +16,8 @@ import hashlib
 import multiprocessing
 import os
 import pathlib
-import sys
 import queue
+import sys
 from concurrent import futures
 
 from tqdm import tqdm
