@@ -109,8 +109,9 @@ def _provenance(table: Table, found: dict, trainings: list, data: dict) -> str:
         lines.append(f'Model {one.model}, seed {one.seed}: {one.workdir}, {spent:.0f} minutes.')
     lines += [
         'One seed: means with 95% bootstrap intervals over tracks; several: means over seeds +- '
-        'their standard deviation. Rows below the paper\'s need no training. A Frechet distance '
-        'here is of the estimator named below, not of Inception: it is not FID.'
+        'their standard deviation. Rows below the paper\'s need no training, but for the generator '
+        'of `additive`, which is the last row\'s. A Frechet distance here is of the estimator '
+        'named below, not of Inception: it is not FID.'
     ]  # fmt: skip
     text = '\n'.join(f'- {line}' for line in lines)
     cards = {Card(**card) for kind in found.values() for card in kind.get('estimators', ())}
