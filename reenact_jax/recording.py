@@ -1,7 +1,7 @@
 """Results on disk: an animation, or the way from one landmark set to another, with its sheet."""
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -76,19 +76,8 @@ def record(
         driver, start, begin = spool.nearest(driver, source)
     own = np.asarray(images.to_uint8(source.image))
 
-    def found():
-        for number, frame in enumerate(driver.frames):
-            if number in driver.shown:
-                pictures[number] = frame.picture
-            yield frame.face
-
-    def kept(faces):
-        for face in faces:
-            moved.append(face)
-            yield face
-
-    driving = smoothing.smooth(found(), driver.rate) if smooth else found()
-    driving = kept(driving) if keep else driving
+    driving = _faces(driver, pictures, smooth)
+    driving = _kept(driving, moved) if keep else driving
     moving = dict(motion=how, batch=batch, changes=changes, reference=start)
     made = tqdm(
         animate(bundle, source, driving, **moving),
@@ -180,6 +169,25 @@ def composer(source: Portrait, crop: bool, mark: bool = True) -> Callable:
         return watermark.embed(image) if mark else image
 
     return compose
+
+
+def _faces(driver: Driver, pictures: dict, smooth: bool) -> Iterator[dict | None]:
+    """The driver's faces; pictures that are shown go into `pictures` by number."""
+
+    def found():
+        for number, frame in enumerate(driver.frames):
+            if number in driver.shown:
+                pictures[number] = frame.picture
+            yield frame.face
+
+    return smoothing.smooth(found(), driver.rate) if smooth else found()
+
+
+def _kept(faces: Iterator, kept: list) -> Iterator[dict | None]:
+    """The same faces, which go into a list as well."""
+    for face in faces:
+        kept.append(face)
+        yield face
 
 
 def _motion(faces: list, bundle: Bundle, changes: Changes, rate: Fraction) -> motion.Motion:
