@@ -10,7 +10,9 @@ Presets (after the colon):
   small   For 128 x 128 on two CPU cores, an hour: narrow nets with one pixel shuffle less, a flow
           of a quarter of the size from heatmaps of sigma 6, random perceptual features, layer norm,
           50 (G) and 20 (D) times the paper's learning rates with a cosine, hinge loss at 1/200
-          of the paper's weight. What to expect: README.md, "AAN".
+          of the paper's weight; and what is ours: the flow starts from the landmarks, masks choose
+          between warped source and paint, a net for the inside of the mouth, and colours, places
+          and sides of the training images vary. What to expect: README.md, "AAN".
   quick   `small` without discriminators, for the few minutes of the quickstart at 64 x 64.
   tiny    64 x 64, a few channels; for tests.
 
@@ -47,11 +49,18 @@ SMALL = dict(
     discriminator=8,
     features='random',
     random_width=6,
+    prior=True,
+    mask=True,
+    part_masks=True,
+    part_size=48,
+    inner_mouth=True,
+    upscale='shuffle_soft',
 )
+VARIED = dict(colour=0.2, affine=0.05, flip=True)  # real photographs differ in these
 PRESETS = {
     'paper': {},
     'small': SMALL,
-    'quick': SMALL | dict(lambda_gan=0, steps=1000),
+    'quick': SMALL | dict(lambda_gan=0, steps=1000, part_size=32),
     'tiny': SMALL
     | dict(steps=4, batch_size=4, extractor=(6, 8), fusion=(6, 4), flow=(6, 8), local=(4, 6))
     | dict(residuals=0, discriminator=2, random_width=4),
@@ -60,4 +69,5 @@ PRESETS = {
 
 def get_config(preset: str = 'paper'):
     """The config of a preset; `config.hparams` overrides the paper's numbers."""
-    return config.build('aan', run={}, hparams=config.preset(PRESETS, preset))
+    run = VARIED if preset in ('small', 'quick') else {}
+    return config.build('aan', run=run, hparams=config.preset(PRESETS, preset))

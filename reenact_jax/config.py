@@ -112,6 +112,8 @@ def build(system: str, run: Mapping, hparams: Mapping) -> ml_collections.ConfigD
 def resolve(config: ml_collections.ConfigDict) -> tuple[types.ModuleType, Run, object]:
     """(system module, Run, Hparams) of a config, checked field by field.
 
+    Fields that have other names today are read as those.
+
     Raises UserError naming the field: unknown, of a wrong type, NaN, out of range, missing
     (`data`), or impossible beside another.
     """
@@ -119,7 +121,7 @@ def resolve(config: ml_collections.ConfigDict) -> tuple[types.ModuleType, Run, o
     if SYSTEM not in values:
         raise UserError(f'config.{SYSTEM}: missing; make the config with config.build')
     system = _module(values.pop(SYSTEM))
-    given = values.pop(HPARAMS, {})
+    given = _renamed(system, values.pop(HPARAMS, {}))
     run = settings.build(Run, values, 'config')
     hparams = settings.build(system.Hparams, given, f'config.{HPARAMS}')
     _together(run)
@@ -160,8 +162,10 @@ def to_json(config: ml_collections.ConfigDict) -> dict:
 def differences(old: Mapping, new: Mapping) -> list[str]:
     """Fields in which two results of `to_json` differ, without those a resumed run may change.
 
-    One line a field: `config.seed: 0 before, 1 now`.
+    One line a field: `config.seed: 0 before, 1 now`. A field that the older one lacks had its
+    default, one with another name today is read as that.
     """
+    old = {name: _as_now(value) for name, value in upgraded(old).items()}
 
     def flat(values):
         top = {f'config.{name}': value for name, value in values.items() if name not in FREE}
@@ -175,6 +179,33 @@ def differences(old: Mapping, new: Mapping) -> list[str]:
         for name in sorted(old | new)
         if old.get(name) != new.get(name)
     ]
+
+
+def upgraded(values: Mapping) -> dict:
+    """Give a stored result of `to_json` the fields of today: new names, defaults for new ones."""
+    values = dict(values)
+    schema = _module(values[SYSTEM]) if SYSTEM in values else None
+    if schema is not None:
+        hparams = _renamed(schema, values.get(HPARAMS, {}))
+        values[HPARAMS] = settings.defaults(schema.Hparams) | hparams
+    return {**settings.defaults(Run), **values}
+
+
+def _as_now(value):
+    """Tuples as JSON has them."""
+    if isinstance(value, Mapping):
+        return {name: _as_now(one) for name, one in value.items()}
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _renamed(system: types.ModuleType, hparams: Mapping) -> dict:
+    """Hparams with the names of today: a system lists its old ones as `RENAMED`."""
+    renamed = getattr(system, 'RENAMED', {})
+    found = {name: value for name, value in hparams.items() if name not in renamed}
+    for name, now in renamed.items():
+        if name in hparams:
+            found |= now(hparams[name])
+    return found
 
 
 def _module(system: str) -> types.ModuleType:

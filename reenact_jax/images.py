@@ -72,6 +72,37 @@ def sample(
     return total
 
 
+def sample_cubic(
+    image: Float[Array, 'h w c'], position: Float[Array, '*p 2']
+) -> Float[Array, '*p c']:
+    """Sample at positions (x, y) in pixels by cubic convolution (Keys 1981, a = -0.5).
+
+    On a pixel's centre the value is the pixel's own. Outside, the border pixel repeats. Values may
+    leave the image's range by a little.
+    """
+    h, w, _ = image.shape
+    x, y = position[..., 0] - 0.5, position[..., 1] - 0.5  # index units: pixel 0's centre is 0
+    x0, y0 = jnp.floor(x), jnp.floor(y)
+    across, down = _cubic(x - x0), _cubic(y - y0)
+    column, row = x0.astype(jnp.int32), y0.astype(jnp.int32)
+    total = 0.0
+    for j in range(4):
+        at = jnp.clip(row + (j - 1), 0, h - 1)
+        line = 0.0
+        for i in range(4):
+            line += across[i][..., None] * image[at, jnp.clip(column + (i - 1), 0, w - 1)]
+        total += down[j][..., None] * line
+    return total
+
+
+def _cubic(t):
+    """Weights of the four neighbours of a place `t` in 0..1 behind the second; they sum to 1."""
+    a = -0.5
+    near = [((a + 2) * x - (a + 3)) * x * x + 1 for x in (t, 1 - t)]
+    far = [((a * x - 5 * a) * x + 8 * a) * x - 4 * a for x in (1 + t, 2 - t)]
+    return far[0], near[0], near[1], far[1]
+
+
 def pixel_grid(height: int, width: int) -> Float[np.ndarray, 'h w 2']:
     """Position (x, y) of every pixel's centre."""
     x, y = np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5)
@@ -118,23 +149,29 @@ def part_crop(
     image: Float[Array, 'b h w c'], frame: Float[Array, 'b 2 3'], size: int
 ) -> Float[Array, 'b size size c']:
     """The part of the image that `part_frame` frames; the border pixel repeats outside."""
-    return _upright_sample(image, frame, size, border=True)
+    return upright_sample(image, frame, (size, size), border=True)
 
 
 def part_paste(
     part: Float[Array, 'b s s c'], frame: Float[Array, 'b 2 3'], size: int
 ) -> Float[Array, 'b size size c']:
     """A part's crop put where its frame lies in a size x size canvas; 0 elsewhere."""
-    return _upright_sample(part, lm.invert(frame), size, border=False)
+    return upright_sample(part, lm.invert(frame), (size, size), border=False)
 
 
-def _upright_sample(image, frame, size: int, border: bool):
+def upright_sample(
+    image: Float[Array, 'b h w c'],
+    frame: Float[Array, 'b 2 3'],
+    size: tuple[int, int],
+    border: bool,
+) -> Float[Array, 'b H W c']:
     """`affine_sample` for a frame without rotation: bilinear weights an axis, two matrix products.
 
     Accelerators and CPUs alike are far quicker at these, and at their gradient, than at gathers.
+    Outside, the border pixel repeats; without `border` the value is 0 there.
     """
-    rows = _weights(frame[:, 1, 1], frame[:, 1, 2], size, image.shape[1], border)
-    columns = _weights(frame[:, 0, 0], frame[:, 0, 2], size, image.shape[2], border)
+    rows = _weights(frame[:, 1, 1], frame[:, 1, 2], size[0], image.shape[1], border)
+    columns = _weights(frame[:, 0, 0], frame[:, 0, 2], size[1], image.shape[2], border)
     return jnp.einsum('bip,bpqc,bjq->bijc', rows, image, columns)
 
 

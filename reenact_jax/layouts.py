@@ -111,10 +111,12 @@ _LOCAL = {
     'mouth': ('outer_lips', 'inner_lips'),
 }
 LOCAL_PARTS = tuple(_LOCAL)
+INNER_MOUTH = 'mouth_inside'  # a region of ours beside the paper's: what is between the lips
+_LOCAL[INNER_MOUTH] = ('inner_lips',)
 
 
 def local_points(layout: Layout, part: str) -> tuple[int, ...]:
-    """Point numbers of one of `LOCAL_PARTS`; an eye region includes its brow (ours)."""
+    """Point numbers of one of `LOCAL_PARTS` or `INNER_MOUTH`; an eye region includes its brow."""
     return tuple(i for name in _LOCAL[part] for i in layout.parts[name])
 
 

@@ -132,3 +132,19 @@ def test_the_command_says_so_within_seconds_and_without_the_heavy_rooms():
     out = subprocess.run(run, capture_output=True, text=True, check=True).stdout
     assert time.monotonic() - begin < 30  # 2 s on an idle core
     assert 'config.hparams.width: -3 is below' in out and out.endswith('[]\n')
+
+
+def test_configs_of_before_a_field_was_renamed_are_read_and_resumed():
+    from configs import aan
+
+    before = config.to_json({**aan.get_config('tiny').to_dict(), 'data': 'x'})
+    now = dict(before, hparams=dict(before['hparams']))
+    del before['hparams']['upscale'], before['hparams']['mask']
+    before['hparams']['soft'] = True
+    now['hparams'] |= {'upscale': 'shuffle_soft', 'mask': False}
+    assert config.differences(before, now) == []
+    now['hparams']['upscale'] = 'resize'
+    assert config.differences(before, now) == [
+        "config.hparams.upscale: 'shuffle_soft' before, 'resize' now"
+    ]
+    assert config.resolve(before)[2].upscale == 'shuffle_soft'

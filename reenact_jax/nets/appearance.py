@@ -10,6 +10,11 @@ from reenact_jax.nets.initial import shuffled
 from reenact_jax.nets.modulation import START, Modulation, pair
 from reenact_jax.nets.unet import UNet
 
+UPSCALES = 'shuffle', 'shuffle_soft', 'resize'
+# Logits of masks at the start, and the gain of their heads: most of the source is to be trusted,
+# little of a part painted over.
+SHARE, PART_SHARE, LOW = 2.0, -1.0, 0.1
+
 
 class Extractor(nn.Module):
     """E_a(I_s): one U-Net that predicts every pair (gamma_i, beta_i) and F_a.
@@ -57,22 +62,33 @@ class FlowNet(nn.Module):
 
 
 class LocalNets(nn.Module):
-    """G_eyel, G_eyer, G_nose, G_mouth: four independent U-Nets."""
+    """G_eyel, G_eyer, G_nose, G_mouth (and others by name): independent U-Nets.
+
+    masks: give an opacity beside each image (ours).
+    """
 
     widths: tuple[int, ...]
     norm: str = 'batch'
     spectral: bool = True
+    masks: bool = False
 
     @nn.compact
     def __call__(
         self, inputs: dict[str, Float[Array, 'b s s c']], train: bool = True
-    ) -> dict[str, Float[Array, 'b s s 3']]:
-        """A part's source crop and both heatmaps, joined -> the reenacted part in [-1, 1]."""
+    ) -> dict[str, Float[Array, 'b s s _']]:
+        """A part's source crop and both heatmaps, joined -> the reenacted part in [-1, 1].
+
+        With `masks` a fourth channel: its opacity, 0..1.
+        """
         parts = {}
         for name, x in sorted(inputs.items()):
             levels = UNet(self.widths, self.norm, self.spectral, name=name)(x, train)
             head = Head(3, spectral=self.spectral, name=f'{name}_image')
             parts[name] = jnp.tanh(head(levels[0], train))
+            if self.masks:
+                head = Head(1, LOW, self.spectral, name=f'{name}_mask')
+                alpha = nn.sigmoid(PART_SHARE + head(levels[0], train))
+                parts[name] = jnp.concatenate([parts[name], alpha], -1)
         return parts
 
 
@@ -81,14 +97,18 @@ class Fusion(nn.Module):
 
     A block joins the local regions to its input, then convolution, `Modulation`, ReLU; between
     blocks a convolution and pixel shuffle double the size.
+
+    upscale: one of `UPSCALES`.
+    mask: give the share of the warped source beside the image (ours).
     """
 
     widths: tuple[int, ...]
     residuals: int = 2
     modulation: str = 'aan'
     statistics: str = 'batch'
-    soft: bool = False
+    upscale: str = 'shuffle'
     spectral: bool = True
+    mask: bool = False
 
     @nn.compact
     def __call__(
@@ -96,27 +116,40 @@ class Fusion(nn.Module):
         features: Float[Array, 'b h w c'],
         theta: list,
         canvas: Float[Array, 'b H W p'] | None,
+        warped: Float[Array, 'b H W q'] | None = None,
         train: bool = True,
-    ) -> Float[Array, 'b H W 3']:
-        """The image, [-1, 1].
+    ) -> Float[Array, 'b H W 3'] | tuple[Float[Array, 'b H W 3'], Float[Array, 'b H W 1']]:
+        """The image, [-1, 1]; with `mask` beside it the mask, 0..1.
 
         Args:
           features: the warped F_a.
           theta: a condition of `Modulation` a block.
           canvas: the local regions at their places in the image; None without local nets.
+          warped: the warped source, and what else tells where it can be trusted; with `mask` alone.
         """
         x = features
         for i, (width, condition) in enumerate(zip(self.widths, theta, strict=True)):
             if i:
-                wide = Conv(4 * width, spectral=self.spectral, kernel_init=shuffled)
-                x = pixel_shuffle(wide(x, train))
-                x = soften(x) if self.soft else x
+                x = self._doubled(x, width, train)
             if canvas is not None:
                 x = jnp.concatenate([x, resize(canvas, x.shape[1])], -1)
             x = Conv(width, spectral=self.spectral)(x, train)
             modulated = Modulation(self.modulation, self.statistics, spectral=self.spectral)
             x = nn.relu(modulated(x, condition, train))
+        if self.mask:
+            seen = jnp.concatenate([x, warped], -1)
+            x = x + nn.relu(Conv(self.widths[-1], spectral=self.spectral, name='seen')(seen, train))
         for _ in range(self.residuals):
             y = nn.relu(Conv(self.widths[-1], spectral=self.spectral)(x, train))
             x = x + Conv(self.widths[-1], spectral=self.spectral)(y, train)
-        return jnp.tanh(Head(3, spectral=self.spectral)(x, train))
+        image = jnp.tanh(Head(3, spectral=self.spectral)(x, train))
+        if not self.mask:
+            return image
+        return image, nn.sigmoid(SHARE + Head(1, LOW, self.spectral, name='mask')(x, train))
+
+    def _doubled(self, x: Array, width: int, train: bool) -> Array:
+        if self.upscale == 'resize':
+            return Conv(width, spectral=self.spectral)(resize(x, 2 * x.shape[1]), train)
+        wide = Conv(4 * width, spectral=self.spectral, kernel_init=shuffled)
+        x = pixel_shuffle(wide(x, train))
+        return soften(x) if self.upscale == 'shuffle_soft' else x

@@ -1,0 +1,220 @@
+"""AAN: one-shot face reenactment with appearance adaptive normalization (Yao et al. 2021).
+
+Letters: E_a appearance extractor, FEN flow estimation, G_local the local nets, G_f fusion net;
+D_L and D_I discriminators of pose and expression, and of identity. In the losses I_s, I_d are
+source and driving image, S_s, S_d their heatmaps; source and driving are two frames of a track.
+
+The paper is silent, so ours: all widths; the blocks' insides; the part crops (upright squares of
+`part_size`, a similarity transform, with the part's own heatmaps); F_a from the decoder's level of
+its own size; Theta's heads start near gamma 1 and beta 0, the flow at 0, by a learned gain, which
+all output layers have and which spectral norm does not bound (`blocks.Head`); all players step at
+once; the generator is averaged (`config.ema_decay`; 0 switches it off) and the average is what is
+exported. Eq. 6 prints three images for D_I; the text below it has two, and so has this file. Sizes
+in pixels are for 256 x 256 and scale with it.
+
+Off in the paper's preset, ours: `prior`, `mask`, `part_masks`, `inner_mouth` (hparams.py). With
+them the network warps what the source shows and paints what it does not, and offers `layers`.
+
+The paper moves landmarks between people by MarioNETte's transformer before all this; here that is
+the part of any system with a `transfer` (MarioNETte's, LD-Net), joined at export. The sub-nets are
+in nets/appearance.py.
+"""
+
+import logging
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from reenact_jax import images, layouts, optimisers
+from reenact_jax.errors import UserError
+from reenact_jax.layers import Layers
+from reenact_jax.layouts import local_points
+from reenact_jax.nets import appearance as net
+from reenact_jax.nets import frozen_apply, vgg
+from reenact_jax.nets.initial import init_each
+from reenact_jax.nets.patch import MultiScale
+from reenact_jax.stages import Stage
+from reenact_jax.systems.aan import generator
+from reenact_jax.systems.aan.hparams import Hparams, depth, part_side, parts_of
+from reenact_jax.systems.aan.terms import terms
+from reenact_jax.tracks import Batch, DataInfo, Face
+
+log = logging.getLogger(__name__)
+
+# Fields of old configs: how they read today.
+RENAMED = {'soft': lambda soft: {'upscale': 'shuffle_soft' if soft else 'shuffle'}}
+
+
+def networks(hp: Hparams, data: DataInfo) -> dict:
+    """The paper's sub-nets and discriminators by letter; some are absent in an ablation."""
+    del data
+    if len(hp.extractor) < len(hp.fusion):
+        raise UserError(
+            f'hparams.extractor: {len(hp.extractor)} levels do not reach the {len(hp.fusion)} '
+            'blocks of hparams.fusion; give at least as many'
+        )
+    if hp.part_masks and not (hp.mask and hp.local_net):
+        raise UserError(
+            'hparams.part_masks: lays the local nets over what hparams.mask composes; set mask and '
+            'local_net to True as well'
+        )
+    style = dict(norm=hp.norm, spectral=hp.spectral)
+    nets = {
+        'E_a': net.Extractor(hp.extractor, hp.fusion, hp.modulation == 'aan', **style),
+        'FEN': net.FlowNet(hp.flow, **style),
+        'G_local': net.LocalNets(hp.local, **style, masks=hp.part_masks),
+        'G_f': net.Fusion(
+            hp.fusion,
+            hp.residuals,
+            hp.modulation,
+            hp.statistics,
+            hp.upscale,
+            hp.spectral,
+            hp.mask,
+        ),
+        'D_L': MultiScale(width=hp.discriminator),
+        'D_I': MultiScale(width=hp.discriminator),
+    }
+    left_out = [] if hp.local_net else ['G_local']
+    left_out += [] if hp.lambda_gan else ['D_L', 'D_I']
+    return {letter: one for letter, one in nets.items() if letter not in left_out}
+
+
+def init(hp: Hparams, nets: dict, rng: jax.Array, batch: Batch) -> dict:
+    """Fresh variables by letter; of `batch` only shapes matter."""
+    side, n = batch.image.shape[2], batch.landmarks.shape[2]
+    _check_side(hp, side)
+    full, maps = jnp.zeros((1, side, side, 3)), jnp.zeros((1, side, side, n))
+    rough = jnp.zeros((1, side // hp.flow_stride, side // hp.flow_stride, n))
+    coarse = side // 2 ** (len(hp.fusion) - 1)
+    theta = []
+    for i, width in enumerate(hp.fusion):
+        pair = jnp.zeros((1, coarse * 2**i, coarse * 2**i, width))
+        theta.append((pair, pair) if hp.modulation == 'aan' else full)
+    part = part_side(hp, side)
+    layout = layouts.of_count(n)
+    images_in = 6 if hp.part_masks else 3
+    crops = {
+        name: jnp.zeros((1, part, part, images_in + 2 * len(local_points(layout, name))))
+        for name in parts_of(hp)
+    }
+    canvas = jnp.zeros((1, side, side, 3 * len(crops))) if hp.local_net else None
+    seen = jnp.zeros((1, side, side, 4)) if hp.mask else None
+    arguments = {
+        'E_a': (full,),
+        'FEN': (rough, rough),
+        'G_local': (crops,),
+        'G_f': (jnp.zeros((1, coarse, coarse, hp.fusion[0])), theta, canvas, seen),
+        'D_L': (full, maps),
+        'D_I': (full, full),
+    }
+    return init_each(nets, rng, {letter: arguments[letter] for letter in nets})
+
+
+def _check_side(hp: Hparams, side: int) -> None:
+    for name, widths, scale in (('extractor', hp.extractor, 1), ('flow', hp.flow, hp.flow_stride)):
+        factor = scale * 2 ** (len(widths) - 1)
+        if side % factor:
+            raise UserError(
+                f'hparams.{name}: {len(widths)} levels need images whose side is a multiple of '
+                f'{factor}, the data has {side} pixels; use fewer levels or other data'
+            )
+
+
+def stages(hp: Hparams, data: DataInfo) -> tuple[Stage, ...]:
+    """One stage: the four sub-nets together, end to end, against both discriminators."""
+    del data
+    generator = ('E_a', 'FEN', 'G_local', 'G_f') if hp.local_net else ('E_a', 'FEN', 'G_f')
+    players = {'G': generator}
+    tx = {'G': optimisers.adam(hp.rate, hp.steps, hp.schedule, hp.b1)}
+    if hp.lambda_gan:
+        players['D'] = ('D_L', 'D_I')
+        tx['D'] = optimisers.adam(hp.d_rate, hp.steps, hp.schedule, hp.b1)
+
+    def stage_losses(apply, constants, batch, rng):
+        del rng
+        return terms(hp, apply, constants, batch)
+
+    return (
+        Stage(
+            'aan',
+            players,
+            stage_losses,
+            tx,
+            hp.steps,
+            hp.batch_size,
+            ema=generator,
+            reads=('image', 'landmarks', 'identity'),
+        ),
+    )
+
+
+def constants(hp: Hparams, load: bool = True) -> dict:
+    """{'vgg': weights of the perceptual loss}. UserError when a file is needed and absent.
+
+    load: False gives arrays of the right shapes instead of a file's weights.
+    """
+    if not load:
+        return {'vgg': vgg.random(depth(hp), hp.random_width if hp.features == 'random' else 64)}
+    if hp.features == 'random':
+        log.info('perceptual loss: random features of width %d', hp.random_width)
+        return {'vgg': vgg.random(depth(hp), hp.random_width)}
+    weights = vgg.load(hp.vgg_weights, depth(hp))
+    log.info('perceptual loss: %s from %s', hp.features, hp.vgg_weights)
+    return {'vgg': weights}
+
+
+# --- use -------------------------------------------------------------------------------------
+
+
+def encode(hp: Hparams, nets: dict, variables: dict, source: Face, background=None) -> dict:
+    """The source's appearance: image [b, h, w, 3] in [-1, 1] and landmarks [b, n, 2]. Once."""
+    del background  # the image is drawn whole
+    return generator.encode(hp, frozen_apply(nets, variables), source.image, source.landmarks)
+
+
+def render(
+    hp: Hparams, nets: dict, variables: dict, appearance: dict, landmarks: Float[Array, 'b n 2']
+) -> Float[Array, 'b h w 3']:
+    """Frames in [-1, 1] for driving landmarks in the source's pixels; one source, b frames."""
+    return _drawn(hp, nets, variables, appearance, landmarks).image
+
+
+def layers(
+    hp: Hparams, nets: dict, variables: dict, appearance: dict, landmarks: Float[Array, 'b n 2']
+) -> Layers | None:
+    """What `render` composes its frames of (layers.py); None without `mask`: there is one image."""
+    return _drawn(hp, nets, variables, appearance, landmarks).layers
+
+
+def _drawn(hp, nets, variables, appearance, landmarks) -> generator.Drawn:
+    """A flow from landmarks alone is cheap and worth its own, finer grid in use."""
+    grid = max(hp.prior_grid, appearance['image'].shape[1]) if hp.mask else None
+    return generator.draw(hp, frozen_apply(nets, variables), appearance, landmarks, grid)
+
+
+def preview(hp: Hparams, nets: dict, variables: dict, batch: Batch) -> dict[str, Array]:
+    """Images [b, h, w, 3] in [-1, 1]: inputs, flow as colours, the warped source, the result.
+
+    With `mask` the mask and the paint as well.
+    """
+    apply = frozen_apply(nets, variables)
+    i_s, i_d = batch.image[:, 0], batch.image[:, 1]
+    side = i_s.shape[1]
+    look = generator.encode(hp, apply, i_s, batch.landmarks[:, 0])
+    made = generator.draw(hp, apply, look, batch.landmarks[:, 1])
+    flow = images.resize(made.flow, side)
+    heat = generator.heatmaps(hp, batch.landmarks[:, 1], side, side).max(-1, keepdims=True)
+    shown = {
+        'source': i_s,
+        'driving': i_d,
+        'heatmaps': jnp.broadcast_to(heat * 2 - 1, i_s.shape),
+        'flow': images.flow_colours(flow),
+        'warped': images.warp(i_s, flow),
+        'result': made.image,
+    }
+    if made.layers is not None:
+        shown['mask'] = jnp.broadcast_to(made.layers.mask * 2 - 1, i_s.shape)
+        shown['paint'] = made.layers.paint
+    return shown

@@ -1,0 +1,129 @@
+"""AAN's generator (its section "Methodology"): from a source and driving landmarks to an image."""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from reenact_jax import flows, images, layouts
+from reenact_jax import landmarks as lm
+from reenact_jax.layers import Layers, Part, compose
+from reenact_jax.layouts import local_points
+from reenact_jax.systems.aan.hparams import Hparams, part_side, parts_of
+
+BORDER = 0.15  # of a part's side: band at its border in which its opacity falls to 0 (ours)
+
+
+class Drawn(NamedTuple):
+    """What the generator gives for driving landmarks."""
+
+    image: Float[Array, 'b h w 3']
+    flow: Float[Array, 'b g g 2']  # normalised, of any side
+    parts: dict[str, Float[Array, 'b s s 3']]  # what the local nets draw, by name
+    layers: Layers | None  # what `image` is composed of, with `mask`
+
+
+def encode(hp: Hparams, apply, image: Float[Array, 'b h w 3'], points: Float[Array, 'b n 2']):
+    """Compute what the source alone gives: Theta, F_a, S_s and the source's part crops."""
+    side = image.shape[1]
+    features, theta = apply('E_a', image)
+    if hp.modulation == 'spade':
+        theta = [image] * len(hp.fusion)
+    appearance = {
+        'F_a': features,
+        'theta': theta,
+        'S_s': heatmaps(hp, points, side, side // hp.flow_stride),
+        'image': image,
+    }
+    if hp.prior:
+        appearance['points'] = points
+    if hp.local_net:
+        crops = {part: crop(hp, image, points, part) for part in parts_of(hp)}
+        appearance['parts'] = {part: jnp.concatenate(crops[part][:2], -1) for part in crops}
+    return appearance
+
+
+def draw(
+    hp: Hparams, apply, appearance: dict, points: Float[Array, 'b n 2'], grid: int | None = None
+) -> Drawn:
+    """Draw the source with driving landmarks; one source (leading axis 1) serves b frames.
+
+    Args:
+      grid: side of the flow with `prior`; None: the image's.
+    """
+    source, frames = appearance['image'], points.shape[0]
+    side = source.shape[1]
+
+    def spread(x):
+        return jnp.broadcast_to(x, (frames, *x.shape[1:]))
+
+    s_d = heatmaps(hp, points, side, side // hp.flow_stride)
+    flow = apply('FEN', spread(appearance['S_s']), s_d)
+    if hp.prior:
+        grid = grid or side
+        prior = flows.landmark_flow(spread(appearance['points']), points, side, grid)
+        flow = prior + images.resize(flow, grid)
+    features = spread(appearance['F_a'])
+    features = images.warp(features, images.resize(flow, features.shape[1]))
+    warped = images.warp(spread(source), images.resize(flow, side)) if hp.mask else None
+    parts, canvas = {}, None
+    if hp.local_net:
+        parts = _local(hp, apply, appearance, points, warped)
+        canvas = jnp.concatenate(
+            [images.part_paste(p.image, p.frame, side) for p in parts.values()], -1
+        )
+    drawn = {name: part.image for name, part in parts.items()}
+    if not hp.mask:
+        return Drawn(apply('G_f', features, appearance['theta'], canvas), flow, drawn, None)
+    seen = jnp.concatenate([warped, _there(flow, side)], -1)
+    paint, mask = apply('G_f', features, appearance['theta'], canvas, seen)
+    layers = Layers(flow, mask, paint, parts if hp.part_masks else {})
+    return Drawn(compose(layers, source), flow, drawn, layers)
+
+
+def _local(hp: Hparams, apply, appearance: dict, points, warped) -> dict[str, Part]:
+    """The local regions as drawn; opaque without `part_masks`."""
+    side, inputs, frames = appearance['image'].shape[1], {}, {}
+    for name, own in appearance['parts'].items():
+        there, maps, frames[name] = crop(hp, warped, points, name, side)
+        own = jnp.broadcast_to(own, (len(points), *own.shape[1:]))
+        inputs[name] = jnp.concatenate([own, maps, *([there] if hp.part_masks else [])], -1)
+    made = apply('G_local', inputs)
+    if not hp.part_masks:
+        opaque = jnp.ones((1, 1, 1, 1))
+        return {name: Part(made[name], opaque, frame) for name, frame in frames.items()}
+    border = _border(part_side(hp, side))
+    return {
+        name: Part(made[name][..., :3], made[name][..., 3:] * border, frame)
+        for name, frame in frames.items()
+    }
+
+
+def _border(size: int) -> Float[Array, '1 s s 1']:
+    """1 inside a part, 0 at its border."""
+    place = (jnp.arange(size) + 0.5) / size
+    ramp = jnp.clip(jnp.minimum(place, 1 - place) / BORDER, 0, 1)
+    return (ramp[:, None] * ramp[None])[None, ..., None]
+
+
+def _there(flow: Float[Array, 'b g g 2'], side: int) -> Float[Array, 'b h w 1']:
+    """1 where the flow leads to a place inside the source, 0 outside."""
+    where = images.pixel_grid(side, side)[None] * (2 / side) - 1 + images.resize(flow, side)
+    return (jnp.abs(where).max(-1, keepdims=True) <= 1).astype(flow.dtype)
+
+
+def heatmaps(hp: Hparams, points: Float[Array, 'b n 2'], side: int, size: int):
+    """Draw heatmaps of `size` for points in pixels of `side`; sigma is in pixels at 256."""
+    return lm.heatmaps(points * (size / side), size, hp.sigma * size / 256)
+
+
+def crop(hp: Hparams, image, points: Float[Array, 'b n 2'], part: str, side: int | None = None):
+    """Cut one part out: (crop or None without an image, its heatmaps, its frame)."""
+    side = image.shape[1] if side is None else side
+    size = part_side(hp, side)
+    own = points[:, jnp.array(local_points(layouts.of_count(points.shape[1]), part))]
+    frame = images.part_frame(own, size, hp.part_margin)
+    inside = lm.transform(own, lm.invert(frame))
+    maps = lm.heatmaps(inside, size, hp.sigma * side / 256)
+    cut = None if image is None else images.part_crop(image, frame, size)
+    return cut, maps, frame

@@ -1,0 +1,140 @@
+"""AAN's settings: the paper's numbers, and what is ours."""
+
+import dataclasses
+
+from reenact_jax import losses, optimisers
+from reenact_jax.layouts import INNER_MOUTH, LOCAL_PARTS
+from reenact_jax.nets import appearance as net
+from reenact_jax.nets import blocks, vgg
+from reenact_jax.settings import setting
+
+
+@dataclasses.dataclass(frozen=True)
+class Hparams:
+    """The paper's numbers (section "Implementation"), and what is ours."""
+
+    lambda_gan: float = setting(
+        10.0, low=0, high=1e6, doc='adversarial, eq. 5; 0: no discriminators'
+    )
+    lambda_c: float = setting(5.0, low=0, high=1e6, doc='content (L1 + perceptual), eqs. 5 and 7')
+    lambda_local: float = setting(5.0, low=0, high=1e6, doc='local regions, eqs. 5 and 9')
+    rate: float = setting(2e-5, low=0, high=1, doc='Adam of the generator')
+    d_rate: float = setting(1e-5, low=0, high=1, doc='Adam of the discriminators')
+    sigma: float = setting(
+        3**0.5,
+        low=0.1,
+        high=64,
+        doc='heatmaps: variance 3; pixels at 256 x 256, in part crops too (ours)',
+    )
+    local_net: bool = setting(True, doc='off: table 3, "-local net"')
+    modulation: str = setting('aan', choices=('aan', 'spade'), doc='table 3, "-aan +spade"')
+    spectral: bool = setting(True, doc='spectral norm on every convolution of the generator')
+    gan: str = setting(
+        'log', choices=losses.GAN_FORMS, doc="eq. 6 is `log`; G's term non-saturating (ours)"
+    )
+    flow_stride: int = setting(
+        1,
+        low=1,
+        high=64,
+        doc='FEN works at image size / this, and so big is the flow (1 as printed)',
+    )
+    local: tuple[int, ...] = setting(
+        (32, 64, 128, 256),
+        least=1,
+        low=1,
+        high=2**16,
+        doc='local nets: three down, three up; the widths are ours',
+    )
+    discriminator: int = setting(
+        64, low=1, high=2**16, doc="width; two scales of three layers: Wang et al. 2018's"
+    )
+    features: str = setting(
+        'vgg19',
+        choices=('vgg19', 'vgg16', 'random'),
+        doc='perceptual loss, eq. 8: a pretrained VGG, which one is ours; taps in vgg.py',
+    )
+    vgg_weights: str = setting('', doc='.npz or .safetensors, see nets/vgg.py; not for `random`')
+    # The paper is silent on all below.
+    b1: float = setting(0.5, low=0, high=1, doc='Adam (ours)')
+    schedule: str = setting('constant', choices=optimisers.SCHEDULES, doc='learning rate (ours)')
+    steps: int = setting(500_000, low=1, high=2**31 - 1, doc='updates (ours)')
+    batch_size: int = setting(8, low=2, high=2**20, doc='pairs of frames in a step (ours)')
+    statistics: str = setting(
+        'batch', choices=('batch', 'instance'), doc='mu and sigma of the adaptive norm (ours)'
+    )
+    norm: str = setting('batch', choices=blocks.NORMS, doc='norm of the other sub-nets (ours)')
+    extractor: tuple[int, ...] = setting(
+        (64, 128, 256, 512, 512),
+        least=1,
+        low=1,
+        high=2**16,
+        doc='E_a: widths by level from the full size (ours)',
+    )
+    fusion: tuple[int, ...] = setting(
+        (256, 128, 64),
+        least=1,
+        low=1,
+        high=2**16,
+        doc='G_f: widths of the blocks, coarse to full size; F_a has the first',
+    )
+    residuals: int = setting(
+        2, low=0, high=100, doc='G_f: residual layers behind the blocks (ours)'
+    )
+    flow: tuple[int, ...] = setting(
+        (32, 64, 128, 256, 256), least=1, low=1, high=2**16, doc='FEN: widths by level (ours)'
+    )
+    upscale: str = setting(
+        'shuffle',
+        choices=net.UPSCALES,
+        doc='G_f, between blocks: pixel shuffle as printed; `shuffle_soft`: 2x2 means behind it, '
+        'against its grid; `resize`: bilinear, then a convolution (ours)',
+    )
+    part_size: int = setting(
+        64,
+        low=8,
+        high=256,
+        doc='side of the part crops at 256 x 256; with `part_masks` at any size (ours)',
+    )
+    part_margin: float = setting(
+        1.5, low=1, high=10, doc='part crop: side over that of its points (ours)'
+    )
+    random_width: int = setting(16, low=1, high=2**16, doc='features of the first `random` block')
+    # Warp what is known, paint what is not: not in the paper, off in its preset.
+    prior: bool = setting(
+        False,
+        doc='the flow starts from the landmarks (flows.py) at full size; FEN learns what is left, '
+        'which is enlarged and added (ours)',
+    )
+    prior_grid: int = setting(
+        128,
+        low=8,
+        high=1024,
+        doc='side of the flow with `prior` in use, where larger than the image',
+    )
+    mask: bool = setting(
+        False,
+        doc='G_f also gives a mask m: m * warped source + (1 - m) * painted image (ours)',
+    )
+    part_masks: bool = setting(
+        False,
+        doc='local nets also give a mask each, and see the warped source; their results are laid '
+        'over the image in frames of their own, `part_size` pixels a side (ours)',
+    )
+    inner_mouth: bool = setting(False, doc='a fifth local net, for what is between the lips (ours)')
+
+
+def parts_of(hp: Hparams) -> tuple[str, ...]:
+    """Name the local regions."""
+    return LOCAL_PARTS + ((INNER_MOUTH,) if hp.inner_mouth else ())
+
+
+def part_side(hp: Hparams, side: int) -> int:
+    """Compute the side of part crops of a `side` pixel image; the local nets halve it evenly."""
+    step = 2 ** (len(hp.local) - 1)
+    asked = hp.part_size if hp.part_masks else hp.part_size * side / 256
+    return -(-int(max(vgg.LEAST_SIDE, asked)) // step) * step
+
+
+def depth(hp: Hparams) -> int:
+    """VGG's depth; random features have VGG19's form."""
+    return 16 if hp.features == 'vgg16' else 19

@@ -1,0 +1,52 @@
+"""AAN's losses, eqs. 5 to 9."""
+
+import jax.numpy as jnp
+
+from reenact_jax import losses
+from reenact_jax.nets import vgg
+from reenact_jax.systems.aan import generator
+from reenact_jax.systems.aan.hparams import Hparams, depth, parts_of
+from reenact_jax.tracks import Batch
+
+
+def terms(hp: Hparams, apply, constants: dict, batch: Batch):
+    """Eqs. 5 to 9: I_s is frame 0, I_d frame 1."""
+    i_s, i_d = batch.image[:, 0], batch.image[:, 1]
+    l_s, l_d = batch.landmarks[:, 0], batch.landmarks[:, 1]
+    made = generator.draw(hp, apply, generator.encode(hp, apply, i_s, l_s), l_d)
+    fake = made.image
+
+    def phi(image):
+        return vgg.features(constants['vgg'], image, depth(hp))
+
+    pixels, perceptual = losses.l1(fake, i_d), losses.perceptual(phi(fake), phi(i_d))
+    content = pixels + perceptual  # eq. 7
+    value = hp.lambda_c * content
+    metrics = {'l1': pixels, 'perceptual': perceptual, 'flow': jnp.abs(made.flow).mean()}
+    if made.layers is not None:
+        metrics['mask'] = made.layers.mask.mean()
+    if hp.local_net:
+        names = parts_of(hp)
+        truth = losses.together(*(generator.crop(hp, i_d, l_d, part)[0] for part in names))
+        parts = losses.together(*(made.parts[part] for part in names))
+        # A mean over equal regions times their number: the sum of eq. 9.
+        local = losses.perceptual(phi(parts), phi(truth)) * len(names)
+        value, metrics['local'] = value + hp.lambda_local * local, local
+    values = {'G': value}
+    if hp.lambda_gan:
+        s_d = generator.heatmaps(hp, l_d, i_d.shape[1], i_d.shape[1])
+        against, metrics['gan'] = _adversarial(hp, apply, fake, i_d, i_s, s_d)
+        values = {'G': value + hp.lambda_gan * metrics['gan'], 'D': against}
+        metrics['D'] = against
+    return values, metrics
+
+
+def _adversarial(hp: Hparams, apply, fake, i_d, i_s, s_d):
+    """Eq. 6: what D_L and D_I minimise together, and what the generator does."""
+    against = by = 0.0
+    for letter, condition in (('D_L', s_d), ('D_I', i_s)):
+        both = apply(letter, losses.together(i_d, fake), condition)
+        real, made = zip(*(losses.apart(scale) for scale in both), strict=True)
+        against += losses.gan_discriminator(real, made, hp.gan)
+        by += losses.gan_generator(made, hp.gan)
+    return against, by
