@@ -9,10 +9,11 @@ import jax
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from reenact_jax import action_units, edits, images, layouts, turning
+from reenact_jax import action_units, edits, layouts, painting, turning
 from reenact_jax.action_units import Change
 from reenact_jax.bundle import Bundle
 from reenact_jax.errors import UserError
+from reenact_jax.painting import Painter
 from reenact_jax.portraits import Portrait
 from reenact_jax.tracks import POSE_NAMES
 
@@ -32,7 +33,7 @@ class Changes(NamedTuple):
 class Made(NamedTuple):
     """A frame of the result."""
 
-    image: UInt8[np.ndarray, 's s 3']
+    image: UInt8[np.ndarray, 'h w 3']
     landmarks: Float[np.ndarray, 'n 2']  # as rendered, pixels of the source's crop
     held: bool  # the driver's face was not found: the motion before is kept
 
@@ -46,6 +47,7 @@ def animate(
     batch: int = BATCH,
     changes: Changes = Changes(),
     reference: dict[str, np.ndarray] | None = None,
+    painter: Painter | None = None,
 ) -> Iterator[Made]:
     """Frames of the source with the driver's motion, one for each of the driver's.
 
@@ -62,13 +64,15 @@ def animate(
         'absolute' puts it where the driver's face is in its crop (see landmarks.place).
       changes: units that are relative are added to the driver's.
       reference: the driver's face where relative motion starts; None: its first one.
+      painter: draws the frames (painting.py); None: the square crop.
 
     Raises UserError when no driving frame has a face, or lacks what the transfer takes, and when
     the model cannot do the changes.
     """
     check(bundle, changes)
     face = source.face()
-    identity, appearance = bundle.identify(face), _encoded(bundle, face, changes)
+    identity = bundle.identify(face)
+    painter = painter or _crops(bundle, source, changes)
     first, pending = None, None
     for moving, held in _batches(driving, batch):
         if first is None:
@@ -77,14 +81,14 @@ def animate(
         padded = {k: np.concatenate([v, np.repeat(v[-1:], more, 0)]) for k, v in moving.items()}
         padded = changed(bundle, padded, changes)
         points = _edited(bundle, bundle.transfer(identity, padded, first), changes.strengths)
-        made = images.to_uint8(bundle.render(appearance, points)), points, held
+        made = painter.draw(points), points, held
         # The device works on this batch while the host finishes the one before.
         if pending is not None:
-            yield from _frames(*pending)
+            yield from _frames(painter, *pending)
         pending = made
     if pending is None:
         raise UserError('no face found in any driving frame; is it the right file?')
-    yield from _frames(*pending)
+    yield from _frames(painter, *pending)
 
 
 def lead(
@@ -95,6 +99,7 @@ def lead(
     *,
     batch: int = BATCH,
     changes: Changes = Changes(),
+    painter: Painter | None = None,
 ) -> Iterator[Made]:
     """`steps` frames from the source's own landmarks to others, even steps (FReeNet, figure 10).
 
@@ -104,12 +109,13 @@ def lead(
       end: landmarks of the last frame, before edits, pixels of the source's crop; None where the
         source's own action units lead the way (FACEGAN, figure 6).
       changes: units and edits grow from nothing along the way.
+      painter: as of `animate`.
 
     Raises UserError when the model cannot do the changes.
     """
     check(bundle, changes)
     face, amount = source.face(), np.linspace(0, 1, steps) if steps > 1 else np.ones(1)
-    appearance = _encoded(bundle, face, changes)
+    painter = painter or _crops(bundle, source, changes)
     if changes.units:
         several = {name: np.repeat(value[None], steps, 0) for name, value in source.known.items()}
         driving = changed(bundle, several, changes, amount)
@@ -123,8 +129,7 @@ def lead(
     for start in range(0, steps, batch):
         some = points[start : start + batch]
         padded = np.concatenate([some, np.repeat(some[-1:], batch - len(some), 0)])
-        made = images.to_uint8(bundle.render(appearance, padded))
-        yield from _frames(made, padded, [False] * len(some))
+        yield from _frames(painter, painter.draw(padded), padded, [False] * len(some))
 
 
 def check(bundle: Bundle, changes: Changes) -> None:
@@ -159,10 +164,8 @@ def _start(moving: dict, reference: dict | None) -> dict:
     return {name: np.float32(reference[name])[None] for name in moving}
 
 
-def _encoded(bundle: Bundle, face: dict, changes: Changes) -> tuple:
-    if changes.background is None:
-        return bundle.encode(face)
-    return bundle.encode(face, images.to_float(changes.background)[None])
+def _crops(bundle: Bundle, source: Portrait, changes: Changes) -> Painter:
+    return painting.painter(bundle, source, background=changes.background)
 
 
 def _edited(bundle: Bundle, points, strengths, amount=1.0):
@@ -195,7 +198,7 @@ def _filled(driving):
         yield last, held
 
 
-def _frames(made, points, held) -> Iterator[Made]:
+def _frames(painter: Painter, made, points, held) -> Iterator[Made]:
     made, points = jax.device_get((made, points))
     for i, one in enumerate(held):
-        yield Made(made[i], points[i], one)
+        yield Made(painter.finish(made[i]), points[i], one)

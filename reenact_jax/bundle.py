@@ -121,6 +121,18 @@ class Bundle:
         """The source with these landmarks [b, n, 2]."""
         return self._call('render', tuple(appearance), landmarks)
 
+    @property
+    def has_layers(self) -> bool:
+        """Whether the generator says what its images are composed of."""
+        return 'layers' in self._functions
+
+    def layers(self, appearance: tuple, landmarks) -> dict:
+        """What `render` composes its images of: `layers.Layers` as dicts (composing.of_tree).
+
+        Only where `has_layers`.
+        """
+        return self._call('layers', tuple(appearance), landmarks)
+
     def _fields(self, face: dict, which: str, more: tuple[str, ...] = ()) -> dict:
         """What the transfer takes of a face. Raises UserError when it is not all there."""
         names = (*more, *self.driven_by)

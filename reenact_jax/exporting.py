@@ -19,6 +19,7 @@ from jax.extend.core import Literal
 from reenact_jax import landmarks as lm
 from reenact_jax import layouts
 from reenact_jax.errors import UserError
+from reenact_jax.layers import as_tree
 from reenact_jax.tracks import Face
 from reenact_jax.trained import Trained
 
@@ -122,7 +123,7 @@ def driven_by(module: ModuleType) -> tuple[str, ...]:
 
 def generator_calls(part: Trained) -> dict[str, Call]:
     """`encode` and `render` of an image generator; `encode_onto`, with another background, of one
-    that says `TAKES_BACKGROUND`.
+    that says `TAKES_BACKGROUND`; `layers` of one that has them.
     """
     source, driving, _ = _faces(part.points, part.size)
 
@@ -143,6 +144,16 @@ def generator_calls(part: Trained) -> dict[str, Call]:
         'encode': Call(encode, part.variables, (source,)),
         'render': Call(render, part.variables, (appearance, driving['landmarks'])),
     }
+    if hasattr(part.module, 'layers'):
+
+        def layers(variables, appearance, landmarks):
+            appearance = jax.tree.unflatten(like, appearance)
+            made = part.module.layers(part.hp, part.nets, variables, appearance, landmarks)
+            return None if made is None else as_tree(made)
+
+        call = Call(layers, part.variables, (appearance, driving['landmarks']))
+        if jax.eval_shape(layers, *call[1:2], *call.arguments) is not None:
+            found['layers'] = call
     if getattr(part.module, 'TAKES_BACKGROUND', False):
 
         def encode_onto(variables, source, background):

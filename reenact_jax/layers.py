@@ -6,6 +6,7 @@ All are smooth or small, so that they can be enlarged, while the source is warpe
 it has: a network of 64 x 64 pixels so draws at 512 what a warp can reach (ours).
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import jax
@@ -77,7 +78,7 @@ def compose_onto(
     corner = jnp.array([region.left, region.top], window.dtype) - window[:2]
 
     def enlarged(layer):
-        frame = _frame(layer.shape[1] / window[2], corner, len(layer))
+        frame = _frame(layer.shape[1] / window[2], corner, layer.shape[0])
         return images.upright_sample(layer, frame, size, border=True)
 
     flow, mask = enlarged(layers.flow) * (window[2] / 2), enlarged(layers.mask)
@@ -95,6 +96,16 @@ def compose_onto(
     return result
 
 
+def as_tree(layers: Layers) -> dict:
+    """Layers as plain dicts of arrays, which a bundle's functions give."""
+    return layers._asdict() | {'parts': {n: part._asdict() for n, part in layers.parts.items()}}
+
+
+def of_tree(tree: Mapping) -> Layers:
+    """The inverse of `as_tree`."""
+    return Layers(**dict(tree) | {'parts': {n: Part(**part) for n, part in tree['parts'].items()}})
+
+
 def _frame(scale, corner, rows: int) -> Float[Array, 'b 2 3']:
     """From a region's pixels to those of a layer."""
     scale, zero = jnp.asarray(scale), jnp.zeros(())
@@ -106,8 +117,8 @@ def _frame(scale, corner, rows: int) -> Float[Array, 'b 2 3']:
 def _sampled(picture, at, cubic: bool):
     """The picture at places, and 0..1 whether there was a picture."""
     sample, picture = images.sample_cubic if cubic else images.sample, jnp.asarray(picture)
-    each = jax.vmap(sample, (0 if len(picture) == len(at) else None, 0))
-    warped = each(picture if len(picture) == len(at) else picture[0], at)
+    one = picture.shape[0] == 1
+    warped = jax.vmap(sample, (None if one else 0, 0))(picture[0] if one else picture, at)
     height, width = picture.shape[1:3]
     # 1 up to the border pixel's centre, which has all of its value, 0 from one pixel further.
     across = jnp.clip(jnp.minimum(at[..., 0], width - at[..., 0]) + 0.5, 0, 1)
@@ -131,7 +142,7 @@ def _inside(window, region: Region) -> Float[Array, '1 H W 1']:
 
 def _laid(part: Part, scale, corner, size: tuple[int, int]):
     """A part's image and alpha where its frame lies in the region; alpha is 0 elsewhere."""
-    out = _frame(scale, corner, len(part.frame))  # region -> crop
+    out = _frame(scale, corner, part.frame.shape[0])  # region -> crop
     back = lm.invert(part.frame)  # crop -> part
     shift = lm.transform(out[:, None, :, 2], back)
     linear = jnp.einsum('bij,bjk->bik', back[..., :2], out[..., :2])

@@ -26,6 +26,7 @@ RESULTS = {
     'encode': 'appearance',
     'encode_onto': 'appearance',
     'render': 'image',
+    'layers': 'layers',
 }
 
 

@@ -16,6 +16,12 @@ class Canvas(NamedTuple):
     picture: UInt8[np.ndarray, 'h w 3']
     window: tuple[float, float, float]  # x0, y0, side of the square, pixels; may reach outside
 
+    @property
+    def has_more(self) -> bool:
+        """Whether the picture shows more than the crop."""
+        height, width = self.picture.shape[:2]
+        return height != width or tuple(self.window) != (0, 0, width)
+
 
 class Paster:
     """Puts crops, of whatever side, into one picture; what does not depend on them is done once."""

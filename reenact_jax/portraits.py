@@ -24,7 +24,7 @@ class Portrait(NamedTuple):
 
     image: Float[np.ndarray, 's s 3']  # in [-1, 1]
     known: dict[str, np.ndarray]  # landmarks [n, 2] and more, pixels of the crop
-    canvas: Canvas | None = None  # the picture it was cut from, where there is more of it
+    canvas: Canvas | None = None  # what it was cut from; None: nobody knows
 
     def face(self) -> dict:
         """The portrait as a bundle's `source`: arrays with a leading axis of 1."""
@@ -98,13 +98,18 @@ def astronaut() -> UInt8[np.ndarray, 'h w 3']:
 
 
 def from_track(track: Track, frame: int, size: int, points: str) -> Portrait:
-    """A frame of a stored track, scaled to `size`. Raises UserError when it has no such frame."""
+    """A frame of a stored track, scaled to `size`; its canvas is the crop as it is stored.
+
+    Raises UserError when the track has no such frame.
+    """
     if not -track.frames <= frame < track.frames:
         raise UserError(
             f'--source-frame {frame}: track {track.track_id} has {track.frames} frames, from 0'
         )
     every = faces_of(track, size, points)
-    return Portrait(picture(track, frame, size), {name: v[frame] for name, v in every.items()})
+    stored = simplejpeg.decode_jpeg(track.image[frame])
+    own = {name: value[frame] for name, value in every.items()}
+    return Portrait(picture(track, frame, size), own, Canvas(stored, (0, 0, len(stored))))
 
 
 def picture(track: Track, frame: int, size: int) -> Float[np.ndarray, 's s 3']:

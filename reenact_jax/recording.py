@@ -1,7 +1,7 @@
 """Results on disk: an animation, or the way from one landmark set to another, with its sheet."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from reenact_jax import (
     images,
     layouts,
     motion,
+    painting,
     results,
     sheets,
     smoothing,
@@ -25,7 +26,6 @@ from reenact_jax.animation import BATCH, Changes, animate, lead
 from reenact_jax.bundle import Bundle
 from reenact_jax.drivers import Driver
 from reenact_jax.errors import UserError
-from reenact_jax.pasting import Paster
 from reenact_jax.portraits import Portrait
 
 LEAD_RATE = Fraction(12)  # frames a second of a video of --steps
@@ -39,6 +39,7 @@ def record(
     out: str,
     *,
     sheet: str | None = None,
+    sheet_rows: int = 6,
     how: str = 'relative',
     batch: int = BATCH,
     changes: Changes = Changes(),
@@ -48,6 +49,8 @@ def record(
     signed: bool = True,
     reference: str = 'first',
     smooth: bool = False,
+    most: int | None = None,
+    beside: bool = False,
 ) -> dict:
     """Writes the animation (an .mp4 at the driver's exact rate, or a still) and its contact sheet.
 
@@ -55,6 +58,7 @@ def record(
       driver: read once; the frames that bring a picture are the rows of the sheet.
       out: .mp4, or .png or .jpg for a driver of one frame.
       sheet: file of the contact sheet; None for none.
+      sheet_rows: frames on it, where every frame brings a picture (`beside`).
       how: `motion` of `animate`; batch, changes: as there.
       keep: file of the driver's motion (motion.py), smoothed and with changed units if these are
         asked for; None for none.
@@ -65,6 +69,9 @@ def record(
       reference: where relative motion starts, one of `REFERENCES`: the driver's first frame, or
         that in which it looks most as the source does (spool.py; reads the driver once before).
       smooth: filters the driver's jitter (smoothing.py).
+      most: longest side of the result, as of `painting.painter`.
+      beside: every frame shows source, driver and result side by side; the driver has to bring the
+        picture of every frame.
 
     The driver's sound, where it has some, goes with a video.
 
@@ -78,7 +85,8 @@ def record(
 
     driving = _faces(driver, pictures, smooth)
     driving = _kept(driving, moved) if keep else driving
-    moving = dict(motion=how, batch=batch, changes=changes, reference=start)
+    painter = _painter(bundle, source, changes, crop, most)
+    moving = dict(motion=how, batch=batch, changes=changes, reference=start, painter=painter)
     made = tqdm(
         animate(bundle, source, driving, **moving),
         total=driver.count,
@@ -86,14 +94,17 @@ def record(
         desc=Path(out).name,
     )
     held = count = 0
-    whole = composer(source, crop or changes.background is not None, mark)
+    shown = drivers.spread(driver.count, sheet_rows) if beside else driver.shown
     with _writer(out, driver.rate, signed, driver.sound) as write:
         for number, one in enumerate(made):
-            write(whole(one.image))
+            seen, frame = pictures.pop(number, None), one.image
+            if beside:
+                frame = sheets.side_by_side(own, seen, frame)
+            write(watermark.embed(frame) if mark else frame)
             held, count = held + one.held, number + 1
-            if number in driver.shown:
+            if sheet and number in shown:
                 drawn = sheets.drawing(one.landmarks, bundle.size, bundle.points)
-                rows[number] = (own, pictures.pop(number, None), drawn, one.image)
+                rows[number] = (own, seen, drawn, painter.close_up(one.image))
     if keep:
         motion.write(keep, _motion(moved, bundle, changes, driver.rate))
     if sheet:
@@ -118,6 +129,7 @@ def record_lead(
     crop: bool = False,
     mark: bool = True,
     signed: bool = True,
+    most: int | None = None,
 ) -> dict:
     """Writes `steps` frames from the source's own landmarks to changed ones, or to a driver's.
 
@@ -127,7 +139,7 @@ def record_lead(
       out: .mp4, or .png or .jpg for a strip of all frames.
       sheet, rows: file of the contact sheet (None for none) and how many frames it shows.
       how, batch, changes: see `animate` (`motion`) and `lead`.
-      crop, mark, signed: as in `record`; a strip is of crops.
+      crop, mark, signed, most: as in `record`; a strip is of crops.
     """
     end, seen = source.known['landmarks'], None
     if driver is not None:
@@ -135,23 +147,23 @@ def record_lead(
         seen = frame.picture
         (made,) = animate(bundle, source, [frame.face], motion=how, batch=batch)
         end = made.landmarks
-    made = list(lead(bundle, source, end, steps, batch=batch, changes=changes))
+    painter = _painter(bundle, source, changes, crop, most)
+    made = list(lead(bundle, source, end, steps, batch=batch, changes=changes, painter=painter))
     pictures = [one.image for one in made]
-    whole = composer(source, crop or changes.background is not None, mark)
+    close = [painter.close_up(picture) for picture in pictures]
+    marked = watermark.embed if mark else lambda picture: picture
     if is_video(out):
         with _writer(out, LEAD_RATE, signed) as write:
             for picture in pictures:
-                write(whole(picture))
-    elif steps == 1:
-        results.write_still(out, whole(pictures[0]), signed=signed)
+                write(marked(picture))
     else:
-        strip = np.concatenate(pictures, 1)
-        results.write_still(out, watermark.embed(strip) if mark else strip, signed=signed)
+        strip = pictures[0] if steps == 1 else np.concatenate(close, 1)
+        results.write_still(out, marked(strip), signed=signed)
     if sheet:
         own = np.asarray(images.to_uint8(source.image))
         shown = sorted(drivers.spread(steps, rows))
         drawn = [sheets.drawing(made[n].landmarks, bundle.size, bundle.points) for n in shown]
-        lines = [(own, seen, d, pictures[n]) for n, d in zip(shown, drawn, strict=True)]
+        lines = [(own, seen, d, close[n]) for n, d in zip(shown, drawn, strict=True)]
         results.write_still(sheet, sheets.sheet(lines, shown), signed=signed)
     return {'out': out, 'sheet': sheet, 'frames': steps, 'held': 0, 'fault': None} | {
         'transfer': bundle.transfer_name if driver or changes.units else None,
@@ -160,15 +172,10 @@ def record_lead(
     }
 
 
-def composer(source: Portrait, crop: bool, mark: bool = True) -> Callable:
-    """What makes a frame of the result of a crop: its place in the whole picture, and the mark."""
-    paste = None if crop or source.canvas is None else Paster(source.canvas)
-
-    def compose(image):
-        image = image if paste is None else paste(image)
-        return watermark.embed(image) if mark else image
-
-    return compose
+def _painter(bundle: Bundle, source: Portrait, changes: Changes, crop: bool, most: int | None):
+    return painting.painter(
+        bundle, source, whole=not crop, background=changes.background, most=most
+    )
 
 
 def _faces(driver: Driver, pictures: dict, smooth: bool) -> Iterator[dict | None]:

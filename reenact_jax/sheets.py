@@ -23,6 +23,24 @@ def drawing(
     return np.asarray(image)
 
 
+def side_by_side(
+    source: UInt8[np.ndarray, 's s 3'],
+    driving: UInt8[np.ndarray, 'd d 3'] | None,
+    result: UInt8[np.ndarray, 'h w 3'],
+) -> UInt8[np.ndarray, 'h W 3']:
+    """Put source and driver, scaled to the result's height, before it; black: no picture."""
+    height = result.shape[0]
+    square = (height, height)
+    black = np.zeros((height, height, 3), np.uint8)
+    before = [
+        black
+        if one is None
+        else np.asarray(Image.fromarray(one).resize(square, Image.Resampling.LANCZOS))
+        for one in (source, driving)
+    ]
+    return np.concatenate([*before, result], 1)
+
+
 def sheet(
     rows: Sequence[Sequence[UInt8[np.ndarray, 'h w 3'] | None]], numbers: Sequence[int]
 ) -> UInt8[np.ndarray, 'H W 3']:

@@ -280,7 +280,7 @@ def test_mixing_by_hand(trained_model, tmp_path):
     def layers(source, classes, points):
         face = Face(source['image'], source['landmarks'], segmentation=classes[:1])
         look = facegan.encode(*model.model, face)
-        return facegan.layers(*model.model, look, points)
+        return facegan.pieces(*model.model, look, points)
 
     known = {name: source[name] for name in ('image', 'landmarks')}
     made = jax.device_get(layers(known, classes, truth['landmarks']))

@@ -25,7 +25,8 @@ metrics
 trained
 exporting bundle live precision model_card export
 onnx_rewrites onnx_graphs to_onnx
-edits action_units turning motion pasting portraits drivers spool smoothing animation
+edits action_units turning motion pasting composing portraits painting drivers spool smoothing
+animation
 recording reenact_flags
 estimators
 evaluate

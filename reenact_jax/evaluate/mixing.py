@@ -42,7 +42,7 @@ def measure(models: dict[str, Trained], part: ShardSet, most: int) -> dict[str, 
     """
     found = {}
     for name, model in models.items():
-        if not hasattr(model.module, 'layers') or 'G_b1' not in model.nets:
+        if not hasattr(model.module, 'pieces') or 'G_b1' not in model.nets:
             raise UserError(f'--model {name}: {model.system} has no trained background mixer')
         score = _scorer(model)
         kept: list[dict] = []
@@ -66,7 +66,7 @@ def _scorer(model: Trained):
     def score(source: dict, classes, rows: dict) -> dict:
         face = Face(source['image'], source['landmarks'], segmentation=classes)
         appearance = model.module.encode(*model.model, face)
-        made = model.module.layers(*model.model, appearance, rows['landmarks'])
+        made = model.module.pieces(*model.model, appearance, rows['landmarks'])
         still = jnp.broadcast_to(source['image'], rows['image'].shape)
         shared = (classes == BACKGROUND) & (rows['classes'] == BACKGROUND)
         head = (rows['classes'] == FACE) | (rows['classes'] == HAIR)

@@ -84,14 +84,15 @@ def draw(
 def _local(hp: Hparams, apply, appearance: dict, points, warped) -> dict[str, Part]:
     """The local regions as drawn; opaque without `part_masks`."""
     side, inputs, frames = appearance['image'].shape[1], {}, {}
-    for name, own in appearance['parts'].items():
+    for name in parts_of(hp):  # and not in the order of a dict, which is lost on the way
+        own = appearance['parts'][name]
         there, maps, frames[name] = crop(hp, warped, points, name, side)
-        own = jnp.broadcast_to(own, (len(points), *own.shape[1:]))
+        own = jnp.broadcast_to(own, (points.shape[0], *own.shape[1:]))
         inputs[name] = jnp.concatenate([own, maps, *([there] if hp.part_masks else [])], -1)
     made = apply('G_local', inputs)
     if not hp.part_masks:
         opaque = jnp.ones((1, 1, 1, 1))
-        return {name: Part(made[name], opaque, frame) for name, frame in frames.items()}
+        return {name: Part(made[name], opaque, frames[name]) for name in frames}
     border = _border(part_side(hp, side))
     return {
         name: Part(made[name][..., :3], made[name][..., 3:] * border, frame)

@@ -28,6 +28,7 @@ from jaxtyping import Array, Float
 from reenact_jax import landmarks as lm
 from reenact_jax import layouts, losses, optimisers
 from reenact_jax.errors import UserError
+from reenact_jax.layers import Layers
 from reenact_jax.nets import facegan as net
 from reenact_jax.nets import frozen_apply, vgg
 from reenact_jax.nets.initial import init_each
@@ -286,28 +287,43 @@ def encode(hp: Hparams, nets: dict, variables: dict, source: Face, background=No
         _, logits = reenactor.draw(hp, apply, source.image, source.landmarks, True)
         inside = faces.probability(logits)
     scene = source.image if background is None else background
-    return {'image': source.image, 'background': scene * (1 - inside)}
+    return {'image': source.image, 'background': scene * (1 - inside), 'inside': inside}
 
 
 def render(
     hp: Hparams, nets: dict, variables: dict, appearance: dict, landmarks: Float[Array, 'b n 2']
 ) -> Float[Array, 'b s s 3']:
     """Frames in [-1, 1] for driving landmarks in the source's pixels; one source, b frames."""
-    return layers(hp, nets, variables, appearance, landmarks)['result']
+    return pieces(hp, nets, variables, appearance, landmarks)['result']
 
 
 def layers(
     hp: Hparams, nets: dict, variables: dict, appearance: dict, landmarks: Float[Array, 'b n 2']
+) -> Layers:
+    """Eq. 9 as layers (layers.py): M * I_c painted over the source with the hole of I_b.
+
+    They show the source on its own background: I_r = (1 - M)(1 - S) I_s + M I_c, S being the
+    source's face and hair.
+    """
+    made = pieces(hp, nets, variables, appearance, landmarks)
+    mask = (1 - made['mask']) * (1 - appearance['inside'])
+    paint = made['mask'] * made['content'] / jnp.maximum(1 - mask, 1e-6)
+    return Layers(jnp.zeros((*mask.shape[:3], 2)), mask, paint, {})
+
+
+def pieces(
+    hp: Hparams, nets: dict, variables: dict, appearance: dict, landmarks: Float[Array, 'b n 2']
 ) -> dict[str, Float[Array, 'b s s _']]:
     """What `render` makes its frames of.
 
-    face: S_fr * I_fr; share: S_fr, of face or hair; mask: M; result: I_r.
+    face: S_fr * I_fr; share: S_fr, of face or hair; content: I_c; mask: M; result: I_r.
     """
     apply = frozen_apply(nets, variables)
     face, share = reenactor.cut(hp, apply, appearance['image'], landmarks, True)
     background = jnp.broadcast_to(appearance['background'], face.shape)
-    result, mask = mixer.mix(apply, face, background, True)
-    return {'face': face, 'share': share, 'mask': mask, 'result': result}
+    content, mask = mixer.parts(apply, face, background, True)
+    result = mixer.joined(content, mask, background)
+    return {'face': face, 'share': share, 'content': content, 'mask': mask, 'result': result}
 
 
 def preview(hp: Hparams, nets: dict, variables: dict, batch: Batch) -> dict[str, Array]:
@@ -316,7 +332,7 @@ def preview(hp: Hparams, nets: dict, variables: dict, batch: Batch) -> dict[str,
         return _preview_lines(nets, variables, batch)
     source = batch.image[:, 0]
     look = encode(hp, nets, variables, Face(image=source, landmarks=batch.landmarks[:, 0]))
-    made = layers(hp, nets, variables, look, batch.landmarks[:, 1])
+    made = pieces(hp, nets, variables, look, batch.landmarks[:, 1])
     return {
         'source': source,
         'driving': batch.image[:, 1],

@@ -47,13 +47,27 @@ def behind(
 
 def mix(apply, cut: Float[Array, 'b s s 3'], background: Float[Array, 'b s s 3'], fine: bool):
     """I_r [b, s, s, 3] and M [b, s, s, 1] in 0..1."""
+    content, mask = parts(apply, cut, background, fine)
+    return joined(content, mask, background), mask
+
+
+def parts(apply, cut: Float[Array, 'b s s 3'], background: Float[Array, 'b s s 3'], fine: bool):
+    """I_c [b, s, s, 3] in [-1, 1] and M [b, s, s, 1] in 0..1."""
     given = jnp.concatenate([cut, background], -1)
     if fine:
         content, logit = apply('G_b2', given, apply('G_b1', halve(given), method='features'))
     else:
         content, logit = apply('G_b1', given)
-    mask = jax.nn.sigmoid(logit)
-    return mask * content + (1 - mask) * background, mask
+    return content, jax.nn.sigmoid(logit)
+
+
+def joined(
+    content: Float[Array, 'b s s 3'],
+    mask: Float[Array, 'b s s 1'],
+    background: Float[Array, 'b s s 3'],
+) -> Float[Array, 'b s s 3']:
+    """Eq. 9."""
+    return mask * content + (1 - mask) * background
 
 
 def variation(mask: Float[Array, 'b s s 1']) -> Float[Array, '']:
