@@ -28,7 +28,7 @@ STRETCH = 2.0  # least width of that band, in lengths of the head's way: no plac
 
 
 class Composer:
-    """Draws layers into one picture; compiled once for it."""
+    """Draws layers into one picture; compiled once for its size and the region's place."""
 
     def __init__(self, canvas: Canvas, landmarks: Float[np.ndarray, 'n 2'], size: int):
         """Args: landmarks: the source's, in pixels of a crop of side `size`."""
@@ -39,13 +39,12 @@ class Composer:
         self._picture = images.to_float(canvas.picture)[None]
         self._ramp = jnp.asarray(ramp(canvas, self.region))[None, ..., None]
         self._scale = scale
-        self._draw = jax.jit(functools.partial(_drawn, self.region))
 
     def draw(self, layers: Mapping, points: Float[Array, 'b n 2']) -> UInt8[Array, 'b h w 3']:
         """Draw the region for driving landmarks in pixels of the crop; layers as a bundle's."""
         driving = points * np.float32(self._scale) + self._window[None, None, :2]
         places = self._picture, self._window, self._ramp, self._source, driving
-        return self._draw(dict(layers), *places)
+        return _drawn(self.region, dict(layers), *places)
 
     def whole(self, drawn: UInt8[np.ndarray, 'h w 3']) -> UInt8[np.ndarray, 'H W 3']:
         """Put a drawn region into the picture."""
@@ -55,6 +54,7 @@ class Composer:
         return picture
 
 
+@functools.partial(jax.jit, static_argnums=0)
 def _drawn(region: Region, layers, picture, window, edge, source, driving):
     weight = edge * reach(source, driving, region)
     return images.to_uint8(compose_onto(of_tree(layers), picture, window, region, weight))

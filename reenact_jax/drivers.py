@@ -8,9 +8,10 @@ from fractions import Fraction
 from typing import NamedTuple
 
 import numpy as np
+import simplejpeg
 from jaxtyping import UInt8
 
-from reenact_jax import faces, images, media, motion, portraits
+from reenact_jax import faces, media, motion, portraits
 from reenact_jax import landmarks as lm
 from reenact_jax.errors import UserError
 from reenact_jax.faces import windows
@@ -18,13 +19,14 @@ from reenact_jax.sound import has_sound
 from reenact_jax.tracks import Track
 
 STILL_RATE = media.FOLDER_RATE  # of a one-frame result
+SHOWN = 256  # side of a picture that is shown, pixels
 
 
 class Frame(NamedTuple):
     """A driving frame."""
 
     face: dict[str, np.ndarray] | None  # `portraits.known`, in the driver's own crop; None: no face
-    picture: UInt8[np.ndarray, 's s 3'] | None = None  # the crop, for those that are shown
+    picture: UInt8[np.ndarray, 's s 3'] | None = None  # the crop, of those that are shown
 
 
 class Driver(NamedTuple):
@@ -39,7 +41,12 @@ class Driver(NamedTuple):
 
 
 def from_file(
-    path: str, size: int, points: str, detector: faces.Detector, pictures: int = 0
+    path: str,
+    size: int,
+    points: str,
+    detector: faces.Detector,
+    pictures: int = 0,
+    shown_side: int = SHOWN,
 ) -> Driver:
     """A video, still or folder of stills. The largest face of the first frame that has one is
     followed; its crop there, fixed for the whole clip, is the frame of reference.
@@ -48,13 +55,14 @@ def from_file(
       size: side of the crop, pixels.
       points: point set.
       pictures: how many frames, evenly spread, shall bring their picture.
+      shown_side: side of these pictures, pixels.
 
     Raises UserError when the file cannot be read.
     """
     reader = media.Reader(path)
     rate = reader.probe.rate or STILL_RATE
     shown = spread(reader.probe.frames, pictures)
-    frames = _detected(reader, size, points, detector, shown)
+    frames = _detected(reader, size, points, detector, shown, shown_side)
     heard = path if reader.probe.kind == 'video' and has_sound(path) else None
     return Driver(frames, reader.probe.frames, rate, reader.fault, shown, heard)
 
@@ -67,8 +75,8 @@ def from_track(track: Track, size: int, points: str, pictures: int = 0) -> Drive
     def frames():
         for number in range(track.frames):
             one = {name: value[number] for name, value in every.items()}
-            image = portraits.picture(track, number, size) if number in shown else None
-            yield Frame(one, None if image is None else np.asarray(images.to_uint8(image)))
+            picture = simplejpeg.decode_jpeg(track.image[number]) if number in shown else None
+            yield Frame(one, picture)
 
     return Driver(frames(), track.frames, rate_of(track), lambda: None, shown)
 
@@ -132,18 +140,18 @@ def rate_of(track: Track) -> Fraction:
     return stored / step if stored > 0 else STILL_RATE
 
 
-def _detected(reader, size, points, detector, shown) -> Iterator[Frame]:
+def _detected(reader, size, points, detector, shown, side) -> Iterator[Frame]:
     window, last = None, None
     for number, image in enumerate(reader):
         found = detector.detect(image, near=() if last is None else (last,))
         if not found:
-            yield Frame(None, _show(image, window, size) if number in shown else None)
+            yield Frame(None, _show(image, window, side) if number in shown else None)
             continue
         face = _same(found, last)
         last, landmarks = face.box, getattr(face, f'landmarks_{points}')
         if window is None:
             window = lm.crop_box(landmarks[None])
-        picture = _show(image, window, size) if number in shown else None
+        picture = _show(image, window, side) if number in shown else None
         points_there = portraits.into_crop(landmarks, window, size)
         yield Frame(portraits.known(points_there, face.aus, face.aus_valid), picture)
 
@@ -156,5 +164,5 @@ def _same(found, last):
     return found[int(np.argmax(overlaps))]
 
 
-def _show(image, window, size: int):
-    return None if window is None else portraits.crop(image, window, size)
+def _show(image, window, side: int):
+    return None if window is None else portraits.crop(image, window, side)

@@ -23,11 +23,12 @@ with FACEGAN's transfer. --pose-... and --au change those of a driver, too:
 Motion travels without its video, too: --save-motion writes a driver's landmarks and action units,
 --driving reads them (and OpenFace's tables).
 
-The result shows the source's whole picture, the animated crop in its place under a mask that fades
-at the border; --crop gives the square crop alone, as do strips, sheets and tracks of shard sets,
-which have no more. It is marked as synthetic in the file's metadata and, invisibly, in its pixels,
-and signed (content credentials) where c2pa-python is installed: `python -m reenact_jax.provenance
-FILE` looks for all three.
+The result shows the source's whole picture. A model that gives layers (AAN with a mask, FACEGAN)
+draws at the picture's own pixels, at most --max-side of them; that of others is pasted under a mask
+that fades at the crop's border. --crop gives the square crop alone, as do strips, sheets and tracks
+of shard sets, which have no more. It is marked as synthetic in the file's metadata and, invisibly,
+in its pixels, and signed (content credentials) where c2pa-python is installed:
+`python -m reenact_jax.provenance FILE` looks for all three.
 """
 
 import argparse
@@ -52,6 +53,8 @@ from reenact_jax.bundle import Bundle
 from reenact_jax.drivers import Driver
 from reenact_jax.errors import UserError
 from reenact_jax.portraits import Portrait
+
+BESIDE = 512  # side of the driver's pictures beside a result, pixels
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -79,7 +82,7 @@ def _record(args: argparse.Namespace, bundle: Bundle, source: Portrait, driver) 
     """Writes the result: of a driver, or the way to a still one's or to a changed face."""
     how = dict(sheet=args.sheet, how=args.motion, batch=args.batch, crop=args.crop)
     how |= dict(changes=_changes(args, bundle), mark=not args.no_watermark)
-    how |= dict(signed=not args.no_credentials)
+    how |= dict(signed=not args.no_credentials, most=args.max_side)
     video = recording.is_video(args.out)
     if args.sweep:
         unit = action_units.unit(args.sweep, '--sweep')
@@ -97,6 +100,7 @@ def _record(args: argparse.Namespace, bundle: Bundle, source: Portrait, driver) 
     if driver.count != 1 and not video:
         raise UserError(f'--out {args.out}: the driver has several frames; name it .mp4')
     how |= dict(keep=args.save_motion, reference=args.reference, smooth=args.smooth)
+    how |= dict(beside=args.side_by_side, sheet_rows=args.rows)
     return recording.record(bundle, source, driver, args.out, **how)
 
 
@@ -114,14 +118,15 @@ def _source(args: argparse.Namespace, bundle: Bundle, detector) -> Portrait:
 
 
 def _driver(args: argparse.Namespace, bundle: Bundle, detector, source: Portrait) -> Driver:
-    rows = args.rows if args.sheet else 0
+    rows = sys.maxsize if args.side_by_side else args.rows if args.sheet else 0
     if reenact_flags.is_motion(args):
         like = bundle.size, bundle.points, bundle.driven_by
         return drivers.from_motion(args.driving, source, *like, rows)
     if args.driving_track:
         track = portraits.find_track(args.driving, args.driving_track)
         return drivers.from_track(track, bundle.size, bundle.points, rows)
-    return drivers.from_file(args.driving, bundle.size, bundle.points, detector, rows)
+    shown = BESIDE if args.side_by_side else drivers.SHOWN
+    return drivers.from_file(args.driving, bundle.size, bundle.points, detector, rows, shown)
 
 
 def _warn(text: str) -> None:

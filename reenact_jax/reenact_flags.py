@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from reenact_jax import action_units, credentials, edits, media, motion, recording
+from reenact_jax import action_units, credentials, edits, media, motion, painting, recording
 from reenact_jax.animation import BATCH, MOTIONS
 from reenact_jax.errors import UserError
 
@@ -110,6 +110,18 @@ def _results(add) -> None:
         help='the square crop alone; default: the whole picture, the crop in its place',
     )
     add(
+        '--max-side',
+        type=int,
+        metavar='PIXELS',
+        help=f'longest side of the result; default {painting.MOST_SIDE} for a model that draws at '
+        "the picture's own size (layers), no limit for others",
+    )
+    add(
+        '--side-by-side',
+        action='store_true',
+        help='every frame of the result shows source, driver and result',
+    )
+    add(
         '--no-watermark',
         action='store_true',
         help='leave out the invisible mark of synthetic pixels (reenact_jax.provenance finds it); '
@@ -148,6 +160,15 @@ def _check(args: argparse.Namespace) -> None:
             raise UserError(f'--{name} {getattr(args, name)}: must be at least 1')
     if args.face not in (None, 'largest') and not args.face.isdigit():
         raise UserError(f"--face {args.face}: give 'largest' or the face's number from the left")
+    if args.max_side is not None and args.max_side < painting.LEAST_SIDE:
+        raise UserError(
+            f'--max-side {args.max_side}: must be at least {painting.LEAST_SIDE} pixels'
+        )
+    if args.side_by_side and (args.steps or not args.driving or is_motion(args)):
+        raise UserError(
+            '--side-by-side: shows the driver beside the result; it needs a --driving that has '
+            'pictures, and is not for --steps'
+        )
     _check_changes(args)
     _check_places(args)
     if not args.no_credentials:

@@ -23,9 +23,8 @@ from reenact_jax import (
     drivers,
     errors,
     faces,
-    images,
     media,
-    pasting,
+    painting,
     portraits,
     recording,
     results,
@@ -62,19 +61,24 @@ def measure(model: bundle.Bundle, source: portraits.Portrait, driving: str, dete
     rows = {k: np.resize(v, (BATCH, *v.shape[1:])) for k, v in rows.items()}
     first, face = {k: v[:1] for k, v in rows.items()}, source.face()
     identity, look = model.identify(face), model.encode(face)
+    painter = painting.painter(model, source, whole=True)
 
     def transfer():
         return jax.block_until_ready(model.transfer(identity, rows, first))
 
-    def render():
-        return np.asarray(images.to_uint8(model.render(look, points)))
+    def network():
+        run = model.layers if model.has_layers else model.render
+        return jax.block_until_ready(run(look, points))
 
-    points, crops = transfer(), None
+    def draw():
+        return np.asarray(painter.draw(points))
+
+    points = transfer()
     timed('transfer', BATCH, transfer)
-    render()
-    crops = timed('render', BATCH, render)
-    paste = pasting.Paster(source.canvas) if source.canvas else lambda crop: crop
-    whole = timed('paste', BATCH, lambda: [paste(crop) for crop in crops])
+    network(), draw()
+    timed('network', BATCH, network)
+    drawn = timed('network and composing', BATCH, draw)
+    whole = timed('paste', BATCH, lambda: [painter.finish(one) for one in drawn])
     watermark.embed(whole[0])
     marked = timed('watermark', BATCH, lambda: [watermark.embed(one) for one in whole])
     with tempfile.TemporaryDirectory() as folder:
