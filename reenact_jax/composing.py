@@ -35,7 +35,7 @@ class Composer:
         self.canvas, self.region = canvas, region_of(canvas)
         (x0, y0, side), scale = canvas.window, canvas.window[2] / size
         self._window = jnp.array([x0, y0, side], jnp.float32)
-        self._source = jnp.asarray(landmarks, jnp.float32)[None] * scale + self._window[:2]
+        self._source = np.float32(landmarks * scale + np.array([x0, y0]))[None]
         self._picture = images.to_float(canvas.picture)[None]
         self._ramp = jnp.asarray(ramp(canvas, self.region))[None, ..., None]
         self._scale = scale

@@ -51,6 +51,21 @@ def image_model(points: str = '68') -> Trained:
     return _trained('aan', aan, hp, points, {'config': {'hparams': {}}, 'step': 0})
 
 
+def layered_model(points: str = '68') -> Trained:
+    """A random AAN that warps and paints, with all that is ours."""
+    hp = dataclasses.replace(
+        image_model(points).hp,
+        prior=True,
+        prior_grid=48,
+        mask=True,
+        part_masks=True,
+        part_size=16,
+        inner_mouth=True,
+        upscale='resize',
+    )
+    return _trained('aan', aan, hp, points, {'config': {'hparams': {}}, 'step': 0})
+
+
 def dictionary_model(points: str = '68') -> Trained:
     """A random FD-GAN."""
     hp = fdgan.Hparams(widths=(4, 6), rows=(8, 6), tag=4, discriminator=(4,))
@@ -77,6 +92,7 @@ def units_model(points: str = '68') -> Trained:
 
 GENERATORS = {
     'aan': image_model,
+    'aan_layers': layered_model,
     'fdgan': dictionary_model,
     'pix2pix': lambda points='68': pix2pix_model('pix2pix', points),
     'freenet': freenet_model,

@@ -99,7 +99,8 @@ def test_an_animation_end_to_end(tmp_path, capsys, monkeypatch):
     found = json.loads(capsys.readouterr().out.splitlines()[-1])
     parts = found['ms a frame']
     assert list(parts) == [
-        'decode', 'detect', 'transfer', 'render', 'paste', 'watermark', 'encode video',
+        'decode', 'detect', 'transfer', 'network', 'network and composing', 'paste', 'watermark',
+        'encode video',
     ]  # fmt: skip
     assert all(value > 0 for value in parts.values()) and found['side'] == [512, 512]
     assert found['whole, frames/s'] < 1000 / parts['detect']

@@ -1,0 +1,147 @@
+"""What is ours beside the paper's AAN: prior, masks, parts laid over, in training and in use."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import quick
+
+from configs import aan as configs
+from reenact_jax import flows, images, layers, step
+from reenact_jax.errors import UserError
+from reenact_jax.nets import frozen_apply
+from reenact_jax.systems import aan
+from reenact_jax.systems.aan import generator
+from reenact_jax.tracks import Batch, DataInfo, Face
+
+HP = dataclasses.replace(aan.Hparams(**configs.PRESETS['tiny']), lambda_gan=0.0, prior_grid=48)
+DATA, SIDE = DataInfo(identities=4, examples=4), 32
+
+
+def faces(rows, seed=0):
+    draw = np.random.default_rng(seed)
+    points = draw.uniform(6, SIDE - 6, (rows, 68, 2)).astype(np.float32)
+    image = draw.uniform(-1, 1, (rows, SIDE, SIDE, 3)).astype(np.float32)
+    return Face(image=jnp.asarray(image), landmarks=jnp.asarray(points))
+
+
+def batch_of(rows):
+    a, b = faces(rows, 1), faces(rows, 2)
+    image = jnp.stack([a.image, b.image], 1)
+    return Batch(image, jnp.stack([a.landmarks, b.landmarks], 1), identity=jnp.arange(rows))
+
+
+@pytest.fixture(scope='module')
+def built():
+    nets = aan.networks(HP, DATA)
+    return nets, jax.jit(lambda key: aan.init(HP, nets, key, batch_of(2)))(jax.random.key(0))
+
+
+def test_untrained_it_is_the_landmark_flow_of_the_source_for_the_most_part(built):
+    nets, variables = built
+    a, b = faces(1, 3), faces(2, 4)
+    apply = frozen_apply(nets, variables)
+
+    @jax.jit
+    def run():
+        return generator.draw(
+            HP, apply, generator.encode(HP, apply, a.image, a.landmarks), b.landmarks
+        )
+
+    made = run()
+    source = jnp.repeat(a.landmarks, 2, 0)
+    prior = flows.landmark_flow(source, b.landmarks, SIDE, SIDE)
+    np.testing.assert_allclose(made.flow, prior, atol=1e-4)
+    assert 0.8 < made.layers.mask.mean() < 0.95  # sigmoid(2) is 0.88
+    assert all(part.alpha.max() < 0.5 for part in made.layers.parts.values())
+    assert 'mouth_inside' in made.layers.parts
+    np.testing.assert_allclose(made.image, layers.compose(made.layers, a.image), atol=1e-6)
+
+
+def test_a_still_driver_with_a_full_mask_gives_the_source_bit_for_bit(built):
+    nets, variables = built
+    a = faces(1, 3)
+    apply = frozen_apply(nets, variables)
+
+    def full(letter, *args):
+        made = apply(letter, *args)
+        if letter == 'G_f':
+            return made[0], jnp.ones_like(made[1])
+        if letter == 'G_local':
+            return {name: x.at[..., 3:].set(0) for name, x in made.items()}
+        return made
+
+    look = generator.encode(HP, full, a.image, a.landmarks)
+    made = generator.draw(HP, full, look, a.landmarks)
+    np.testing.assert_array_equal(made.flow, 0)
+    np.testing.assert_array_equal(made.image, a.image)
+
+
+def test_in_use_the_flow_has_a_finer_grid_and_render_is_the_composition(built):
+    nets, variables = built
+    a, b = faces(1, 3), faces(2, 4)
+
+    @jax.jit
+    def run():
+        look = aan.encode(HP, nets, variables, a)
+        return tuple(f(HP, nets, variables, look, b.landmarks) for f in (aan.layers, aan.render))
+
+    made, image = run()
+    assert made.flow.shape == (2, 48, 48, 2) and made.mask.shape == (2, SIDE, SIDE, 1)
+    np.testing.assert_allclose(image, layers.compose(made, a.image), atol=1e-5)
+    part = made.parts['mouth']
+    assert part.image.shape == (2, 48, 48, 3)  # part_size, whatever the image's
+    assert part.alpha[:, 0].max() < 0.1 * part.alpha.max()
+
+
+def test_every_net_learns_from_the_composed_image(built):
+    nets, variables = built
+    (stage,) = aan.stages(HP, DATA)
+    run = quick.jit(step.train_step(stage, nets))
+    state, metrics = run(step.start(stage, variables), aan.constants(HP), batch_of(4))
+    for letter, most in quick.change(variables, state.variables, 'params').items():
+        assert most == pytest.approx(HP.rate, rel=0.05), letter
+    assert 0 < metrics['mask'] < 1
+    own = {'G_local': variables['G_local']['params']}
+    heads = [name for name in own['G_local'] if name.endswith('_mask')]
+    assert len(heads) == 5
+    for head in heads:
+        before, after = own['G_local'][head], state.variables['G_local']['params'][head]
+        assert np.abs(after['gain'] - before['gain']).max() > 0, head
+
+
+def test_what_the_source_does_not_show_is_painted(built):
+    """Where the flow leads out of the source, the mask gives way."""
+    nets, variables = built
+    a = faces(1, 3)
+    apply = frozen_apply(nets, variables)
+    look = generator.encode(HP, apply, a.image, a.landmarks)
+    made = generator.draw(HP, apply, look, a.landmarks + jnp.array([[[0.0, 20.0]]]))
+    bare = made.layers._replace(parts={})
+    image = layers.compose(bare, a.image)
+    np.testing.assert_allclose(image[:, :18], made.layers.paint[:, :18], atol=1e-5)
+
+
+def test_part_masks_need_a_mask():
+    with pytest.raises(UserError, match=r'hparams\.part_masks.*mask'):
+        aan.networks(dataclasses.replace(HP, mask=False), DATA)
+
+
+@pytest.mark.parametrize('upscale', ['shuffle', 'shuffle_soft', 'resize'])
+def test_ways_to_double_the_size(upscale):
+    hp = dataclasses.replace(HP, upscale=upscale)
+    nets = aan.networks(hp, DATA)
+    shapes = jax.eval_shape(lambda key: aan.init(hp, nets, key, batch_of(2)), jax.random.key(0))
+    widths = [v['kernel'].shape[-1] for n, v in shapes['G_f']['params'].items() if 'Conv' in n]
+    assert (4 * hp.fusion[1] in widths) == (upscale != 'resize')
+
+
+def test_preview_shows_mask_and_paint(built):
+    nets, variables = built
+    pictures = jax.jit(lambda b: aan.preview(HP, nets, variables, b))(batch_of(2))
+    assert {'mask', 'paint'} <= set(pictures)
+    warped = images.warp(batch_of(2).image[:, 0], flows.landmark_flow(
+        batch_of(2).landmarks[:, 0], batch_of(2).landmarks[:, 1], SIDE, SIDE))  # fmt: skip
+    np.testing.assert_allclose(pictures['warped'], warped, atol=1e-4)
