@@ -12,6 +12,7 @@ layouts tracks
 storage
 shards
 landmarks images rigid openface
+flows
 batches
 prepare losses optimisers stages binding
 nets step

@@ -3,6 +3,7 @@
 - the copy of the source, which ignores the driver: what does not beat it has learnt no motion;
 - the driver's own frame, where it is another person: no identity, all of the motion;
 - a landmark warp of the source with the very landmarks that the model gets;
+- the same with the smooth flow that a generator's prior starts from, untrained;
 - the model with the bundle's own transfer, with `none` (the driver's landmarks, carried to the
   source's box) and with `additive` (the source's + the driver's - the driver's first ones).
 """
@@ -15,7 +16,7 @@ from jaxtyping import Float
 from reenact_jax import landmarks as lm
 from reenact_jax import metrics
 from reenact_jax.bundle import NO_TRANSFER, Bundle
-from reenact_jax.evaluate.baselines import COPY, WARP, copies, landmark_warp
+from reenact_jax.evaluate.baselines import COPY, PRIOR, WARP, copies, landmark_warp, prior_warp
 from reenact_jax.evaluate.cases import ABSOLUTE, Case, in_rows
 
 ADDITIVE, DRIVER = 'additive', "the driver's frame"
@@ -33,6 +34,7 @@ def made(
         if name != ADDITIVE:
             image = case.source['image'][0], case.source['landmarks'][0]
             yield f'{name} + {WARP}', landmark_warp(*image, points), points
+            yield f'{name} + {PRIOR}', prior_warp(*image, points), points
         yield f'{name} + {generator}', rendered(bundle, case.source, points), points
 
 
