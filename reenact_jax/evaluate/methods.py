@@ -17,7 +17,7 @@ from reenact_jax import landmarks as lm
 from reenact_jax import metrics
 from reenact_jax.bundle import NO_TRANSFER, Bundle
 from reenact_jax.evaluate.baselines import COPY, PRIOR, WARP, copies, landmark_warp, prior_warp
-from reenact_jax.evaluate.cases import ABSOLUTE, Case, in_rows
+from reenact_jax.evaluate.cases import ABSOLUTE, AT_TRUTH, Case, in_rows
 
 ADDITIVE, DRIVER = 'additive', "the driver's frame"
 
@@ -39,7 +39,7 @@ def made(
 
 
 def driven(bundle: Bundle, case: Case) -> dict[str, Float[np.ndarray, 'g n 2']]:
-    """Name of a rule -> landmarks, where the truth has its face."""
+    """Name of a rule -> landmarks, where the case's placement has the face."""
     found = {}
     for name in dict.fromkeys([bundle.transfer_name, NO_TRANSFER]):
         model = bundle.using(name)
@@ -69,9 +69,10 @@ def _placed(points, case: Case):
     """Where a head is put is a rule of its own, not what is measured: for every method alike.
 
     gt_cross: into the truth's bounding box. lsim: the middle between the eyes where the truth has
-    it, as FACEGAN's crops have it.
+    it, as FACEGAN's crops have it. With the placement `transfer` that rule is measured too: every
+    face stays where its transfer puts it.
     """
-    if case.truth is None:
+    if case.truth is None or case.placement != AT_TRUTH:
         return points
     truth = case.truth['landmarks']
     if case.kind == 'gt_cross':

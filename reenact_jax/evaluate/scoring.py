@@ -54,12 +54,14 @@ def score(
     measure: Estimators = Estimators(),
     kept: str | None = None,
     stored: bool = False,
+    placement: str = cases.AT_TRUTH,
 ) -> Scores:
     """Scores every method on every pair.
 
     Args:
       kept: a file that keeps what is done; the same call goes on after an interruption.
       stored: the driver's pose and action units are the data's own, not estimated on its frames.
+      placement: where faces are scored, of `cases.PLACEMENTS`.
 
     Raises UserError when the data lack images or points.
     """
@@ -67,7 +69,7 @@ def score(
     done = progress.done(kept)[: len(groups)] if kept else []
     ahead = groups[len(done) :]
     for rows in tqdm(ahead, unit='case', desc=pairs.kind, initial=len(done), total=len(groups)):
-        case = cases.read(part, pairs.kind, rows, bundle.size, bundle.points)
+        case = cases.read(part, pairs.kind, rows, bundle.size, bundle.points, placement)
         done.append(_case(bundle, case, measure, stored))
         if kept:
             progress.add(kept, done[-1])
@@ -159,10 +161,11 @@ def image_metrics(image, truth) -> dict[str, Float[np.ndarray, ' b']]:
 
 def _landmarks(points, case: Case) -> dict:
     truth = case.truth['landmarks']
+    inside = metrics.same_box(points, truth)  # a leak is of shapes, wherever the face lies
     driver = metrics.same_box(case.driving['landmarks'], truth)
     return {
         'point_error': np.asarray(metrics.point_error(points, truth)),
-        'identity_leak': np.asarray(metrics.identity_leak(points, truth, driver)),
+        'identity_leak': np.asarray(metrics.identity_leak(inside, truth, driver)),
     }
 
 

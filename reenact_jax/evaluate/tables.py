@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from reenact_jax.estimators import Card, table
+from reenact_jax.evaluate.cases import AT_TRANSFER, AT_TRUTH
 from reenact_jax.evaluate.pairs import COLUMNS as LIST_COLUMNS
 from reenact_jax.evaluate.pairs import NONE, Pairs
 from reenact_jax.evaluate.scoring import FACE, REAL, REFERENCE, Scores
@@ -16,6 +17,10 @@ from reenact_jax.shards import ShardSet
 
 RESAMPLES = 2000
 NAME = 'table.md'
+_PLACED = {
+    AT_TRUTH: '',
+    AT_TRANSFER: '\nFaces lie where the transfer puts them, not moved to where the truth has its.',
+}
 
 
 class Column(NamedTuple):
@@ -125,7 +130,7 @@ def document(scores: Scores, what: dict, cards: list[Card]) -> str:
 {what['model']}: {what['generator']['system']} with transfer {transfer}, {what['size']} pixels.
 Data {what['data']} (digest {what['digest']}), split {what['split']}; {what['count']} pairs of
 {what['pairs']}, seed {what['seed']}. Means over pairs with 95% bootstrap intervals over tracks.
-The driver's pose and action units are {what['driver']}.""",
+The driver's pose and action units are {what['driver']}.{_PLACED[what['placement']]}""",
         markdown(scores, features),
         table(cards) if cards else 'No estimator of faces.',
     ]
