@@ -107,9 +107,11 @@ def slope(x: Float[np.ndarray, ' t'], y: Float[np.ndarray, ' t'], floor: float):
     x, y = x[known], y[known]
     if len(x) < LEAST or x.std() <= floor:
         return np.nan, np.nan
+    if np.ptp(y) == 0:
+        return 0.0, 0.0
     x, y = x - x.mean(), y - y.mean()
     square = (x * x).sum(), (y * y).sum()
-    return (x * y).sum() / square[0], (x * y).sum() / np.sqrt(max(square[0] * square[1], 1e-24))
+    return (x * y).sum() / square[0], (x * y).sum() / np.sqrt(square[0] * square[1])
 
 
 def sharpness(
