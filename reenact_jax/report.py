@@ -24,7 +24,7 @@ from reenact_jax.bundle import Bundle
 from reenact_jax.errors import UserError
 from reenact_jax.evaluate import pairs as pair_lists
 from reenact_jax.evaluate import scoring, tables
-from reenact_jax.evaluate.baselines import COPY
+from reenact_jax.evaluate.baselines import COPY, PRIOR, WARP
 from reenact_jax.evaluate.scoring import Scores
 from reenact_jax.shards import ShardSet
 from reenact_jax.tracks import Track
@@ -77,7 +77,8 @@ Made by `python -m reenact_jax.report`, reenact_jax {card['versions']['reenact_j
 
 Images {card['size']} x {card['size']}; points {card['points']}; data {data}. The people below were
 not in the training set. `none` uses the driver's landmarks as they are; `{COPY}` ignores
-the driver, and a method that does not beat it has learnt no motion.
+the driver, and a method that does not beat it has learnt no motion. `{WARP}` and `{PRIOR}`
+move the source's pixels by those landmarks, triangle by triangle and smoothly; neither is trained.
 
 ## Self-reenactment
 

@@ -131,6 +131,8 @@ def test_command_writes_tables_videos_and_sheets(model, data, tmp_path, capsys, 
     assert f'{number:.4f}' in written
     assert 'no photograph: finding faces needs MediaPipe' in written
     assert written.count('| copy of the source |') == 2
+    assert written.count('| none + untrained prior |') == 2
+    assert written.count('| ldnet + untrained prior |') == 2
     assert media.probe(tmp_path / 'out' / 'synthetic.mp4').frames == FRAMES
     assert (tmp_path / 'out' / 'synthetic.png').exists()
 

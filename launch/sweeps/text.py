@@ -10,7 +10,7 @@ from reenact_jax import __version__, shards
 from reenact_jax.estimators import Card
 from reenact_jax.estimators import table as card_table
 from reenact_jax.evaluate import lmtest
-from reenact_jax.evaluate.tables import COLUMNS
+from reenact_jax.evaluate.columns import COLUMNS
 
 FRECHET, NO_FACE = 'frechet', 'no_face'
 FID = 'fid'  # what papers give where we have another network's Frechet distance

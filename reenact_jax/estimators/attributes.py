@@ -24,10 +24,11 @@ class Faces(NamedTuple):
     points: Float[np.ndarray, 'b 68 2']  # iBUG's, pixels of the image given
     aus: Float[np.ndarray, 'b 20']  # as in tracks.py
     known: Bool[np.ndarray, 'b 20']
+    points3d: Float[np.ndarray, 'b 68 3'] | None = None  # `points` with depth, where it is known
 
     def at(self, rows) -> 'Faces':
         """Some of them."""
-        return Faces(*(value[rows] for value in self))
+        return Faces(*(value if value is None else value[rows] for value in self))
 
 
 class Attributes:
@@ -70,11 +71,11 @@ class Attributes:
             pixels = np.asarray(Image.fromarray(pixels).resize(shape, Image.Resampling.BICUBIC))
         found = self._detector().detect(pixels)
         if not found:
-            nothing = np.zeros((68, 2), np.float32), np.zeros(20, np.float32), np.zeros(20, bool)
-            return np.bool_(False), *nothing
+            nothing = np.zeros((68, 3), np.float32), np.zeros(20, np.float32), np.zeros(20, bool)
+            return np.bool_(False), nothing[0][:, :2], *nothing[1:], nothing[0]
         face = found[0]
-        points = face.landmarks_68c[:, :2] * np.float32(side / pixels.shape[0])
-        return np.bool_(True), points, face.aus, face.aus_valid
+        points = face.landmarks_68c * np.float32(side / pixels.shape[0])
+        return np.bool_(True), points[:, :2], face.aus, face.aus_valid, points
 
     def _detector(self) -> faces.Detector:
         """This thread's own: MediaPipe's are not made for several."""

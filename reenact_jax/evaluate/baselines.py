@@ -1,12 +1,17 @@
 """Images that need no training: a copy of the source, the source warped by landmarks."""
 
+import jax
 import numpy as np
 from jaxtyping import Float
 from scipy.ndimage import map_coordinates
 from scipy.spatial import Delaunay
 
+from reenact_jax import flows, images
+from reenact_jax.evaluate import cases
+
 COPY = 'copy of the source'
 WARP = 'landmark warp'
+PRIOR = 'untrained prior'
 
 
 def copies(image: Float[np.ndarray, 'h w c'], count: int) -> Float[np.ndarray, 't h w c']:
@@ -33,6 +38,26 @@ def landmark_warp(
     return np.stack(
         [_warped(image, start, np.concatenate([one, fixed]), pixels) for one in driving]
     )
+
+
+def prior_warp(
+    image: Float[np.ndarray, 'h h c'],
+    source: Float[np.ndarray, 'n 2'],
+    driving: Float[np.ndarray, 't n 2'],
+) -> Float[np.ndarray, 't h h c']:
+    """Move the source's pixels by the flow that its landmarks ask for: `flows.landmark_flow`.
+
+    It is where a generator with such a prior starts from. Points in pixels, (0, 0) the image's
+    corner; sampled bilinearly, the border repeated.
+    """
+    return cases.in_rows(lambda rows: _by_flow(image, source, rows), driving)
+
+
+@jax.jit
+def _by_flow(image, source, driving):
+    rows, size = len(driving), image.shape[0]
+    source, image = (jax.numpy.repeat(one[None], rows, 0) for one in (source, image))
+    return images.warp(image, flows.landmark_flow(source, driving, size, size))
 
 
 def _warped(image, start, end, pixels) -> Float[np.ndarray, 'h w c']:

@@ -17,6 +17,8 @@ from reenact_jax.tracks import Track
 ROWS = 8  # frames in one call of a model, a multiple of it on several devices
 # Kinds whose driver is the source's own person: landmarks are taken as they lie in the crop.
 ABSOLUTE = 'self', 'ldnet_self'
+# Where results are scored that have a truth of another driver: see `methods.driven`.
+AT_TRUTH, AT_TRANSFER = PLACEMENTS = 'truth', 'transfer'
 
 
 class Case(NamedTuple):
@@ -28,9 +30,17 @@ class Case(NamedTuple):
     first: dict  # leading axis 1: where relative motion starts
     driving: dict  # leading axis g
     truth: dict | None  # leading axis g
+    placement: str = AT_TRUTH  # of `PLACEMENTS`
 
 
-def read(part: ShardSet, kind: str, rows: Int[np.ndarray, 'g 6'], size: int, points: str) -> Case:
+def read(
+    part: ShardSet,
+    kind: str,
+    rows: Int[np.ndarray, 'g 6'],
+    size: int,
+    points: str,
+    placement: str = AT_TRUTH,
+) -> Case:
     """The faces of a group of pairs, `size` pixels a side.
 
     Raises UserError when the tracks have no images, or not the point set.
@@ -53,6 +63,7 @@ def read(part: ShardSet, kind: str, rows: Int[np.ndarray, 'g 6'], size: int, poi
         source if kind in ABSOLUTE else at(1, [0]),
         at(1, rows[:, 3]),
         at(2, rows[:, 5]) if records[2] != NONE else None,
+        placement,
     )
 
 

@@ -19,7 +19,7 @@ from reenact_jax import bundle as bundles
 from reenact_jax import credentials, estimators, live, results, shards, storage, systems, trained
 from reenact_jax.bundle import Bundle
 from reenact_jax.errors import UserError
-from reenact_jax.evaluate import examples, pairs, progress, scoring, tables
+from reenact_jax.evaluate import cases, examples, pairs, progress, scoring, tables
 from reenact_jax.evaluate.pairs import Pairs
 from reenact_jax.evaluate.scoring import Estimators, Scores
 from reenact_jax.shards import ShardSet
@@ -41,6 +41,11 @@ def options(arguments: list[str], commands: str) -> argparse.Namespace:
     add('--pairs', default='self', metavar='LIST', help='a list below, or a file; default self')
     add('--most', type=int, default=40, help='tracks, pairs or people of a list; default 40')
     add('--seed', type=int, default=0, help='of the list; default 0')
+    add(
+        '--placement', default=cases.AT_TRUTH, choices=cases.PLACEMENTS,
+        help='of gt_cross and lsim: every face moved to where the truth has its, or left where the '
+        'transfer puts it; default truth',
+    )  # fmt: skip
     add('--out', metavar='DIR', help='default: out/evaluation/MODEL-LIST')
     estimator_flags(add)
     args = parser.parse_args(arguments)
@@ -78,9 +83,11 @@ def main(arguments: list[str], commands: str) -> int:
     model = read_model(args.model, args.transfer)
     part = ShardSet(args.data, args.split or ('gt_cross' if args.pairs == 'gt_cross' else 'test'))
     chosen = choose(args.pairs, part, args.most, args.seed)
-    out = Path(args.out or f'out/evaluation/{Path(args.model).resolve().name}-{chosen.kind}')
+    moved = '' if args.placement == cases.AT_TRUTH else f'-{args.placement}'
+    name = f'{Path(args.model).resolve().name}-{chosen.kind}{moved}'
+    out = Path(args.out or f'out/evaluation/{name}')
     with measuring(args) as measure:
-        what = described(args.model, model, part, chosen, measure, args.stored)
+        what = described(args.model, model, part, chosen, measure, args.stored, args.placement)
         scores = run(model, part, chosen, measure, out, what)
     print((out / tables.NAME).read_text())
     print(json.dumps({'out': str(out), 'pairs': len(chosen.rows), 'methods': len(scores.values)}))
@@ -136,7 +143,13 @@ def measuring(args: argparse.Namespace):
 
 
 def described(
-    path: str, model: Bundle, part: ShardSet, chosen: Pairs, measure: Estimators, stored: bool
+    path: str,
+    model: Bundle,
+    part: ShardSet,
+    chosen: Pairs,
+    measure: Estimators,
+    stored: bool,
+    placement: str = cases.AT_TRUTH,
 ) -> dict:
     """What is scored on what by whom, as plain values."""
     parts = {'generator': model.card['generator'], 'transfer': model.card['transfer']}
@@ -153,6 +166,7 @@ def described(
         'list': storage.digest(chosen.rows.tobytes()),
         'estimators': [card._asdict() for card in measure.cards()],
         'driver': 'stored' if stored else 'estimated',
+        'placement': placement,
     }
 
 
@@ -164,11 +178,12 @@ def run(
     pairs.write(out / 'pairs.csv', chosen, part)
     kept = out / 'progress.jsonl'
     progress.begin(kept, what)
-    scores = scoring.score(model, part, chosen, measure, kept, what['driver'] == 'stored')
+    stored, placement = what['driver'] == 'stored', what['placement']
+    scores = scoring.score(model, part, chosen, measure, kept, stored, placement)
     storage.write(out / 'scores.csv', tables.rows(scores, chosen, part))
     storage.write_json(out / 'table.json', what | {'methods': tables.values(scores)})
     storage.write(out / tables.NAME, tables.document(scores, what, measure.cards()))
-    sheet = examples.sheet(model, part, chosen, scores)
+    sheet = examples.sheet(model, part, chosen, scores, placement)
     if sheet is not None:
         results.write_still(out / 'sheet.png', sheet)
     else:

@@ -17,7 +17,11 @@ EACH = 3  # rows of the best, of the middle and of the worst
 
 
 def sheet(
-    model: Bundle, part: ShardSet, pairs: Pairs, scores: Scores
+    model: Bundle,
+    part: ShardSet,
+    pairs: Pairs,
+    scores: Scores,
+    placement: str = cases.AT_TRUTH,
 ) -> UInt8[np.ndarray, 'H W 3'] | None:
     """Source, driving, landmarks, result and truth of some pairs; None: nothing orders them."""
     method = f'{model.transfer_name} + {model.card["generator"]["system"]}'
@@ -27,7 +31,8 @@ def sheet(
         return None
     lines, captions = [], []
     for label, pair in chosen(found[name] * ORDER[name]):
-        case = cases.read(part, pairs.kind, pairs.rows[pair : pair + 1], model.size, model.points)
+        rows = pairs.rows[pair : pair + 1]
+        case = cases.read(part, pairs.kind, rows, model.size, model.points, placement)
         lines.append(_line(model, case))
         captions.append(f'{label} {name} {found[name][pair]:.3f}')
     columns = 'source', 'driving', 'landmarks', 'result', 'truth'

@@ -3,6 +3,7 @@
 - the copy of the source, which ignores the driver: what does not beat it has learnt no motion;
 - the driver's own frame, where it is another person: no identity, all of the motion;
 - a landmark warp of the source with the very landmarks that the model gets;
+- the same with the smooth flow that a generator's prior starts from, untrained;
 - the model with the bundle's own transfer, with `none` (the driver's landmarks, carried to the
   source's box) and with `additive` (the source's + the driver's - the driver's first ones).
 """
@@ -15,8 +16,8 @@ from jaxtyping import Float
 from reenact_jax import landmarks as lm
 from reenact_jax import metrics
 from reenact_jax.bundle import NO_TRANSFER, Bundle
-from reenact_jax.evaluate.baselines import COPY, WARP, copies, landmark_warp
-from reenact_jax.evaluate.cases import ABSOLUTE, Case, in_rows
+from reenact_jax.evaluate.baselines import COPY, PRIOR, WARP, copies, landmark_warp, prior_warp
+from reenact_jax.evaluate.cases import ABSOLUTE, AT_TRUTH, Case, in_rows
 
 ADDITIVE, DRIVER = 'additive', "the driver's frame"
 
@@ -33,11 +34,12 @@ def made(
         if name != ADDITIVE:
             image = case.source['image'][0], case.source['landmarks'][0]
             yield f'{name} + {WARP}', landmark_warp(*image, points), points
+            yield f'{name} + {PRIOR}', prior_warp(*image, points), points
         yield f'{name} + {generator}', rendered(bundle, case.source, points), points
 
 
 def driven(bundle: Bundle, case: Case) -> dict[str, Float[np.ndarray, 'g n 2']]:
-    """Name of a rule -> landmarks, where the truth has its face."""
+    """Name of a rule -> landmarks, where the case's placement has the face."""
     found = {}
     for name in dict.fromkeys([bundle.transfer_name, NO_TRANSFER]):
         model = bundle.using(name)
@@ -67,9 +69,10 @@ def _placed(points, case: Case):
     """Where a head is put is a rule of its own, not what is measured: for every method alike.
 
     gt_cross: into the truth's bounding box. lsim: the middle between the eyes where the truth has
-    it, as FACEGAN's crops have it.
+    it, as FACEGAN's crops have it. With the placement `transfer` that rule is measured too: every
+    face stays where its transfer puts it.
     """
-    if case.truth is None:
+    if case.truth is None or case.placement != AT_TRUTH:
         return points
     truth = case.truth['landmarks']
     if case.kind == 'gt_cross':

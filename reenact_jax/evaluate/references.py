@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from reenact_jax.bundle import Bundle
 from reenact_jax.errors import UserError
-from reenact_jax.evaluate import cases, methods, scoring
+from reenact_jax.evaluate import cases, measures, methods
 from reenact_jax.shards import ShardSet
 
 KINDS = ('its own', 'another person', 'black', 'noise')
@@ -42,7 +42,7 @@ def measure(
         for kind, image in images.items():
             reference = other if image is None else source | {'image': image}
             made = methods.rendered(bundle, reference, truth['landmarks'])
-            kept[kind].append(scoring.image_metrics(made, truth['image']))
+            kept[kind].append(measures.of_images(made, truth['image']))
     return {
         kind: {name: float(np.concatenate([row[name] for row in rows]).mean()) for name in rows[0]}
         for kind, rows in kept.items()

@@ -2,7 +2,6 @@
 
 from typing import NamedTuple
 
-import jax
 import numpy as np
 from jaxtyping import Float
 from tqdm import tqdm
@@ -10,15 +9,14 @@ from tqdm import tqdm
 from reenact_jax import estimators, metrics
 from reenact_jax.bundle import Bundle
 from reenact_jax.errors import UserError
-from reenact_jax.evaluate import cases, methods, progress
+from reenact_jax.evaluate import arrivals, asked, cases, measures, methods, progress
+from reenact_jax.evaluate.baselines import WARP
 from reenact_jax.evaluate.cases import Case
+from reenact_jax.evaluate.measures import FACE, REFERENCE
 from reenact_jax.evaluate.pairs import Pairs
 from reenact_jax.shards import ShardSet
-from reenact_jax.tracks import AU_NAMES, POSE
 
 REAL = 'real'  # the name of the real images' features
-UNITS = slice(0, len(AU_NAMES))
-FACE, REFERENCE = 'face', 'reference'  # 1 where the estimator found one in the result; in the truth
 
 
 class Estimators(NamedTuple):
@@ -54,12 +52,14 @@ def score(
     measure: Estimators = Estimators(),
     kept: str | None = None,
     stored: bool = False,
+    placement: str = cases.AT_TRUTH,
 ) -> Scores:
     """Scores every method on every pair.
 
     Args:
       kept: a file that keeps what is done; the same call goes on after an interruption.
       stored: the driver's pose and action units are the data's own, not estimated on its frames.
+      placement: where faces are scored, of `cases.PLACEMENTS`.
 
     Raises UserError when the data lack images or points.
     """
@@ -67,7 +67,7 @@ def score(
     done = progress.done(kept)[: len(groups)] if kept else []
     ahead = groups[len(done) :]
     for rows in tqdm(ahead, unit='case', desc=pairs.kind, initial=len(done), total=len(groups)):
-        case = cases.read(part, pairs.kind, rows, bundle.size, bundle.points)
+        case = cases.read(part, pairs.kind, rows, bundle.size, bundle.points, placement)
         done.append(_case(bundle, case, measure, stored))
         if kept:
             progress.add(kept, done[-1])
@@ -77,16 +77,17 @@ def score(
 def _case(bundle: Bundle, case: Case, measure: Estimators, stored: bool) -> dict:
     """{'values': method -> metric -> values, 'features': method -> array} of one case."""
     reference = _references(case, measure, stored)
-    values, features = {}, {}
+    values, features, answers = {}, {}, {}
     for method, image, points in methods.made(bundle, case):
         found = values[method] = {}
         if case.truth is not None:
-            found |= image_metrics(image, case.truth['image'])
+            found |= measures.of_images(image, case.truth['image'])
         if points is not None and case.kind == 'gt_cross':
-            found |= _landmarks(points, case)
+            found |= measures.of_landmarks(points, case)
         faces = measure.attributes(image) if measure.attributes else None
         if faces is not None:
-            found |= _attributes(faces, reference, case, image.shape[1])
+            found |= measures.of_faces(faces, reference, case, image.shape[1])
+            answers[method] = arrivals.answer(method, image, points, faces, case)
         embedding = None
         if measure.identity:
             at = faces.points if faces else _own_points(points, case)
@@ -96,6 +97,10 @@ def _case(bundle: Bundle, case: Case, measure: Estimators, stored: bool) -> dict
             found['csim'] = np.where(seen > 0, csim, np.nan)
         features[method] = _features(measure, image, embedding, faces)
     features[REAL] = reference['features']
+    own = f'{bundle.transfer_name} + {WARP}'
+    if answers:
+        for method, found in arrivals.scores(answers, reference, case, bundle.points, own).items():
+            values[method] |= found
     kept = {name: np.float32(array) for name, array in features.items() if array is not None}
     for found in values.values():
         found.update({name: np.float64(value) for name, value in found.items()})
@@ -114,6 +119,8 @@ def _references(case: Case, measure: Estimators, stored: bool) -> dict:
         found['truth'] = measure.attributes(real['image'])
         own = measure.attributes(case.source['image'])
         found['seen'] = own.found & driving.found & found['truth'].found
+        sharp = case.source if case.truth is None else case.truth
+        found['sharpness'] = asked.sharpness(sharp['image'], sharp['landmarks'])
     embedding = None
     if measure.identity:
         count = len(case.rows)
@@ -145,47 +152,6 @@ def _features(measure: Estimators, image, embedding, faces):
     if embedding is None:
         return None
     return embedding[faces.found] if faces else embedding
-
-
-@jax.jit
-def _by_name(image, truth) -> dict:
-    return {name: getattr(metrics, name)(image, truth) for name in ('l1', 'mse', 'ssim')}
-
-
-def image_metrics(image, truth) -> dict[str, Float[np.ndarray, ' b']]:
-    """L1, MSE and SSIM of images [b, h, w, 3] in [-1, 1]."""
-    return cases.in_rows(lambda both: _by_name(*both), (image, truth))
-
-
-def _landmarks(points, case: Case) -> dict:
-    truth = case.truth['landmarks']
-    driver = metrics.same_box(case.driving['landmarks'], truth)
-    return {
-        'point_error': np.asarray(metrics.point_error(points, truth)),
-        'identity_leak': np.asarray(metrics.identity_leak(points, truth, driver)),
-    }
-
-
-def _attributes(made, reference: dict, case: Case, size: int) -> dict:
-    """Metrics of detected faces, NaN where none was found in the result or in what it follows."""
-    driving, truth = reference['driving'], reference['truth']
-    known = made.known[:, UNITS] & driving.known[:, UNITS]
-    pair = made.aus[:, UNITS], driving.aus[:, UNITS], known
-    distance = np.asarray(metrics.expression_distance(*pair))
-    found = {
-        'psim': metrics.similarity(made.aus[:, POSE], driving.aus[:, POSE]),
-        'prmse': metrics.prmse(made.aus[:, POSE], driving.aus[:, POSE]),
-        'ed_l2': distance,
-        'ed_mean': distance / np.maximum(known.sum(-1), 1),
-        'aucon': metrics.au_agreement(*pair),
-    }
-    if case.truth is not None:
-        found['akd'] = metrics.ace(made.points, truth.points, size)
-    if case.kind == 'lsim':
-        found['lsim'] = metrics.lsim(made.points, truth.points, size)
-    both = made.found & reference['seen']
-    found = {name: np.where(both, np.asarray(value), np.nan) for name, value in found.items()}
-    return found | {FACE: np.float32(made.found), REFERENCE: np.float32(reference['seen'])}
 
 
 def _joined(done: list[dict]) -> Scores:

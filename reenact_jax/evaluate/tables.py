@@ -8,39 +8,27 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from reenact_jax.estimators import Card, table
+from reenact_jax.evaluate.cases import AT_TRANSFER, AT_TRUTH
+from reenact_jax.evaluate.columns import ASKED, COLUMNS, MAIN
+from reenact_jax.evaluate.measures import FACE, REFERENCE
 from reenact_jax.evaluate.pairs import COLUMNS as LIST_COLUMNS
 from reenact_jax.evaluate.pairs import NONE, Pairs
-from reenact_jax.evaluate.scoring import FACE, REAL, REFERENCE, Scores
+from reenact_jax.evaluate.scoring import REAL, Scores
 from reenact_jax.metrics import frechet
 from reenact_jax.shards import ShardSet
 
 RESAMPLES = 2000
 NAME = 'table.md'
-
-
-class Column(NamedTuple):
-    """How a metric is shown."""
-
-    heading: str
-    decimals: int
-    worst: float | None = None  # what a result without a face counts; None: needs no face
-
-
-COLUMNS = {
-    'l1': Column('L1 (0..2, less is better)', 4),
-    'mse': Column('MSE (0..1, less)', 4),
-    'ssim': Column('SSIM (more is better)', 4),
-    'csim': Column('CSIM (more)', 3, -1.0),
-    'psim': Column('PSIM (more)', 3, -1.0),
-    'prmse': Column('PRMSE, degrees (less)', 2, 180.0),
-    'ed_l2': Column('ED, L2 (less)', 3, 17**0.5),
-    'ed_mean': Column('ED, a unit (less)', 4, 17**-0.5),
-    'aucon': Column('AUCON (more)', 3, 0.0),
-    'akd': Column('AKD, pixels of 256 (less)', 2, 256.0),
-    'lsim': Column('LSIM (less)', 4, 4.0),
-    'point_error': Column('point error, % of the box', 2),
-    'identity_leak': Column('identity leak (0 ideal)', 3),
+_PLACED = {
+    AT_TRUTH: '',
+    AT_TRANSFER: '\nFaces lie where the transfer puts them, not moved to where the truth has its.',
 }
+_ARRIVING = """## Asked change
+
+How much of the requested change the result shows: slope of what is found in it on what its
+landmarks ask for (1: all of it, 0: nothing moves), over the tracks where that moves at all.
+Sharpness: variance of the Laplacian in the face's box, over the ground truth's, or the source's
+where there is none."""
 
 
 class Mean(NamedTuple):
@@ -107,7 +95,7 @@ def distances(scores: Scores) -> dict[str, float]:
 
 def plain(scores: Scores) -> str:
     """Means alone as Markdown: a row a method, a column a metric that any of them has."""
-    names = [name for name in COLUMNS if any(name in v for v in scores.values.values())]
+    names = [name for name in MAIN if any(name in v for v in scores.values.values())]
     lines = [_row(['method', *(COLUMNS[name].heading for name in names)]), _rule(len(names))]
     for method in scores.values:
         means = [(scores.mean(method, name), COLUMNS[name].decimals) for name in names]
@@ -125,11 +113,12 @@ def document(scores: Scores, what: dict, cards: list[Card]) -> str:
 {what['model']}: {what['generator']['system']} with transfer {transfer}, {what['size']} pixels.
 Data {what['data']} (digest {what['digest']}), split {what['split']}; {what['count']} pairs of
 {what['pairs']}, seed {what['seed']}. Means over pairs with 95% bootstrap intervals over tracks.
-The driver's pose and action units are {what['driver']}.""",
+The driver's pose and action units are {what['driver']}.{_PLACED[what['placement']]}""",
         markdown(scores, features),
+        arriving(scores),
         table(cards) if cards else 'No estimator of faces.',
     ]
-    return '\n\n'.join(parts) + '\n'
+    return '\n\n'.join(part for part in parts if part) + '\n'
 
 
 def values(scores: Scores) -> dict:
@@ -149,7 +138,7 @@ def markdown(scores: Scores, features: str) -> str:
     Args: features: what the Frechet distance is of.
     """
     found, failed, far = summary(scores), rates(scores), distances(scores)
-    names = [name for name in COLUMNS if any(name in row for row in found.values())]
+    names = [name for name in MAIN if any(name in row for row in found.values())]
     titles = [COLUMNS[name].heading for name in names]
     more = ([f'Frechet distance, {features} (less)'] if far else []) + (
         ['no face found'] if failed else []
@@ -163,6 +152,19 @@ def markdown(scores: Scores, features: str) -> str:
     if any(failed.values()):
         lines += ['', *_with_failures(found, names)]
     return '\n'.join(lines)
+
+
+def arriving(scores: Scores) -> str:
+    """Show the asked change as a table of its own, Markdown; '' where nothing was measured."""
+    found = summary(scores)
+    names = [name for name in ASKED if any(name in row for row in found.values())]
+    if not names:
+        return ''
+    lines = [_row(['method', *(ASKED[name].heading for name in names)]), _rule(len(names))]
+    for method, row in found.items():
+        cells = [_interval(row.get(name), ASKED[name].decimals) for name in names]
+        lines.append(_row([method, *cells]))
+    return '\n'.join([_ARRIVING, '', *lines])
 
 
 def _with_failures(found: dict, names: list[str]) -> list[str]:

@@ -1,0 +1,97 @@
+"""Scores of the asked change: what each method of a case was asked for, and what came of it."""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from reenact_jax.estimators import Faces
+from reenact_jax.evaluate.asked import FLOORS, quantities, sharpness, slope
+from reenact_jax.evaluate.baselines import COPY
+from reenact_jax.evaluate.cases import ABSOLUTE, Case
+from reenact_jax.tracks import POSE
+
+SHARPNESS = 'sharpness'
+_ANGLES = {'yaw': 1, 'roll': 2}  # numbers of the pose R_x, R_y, R_z
+_FOUND = '68c'  # the layout that the estimator finds
+
+
+class Answer(NamedTuple):
+    """What a method was asked for in a case and what came: for `scores`."""
+
+    requested: Float[np.ndarray, 'g n d'] | None  # landmarks; None: the method takes none
+    faces: Faces  # found in its images
+    sharpness: Float[np.ndarray, ' g']
+
+
+def answer(method: str, image, points, faces: Faces, case: Case) -> Answer:
+    """Take down what a method made: its images' sharpness is that of the face it shows."""
+    shown = (case.source if method == COPY else case.driving)['landmarks']
+    shown = shown if points is None else points
+    shown = np.broadcast_to(shown, (len(image), *shown.shape[1:]))
+    return Answer(points, faces, sharpness(image, shown))
+
+
+def scores(
+    answers: dict[str, Answer], reference: dict, case: Case, points_of: str, own: str
+) -> dict[str, dict[str, Float[np.ndarray, ' g']]]:
+    """Score the methods of a case: method -> name -> the case's value, repeated for its pairs.
+
+    So a case counts in a mean as its pairs do, and the bootstrap draws it as a whole. Frames whose
+    references or result show no face take no part in slopes.
+
+    Args:
+      answers: by method.
+      reference: 'driving' faces, whose angles are asked for; 'seen': where all references have
+        faces; 'sharpness' of the truth, or of the source where there is none.
+      points_of: layout of the requested landmarks.
+      own: whose landmarks a method without any was asked for, in cross-reenactment.
+
+    Returns:
+      'slope_' and 'correlation_' + quantity, NaN where it is left out; 'sharpness', a ratio to the
+      reference's, the median over frames.
+    """
+    angles = _angles(reference['driving'])
+    found = {}
+    for method, given in answers.items():
+        known = given.faces.found & reference['seen']
+        x = _requested(given, answers[own], case)
+        y = given.faces.points if x.shape[-1] == 2 else given.faces.points3d
+        if y is None:
+            x, y = x[..., :2], given.faces.points
+        asked = quantities(x, points_of) | angles
+        shown = quantities(y, _FOUND) | _angles(given.faces)
+        found[method] = {}
+        for name, floor in FLOORS.items():
+            pair = slope(np.where(known, asked[name], np.nan), shown[name], floor)
+            found[method] |= {f'slope_{name}': pair[0], f'correlation_{name}': pair[1]}
+        found[method][SHARPNESS] = _ratio(given.sharpness, reference['sharpness'])
+    count = len(case.rows)
+    return {
+        method: {name: np.full(count, value) for name, value in values.items()}
+        for method, values in found.items()
+    }
+
+
+def _ratio(one: Float[np.ndarray, ' g'], other: Float[np.ndarray, ' g']) -> float:
+    """Median of one / other where both are known and the other is not flat; else NaN."""
+    known = np.isfinite(one) & (np.broadcast_to(other, one.shape) > 1e-9)
+    return float(np.median((one / np.maximum(other, 1e-9))[known])) if known.any() else np.nan
+
+
+def _requested(given: Answer, own: Answer, case: Case) -> Float[np.ndarray, 'g n d']:
+    """The landmarks asked for, with depth where they are the driver's own and it is known."""
+    points = given.requested
+    if points is None:
+        points = case.driving['landmarks'] if case.kind in ABSOLUTE else own.requested
+    points, driver = np.asarray(points), case.driving
+    same = points.shape == driver['landmarks'].shape and 'landmarks3d' in driver
+    if same and np.allclose(points, driver['landmarks'], atol=1e-3):
+        return driver['landmarks3d']
+    return points
+
+
+def _angles(faces: Faces) -> dict[str, Float[np.ndarray, ' b']]:
+    """Yaw and roll in degrees, NaN where unknown."""
+    pose = np.where(faces.known[:, POSE] > 0, np.degrees(faces.aus[:, POSE]), np.nan)
+    return {name: pose[:, i] for name, i in _ANGLES.items()}
