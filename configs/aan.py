@@ -54,6 +54,7 @@ SMALL = dict(
     part_masks=True,
     part_size=48,
     inner_mouth=True,
+    occlusion=True,
     upscale='shuffle_soft',
 )
 VARIED = dict(colour=0.2, affine=0.05, flip=True)  # real photographs differ in these

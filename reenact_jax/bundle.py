@@ -107,7 +107,10 @@ class Bundle:
 
         Raises UserError when the generator cannot change the background.
         """
+        deep = self._points(source.get('landmarks3d', source['landmarks']))
         source = {name: source[name] for name in ('image', 'landmarks')}
+        if self.takes_depth:
+            source['landmarks3d'] = deep
         if background is None:
             return tuple(self._call('encode', source))
         if not self.takes_background:
@@ -118,8 +121,8 @@ class Bundle:
         return tuple(self._call('encode_onto', source, background))
 
     def render(self, appearance: tuple, landmarks) -> Float[Array, 'b h w 3']:
-        """The source with these landmarks [b, n, 2]."""
-        return self._call('render', tuple(appearance), landmarks)
+        """The source with these landmarks [b, n, 2], or [b, n, 3] where their depth is known."""
+        return self._call('render', tuple(appearance), self._points(landmarks))
 
     @property
     def has_layers(self) -> bool:
@@ -131,7 +134,18 @@ class Bundle:
 
         Only where `has_layers`.
         """
-        return self._call('layers', tuple(appearance), landmarks)
+        return self._call('layers', tuple(appearance), self._points(landmarks))
+
+    @property
+    def takes_depth(self) -> bool:
+        """Whether the generator makes use of landmarks' depth."""
+        return self.card['generator'].get('takes_depth', False)
+
+    def _points(self, landmarks):
+        """Landmarks as the generator takes them: without depth, or with 0, unknown, where it is."""
+        if landmarks.shape[-1] == 3 or not self.takes_depth:
+            return landmarks[..., : 3 if self.takes_depth else 2]
+        return jnp.pad(landmarks, ((0, 0), (0, 0), (0, 1)))
 
     def _fields(self, face: dict, which: str, more: tuple[str, ...] = ()) -> dict:
         """What the transfer takes of a face. Raises UserError when it is not all there."""

@@ -126,6 +126,10 @@ def generator_calls(part: Trained) -> dict[str, Call]:
     that says `TAKES_BACKGROUND`; `layers` of one that has them.
     """
     source, driving, _ = _faces(part.points, part.size)
+    points = driving['landmarks']
+    if takes_depth(part):
+        _, deep, one = _faces(part.points, part.size, ('landmarks3d',))
+        source, points = source | one, deep['landmarks3d']
 
     def raw(variables, source):
         return part.module.encode(part.hp, part.nets, variables, Face(**source))
@@ -142,7 +146,7 @@ def generator_calls(part: Trained) -> dict[str, Call]:
     appearance = jax.eval_shape(encode, part.variables, source)
     found = {
         'encode': Call(encode, part.variables, (source,)),
-        'render': Call(render, part.variables, (appearance, driving['landmarks'])),
+        'render': Call(render, part.variables, (appearance, points)),
     }
     if hasattr(part.module, 'layers'):
 
@@ -151,7 +155,7 @@ def generator_calls(part: Trained) -> dict[str, Call]:
             made = part.module.layers(part.hp, part.nets, variables, appearance, landmarks)
             return None if made is None else as_tree(made)
 
-        call = Call(layers, part.variables, (appearance, driving['landmarks']))
+        call = Call(layers, part.variables, (appearance, points))
         if jax.eval_shape(layers, *call[1:2], *call.arguments) is not None:
             found['layers'] = call
     if getattr(part.module, 'TAKES_BACKGROUND', False):
@@ -162,6 +166,11 @@ def generator_calls(part: Trained) -> dict[str, Call]:
 
         found['encode_onto'] = Call(encode_onto, part.variables, (source, source['image']))
     return found
+
+
+def takes_depth(part: Trained) -> bool:
+    """Whether a generator takes landmarks with depth; a system that may says so by this name."""
+    return hasattr(part.module, 'takes_depth') and part.module.takes_depth(part.hp)
 
 
 def carry_calls(points: str, size: int) -> dict[str, Call]:

@@ -1,4 +1,6 @@
-"""Flow from landmarks alone: moving least squares (Schaefer et al. 2006), ours as a prior of AAN's.
+"""What landmarks alone tell of an image: a flow by moving least squares, and what is turned away.
+
+The flow (Schaefer et al. 2006) is ours as a prior of AAN's.
 
 A flow is backward and normalised, as `images.warp` takes it: where in the source to look, 2 being
 the image's side.
@@ -52,6 +54,45 @@ def landmark_flow(
     local = _least_squares(weights, pixels, d, rest)
     flow = _apply(spin, pixels[None]) + shift + local
     return flow.reshape(-1, grid, grid, 2)
+
+
+def landmark_field(
+    values: Float[Array, 'b n c'],
+    points: Float[Array, 'b n 2'],
+    size: float,
+    grid: int,
+    sharpness: float = SHARPNESS,
+    epsilon: float = EPSILON,
+) -> Float[Array, 'b grid grid c']:
+    """Spread values of landmarks over an image with the weights of `landmark_flow`.
+
+    Args:
+      points: where the values stand, pixels of an image of side `size`.
+    """
+    pixels = jnp.asarray(pixel_grid(grid, grid).reshape(-1, 2) * (2 / grid) - 1)
+    weights = _weights(pixels, 2 / size * points - 1, sharpness, 2 * epsilon)
+    field = jnp.einsum('bpn,bnc->bpc', weights, values, precision=jax.lax.Precision.HIGHEST)
+    return field.reshape(-1, grid, grid, values.shape[-1])
+
+
+def facing(points: Float[Array, 'b n 3'], ears: tuple[int, int]) -> Float[Array, 'b n']:
+    """How squarely the camera sees the head's surface at every landmark, -1..1.
+
+    The surface is taken as a ball's around the middle between the ears: 1 looks into the camera, 0
+    is the outline, below the surface is turned away (ours). 1 everywhere where no depth is known,
+    which is 0 of all points then.
+
+    Args:
+      points: x, y and z (away from the camera), any unit.
+      ears: numbers of the two ends of the jaw.
+    """
+    middle = points[:, jnp.array(ears)].mean(1, keepdims=True)
+    away = points - middle
+    square = (away**2).sum(-1)
+    # The floor is the head's own: a point in its middle has no direction.
+    length = jnp.sqrt(square + 1e-4 * square.mean(1, keepdims=True) + 1e-12)
+    known = jnp.abs(points[..., 2]).max(1, keepdims=True) > 0
+    return jnp.where(known, -away[..., 2] / length, 1.0)
 
 
 def _weights(pixels, points, sharpness: float, epsilon: float) -> Float[Array, 'b p n']:

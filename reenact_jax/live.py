@@ -20,7 +20,8 @@ def assemble(generator: Trained, transfer: Trained | None) -> Bundle:
     card = {
         'points': generator.points,
         'size': generator.size,
-        'generator': {'system': generator.system, **generator.record},
+        'generator': {'system': generator.system, **generator.record}
+        | {'takes_depth': exporting.takes_depth(generator)},
         'transfer': own,
     }
     functions = {name: jax.jit(call.function) for name, call in calls.items()}

@@ -5,7 +5,7 @@ import importlib.metadata
 import inspect
 
 from reenact_jax import __version__, bundle, storage
-from reenact_jax.exporting import PLATFORMS, Function, Trained, driven_by
+from reenact_jax.exporting import PLATFORMS, Function, Trained, driven_by, takes_depth
 
 LICENCE = 'Apache-2.0'
 INTENDED_USE = (
@@ -62,7 +62,7 @@ def facts(generator: Trained, transfer: Trained | None) -> dict:
         'created': datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds'),
         'points': generator.points,
         'size': generator.size,
-        'generator': _model(generator),
+        'generator': _model(generator) | {'takes_depth': takes_depth(generator)},
         'transfer': _model(transfer) | {'driven_by': list(driven_by(transfer.module))}
         if transfer
         else None,

@@ -61,6 +61,7 @@ def layered_model(points: str = '68') -> Trained:
         part_masks=True,
         part_size=16,
         inner_mouth=True,
+        occlusion=True,
         upscale='resize',
     )
     return _trained('aan', aan, hp, points, {'config': {'hparams': {}}, 'step': 0})
@@ -118,7 +119,11 @@ TRANSFERS = {
 def _trained(name, module, hp, points, record) -> Trained:
     nets = module.networks(hp, DATA)
     face = random_face(0, 2)
-    batch = Batch(image=face['image'][None], landmarks=face['landmarks'][None])
+    batch = Batch(
+        image=face['image'][None],
+        landmarks=face['landmarks'][None],
+        landmarks3d=face['landmarks3d'][None],
+    )
     shapes = jax.eval_shape(lambda rng: module.init(hp, nets, rng, batch), jax.random.key(0))
     rng = np.random.default_rng(0)
     variables = jax.tree_util.tree_map_with_path(lambda path, x: _random(rng, path, x), shapes)

@@ -20,8 +20,10 @@ from reenact_jax.tracks import Batch, DataInfo, Face
 
 # As printed but for its size: what is ours beside the paper's generator is tested further down.
 PRINTED = dict(prior=False, mask=False, part_masks=False, inner_mouth=False, upscale='shuffle')
+PRINTED |= dict(occlusion=False)
 HP = aan.Hparams(**configs.PRESETS['tiny'] | PRINTED)
 DATA, SIDE = DataInfo(identities=4, examples=4), 32
+KEY = jax.random.key(0)
 LEAN = dataclasses.replace(HP, lambda_gan=0.0)
 
 
@@ -141,7 +143,7 @@ def test_losses_see_pixels_and_parts(built):
             return crops
         return batch.image[:, 1] * 0.5 if letter == 'G_f' else apply(letter, *args, **kwargs)
 
-    _, metrics = jax.jit(lambda: aan.terms(LEAN, perfect, aan.constants(HP), batch))()
+    _, metrics = jax.jit(lambda: aan.terms(LEAN, perfect, aan.constants(HP), batch, KEY))()
     assert float(metrics['local']) == pytest.approx(0, abs=1e-5)
     expected = 0.5 * np.abs(np.asarray(batch.image[:, 1])).mean()
     assert float(metrics['l1']) == pytest.approx(expected, rel=1e-4)
@@ -160,7 +162,8 @@ def test_ablations():
     assert {'Modulation_0', 'Modulation_1'} <= set(fusion)
     assert not any(name.startswith('Head') for name in variables['E_a']['params'])
     values, _ = jax.eval_shape(
-        lambda v: aan.terms(hp, frozen_apply(nets, v), aan.constants(hp), batch_of(2)), variables
+        lambda v: aan.terms(hp, frozen_apply(nets, v), aan.constants(hp), batch_of(2), KEY),
+        variables,
     )
     assert set(values) == {'G'} == set(aan.stages(hp, DATA)[0].players)
 

@@ -22,15 +22,16 @@ DATA, SIDE = DataInfo(identities=4, examples=4), 32
 
 def faces(rows, seed=0):
     draw = np.random.default_rng(seed)
-    points = draw.uniform(6, SIDE - 6, (rows, 68, 2)).astype(np.float32)
+    points = draw.uniform(6, SIDE - 6, (rows, 68, 3)).astype(np.float32)
     image = draw.uniform(-1, 1, (rows, SIDE, SIDE, 3)).astype(np.float32)
-    return Face(image=jnp.asarray(image), landmarks=jnp.asarray(points))
+    return Face(jnp.asarray(image), jnp.asarray(points[..., :2]), jnp.asarray(points))
 
 
 def batch_of(rows):
     a, b = faces(rows, 1), faces(rows, 2)
     image = jnp.stack([a.image, b.image], 1)
-    return Batch(image, jnp.stack([a.landmarks, b.landmarks], 1), identity=jnp.arange(rows))
+    points = jnp.stack([a.landmarks3d, b.landmarks3d], 1)
+    return Batch(image, points[..., :2], points, identity=jnp.arange(rows))
 
 
 @pytest.fixture(scope='module')
@@ -124,9 +125,30 @@ def test_what_the_source_does_not_show_is_painted(built):
     np.testing.assert_allclose(image[:, :18], made.layers.paint[:, :18], atol=1e-5)
 
 
-def test_part_masks_need_a_mask():
-    with pytest.raises(UserError, match=r'hparams\.part_masks.*mask'):
-        aan.networks(dataclasses.replace(HP, mask=False), DATA)
+@pytest.mark.parametrize('name', ['part_masks', 'occlusion'])
+def test_what_needs_a_mask(name):
+    plain = dataclasses.replace(HP, mask=False, part_masks=False, occlusion=False)
+    with pytest.raises(UserError, match=rf'hparams\.{name}.*mask'):
+        aan.networks(dataclasses.replace(plain, **{name: True}), DATA)
+
+
+def test_depth_reaches_the_mask_alone(built):
+    """Depth that is known changes what is trusted; unknown depth is as if there were none."""
+    nets, variables = built
+    a, b = faces(1, 3), faces(1, 4)
+    apply = frozen_apply(nets, variables)
+
+    @jax.jit
+    def run(source, driving):
+        look = generator.encode(HP, apply, a.image, source)
+        return generator.draw(HP, apply, look, driving).layers
+
+    unknown = [jnp.pad(face.landmarks, ((0, 0), (0, 0), (0, 1))) for face in (a, b)]
+    with_depth, without = run(a.landmarks3d, b.landmarks3d), run(*unknown)
+    flat = run(a.landmarks, b.landmarks)
+    assert np.abs(with_depth.mask - without.mask).max() > 1e-4
+    np.testing.assert_array_equal(with_depth.flow, without.flow)
+    np.testing.assert_array_equal(flat.mask, without.mask)
 
 
 @pytest.mark.parametrize('upscale', ['shuffle', 'shuffle_soft', 'resize'])

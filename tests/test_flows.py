@@ -86,3 +86,25 @@ def test_odd_points_give_finite_flows_and_gradients(points):
         *jax.grad(loss, (0, 1))(source, driving),
     ):
         assert np.isfinite(np.asarray(x)).all()
+
+
+def test_a_turned_head_shows_one_side_and_hides_the_other():
+    """Points on a ball seen from the front: 1 in its middle, 0 at its outline, below 0 behind."""
+    turn = np.deg2rad([-90, -45, 0, 45, 90])
+    ball = np.stack([np.sin(turn), 0 * turn, -np.cos(turn)], -1)
+    for angle in np.deg2rad([0, 30, -50]):
+        cos, sin = np.cos(angle), np.sin(angle)
+        points = np.float32(ball @ np.array([[cos, 0, -sin], [0, 1, 0], [sin, 0, cos]]) * 40 + 7)
+        found = flows.facing(points[None], (0, 4))[0]
+        np.testing.assert_allclose(found, np.cos(turn - angle), atol=0.01)
+    flat = points[None] * [1, 1, 0]
+    np.testing.assert_array_equal(flows.facing(jnp.asarray(flat), (0, 4)), 1)
+
+
+def test_a_field_has_its_landmarks_values():
+    points = some_points(5, 1, 6)
+    values = np.float32(np.random.default_rng(6).uniform(-1, 1, (1, 6, 2)))
+    field = np.asarray(flows.landmark_field(values, points, SIDE, 256))
+    for point, value in zip(np.int32(points[0]), values[0], strict=True):
+        np.testing.assert_allclose(field[0, point[1], point[0]], value, atol=0.02)
+    assert field.min() >= values.min() - 1e-5 and field.max() <= values.max() + 1e-5

@@ -12,7 +12,8 @@ once; the generator is averaged (`config.ema_decay`; 0 switches it off) and the 
 exported. Eq. 6 prints three images for D_I; the text below it has two, and so has this file. Sizes
 in pixels are for 256 x 256 and scale with it.
 
-Off in the paper's preset, ours: `prior`, `mask`, `part_masks`, `inner_mouth` (hparams.py). With
+Off in the paper's preset, ours: `prior`, `mask`, `part_masks`, `inner_mouth`, `occlusion`
+(hparams.py). With
 them the network warps what the source shows and paints what it does not, and offers `layers`.
 
 The paper moves landmarks between people by MarioNETte's transformer before all this; here that is
@@ -59,6 +60,8 @@ def networks(hp: Hparams, data: DataInfo) -> dict:
             'hparams.part_masks: lays the local nets over what hparams.mask composes; set mask and '
             'local_net to True as well'
         )
+    if hp.occlusion and not hp.mask:
+        raise UserError('hparams.occlusion: tells hparams.mask what to refuse; set mask to True')
     style = dict(norm=hp.norm, spectral=hp.spectral)
     nets = {
         'E_a': net.Extractor(hp.extractor, hp.fusion, hp.modulation == 'aan', **style),
@@ -100,7 +103,7 @@ def init(hp: Hparams, nets: dict, rng: jax.Array, batch: Batch) -> dict:
         for name in parts_of(hp)
     }
     canvas = jnp.zeros((1, side, side, 3 * len(crops))) if hp.local_net else None
-    seen = jnp.zeros((1, side, side, 4)) if hp.mask else None
+    seen = jnp.zeros((1, side, side, 6 if hp.occlusion else 4)) if hp.mask else None
     arguments = {
         'E_a': (full,),
         'FEN': (rough, rough),
@@ -133,8 +136,7 @@ def stages(hp: Hparams, data: DataInfo) -> tuple[Stage, ...]:
         tx['D'] = optimisers.adam(hp.d_rate, hp.steps, hp.schedule, hp.b1)
 
     def stage_losses(apply, constants, batch, rng):
-        del rng
-        return terms(hp, apply, constants, batch)
+        return terms(hp, apply, constants, batch, rng)
 
     return (
         Stage(
@@ -145,7 +147,7 @@ def stages(hp: Hparams, data: DataInfo) -> tuple[Stage, ...]:
             hp.steps,
             hp.batch_size,
             ema=generator,
-            reads=('image', 'landmarks', 'identity'),
+            reads=('image', 'landmarks', 'identity') + ('landmarks3d',) * hp.occlusion,
         ),
     )
 
@@ -168,21 +170,27 @@ def constants(hp: Hparams, load: bool = True) -> dict:
 # --- use -------------------------------------------------------------------------------------
 
 
+def takes_depth(hp: Hparams) -> bool:
+    """Whether landmarks come with depth: `encode` reads `landmarks3d`, others take [b, n, 3]."""
+    return hp.occlusion
+
+
 def encode(hp: Hparams, nets: dict, variables: dict, source: Face, background=None) -> dict:
     """The source's appearance: image [b, h, w, 3] in [-1, 1] and landmarks [b, n, 2]. Once."""
     del background  # the image is drawn whole
-    return generator.encode(hp, frozen_apply(nets, variables), source.image, source.landmarks)
+    points = source.landmarks3d if hp.occlusion else source.landmarks
+    return generator.encode(hp, frozen_apply(nets, variables), source.image, points)
 
 
 def render(
-    hp: Hparams, nets: dict, variables: dict, appearance: dict, landmarks: Float[Array, 'b n 2']
+    hp: Hparams, nets: dict, variables: dict, appearance: dict, landmarks: Float[Array, 'b n _']
 ) -> Float[Array, 'b h w 3']:
     """Frames in [-1, 1] for driving landmarks in the source's pixels; one source, b frames."""
     return _drawn(hp, nets, variables, appearance, landmarks).image
 
 
 def layers(
-    hp: Hparams, nets: dict, variables: dict, appearance: dict, landmarks: Float[Array, 'b n 2']
+    hp: Hparams, nets: dict, variables: dict, appearance: dict, landmarks: Float[Array, 'b n _']
 ) -> Layers | None:
     """What `render` composes its frames of (layers.py); None without `mask`: there is one image."""
     return _drawn(hp, nets, variables, appearance, landmarks).layers
@@ -201,9 +209,9 @@ def preview(hp: Hparams, nets: dict, variables: dict, batch: Batch) -> dict[str,
     """
     apply = frozen_apply(nets, variables)
     i_s, i_d = batch.image[:, 0], batch.image[:, 1]
-    side = i_s.shape[1]
-    look = generator.encode(hp, apply, i_s, batch.landmarks[:, 0])
-    made = generator.draw(hp, apply, look, batch.landmarks[:, 1])
+    side, points = i_s.shape[1], batch.landmarks3d if hp.occlusion else batch.landmarks
+    look = generator.encode(hp, apply, i_s, points[:, 0])
+    made = generator.draw(hp, apply, look, points[:, 1])
     flow = images.resize(made.flow, side)
     heat = generator.heatmaps(hp, batch.landmarks[:, 1], side, side).max(-1, keepdims=True)
     shown = {

@@ -11,6 +11,7 @@ from reenact_jax.layers import Layers, Part, compose
 from reenact_jax.layouts import local_points
 from reenact_jax.systems.aan.hparams import Hparams, part_side, parts_of
 
+FIELD = 32  # side of the grid on which `facing` is spread
 BORDER = 0.15  # of a part's side: band at its border in which its opacity falls to 0 (ours)
 
 
@@ -23,9 +24,14 @@ class Drawn(NamedTuple):
     layers: Layers | None  # what `image` is composed of, with `mask`
 
 
-def encode(hp: Hparams, apply, image: Float[Array, 'b h w 3'], points: Float[Array, 'b n 2']):
-    """Compute what the source alone gives: Theta, F_a, S_s and the source's part crops."""
-    side = image.shape[1]
+def encode(hp: Hparams, apply, image: Float[Array, 'b h w 3'], points: Float[Array, 'b n _']):
+    """Compute what the source alone gives: Theta, F_a, S_s and the source's part crops.
+
+    Args:
+      points: landmarks, pixels of the image; with `occlusion` a third column is depth, 0: unknown.
+    """
+    side, places = image.shape[1], points
+    points = points[..., :2]
     features, theta = apply('E_a', image)
     if hp.modulation == 'spade':
         theta = [image] * len(hp.fusion)
@@ -37,6 +43,8 @@ def encode(hp: Hparams, apply, image: Float[Array, 'b h w 3'], points: Float[Arr
     }
     if hp.prior:
         appearance['points'] = points
+    if hp.occlusion:
+        appearance['facing'] = _facing(places)
     if hp.local_net:
         crops = {part: crop(hp, image, points, part) for part in parts_of(hp)}
         appearance['parts'] = {part: jnp.concatenate(crops[part][:2], -1) for part in crops}
@@ -44,15 +52,17 @@ def encode(hp: Hparams, apply, image: Float[Array, 'b h w 3'], points: Float[Arr
 
 
 def draw(
-    hp: Hparams, apply, appearance: dict, points: Float[Array, 'b n 2'], grid: int | None = None
+    hp: Hparams, apply, appearance: dict, points: Float[Array, 'b n _'], grid: int | None = None
 ) -> Drawn:
     """Draw the source with driving landmarks; one source (leading axis 1) serves b frames.
 
     Args:
+      points: as of `encode`.
       grid: side of the flow with `prior`; None: the image's.
     """
     source, frames = appearance['image'], points.shape[0]
-    side = source.shape[1]
+    side, places = source.shape[1], points
+    points = points[..., :2]
 
     def spread(x):
         return jnp.broadcast_to(x, (frames, *x.shape[1:]))
@@ -75,7 +85,11 @@ def draw(
     drawn = {name: part.image for name, part in parts.items()}
     if not hp.mask:
         return Drawn(apply('G_f', features, appearance['theta'], canvas), flow, drawn, None)
-    seen = jnp.concatenate([warped, _there(flow, side)], -1)
+    seen = [warped, _there(flow, side)]
+    if hp.occlusion:
+        values = jnp.stack([spread(appearance['facing']), _facing(places)], -1)
+        seen.append(images.resize(flows.landmark_field(values, points, side, FIELD), side))
+    seen = jnp.concatenate(seen, -1)
     paint, mask = apply('G_f', features, appearance['theta'], canvas, seen)
     layers = Layers(flow, mask, paint, parts if hp.part_masks else {})
     return Drawn(compose(layers, source), flow, drawn, layers)
@@ -105,6 +119,14 @@ def _border(size: int) -> Float[Array, '1 s s 1']:
     place = (jnp.arange(size) + 0.5) / size
     ramp = jnp.clip(jnp.minimum(place, 1 - place) / BORDER, 0, 1)
     return (ramp[:, None] * ramp[None])[None, ..., None]
+
+
+def _facing(points: Float[Array, 'b n _']) -> Float[Array, 'b n']:
+    """`flows.facing` of landmarks whose third column, where there is one, is depth."""
+    jaw = layouts.of_count(points.shape[1]).parts['jaw']
+    if points.shape[-1] == 2:
+        return jnp.ones(points.shape[:2])
+    return flows.facing(points, (jaw[0], jaw[-1]))
 
 
 def _there(flow: Float[Array, 'b g g 2'], side: int) -> Float[Array, 'b h w 1']:

@@ -120,6 +120,14 @@ class Hparams:
         doc='local nets also give a mask each, and see the warped source; their results are laid '
         'over the image in frames of their own, `part_size` pixels a side (ours)',
     )
+    occlusion: bool = setting(
+        False,
+        doc='the mask sees how squarely source and driver show a place, from landmarks '
+        'with depth (ours)',
+    )
+    depth_drop: float = setting(
+        0.2, low=0, high=1, doc='share of training rows whose depth counts as unknown (ours)'
+    )
     inner_mouth: bool = setting(False, doc='a fifth local net, for what is between the lips (ours)')
 
 

@@ -1,6 +1,8 @@
 """AAN's losses, eqs. 5 to 9."""
 
+import jax
 import jax.numpy as jnp
+from jaxtyping import Array
 
 from reenact_jax import losses
 from reenact_jax.nets import vgg
@@ -9,11 +11,14 @@ from reenact_jax.systems.aan.hparams import Hparams, depth, parts_of
 from reenact_jax.tracks import Batch
 
 
-def terms(hp: Hparams, apply, constants: dict, batch: Batch):
+def terms(hp: Hparams, apply, constants: dict, batch: Batch, rng: Array):
     """Eqs. 5 to 9: I_s is frame 0, I_d frame 1."""
     i_s, i_d = batch.image[:, 0], batch.image[:, 1]
     l_s, l_d = batch.landmarks[:, 0], batch.landmarks[:, 1]
-    made = generator.draw(hp, apply, generator.encode(hp, apply, i_s, l_s), l_d)
+    p_s, p_d = l_s, l_d
+    if hp.occlusion:
+        p_s, p_d = _with_depth(hp, batch, rng)
+    made = generator.draw(hp, apply, generator.encode(hp, apply, i_s, p_s), p_d)
     fake = made.image
 
     def phi(image):
@@ -39,6 +44,14 @@ def terms(hp: Hparams, apply, constants: dict, batch: Batch):
         values = {'G': value + hp.lambda_gan * metrics['gan'], 'D': against}
         metrics['D'] = against
     return values, metrics
+
+
+def _with_depth(hp: Hparams, batch: Batch, rng: Array):
+    """Landmarks of both frames with depth, which some rows do not know."""
+    known = jax.random.bernoulli(rng, 1 - hp.depth_drop, (batch.landmarks.shape[0], 1, 1, 1))
+    z = jnp.where(known, batch.landmarks3d[..., 2:], 0)
+    points = jnp.concatenate([batch.landmarks, z], -1)
+    return points[:, 0], points[:, 1]
 
 
 def _adversarial(hp: Hparams, apply, fake, i_d, i_s, s_d):
