@@ -1,7 +1,9 @@
 """Layers in the whole picture that the source was cut from, at its own pixels.
 
 Only the head moves: the change fades out around it (`reach`) and ends before the border of the
-region that is drawn, so that no seam shows and the rest of the picture stays bit for bit.
+region that is drawn, so that no seam shows and the rest of the picture stays bit for bit. What lies
+around the face itself, hair and shoulders, is moved and never painted: a small network knows them
+least.
 """
 
 import functools
@@ -15,7 +17,7 @@ from jaxtyping import Array, Float, UInt8
 
 from reenact_jax import images, layouts
 from reenact_jax import landmarks as lm
-from reenact_jax.layers import Region, compose_onto, of_tree
+from reenact_jax.layers import Reach, Region, compose_onto, of_tree
 from reenact_jax.pasting import Canvas
 
 MARGIN = 0.25  # of the crop's side: how much further the region reaches than the crop
@@ -23,7 +25,9 @@ RAMP = 0.1  # of the crop's side: band at the region's border in which the chang
 # A head with its hair as an ellipse around the middle of the eyes, in distances from there to the
 # mouth, which is 6.8 cm of an adult's; half of its width and of its height.
 HEAD = 1.6, 2.0
+SKULL = 1.25, 1.75  # the same without the hair: paint stays on it, what it takes hair for is not
 FADE = 0.6  # width of the band around it in which the change ends, in its radii
+PAINT_FADE = 0.25  # the same of paint
 STRETCH = 2.0  # least width of that band, in lengths of the head's way: no place folds over another
 
 
@@ -56,7 +60,8 @@ class Composer:
 
 @functools.partial(jax.jit, static_argnums=0)
 def _drawn(region: Region, layers, picture, window, edge, source, driving):
-    weight = edge * reach(source, driving, region)
+    moves, paints = reach(source, driving, region)
+    weight = Reach(edge * moves, edge * paints)
     return images.to_uint8(compose_onto(of_tree(layers), picture, window, region, weight))
 
 
@@ -87,9 +92,7 @@ def ramp(canvas: Canvas, region: Region) -> Float[np.ndarray, 'h w']:
     return np.float32(down[:, None] * along(region.left, region.width, width)[None])
 
 
-def reach(
-    source: Float[Array, '1 n 2'], driving: Float[Array, 'b n 2'], region: Region
-) -> Float[Array, 'b h w 1']:
+def reach(source: Float[Array, '1 n 2'], driving: Float[Array, 'b n 2'], region: Region) -> Reach:
     """Weigh the change by place: 1 on the head, where it was and where it goes, 0 far from both.
 
     Args:
@@ -99,11 +102,20 @@ def reach(
     grid = grid + np.array([[[[region.left, region.top]]]], np.float32)
     source = jnp.broadcast_to(source, driving.shape)
     way = jnp.linalg.norm(lm.eye_middle(driving) - lm.eye_middle(source), axis=-1)[:, 0]
-    return jnp.maximum(_around(source, way, grid), _around(driving, way, grid))[..., None]
+
+    def around(points, radii, fade, way=0.0):
+        x, y, unit = _head(points, grid)
+        radius = jnp.sqrt((x / (radii[0] * unit)) ** 2 + (y / (radii[1] * unit)) ** 2 + 1e-9)
+        band = jnp.maximum(fade, STRETCH * way / (radii[0] * unit))
+        return (1 - _smooth((radius - 1) / band))[..., None]
+
+    far = way[:, None, None]
+    moves = jnp.maximum(around(source, HEAD, FADE, far), around(driving, HEAD, FADE, far))
+    return Reach(moves, around(driving, SKULL, PAINT_FADE))
 
 
-def _around(points, way, grid) -> Float[Array, 'b h w']:
-    """1 in a head's ellipse, 0 outside of a larger one."""
+def _head(points, grid):
+    """Places across and along the head, from the middle of its eyes, and its unit, in pixels."""
     lips = layouts.of_count(points.shape[1]).parts['outer_lips']
     corners = np.array([lips[0], lips[len(lips) // 2]])
     eyes, mouth = lm.eye_middle(points)[:, 0], points[:, corners].mean(1)
@@ -111,14 +123,11 @@ def _around(points, way, grid) -> Float[Array, 'b h w']:
     length = jnp.linalg.norm(down, axis=-1)
     # Looking up or down brings eyes and mouth nearer to each other, not the head's outline.
     unit = jnp.maximum(jnp.maximum(length, 0.9 * lm.box(points)[1]), 1.0)
-    down = down / jnp.maximum(length, 1e-6)[:, None]
+    down = (down / jnp.maximum(length, 1e-6)[:, None])[:, None, None]
     off = grid - eyes[:, None, None]
-    y = off[..., 0] * down[:, None, None, 0] + off[..., 1] * down[:, None, None, 1]
-    x = off[..., 0] * down[:, None, None, 1] - off[..., 1] * down[:, None, None, 0]
-    unit = unit[:, None, None]
-    radius = jnp.sqrt((x / (HEAD[0] * unit)) ** 2 + (y / (HEAD[1] * unit)) ** 2 + 1e-9)
-    band = jnp.maximum(FADE, STRETCH * way[:, None, None] / (HEAD[0] * unit))
-    return 1 - _smooth((radius - 1) / band)
+    y = off[..., 0] * down[..., 0] + off[..., 1] * down[..., 1]
+    x = off[..., 0] * down[..., 1] - off[..., 1] * down[..., 0]
+    return x, y, unit[:, None, None]
 
 
 def _smooth(t):

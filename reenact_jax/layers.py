@@ -46,6 +46,13 @@ class Region(NamedTuple):
     width: int
 
 
+class Reach(NamedTuple):
+    """Share of a change at every pixel: where both are 0 the picture stays, bit for bit."""
+
+    moves: Float[Array, 'b H W 1']  # of the flow
+    paints: Float[Array, 'b H W 1']  # of paint and parts
+
+
 def compose(layers: Layers, source: Float[Array, 'b s s 3']) -> Float[Array, 'b s s 3']:
     """The image at the size of `source`, the crop that the model was given (1 row or b)."""
     side = source.shape[1]
@@ -58,7 +65,7 @@ def compose_onto(
     picture: Float[Array, 'n h w 3'],
     window: Float[Array, '3'],
     region: Region,
-    reach: Float[Array, 'b H W 1'] | None = None,
+    reach: Reach | None = None,
     cubic: bool = True,
 ) -> Float[Array, 'b H W 3']:
     """A region of a picture with the layers in their place, at the picture's own pixels.
@@ -68,8 +75,7 @@ def compose_onto(
       picture: what the source's crop was cut from, [-1, 1]; 1 row or b.
       window: x0, y0 and side of the crop in the picture, pixels; may reach outside.
       region: what is drawn. Beyond the crop the flow of the crop's border goes on.
-      reach: share of the change at every pixel: 0 leaves the picture as it is, bit for bit. With
-        it paint ends softly at the crop's border. None: all of it, up to the border.
+      reach: where it may change; paint then ends softly at the crop's border. None: everywhere.
       cubic: sampling of the picture; False: bilinear.
 
     Returns: The region [b, H, W, 3] in [-1, 1].
@@ -84,7 +90,7 @@ def compose_onto(
     flow, mask = enlarged(layers.flow) * (window[2] / 2), enlarged(layers.mask)
     inside = 1.0
     if reach is not None:
-        flow, inside = flow * reach, _inside(window, region) * reach
+        flow, inside = flow * reach.moves, _inside(window, region) * reach.paints
     at = images.pixel_grid(*size)[None] + np.array([[[[region.left, region.top]]]]) + flow
     warped, there = _sampled(picture, at, cubic)
     mask = 1 - inside * (1 - mask * there)

@@ -77,9 +77,8 @@ def test_reach_does_not_fold():
     points = face_points(100) * 2 + 50
     region = composing.Region(0, 0, 300, 300)
     for way in (10.0, 40.0, 80.0):
-        weight = composing.reach(points[None], points[None] + np.float32([way, 0]), region)[
-            0, ..., 0
-        ]
+        there = points[None] + np.float32([way, 0])
+        weight = composing.reach(points[None], there, region).moves[0, ..., 0]
         assert np.abs(np.diff(weight, axis=1)).max() * way < 1
         assert weight.max() == 1
 

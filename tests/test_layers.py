@@ -9,7 +9,7 @@ import pytest
 from scipy.ndimage import map_coordinates
 
 from reenact_jax import images, layers
-from reenact_jax.layers import Layers, Part, Region
+from reenact_jax.layers import Layers, Part, Reach, Region
 
 SIDE = 32
 
@@ -91,7 +91,7 @@ def test_reach_keeps_the_picture():
     reach[:, 20:40, 20:40] = 1
     window = jnp.array([8.0, 8.0, 48.0])
     changed = layered(bent(SIDE), mask=0.3, paint=0.7)
-    made = layers.compose_onto(changed, large, window, Region(0, 0, 64, 64), reach)
+    made = layers.compose_onto(changed, large, window, Region(0, 0, 64, 64), Reach(reach, reach))
     still = reach[0, ..., 0] == 0
     np.testing.assert_array_equal(np.asarray(made)[0][still], large[0][still])
     assert np.abs(np.asarray(made)[0][~still] - large[0][~still]).min() > 0
@@ -101,7 +101,7 @@ def test_paint_ends_at_the_border_of_the_crop():
     large = picture(64)
     window, everywhere = jnp.array([16.0, 16.0, 32.0]), np.ones((1, 64, 64, 1), np.float32)
     made = layers.compose_onto(
-        layered(mask=0, paint=0.7), large, window, Region(0, 0, 64, 64), everywhere
+        layered(mask=0, paint=0.7), large, window, Region(0, 0, 64, 64), Reach(*2 * [everywhere])
     )
     np.testing.assert_allclose(made[0, 20:44, 20:44], 0.7, atol=1e-6)
     outside = np.ones((64, 64), bool)
