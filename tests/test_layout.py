@@ -25,6 +25,8 @@ metrics
 trained
 exporting bundle live precision model_card export
 onnx_rewrites onnx_graphs to_onnx
+frames
+openings regions relative
 edits action_units turning motion pasting portraits drivers spool smoothing animation
 recording reenact_flags
 estimators
