@@ -48,6 +48,12 @@ def deep(points: Float[np.ndarray, '*s n 2'], depth=None) -> Float[np.ndarray, '
     return np.concatenate([points, depth[..., None]], -1)
 
 
+def of_face(face: dict) -> Float[np.ndarray, '*s n 3']:
+    """Landmarks of a face with their depth, 0 where it is unknown."""
+    space = face.get('landmarks3d')
+    return deep(face['landmarks'], None if space is None else np.asarray(space)[..., 2])
+
+
 def is_flat(points: Float[np.ndarray, 'n 3'], layout: Layout) -> bool:
     """Whether a face's rigid points lie in a plane, so that no rotation out of it can be found."""
     around = points[rigid(layout)]
@@ -88,13 +94,13 @@ def pivot(
     middle = points[rigid(layout)].mean(0)
     if flat:
         return middle
-    left, right = _middles(points, layout)
+    left, right = eyes(points, layout)
     return middle + np.linalg.norm(right - left) * head @ PIVOT
 
 
 def axes(points: Float[np.ndarray, 'n 3'], layout: Layout, flat: bool) -> np.ndarray:
     """A head's rotation R [3, 3] by its eyes and its nose alone, within some 5 degrees."""
-    left, right = _middles(points, layout)
+    left, right = eyes(points, layout)
     x = _unit((right - left) * ([1, 1, 0] if flat else 1))
     if flat:
         return np.array([[x[0], -x[1], 0], [x[1], x[0], 0], [0, 0, 1]])
@@ -109,6 +115,11 @@ def rotation(angles: Float[np.ndarray, '*s 3']) -> Float[np.ndarray, '*s 3 3']:
     """R_x R_y R_z of angles in radians."""
     matrices = Rotation.from_euler('XYZ', np.reshape(angles, (-1, 3))).as_matrix()
     return matrices.reshape(*np.shape(angles), 3)
+
+
+def eyes(points: Float[np.ndarray, 'n d'], layout: Layout) -> tuple[np.ndarray, np.ndarray]:
+    """Middles of the left and of the right eye, between corners."""
+    return tuple(points[list(corners)].mean(0) for corners in _corners(layout))
 
 
 def angles_known(face: dict) -> Bool[np.ndarray, '*s']:
@@ -136,10 +147,6 @@ def _corners(layout: Layout) -> list[tuple[int, int]]:
     """Corners of the left and of the right eye; a ring starts at one, half way is the other."""
     eyes = (layout.parts[name] for name in ('left_eye', 'right_eye'))
     return [(eye[0], eye[len(eye) // 2]) for eye in eyes]
-
-
-def _middles(points, layout: Layout):
-    return (points[list(corners)].mean(0) for corners in _corners(layout))
 
 
 def _rotation(product: Float[np.ndarray, '*s 3 3']) -> Float[np.ndarray, '*s 3 3']:

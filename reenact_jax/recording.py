@@ -1,6 +1,7 @@
 """Results on disk: an animation, or the way from one landmark set to another, with its sheet."""
 
 import contextlib
+import itertools
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -18,6 +19,7 @@ from reenact_jax import (
     sheets,
     smoothing,
     spool,
+    starts,
     turning,
     watermark,
 )
@@ -27,6 +29,7 @@ from reenact_jax.drivers import Driver
 from reenact_jax.errors import UserError
 from reenact_jax.pasting import Paster
 from reenact_jax.portraits import Portrait
+from reenact_jax.regions import Amount
 
 LEAD_RATE = Fraction(12)  # frames a second of a video of --steps
 REFERENCES = ('first', 'best')
@@ -48,6 +51,7 @@ def record(
     signed: bool = True,
     reference: str = 'first',
     smooth: bool = False,
+    amount: Amount = Amount(),
 ) -> dict:
     """Writes the animation (an .mp4 at the driver's exact rate, or a still) and its contact sheet.
 
@@ -63,22 +67,27 @@ def record(
       mark: the invisible mark in the pixels (watermark.py).
       signed: content credentials (credentials.py), of the sheet too.
       reference: where relative motion starts, one of `REFERENCES`: the driver's first frame, or
-        that in which it looks most as the source does (spool.py; reads the driver once before).
+        that in which it looks most as the source does (spool.py; reads the driver once before). A
+        driver of one frame starts at the source's own face (`starts.onto`).
       smooth: filters the driver's jitter (smoothing.py).
+      amount: how much of a relative motion is taken (regions.py).
 
     The driver's sound, where it has some, goes with a video.
 
-    Returns {'out', 'frames', 'held', 'rate', 'fault', ...} for a summary.
+    Returns {'out', 'frames', 'held', 'rate', 'fault', 'start', ...} for a summary: `start` says why
+    relative motion should not start at the driver's first frame, where it did; else it is None.
     """
     rows, pictures, moved = {}, {}, []
-    start, begin = None, 0
-    if reference == 'best' and how == 'relative':
+    relative, start, begin = how == 'relative', None, 0
+    if reference == 'best' and relative and driver.count != 1:
         driver, start, begin = spool.nearest(driver, source)
     own = np.asarray(images.to_uint8(source.image))
 
-    driving = _faces(driver, pictures, smooth)
+    first, driving = _first(_faces(driver, pictures, smooth))
+    if relative and driver.count == 1 and first is not None:
+        start = starts.onto(source.known, first)
     driving = _kept(driving, moved) if keep else driving
-    moving = dict(motion=how, batch=batch, changes=changes, reference=start)
+    moving = dict(motion=how, batch=batch, changes=changes, reference=start, amount=amount)
     made = tqdm(
         animate(bundle, source, driving, **moving),
         total=driver.count,
@@ -100,6 +109,8 @@ def record(
         results.write_still(sheet, sheets.sheet(list(rows.values()), list(rows)), signed=signed)
     summary = {'out': out, 'sheet': sheet, 'frames': count, 'rate': str(driver.rate), 'held': held}
     summary |= {'reference': begin, 'sound': bool(driver.sound) and is_video(out)}
+    plain = relative and start is None and first is not None
+    summary['start'] = starts.fault(first, source.known) if plain else None
     return summary | {'fault': driver.fault(), 'transfer': bundle.transfer_name, 'motion': how}
 
 
@@ -118,6 +129,7 @@ def record_lead(
     crop: bool = False,
     mark: bool = True,
     signed: bool = True,
+    amount: Amount = Amount(),
 ) -> dict:
     """Writes `steps` frames from the source's own landmarks to changed ones, or to a driver's.
 
@@ -127,13 +139,17 @@ def record_lead(
       out: .mp4, or .png or .jpg for a strip of all frames.
       sheet, rows: file of the contact sheet (None for none) and how many frames it shows.
       how, batch, changes: see `animate` (`motion`) and `lead`.
-      crop, mark, signed: as in `record`; a strip is of crops.
+      crop, mark, signed, amount: as in `record`; a strip is of crops.
     """
     end, seen = source.known['landmarks'], None
     if driver is not None:
         frame = next(driver.frames)
         seen = frame.picture
-        (made,) = animate(bundle, source, [frame.face], motion=how, batch=batch)
+        start = None
+        if how == 'relative' and frame.face is not None:
+            start = starts.onto(source.known, frame.face)
+        moving = dict(motion=how, batch=batch, reference=start, amount=amount)
+        (made,) = animate(bundle, source, [frame.face], **moving)
         end = made.landmarks
     made = list(lead(bundle, source, end, steps, batch=batch, changes=changes))
     pictures = [one.image for one in made]
@@ -181,6 +197,16 @@ def _faces(driver: Driver, pictures: dict, smooth: bool) -> Iterator[dict | None
             yield frame.face
 
     return smoothing.smooth(found(), driver.rate) if smooth else found()
+
+
+def _first(faces: Iterator) -> tuple[dict | None, Iterator]:
+    """The first face that there is (None: there is none), and all of them again."""
+    gaps = []
+    for face in faces:
+        if face is not None:
+            return face, itertools.chain(gaps, [face], faces)
+        gaps.append(face)
+    return None, iter(gaps)
 
 
 def _kept(faces: Iterator, kept: list) -> Iterator[dict | None]:

@@ -31,6 +31,19 @@ class Amount(NamedTuple):
         return ALL in self.regions or region in self.regions
 
 
+def number(text: str) -> float:
+    """Read a strength.
+
+    Raises:
+      UserError: no number.
+    """
+    try:
+        return float(text)
+    except ValueError:
+        low, high = STRENGTHS
+        raise UserError(f'--strength {text}: expected a number from {low:g} to {high:g}') from None
+
+
 def check(amount: Amount) -> Amount:
     """Return the amount itself.
 
@@ -49,8 +62,8 @@ def check(amount: Amount) -> Amount:
 
 
 def weights(layout: Layout, amount: Amount) -> Float[np.ndarray, 'n 1']:
-    """Which points change expression: 1, others 0. With `all` the nose does as well."""
-    if amount.takes(ALL):
+    """Which points change expression: 1, others 0. Where all parts move, the nose does, too."""
+    if all(amount.takes(region) for region in REGIONS):
         return np.ones((layout.count, 1))
     found = np.zeros((layout.count, 1))
     for region in amount.regions:

@@ -72,14 +72,7 @@ def start(bundle: Bundle, identity: tuple, source: dict, first: dict, rows: int 
         compiled once.
     """
     layout = layouts.layout(bundle.points)
-    own, driver = (_points(face)[0] for face in (source, first))
-    flat = any(frames.is_flat(one, layout) for one in (own, driver))
-    driver = driver * [1, 1, 0] if flat else driver
-    known = not flat and all(frames.angles_known(face)[0] for face in (source, first))
-    one, other = (
-        _head(points, face, layout, flat, known)
-        for points, face in ((own, source), (driver, first))
-    )
+    one, other, flat = heads(*({k: v[0] for k, v in face.items()} for face in (source, first)))
     by_units = 'aus' in bundle.driven_by
     begun = Start(one, other, other, layout, flat, by_units, not by_units, None)
     if by_units and not flat and frames.angles_known(first)[0]:
@@ -91,9 +84,26 @@ def start(bundle: Bundle, identity: tuple, source: dict, first: dict, rows: int 
         gone = transferred(bundle, begun, identity, source, aside)[0] - made
         begun = begun._replace(follows=bool(gone.mean() > _ASIDE * bundle.size / 2))
     like = other if begun.follows else one
-    made = frames.deep(made, like.points[:, 2])
-    pivot = frames.pivot(made, like.rotation, layout, flat)
-    return begun._replace(made=Head(made, like.rotation, pivot, _size(made, layout, flat)))
+    made = _head(frames.deep(made, like.points[:, 2]), like.rotation, layout, flat)
+    return begun._replace(made=made)
+
+
+def heads(source: dict, first: dict) -> tuple[Head, Head, bool]:
+    """Two faces (no leading axes) in their frames, and whether depth is missing in one of them.
+
+    The second one then has none. Rotations are those of the measured angles where both faces have
+    some, so that an error of one way of measuring is in both.
+    """
+    own, driver = (frames.of_face(face) for face in (source, first))
+    layout = layouts.of_count(len(own))
+    flat = any(frames.is_flat(one, layout) for one in (own, driver))
+    driver = driver * [1, 1, 0] if flat else driver
+    if not flat and all(frames.angles_known(face) for face in (source, first)):
+        turns = [frames.rotation(np.float64(face['aus'])[POSE]) for face in (source, first)]
+    else:
+        turns = [frames.axes(points, layout, flat) for points in (own, driver)]
+    one, other = (_head(*pair, layout, flat) for pair in zip((own, driver), turns, strict=True))
+    return one, other, flat
 
 
 def transferred(
@@ -127,7 +137,7 @@ def move(
       made: `transferred` of the driving faces.
       driving: faces, b rows.
     """
-    points = _points(driving) * ([1, 1, 0] if begun.flat else 1)
+    points = frames.of_face(driving) * ([1, 1, 0] if begun.flat else 1)
     at, source, first = frames.rigid(begun.layout), begun.source, begun.first
     moved = frames.fit(points[:, at], first.points[at], begun.flat)
     change = _expression(begun, made, points, amount)
@@ -179,20 +189,6 @@ def _turn(begun: Start, seen: Float[np.ndarray, 'b 3 3'], driving: dict):
     return np.where(known[:, None, None], told, turn)
 
 
-def _points(face: dict) -> Float[np.ndarray, 'b n 3']:
-    """Landmarks with depth, 0 where it is unknown."""
-    space = face.get('landmarks3d')
-    return frames.deep(face['landmarks'], None if space is None else np.asarray(space)[..., 2])
-
-
-def _head(points, face: dict, layout: Layout, flat: bool, by_angles: bool) -> Head:
-    if by_angles:
-        rotation = frames.rotation(np.asarray(face['aus'], np.float64)[0, POSE])
-    else:
-        rotation = frames.axes(points, layout, flat)
+def _head(points, rotation, layout: Layout, flat: bool) -> Head:
     pivot = frames.pivot(points, rotation, layout, flat)
-    return Head(points, rotation, pivot, _size(points, layout, flat))
-
-
-def _size(points, layout: Layout, flat: bool) -> float:
-    return float(frames.size(points, layout, flat))
+    return Head(points, rotation, pivot, float(frames.size(points, layout, flat)))

@@ -26,7 +26,7 @@ trained
 exporting bundle live precision model_card export
 onnx_rewrites onnx_graphs to_onnx
 frames
-openings regions relative
+openings regions relative starts
 edits action_units turning motion pasting portraits drivers spool smoothing animation
 recording reenact_flags
 estimators
