@@ -56,9 +56,10 @@ def fitted(
         lids = pairs(layout, eye)
         change[:, lids.upper, 1] -= _spared(change, own, driver, lids)
     lips = pairs(layout, LIPS)
-    spared = _spared(change, own, driver, lips).mean(-1, keepdims=True)
+    spared = _spared(change, own, driver, lips)
+    change[:, lips.lower, 1] += spared
     at, weight = _lower_face(own, layout)
-    change[:, at, 1] += spared * weight
+    change[:, at, 1] += spared.mean(-1, keepdims=True) * weight
     return change
 
 
@@ -71,13 +72,11 @@ def _spared(change, own, driver, which: Pairs) -> Float[np.ndarray, 'b k']:
 
 
 def _lower_face(own, layout: Layout) -> tuple[np.ndarray, Float[np.ndarray, ' k']]:
-    """The points that go with the lower lip, and how much: not the corners, not the ears."""
-    rings = [np.array(layout.parts[name]) for name in ('outer_lips', LIPS)]
-    lower = np.concatenate([ring[len(ring) // 2 + 1 :] for ring in rings])
-    corners = own[rings[0][[0, len(rings[0]) // 2]]]
+    """The points that go with the lower lip, and how much: not its corners, not the ears."""
+    ring, jaw = np.array(layout.parts['outer_lips']), np.array(layout.parts['jaw'])
+    lower, corners = ring[len(ring) // 2 + 1 :], own[ring[[0, len(ring) // 2]]]
     middle, half = corners.mean(0), max(float(np.ptp(corners[:, 0])) / 2, 1e-9)
     arch = np.clip(1 - ((own[lower, 0] - middle[0]) / half) ** 2, 0, 1)
-    jaw = np.array(layout.parts['jaw'])
     below = own[jaw, 1] - middle[1]
     depth = np.clip(below / max(float(below.max()), 1e-9), 0, 1) ** 2
     return np.concatenate([lower, jaw]), np.concatenate([arch, depth])
