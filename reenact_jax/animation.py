@@ -172,7 +172,7 @@ def _by_units(bundle: Bundle) -> bool:
 def _first(moving: dict, reference: dict | None) -> dict:
     if reference is None:
         return {name: value[:1] for name, value in moving.items()}
-    return {name: np.float32(reference[name])[None] for name in moving}
+    return {name: np.float32(reference[name])[None] for name in moving if name in reference}
 
 
 def _encoded(bundle: Bundle, face: dict, changes: Changes) -> tuple:

@@ -1,7 +1,6 @@
 """Results on disk: an animation, or the way from one landmark set to another, with its sheet."""
 
 import contextlib
-import itertools
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -83,7 +82,7 @@ def record(
         driver, start, begin = spool.nearest(driver, source)
     own = np.asarray(images.to_uint8(source.image))
 
-    first, driving = _first(_faces(driver, pictures, smooth))
+    first, driving = starts.first(_faces(driver, pictures, smooth))
     if relative and driver.count == 1 and first is not None:
         start = starts.onto(source.known, first)
     driving = _kept(driving, moved) if keep else driving
@@ -197,16 +196,6 @@ def _faces(driver: Driver, pictures: dict, smooth: bool) -> Iterator[dict | None
             yield frame.face
 
     return smoothing.smooth(found(), driver.rate) if smooth else found()
-
-
-def _first(faces: Iterator) -> tuple[dict | None, Iterator]:
-    """The first face that there is (None: there is none), and all of them again."""
-    gaps = []
-    for face in faces:
-        if face is not None:
-            return face, itertools.chain(gaps, [face], faces)
-        gaps.append(face)
-    return None, iter(gaps)
 
 
 def _kept(faces: Iterator, kept: list) -> Iterator[dict | None]:

@@ -152,24 +152,8 @@ def units(args: argparse.Namespace) -> list[action_units.Change]:
 
 
 def amount(args: argparse.Namespace) -> Amount:
-    """How much of a relative motion is taken.
-
-    Raises:
-      UserError: no such strength or region, or no relative motion to take it of.
-    """
-    for name in ('strength', 'region'):
-        if getattr(args, name) is None:
-            continue
-        if args.motion != MOTIONS[0]:
-            raise UserError(f'--{name}: is of relative motion; leave out --motion {args.motion}')
-        if not args.driving:
-            raise UserError(f'--{name}: is of the motion of a driver; give --driving')
-    found = Amount()
-    if args.strength is not None:
-        found = found._replace(strength=regions.number(args.strength))
-    if args.region is not None:
-        found = found._replace(regions=tuple(args.region))
-    return regions.check(found)
+    """How much of a relative motion is taken. Raises UserError as `regions.asked`."""
+    return regions.asked(args.strength, args.region, args.motion == MOTIONS[0], bool(args.driving))
 
 
 def _check(args: argparse.Namespace) -> None:

@@ -1,6 +1,7 @@
 """How much of a relative motion is taken: its strength, and the regions of the face that move."""
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +19,7 @@ REGIONS = {
     POSE: (),  # rotation, scale and place
 }
 NAMES = (*REGIONS, ALL)
+_EXPECTED = 'expected a number from {:g} to {:g}'.format(*STRENGTHS)
 
 
 class Amount(NamedTuple):
@@ -31,17 +33,30 @@ class Amount(NamedTuple):
         return ALL in self.regions or region in self.regions
 
 
-def number(text: str) -> float:
-    """Read a strength.
+def asked(
+    strength: str | None, names: Sequence[str] | None, relative: bool, driven: bool
+) -> Amount:
+    """Read what was typed after --strength and --region; None is the default.
+
+    Args:
+      relative: whether the motion is relative.
+      driven: whether there is a driver.
 
     Raises:
-      UserError: no number.
+      UserError: no such strength or region, or no relative motion to take it of.
     """
-    try:
-        return float(text)
-    except ValueError:
-        low, high = STRENGTHS
-        raise UserError(f'--strength {text}: expected a number from {low:g} to {high:g}') from None
+    for flag, value in (('--strength', strength), ('--region', names)):
+        if value is not None and not relative:
+            raise UserError(f'{flag}: is of relative motion; leave out --motion absolute')
+        if value is not None and not driven:
+            raise UserError(f'{flag}: is of the motion of a driver; give --driving')
+    found = Amount()
+    if strength is not None:
+        try:
+            found = found._replace(strength=float(strength))
+        except ValueError:
+            raise UserError(f'--strength {strength}: {_EXPECTED}') from None
+    return check(found if names is None else found._replace(regions=tuple(names)))
 
 
 def check(amount: Amount) -> Amount:
@@ -52,7 +67,7 @@ def check(amount: Amount) -> Amount:
     """
     low, high = STRENGTHS
     if not (math.isfinite(amount.strength) and low <= amount.strength <= high):
-        raise UserError(f'--strength {amount.strength}: expected a number from {low:g} to {high:g}')
+        raise UserError(f'--strength {amount.strength}: {_EXPECTED}')
     for name in amount.regions:
         if name not in NAMES:
             raise UserError(f'--region {name}: no such region; there are {", ".join(NAMES)}')

@@ -1,9 +1,11 @@
-"""Where relative motion starts: how a driver's frame differs from the source, in pose and face.
+"""Where relative motion starts, and how a driver's frame differs from the source.
 
 Motion is added to the source's own face, so that a start with shut eyes tears the source's open as
 soon as the driver looks up, and a start in another pose turns the head too far.
 """
 
+import itertools
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -68,6 +70,16 @@ def fault(face: dict, source: dict) -> str | None:
     if here.mouth > OPEN >= there.mouth:
         faults.append('its mouth is open')
     return ' and '.join(faults) or None
+
+
+def first(faces: Iterator[dict | None]) -> tuple[dict | None, Iterator[dict | None]]:
+    """The first face that there is (None: there is none), and all of them again."""
+    gaps = []
+    for face in faces:
+        if face is not None:
+            return face, itertools.chain(gaps, [face], faces)
+        gaps.append(face)
+    return None, iter(gaps)
 
 
 def onto(source: dict, face: dict) -> dict:
