@@ -19,6 +19,8 @@ from reenact_jax.tracks import POSE
 
 # Where a head turns, from the middle of its rigid points, in distances between the eyes and in the
 # frontal head's axes: the upper neck of the synthetic heads (x 0, y 0.93 to 1.15, z 1.62 to 1.88).
+# In five of six real clips it stays stiller than the face's middle does: 0.03 to 0.13 against 0.06
+# to 0.22 distances between the eyes (root mean square).
 PIVOT = np.array([0.0, 1.0, 1.7])
 # Angle of the way from the eyes to the base of the nose against the frontal head's y axis: 23 to 29
 # degrees with synthetic heads.
