@@ -38,26 +38,26 @@ class Fit(NamedTuple):
 
 
 def rigid(layout: Layout) -> Int[np.ndarray, ' r']:
-    """Numbers of the rigid points of a layout."""
+    """Return the numbers of a layout's rigid points."""
     eyes = [corner for eye in _corners(layout) for corner in eye]
     return np.array([*eyes, *layout.parts['nose_bridge'], *layout.parts['nose_base']])
 
 
 def deep(points: Float[np.ndarray, '*s n 2'], depth=None) -> Float[np.ndarray, '*s n 3']:
-    """Points with a third coordinate: `depth` [..., n], or 0."""
+    """Give points a third coordinate: `depth` [..., n], or 0."""
     points = np.asarray(points, np.float64)[..., :2]
     depth = np.zeros(points.shape[:-1]) if depth is None else np.asarray(depth, np.float64)
     return np.concatenate([points, depth[..., None]], -1)
 
 
 def of_face(face: dict) -> Float[np.ndarray, '*s n 3']:
-    """Landmarks of a face with their depth, 0 where it is unknown."""
+    """Return a face's landmarks with their depth, 0 where it is unknown."""
     space = face.get('landmarks3d')
     return deep(face['landmarks'], None if space is None else np.asarray(space)[..., 2])
 
 
 def is_flat(points: Float[np.ndarray, 'n 3'], layout: Layout) -> bool:
-    """Whether a face's rigid points lie in a plane, so that no rotation out of it can be found."""
+    """Tell whether the rigid points lie in a plane, so that no rotation out of it can be found."""
     around = points[rigid(layout)]
     sizes = np.linalg.svd(around - around.mean(0), compute_uv=False)
     return bool(sizes[2] <= FLAT * sizes[0])
@@ -66,7 +66,7 @@ def is_flat(points: Float[np.ndarray, 'n 3'], layout: Layout) -> bool:
 def fit(
     points: Float[np.ndarray, '*s r 3'], reference: Float[np.ndarray, 'r 3'], flat: bool = False
 ) -> Fit:
-    """The least-squares similarity from a reference to points (Horn 1987), no reflection.
+    """Fit the least-squares similarity from a reference to points (Horn 1987), no reflection.
 
     The scale is the ratio of the sizes, in which neither set counts as the exact one.
 
@@ -83,7 +83,7 @@ def fit(
 
 
 def size(points: Float[np.ndarray, '*s n 3'], layout: Layout, flat: bool = False) -> np.ndarray:
-    """Root mean square distance of the rigid points from their middle, pixels."""
+    """Measure the root mean square distance of the rigid points from their middle, pixels."""
     around = points[..., rigid(layout), :]
     around = around - around.mean(-2, keepdims=True)
     return np.maximum(_size(around * [1, 1, 0] if flat else around), _LEAST)
@@ -92,7 +92,7 @@ def size(points: Float[np.ndarray, '*s n 3'], layout: Layout, flat: bool = False
 def pivot(
     points: Float[np.ndarray, 'n 3'], head: Float[np.ndarray, '3 3'], layout: Layout, flat: bool
 ) -> Float[np.ndarray, ' 3']:
-    """Where a head turns (`PIVOT`); without depth the middle of the rigid points."""
+    """Find the point about which a head turns (`PIVOT`); without depth the rigid points' middle."""
     middle = points[rigid(layout)].mean(0)
     if flat:
         return middle
@@ -101,7 +101,7 @@ def pivot(
 
 
 def axes(points: Float[np.ndarray, 'n 3'], layout: Layout, flat: bool) -> np.ndarray:
-    """A head's rotation R [3, 3] by its eyes and its nose alone, within some 5 degrees."""
+    """Find a head's rotation R [3, 3] by its eyes and nose alone, within some 5 degrees."""
     left, right = eyes(points, layout)
     x = _unit((right - left) * ([1, 1, 0] if flat else 1))
     if flat:
@@ -114,25 +114,25 @@ def axes(points: Float[np.ndarray, 'n 3'], layout: Layout, flat: bool) -> np.nda
 
 
 def rotation(angles: Float[np.ndarray, '*s 3']) -> Float[np.ndarray, '*s 3 3']:
-    """R_x R_y R_z of angles in radians."""
+    """Multiply R_x R_y R_z of angles in radians."""
     matrices = Rotation.from_euler('XYZ', np.reshape(angles, (-1, 3))).as_matrix()
     return matrices.reshape(*np.shape(angles), 3)
 
 
 def eyes(points: Float[np.ndarray, 'n d'], layout: Layout) -> tuple[np.ndarray, np.ndarray]:
-    """Middles of the left and of the right eye, between corners."""
+    """Return the middles of the left and the right eye, between their corners."""
     return tuple(points[list(corners)].mean(0) for corners in _corners(layout))
 
 
 def angles_known(face: dict) -> Bool[np.ndarray, '*s']:
-    """Whether all three angles of faces were measured."""
+    """Tell whether all three angles of faces were measured."""
     if face.get('aus') is None or face.get('aus_valid') is None:
         return np.zeros(np.shape(face['landmarks'])[:-2], bool)
     return (np.asarray(face['aus_valid'])[..., POSE] > 0).all(-1)
 
 
 def share(turn: Float[np.ndarray, '*s 3 3'], amount: float) -> Float[np.ndarray, '*s 3 3']:
-    """Rotations about the same axes by `amount` times their angles."""
+    """Scale the angles of rotations by `amount`; their axes stay."""
     if amount == 1:
         return turn
     vectors = Rotation.from_matrix(turn.reshape(-1, 3, 3)).as_rotvec()
@@ -140,7 +140,7 @@ def share(turn: Float[np.ndarray, '*s 3 3'], amount: float) -> Float[np.ndarray,
 
 
 def degrees(turn: Float[np.ndarray, '*s 3 3']) -> Float[np.ndarray, '*s']:
-    """The angle of a rotation about its axis, 0 to 180."""
+    """Measure the angle of a rotation about its axis, 0 to 180 degrees."""
     vectors = Rotation.from_matrix(turn.reshape(-1, 3, 3)).as_rotvec()
     return np.rad2deg(np.linalg.norm(vectors, axis=-1)).reshape(turn.shape[:-2])
 

@@ -24,14 +24,14 @@ class Pairs(NamedTuple):
 
 
 def pairs(layout: Layout, part: str) -> Pairs:
-    """Of a ring: left corner, upper points, right corner, lower points back."""
+    """Pair the points of a ring: left corner, upper points, right corner, lower points back."""
     ring = np.array(layout.parts[part])
     half = len(ring) // 2
     return Pairs(ring[1:half], ring[half + 1 :][::-1])
 
 
 def gap(points: Float[np.ndarray, '*s n d'], which: Pairs) -> Float[np.ndarray, '*s k']:
-    """How far apart pairs are; negative where they cross."""
+    """Measure how far apart pairs are; negative where they cross."""
     return points[..., which.lower, 1] - points[..., which.upper, 1]
 
 
@@ -41,7 +41,7 @@ def fitted(
     driver: Float[np.ndarray, 'n 3'],
     layout: Layout,
 ) -> Float[np.ndarray, 'b n 3']:
-    """A change of expression that closes the source's eyes and mouth as far as the driver's.
+    """Fit a change of expression to the source: its eyes and mouth close as far as the driver's.
 
     Opening is added as it is. Closing counts as a share of the driver's gap and is taken off the
     source's: so a blink shuts wide eyes, and parted lips that meet do not push closed ones past
@@ -64,7 +64,7 @@ def fitted(
 
 
 def _spared(change, own, driver, which: Pairs) -> Float[np.ndarray, 'b k']:
-    """How much less (or more, below 0) the source closes than the driver does."""
+    """How much less the source closes than the driver does; negative: more."""
     closing = np.maximum(-gap(change, which), 0)
     there = np.maximum(gap(own, which), 0)
     whole = np.maximum(np.maximum(gap(driver, which), LEAST * there), 1e-9)

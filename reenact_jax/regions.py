@@ -29,7 +29,7 @@ class Amount(NamedTuple):
     regions: tuple[str, ...] = (ALL,)  # of `NAMES`
 
     def takes(self, region: str) -> bool:
-        """Whether a region moves."""
+        """Tell whether a region moves."""
         return ALL in self.regions or region in self.regions
 
 
@@ -77,7 +77,7 @@ def check(amount: Amount) -> Amount:
 
 
 def weights(layout: Layout, amount: Amount) -> Float[np.ndarray, 'n 1']:
-    """Which points change expression: 1, others 0. Where all parts move, the nose does, too."""
+    """Return 1 for points whose expression changes, else 0. With all parts, the nose does."""
     if all(amount.takes(region) for region in REGIONS):
         return np.ones((layout.count, 1))
     found = np.zeros((layout.count, 1))

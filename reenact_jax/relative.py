@@ -44,7 +44,7 @@ class Head(NamedTuple):
     size: float  # of the rigid points, pixels
 
     def shape(self, points: Float[np.ndarray, '*s n 3']) -> Float[np.ndarray, '*s n 3']:
-        """Points in the head's axes and sizes, from its pivot."""
+        """Express points in the head's axes and sizes, from its pivot."""
         return (points - self.pivot) @ self.rotation / self.size
 
 
@@ -62,7 +62,7 @@ class Start(NamedTuple):
 
 
 def start(bundle: Bundle, identity: tuple, source: dict, first: dict, rows: int = 1) -> Start:
-    """Prepares relative motion.
+    """Prepare relative motion.
 
     Args:
       identity: of `bundle.identify(source)`.
@@ -89,7 +89,7 @@ def start(bundle: Bundle, identity: tuple, source: dict, first: dict, rows: int 
 
 
 def heads(source: dict, first: dict) -> tuple[Head, Head, bool]:
-    """Two faces (no leading axes) in their frames, and whether depth is missing in one of them.
+    """Put two faces (no leading axes) into frames; tell whether depth is missing in one of them.
 
     The second one then has none. Rotations are those of the measured angles where both faces have
     some, so that an error of one way of measuring is in both.
@@ -109,7 +109,7 @@ def heads(source: dict, first: dict) -> tuple[Head, Head, bool]:
 def transferred(
     bundle: Bundle, begun: Start, identity: tuple, source: dict, driving: dict
 ) -> Float[np.ndarray, 'b n 2']:
-    """T of driving faces, put where they are; with action units, of the source's head.
+    """Call T with driving faces, placed where they are; with units, on the source's head.
 
     With depth, units are asked for the expression alone: the angles are the source's.
     """
@@ -130,7 +130,7 @@ def move(
     driving: dict,
     amount: Amount = Amount(),
 ) -> Float[np.ndarray, 'b n 3']:
-    """The source's landmarks with the driver's motion since the start, pixels of its crop.
+    """Move the source's landmarks as the driver has moved since the start, in pixels of its crop.
 
     Args:
       begun: of `start`.
