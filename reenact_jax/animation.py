@@ -9,12 +9,13 @@ import jax
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from reenact_jax import action_units, edits, layouts, painting, turning
+from reenact_jax import action_units, edits, layouts, painting, regions, relative, turning
 from reenact_jax.action_units import Change
 from reenact_jax.bundle import Bundle
 from reenact_jax.errors import UserError
 from reenact_jax.painting import Painter
 from reenact_jax.portraits import Portrait
+from reenact_jax.regions import Amount
 from reenact_jax.tracks import POSE_NAMES
 
 MOTIONS = ('relative', 'absolute')
@@ -48,6 +49,7 @@ def animate(
     changes: Changes = Changes(),
     reference: dict[str, np.ndarray] | None = None,
     painter: Painter | None = None,
+    amount: Amount = Amount(),
 ) -> Iterator[Made]:
     """Frames of the source with the driver's motion, one for each of the driver's.
 
@@ -60,27 +62,37 @@ def animate(
       driving: faces (`drivers.Frame`): landmarks in pixels of the driver's crop and what else the
         transfer takes; None where no face was found. Such frames keep the motion before; at the
         start they get that of the first face found.
-      motion: 'relative' moves the source's face by the driver's motion since its first frame;
-        'absolute' puts it where the driver's face is in its crop (see landmarks.place).
+      motion: 'relative' adds what changed in the driver since its first frame to the source's own
+        face (relative.py): a driver that does not move leaves the source as it is; 'absolute' gives
+        the source the driver's pose, expression and place in its crop (see landmarks.place).
       changes: units that are relative are added to the driver's.
       reference: the driver's face where relative motion starts; None: its first one.
       painter: draws the frames (painting.py); None: the square crop.
+      amount: how much of a relative motion is taken, and in which regions of the face.
 
     Raises UserError when no driving frame has a face, or lacks what the transfer takes, and when
     the model cannot do the changes.
     """
     check(bundle, changes)
+    if motion == 'absolute' and regions.check(amount) != Amount():
+        raise UserError('strength and regions are of relative motion, not of absolute')
     face = source.face()
     identity = bundle.identify(face)
     painter = painter or _crops(bundle, source, changes)
-    first, pending = None, None
+    begun, pending = None, None
     for moving, held in _batches(driving, batch):
-        if first is None:
-            first = face if motion == 'absolute' else _start(moving, reference)
+        if begun is None and motion != 'absolute':
+            first = _first(moving, reference)
+            begun = relative.start(bundle, identity, face, first, batch)
         more = batch - len(held)
         padded = {k: np.concatenate([v, np.repeat(v[-1:], more, 0)]) for k, v in moving.items()}
         padded = changed(bundle, padded, changes)
-        points = _edited(bundle, bundle.transfer(identity, padded, first), changes.strengths)
+        if begun is None:
+            points = np.asarray(bundle.transfer(identity, padded, face))
+        else:
+            made = relative.transferred(bundle, begun, identity, face, padded)
+            points = np.float32(relative.move(begun, made, padded, amount))
+        points = _edited(bundle, points, changes.strengths)
         made = painter.draw(points), points, held
         # The device works on this batch while the host finishes the one before.
         if pending is not None:
@@ -107,7 +119,8 @@ def lead(
 
     Args:
       end: landmarks of the last frame, before edits, pixels of the source's crop; None where the
-        source's own action units lead the way (FACEGAN, figure 6).
+        source's own action units lead the way (FACEGAN, figure 6): its landmarks + T(changed units)
+        - T(own units), so that the way starts at the landmarks themselves.
       changes: units and edits grow from nothing along the way.
       painter: as of `animate`.
 
@@ -122,7 +135,10 @@ def lead(
         # Its own landmarks, turned, are the source's already.
         points = driving['landmarks']
         if _by_units(bundle):
-            points = bundle.transfer(bundle.identify(face), driving, face)
+            identity, own = bundle.identify(face), points
+            before = {name: several[name] for name in driving}
+            points = own + np.asarray(bundle.transfer(identity, driving, face))
+            points = points - np.asarray(bundle.transfer(identity, before, face))
     else:
         points = edits.between(source.known['landmarks'], end, np.float32(amount))
     points = np.asarray(_edited(bundle, points, changes.strengths, amount))
@@ -158,10 +174,10 @@ def _by_units(bundle: Bundle) -> bool:
     return 'aus' in bundle.driven_by
 
 
-def _start(moving: dict, reference: dict | None) -> dict:
+def _first(moving: dict, reference: dict | None) -> dict:
     if reference is None:
         return {name: value[:1] for name, value in moving.items()}
-    return {name: np.float32(reference[name])[None] for name in moving}
+    return {name: np.float32(reference[name])[None] for name in moving if name in reference}
 
 
 def _crops(bundle: Bundle, source: Portrait, changes: Changes) -> Painter:
@@ -172,7 +188,8 @@ def _edited(bundle: Bundle, points, strengths, amount=1.0):
     if not strengths:
         return points
     layout = layouts.layout(bundle.points)
-    return edits.apply(points, layout, dict(strengths), amount)
+    flat = edits.apply(points[..., :2], layout, dict(strengths), amount)
+    return np.concatenate([flat, points[..., 2:]], -1)
 
 
 def _batches(driving, batch: int):
@@ -201,4 +218,4 @@ def _filled(driving):
 def _frames(painter: Painter, made, points, held) -> Iterator[Made]:
     made, points = jax.device_get((made, points))
     for i, one in enumerate(held):
-        yield Made(painter.finish(made[i]), points[i], one)
+        yield Made(painter.finish(made[i]), points[i, :, :2], one)

@@ -11,10 +11,11 @@ Needs jax, numpy and safetensors alone: no Flax, no checkpoint library, none of 
 `source` is {'image': [1, size, size, 3] in [-1, 1], 'landmarks': [1, n, 2]}, `driving` and `first`
 are {'landmarks': [b, n, 2]} and [1, n, 2]; points in pixels of a size x size crop. A transfer may
 take more of a face (`driven_by`), 'landmarks3d' [b, n, 3], 'aus' and 'aus_valid' (0 or 1) [b, 20]
-as in tracks.py; what it does not take does no harm. What `identify` and `encode` give is opaque. A
-folder holds card.json (the model card, with the SHA-256 of every other file), weights in
-*.safetensors under the names 'letter/collection/module/parameter', and functions in *.jaxexport
-(StableHLO for CPU, CUDA and TPU, any b; weights are arguments).
+as in tracks.py; what it does not take does no harm. Relative motion is made outside of a bundle
+(relative.py) of its `transfer` with the source as `first`: for bundles of any age alike. What
+`identify` and `encode` give is opaque. A folder holds card.json (the model card, with the SHA-256
+of every other file), weights in *.safetensors under the names 'letter/collection/module/parameter',
+and functions in *.jaxexport (StableHLO for CPU, CUDA and TPU, any b; weights are arguments).
 """
 
 from __future__ import annotations
@@ -92,8 +93,9 @@ class Bundle:
     def transfer(self, identity: tuple, driving: dict, first: dict) -> Float[Array, 'b n 2']:
         """The driver's motion on the source's face, in pixels of the source's crop.
 
-        Relative motion: `first` is the driver's first frame. Absolute: the source itself. A still
-        driver, the source's place kept: `driving` itself (then b is 1).
+        Pose and expression are the driver's. The box that they fill is the driver's with the source
+        itself as `first` (absolute motion, and what relative.py takes differences of); with the
+        driver's first frame it is the source's, moved as the driver's has since.
         """
         name = 'carry' if self.transfer_name == NO_TRANSFER else 'transfer'
         driving, first = self._fields(driving, 'driving'), self._fields(first, 'first')

@@ -44,9 +44,9 @@ class Composer:
         self._ramp = jnp.asarray(ramp(canvas, self.region))[None, ..., None]
         self._scale = scale
 
-    def draw(self, layers: Mapping, points: Float[Array, 'b n 2']) -> UInt8[Array, 'b h w 3']:
+    def draw(self, layers: Mapping, points: Float[Array, 'b n _']) -> UInt8[Array, 'b h w 3']:
         """Draw the region for driving landmarks in pixels of the crop; layers as a bundle's."""
-        driving = points * np.float32(self._scale) + self._window[None, None, :2]
+        driving = points[..., :2] * np.float32(self._scale) + self._window[None, None, :2]
         places = self._picture, self._window, self._ramp, self._source, driving
         return _drawn(self.region, dict(layers), *places)
 

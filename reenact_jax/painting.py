@@ -23,8 +23,8 @@ LEAST_SIDE = 64
 class Painter(Protocol):
     """Draws frames of one source."""
 
-    def draw(self, points: Float[np.ndarray, 'b n 2']) -> UInt8[Array, 'b h w 3']:
-        """Draw on the device, for landmarks in pixels of the model's crop."""
+    def draw(self, points: Float[np.ndarray, 'b n _']) -> UInt8[Array, 'b h w 3']:
+        """Draw on the device; landmarks in pixels of the model's crop, with or without depth."""
 
     def finish(self, drawn: UInt8[np.ndarray, 'h w 3']) -> UInt8[np.ndarray, 'H W 3']:
         """Make a frame of the result of what was drawn."""

@@ -19,6 +19,7 @@ from reenact_jax import (
     sheets,
     smoothing,
     spool,
+    starts,
     turning,
     watermark,
 )
@@ -27,6 +28,7 @@ from reenact_jax.bundle import Bundle
 from reenact_jax.drivers import Driver
 from reenact_jax.errors import UserError
 from reenact_jax.portraits import Portrait
+from reenact_jax.regions import Amount
 
 LEAD_RATE = Fraction(12)  # frames a second of a video of --steps
 REFERENCES = ('first', 'best')
@@ -51,6 +53,7 @@ def record(
     smooth: bool = False,
     most: int | None = None,
     beside: bool = False,
+    amount: Amount = Amount(),
 ) -> dict:
     """Writes the animation (an .mp4 at the driver's exact rate, or a still) and its contact sheet.
 
@@ -67,26 +70,32 @@ def record(
       mark: the invisible mark in the pixels (watermark.py).
       signed: content credentials (credentials.py), of the sheet too.
       reference: where relative motion starts, one of `REFERENCES`: the driver's first frame, or
-        that in which it looks most as the source does (spool.py; reads the driver once before).
+        that in which it looks most as the source does (spool.py; reads the driver once before). A
+        driver of one frame starts at the source's own face (`starts.onto`).
       smooth: filters the driver's jitter (smoothing.py).
       most: longest side of the result, as of `painting.painter`.
       beside: every frame shows source, driver and result side by side; the driver has to bring the
         picture of every frame.
+      amount: how much of a relative motion is taken (regions.py).
 
     The driver's sound, where it has some, goes with a video.
 
-    Returns {'out', 'frames', 'held', 'rate', 'fault', ...} for a summary.
+    Returns {'out', 'frames', 'held', 'rate', 'fault', 'start', ...} for a summary: `start` says why
+    relative motion should not start at the driver's first frame, where it did; else it is None.
     """
     rows, pictures, moved = {}, {}, []
-    start, begin = None, 0
-    if reference == 'best' and how == 'relative':
+    relative, start, begin = how == 'relative', None, 0
+    if reference == 'best' and relative and driver.count != 1:
         driver, start, begin = spool.nearest(driver, source)
     own = np.asarray(images.to_uint8(source.image))
 
-    driving = _faces(driver, pictures, smooth)
+    first, driving = starts.first(_faces(driver, pictures, smooth))
+    if relative and driver.count == 1 and first is not None:
+        start = starts.onto(source.known, first)
     driving = _kept(driving, moved) if keep else driving
     painter = _painter(bundle, source, changes, crop, most)
-    moving = dict(motion=how, batch=batch, changes=changes, reference=start, painter=painter)
+    moving = dict(motion=how, batch=batch, changes=changes, reference=start)
+    moving |= dict(painter=painter, amount=amount)
     made = tqdm(
         animate(bundle, source, driving, **moving),
         total=driver.count,
@@ -111,6 +120,8 @@ def record(
         results.write_still(sheet, sheets.sheet(list(rows.values()), list(rows)), signed=signed)
     summary = {'out': out, 'sheet': sheet, 'frames': count, 'rate': str(driver.rate), 'held': held}
     summary |= {'reference': begin, 'sound': bool(driver.sound) and is_video(out)}
+    plain = relative and start is None and first is not None
+    summary['start'] = starts.fault(first, source.known) if plain else None
     return summary | {'fault': driver.fault(), 'transfer': bundle.transfer_name, 'motion': how}
 
 
@@ -130,6 +141,7 @@ def record_lead(
     mark: bool = True,
     signed: bool = True,
     most: int | None = None,
+    amount: Amount = Amount(),
 ) -> dict:
     """Writes `steps` frames from the source's own landmarks to changed ones, or to a driver's.
 
@@ -139,13 +151,17 @@ def record_lead(
       out: .mp4, or .png or .jpg for a strip of all frames.
       sheet, rows: file of the contact sheet (None for none) and how many frames it shows.
       how, batch, changes: see `animate` (`motion`) and `lead`.
-      crop, mark, signed, most: as in `record`; a strip is of crops.
+      crop, mark, signed, most, amount: as in `record`; a strip is of crops.
     """
     end, seen = source.known['landmarks'], None
     if driver is not None:
         frame = next(driver.frames)
         seen = frame.picture
-        (made,) = animate(bundle, source, [frame.face], motion=how, batch=batch)
+        start = None
+        if how == 'relative' and frame.face is not None:
+            start = starts.onto(source.known, frame.face)
+        moving = dict(motion=how, batch=batch, reference=start, amount=amount)
+        (made,) = animate(bundle, source, [frame.face], **moving)
         end = made.landmarks
     painter = _painter(bundle, source, changes, crop, most)
     made = list(lead(bundle, source, end, steps, batch=batch, changes=changes, painter=painter))

@@ -9,6 +9,13 @@ shard set (synthetic heads, say), which need no face detection:
     python -m reenact_jax.reenact --model BUNDLE --source SHARDS --source-track ID \\
         --driving SHARDS --driving-track ID --out result.mp4
 
+What changes in the driver is added to the source's own face: --strength takes more or less of it,
+--region only a part (the eyes, say), and --reference best starts at the frame of the driver that
+looks most as the source does:
+
+    python -m reenact_jax.reenact --model BUNDLE --source portrait.jpg --driving clip.mp4 \\
+        --strength 1.3 --region mouth --region eyes --reference best --out result.mp4
+
 Without a driver, changes act on the source's own face, and --steps leads from it to the changed one
 (or to that of a driver that is a still), as a strip of pictures or a video. --edit moves landmarks
 and --pose-... turns the head, with any model; --au and --sweep set action units, with a bundle made
@@ -74,6 +81,11 @@ def main(arguments: list[str] | None = None) -> int:
         _warn(f'{args.driving}: no face in {summary["held"]} frames; the motion before was held')
     if summary['fault']:
         _warn(f'{args.driving}: {summary["fault"]}')
+    if summary.get('start'):
+        _warn(
+            f'{args.driving}: motion starts at its first frame, and {summary["start"]}; '
+            '--reference best starts at the frame that looks most as the portrait does'
+        )
     print(json.dumps(summary))
     return 0
 
@@ -83,6 +95,7 @@ def _record(args: argparse.Namespace, bundle: Bundle, source: Portrait, driver) 
     how = dict(sheet=args.sheet, how=args.motion, batch=args.batch, crop=args.crop)
     how |= dict(changes=_changes(args, bundle), mark=not args.no_watermark)
     how |= dict(signed=not args.no_credentials, most=args.max_side)
+    how |= dict(amount=reenact_flags.amount(args))
     video = recording.is_video(args.out)
     if args.sweep:
         unit = action_units.unit(args.sweep, '--sweep')

@@ -3,9 +3,19 @@
 import argparse
 from pathlib import Path
 
-from reenact_jax import action_units, credentials, edits, media, motion, painting, recording
+from reenact_jax import (
+    action_units,
+    credentials,
+    edits,
+    media,
+    motion,
+    painting,
+    recording,
+    regions,
+)
 from reenact_jax.animation import BATCH, MOTIONS
 from reenact_jax.errors import UserError
+from reenact_jax.regions import Amount
 
 _EPILOG = f"""\
 edits of landmarks, with strengths from -1 to 1 (any generator)
@@ -56,15 +66,28 @@ def _faces(add) -> None:
         '--motion',
         choices=MOTIONS,
         default=MOTIONS[0],
-        help='relative (default): the source stays '
-        "in its place and moves as the driver does; absolute: it goes to the driver's place",
+        help="relative (default): what changes in the driver is added to the source's own face; "
+        "absolute: the source takes the driver's pose, expression and place",
     )
     add(
         '--reference',
         choices=recording.REFERENCES,
         default=recording.REFERENCES[0],
-        help='frame of the driver where relative motion starts: its first, or that in which it '
-        'looks most as the source does (reads the driver twice); default first',
+        help='frame of the driver where relative motion starts: its first, or that in which its '
+        "pose, mouth and eyes are most as the source's (reads the driver twice); default first",
+    )
+    low, high = regions.STRENGTHS
+    add(
+        '--strength',
+        metavar='X',
+        help=f'how much of a relative motion is taken, {low:g} to {high:g}; default 1',
+    )
+    add(
+        '--region',
+        metavar='NAME',
+        action='append',
+        help=f'what moves, as often as wanted: {", ".join(regions.NAMES)} (default); the mouth '
+        'with the jaw; pose: rotation, size and place; with relative motion',
     )
     add('--smooth', action='store_true', help="filter the driver's jitter (1 euro filter)")
     add(
@@ -149,6 +172,11 @@ def units(args: argparse.Namespace) -> list[action_units.Change]:
     return action_units.parse(args.au, angles)
 
 
+def amount(args: argparse.Namespace) -> Amount:
+    """How much of a relative motion is taken. Raises UserError as `regions.asked`."""
+    return regions.asked(args.strength, args.region, args.motion == MOTIONS[0], bool(args.driving))
+
+
 def _check(args: argparse.Namespace) -> None:
     recording.is_video(args.out)
     if args.sheet and Path(args.sheet).suffix.lower() not in ('.png', '.jpg', '.jpeg'):
@@ -169,6 +197,7 @@ def _check(args: argparse.Namespace) -> None:
             '--side-by-side: shows the driver beside the result; it needs a --driving that has '
             'pictures, and is not for --steps'
         )
+    amount(args)
     _check_changes(args)
     _check_places(args)
     if not args.no_credentials:

@@ -13,7 +13,11 @@ _STEPS = 10  # of the iteration below; it converges quadratically
 
 
 class Placement(NamedTuple):
-    """Where a shape stands: point = centre + rotation^T shape / scale."""
+    """Where a shape stands: point = centre + rotation shape / scale.
+
+    The rotation is R of tracks.py: it takes the reference to where the face is seen, as in
+    frames.py and turning.py.
+    """
 
     scale: Float[Array, '*s']
     rotation: Float[Array, '*s 3 3']
@@ -27,8 +31,8 @@ def fit(points: Float[Array, '*s n 3'], reference: Float[Array, 'n 3']) -> Place
     """
     centre = points.mean(-2)
     around = points - centre[..., None, :]
-    rotation = _nearest_rotation(jnp.einsum('ni,...nj->...ij', reference, around))
-    turned = jnp.einsum('...ij,...nj->...ni', rotation, around)
+    rotation = _nearest_rotation(jnp.einsum('...ni,nj->...ij', around, reference))
+    turned = jnp.einsum('...ji,...nj->...ni', rotation, around)
     square = jnp.maximum((around**2).sum((-1, -2)), 1e-12)
     scale = jnp.einsum('ni,...ni->...', reference, turned) / square
     return Placement(scale, rotation, centre)
@@ -37,13 +41,13 @@ def fit(points: Float[Array, '*s n 3'], reference: Float[Array, 'n 3']) -> Place
 def remove(points: Float[Array, '*s n 3'], placement: Placement) -> Float[Array, '*s n 3']:
     """The shape: points in the reference's frame."""
     around = points - placement.centre[..., None, :]
-    turned = jnp.einsum('...ij,...nj->...ni', placement.rotation, around)
+    turned = jnp.einsum('...ji,...nj->...ni', placement.rotation, around)
     return turned * placement.scale[..., None, None]
 
 
 def restore(shape: Float[Array, '*s n 3'], placement: Placement) -> Float[Array, '*s n 3']:
     """The inverse of `remove`."""
-    turned = jnp.einsum('...ji,...nj->...ni', placement.rotation, shape)
+    turned = jnp.einsum('...ij,...nj->...ni', placement.rotation, shape)
     return turned / placement.scale[..., None, None] + placement.centre[..., None, :]
 
 

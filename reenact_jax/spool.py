@@ -1,4 +1,4 @@
-"""A driver read twice: its faces on disk, and the one nearest the source's pose.
+"""A driver read twice: its faces on disk, and the one nearest the source in pose and expression.
 
 Relative motion starts at a frame of the driver; a frame in which the driver looks as the source
 does gives the best result. Results do not depend on the frames before, so that running forward and
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 from tqdm import tqdm
 
-from reenact_jax import landmarks as lm
+from reenact_jax import starts
 from reenact_jax.drivers import Driver, Frame
 from reenact_jax.portraits import Portrait
 
@@ -20,23 +20,18 @@ def nearest(driver: Driver, source: Portrait) -> tuple[Driver, dict | None, int]
     """(the driver again, its face nearest the source, number of that frame).
 
     Reads all frames once; faces go to a temporary file, so that memory does not grow with them.
-    The distance is that of landmarks in their own boxes. The face is None where there is none.
+    Nearest in pose and expression (`starts.distance`). The face is None where there is none.
     """
-    own = _shape(source.known['landmarks'])
     best, number, distance = None, -1, np.inf
     spool = _Spool()
     watched = tqdm(driver.frames, total=driver.count, unit='frame', desc='reading the driver')
     for place, frame in enumerate(watched):
         spool.add(frame)
         if frame.face is not None:
-            apart = float(np.square(_shape(frame.face['landmarks']) - own).mean())
+            apart = starts.distance(frame.face, source.known)
             if apart < distance:
                 best, number, distance = frame.face, place, apart
     return driver._replace(frames=spool.frames()), best, number
-
-
-def _shape(points) -> np.ndarray:
-    return np.asarray(lm.normalise(points, *lm.box(points)))
 
 
 class _Spool:

@@ -9,9 +9,8 @@ apart (a coordinate, means taken away) to 1.1%.
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
-from reenact_jax import action_units
+from reenact_jax import action_units, frames
 from reenact_jax.action_units import Change
 from reenact_jax.layouts import Layout
 from reenact_jax.tracks import POSE
@@ -30,7 +29,7 @@ def apply(face: dict, changes: Sequence[Change], layout: Layout, amount=1.0) -> 
     """
     changed = action_units.apply(face, changes, amount)
     own = np.where(np.asarray(face['aus_valid']) > 0, face['aus'], 0)[..., POSE]
-    turn = _rotation(changed['aus'][..., POSE]) @ np.swapaxes(_rotation(own), -1, -2)
+    turn = frames.rotation(changed['aus'][..., POSE]) @ np.swapaxes(frames.rotation(own), -1, -2)
     points = np.asarray(face['landmarks3d'], np.float64)
     eyes = [points[..., list(layout.parts[name]), :].mean(-2) for name in ('left_eye', 'right_eye')]
     apart = np.linalg.norm(eyes[1] - eyes[0], axis=-1)
@@ -38,9 +37,3 @@ def apply(face: dict, changes: Sequence[Change], layout: Layout, amount=1.0) -> 
     pivot[..., 0, 2] += PIVOT * apart
     turned = np.float32((points - pivot) @ np.swapaxes(turn, -1, -2) + pivot)
     return {**changed, 'landmarks': turned[..., :2], 'landmarks3d': turned}
-
-
-def _rotation(angles) -> np.ndarray:
-    """R_x R_y R_z of angles [..., 3] in radians, [..., 3, 3]."""
-    matrices = Rotation.from_euler('XYZ', np.reshape(angles, (-1, 3))).as_matrix()
-    return matrices.reshape(*np.shape(angles), 3)

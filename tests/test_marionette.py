@@ -86,7 +86,7 @@ def test_fit_finds_the_similarity():
     noisy = points + np.float32(rng.normal(size=points.shape))
     found = np.asarray(rigid.fit(noisy, shape).rotation, np.float64)
     for one, rotation in zip(noisy, found, strict=True):
-        u, _, v = np.linalg.svd(shape.T @ (one - one.mean(0)))  # Kabsch
+        u, _, v = np.linalg.svd((one - one.mean(0)).T @ shape)  # Kabsch: from the shape to points
         np.testing.assert_allclose(rotation, u @ v, atol=1e-5)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import gradio as gr
 
-from reenact_jax import action_units, edits, motion, recording
+from reenact_jax import action_units, edits, motion, recording, regions
 from reenact_jax.animation import MOTIONS
 from reenact_jax.app import studio as behind
 from reenact_jax.app.studio import Studio
@@ -140,6 +140,9 @@ def _driver(studio: Studio, source, background, whole) -> None:
                 file = gr.File(label=' '.join(motion.SUFFIXES), elem_id='motion')
             how = gr.Radio(MOTIONS, value=MOTIONS[0], label='Motion')
             start = gr.Radio(recording.REFERENCES, value='first', label='Starts at the frame')
+            strength = gr.Slider(*regions.STRENGTHS, 1, step=0.05, label='Strength', buttons=[])
+            parts = gr.CheckboxGroup(list(regions.REGIONS), value=list(regions.REGIONS),
+                label='What moves', info='of relative motion, as is the strength')  # fmt: skip
             smooth = gr.Checkbox(False, label='Filter jitter')
             named = {studio.model.transfer_name, NO_TRANSFER}
             transfer = gr.Dropdown(
@@ -153,20 +156,23 @@ def _driver(studio: Studio, source, background, whole) -> None:
             report = gr.Markdown()
 
     @_told
-    def animate(source, video, file, background, whole, how, start, smooth, transfer):
+    def animate(
+        source, video, file, background, whole, how, start, strength, parts, smooth, transfer
+    ):
         if source is None:
             raise UserError(NO_PORTRAIT)
         if not (file or video):
             raise UserError('choose or record a driver first')
         settings = dict(how=how, reference=start, smooth=smooth, whole=whole)
         settings |= dict(transfer=transfer, background=background)
+        settings |= dict(strength=1.0 if strength is None else strength, regions=parts)
         return behind.clip(studio, source, file or video, **settings)
 
     def watched(*args, progress=gr.Progress(track_tqdm=True)):
         del progress  # that it is asked for shows recording's bar on the page
         return animate(*args)
 
-    takes = [source, video, file, background, whole, how, start, smooth, transfer]
+    takes = [source, video, file, background, whole, how, start, strength, parts, smooth, transfer]
     go.click(watched, takes, [result, report], **ONE)
 
 

@@ -1,7 +1,7 @@
 """What the page does, without the page: portraits, changed pictures, animations."""
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +14,7 @@ from reenact_jax.bundle import Bundle
 from reenact_jax.errors import UserError
 from reenact_jax.faces import Detector
 from reenact_jax.portraits import Portrait
+from reenact_jax.regions import ALL, Amount, check
 from reenact_jax.tracks import AU_NAMES
 
 ONLY = 'the only one'
@@ -113,10 +114,13 @@ def clip(
     how: str = 'relative',
     reference: str = 'first',
     smooth: bool = False,
+    strength: float = 1.0,
+    regions: Sequence[str] = (ALL,),
 ) -> tuple[str, str]:
     """The portrait with the motion of a video, a still or a file of motion: file, and what to say.
 
-    The settings are those of `recording.record`; transfer: as `Bundle.using` takes it.
+    The settings are those of `recording.record`; transfer: as `Bundle.using` takes it; strength,
+    regions: of relative motion, without effect on an absolute one.
     """
     model = studio.model.using(transfer)
     like = model.size, model.points
@@ -127,11 +131,15 @@ def clip(
     scene = None if background is None else portraits.scene(background, model.size)
     settings = dict(how=how, reference=reference, smooth=smooth, crop=not whole)
     settings |= dict(changes=Changes(background=scene))
+    if how == 'relative':
+        settings |= dict(amount=check(Amount(strength, tuple(regions))))
     out = studio.place('.mp4')
     made = recording.record(model, source, driver, out, **settings)
     said = [f'{made["frames"]} frames at {float(driver.rate):.4g} a second, marked as synthetic.']
     if made['held']:
         said.append(f'No face in {made["held"]} of them: the motion before was held.')
+    if made['start']:
+        said.append(f'Motion starts at the first frame, and {made["start"]}: try the best one.')
     if made['fault']:
         said.append(f'The driver is broken: {made["fault"]}.')
     return out, ' '.join(said)
