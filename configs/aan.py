@@ -51,6 +51,7 @@ SMALL = dict(
     random_width=6,
     prior=True,
     mask=True,
+    lambda_mask=0.1,  # a pixel is painted where that takes 0.02 off its L1
     part_masks=True,
     part_size=48,
     inner_mouth=True,

@@ -30,6 +30,12 @@ class Portrait(NamedTuple):
         """The portrait as a bundle's `source`: arrays with a leading axis of 1."""
         return {name: value[None] for name, value in {'image': self.image, **self.known}.items()}
 
+    def shown(self, side: int) -> UInt8[np.ndarray, 'side side 3']:
+        """Cut the crop out of what it comes from, to be looked at."""
+        if self.canvas is None:
+            return np.asarray(images.to_uint8(self.image))
+        return crop(self.canvas.picture, self.canvas.window, side)
+
 
 def from_file(
     path: str,

@@ -11,7 +11,6 @@ from tqdm import tqdm
 from reenact_jax import (
     action_units,
     drivers,
-    images,
     layouts,
     motion,
     painting,
@@ -32,6 +31,7 @@ from reenact_jax.regions import Amount
 
 LEAD_RATE = Fraction(12)  # frames a second of a video of --steps
 REFERENCES = ('first', 'best')
+BESIDE = 512  # side of the pictures of source and driver beside a result, pixels
 
 
 def record(
@@ -87,8 +87,7 @@ def record(
     relative, start, begin = how == 'relative', None, 0
     if reference == 'best' and relative and driver.count != 1:
         driver, start, begin = spool.nearest(driver, source)
-    own = np.asarray(images.to_uint8(source.image))
-
+    own = source.shown(BESIDE if beside else drivers.SHOWN)
     first, driving = starts.first(_faces(driver, pictures, smooth))
     if relative and driver.count == 1 and first is not None:
         start = starts.onto(source.known, first)
@@ -176,7 +175,7 @@ def record_lead(
         strip = pictures[0] if steps == 1 else np.concatenate(close, 1)
         results.write_still(out, marked(strip), signed=signed)
     if sheet:
-        own = np.asarray(images.to_uint8(source.image))
+        own = source.shown(drivers.SHOWN)
         shown = sorted(drivers.spread(steps, rows))
         drawn = [sheets.drawing(made[n].landmarks, bundle.size, bundle.points) for n in shown]
         lines = [(own, seen, d, close[n]) for n, d in zip(shown, drawn, strict=True)]

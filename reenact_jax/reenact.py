@@ -61,8 +61,6 @@ from reenact_jax.drivers import Driver
 from reenact_jax.errors import UserError
 from reenact_jax.portraits import Portrait
 
-BESIDE = 512  # side of the driver's pictures beside a result, pixels
-
 
 def main(arguments: list[str] | None = None) -> int:
     """The command."""
@@ -138,7 +136,7 @@ def _driver(args: argparse.Namespace, bundle: Bundle, detector, source: Portrait
     if args.driving_track:
         track = portraits.find_track(args.driving, args.driving_track)
         return drivers.from_track(track, bundle.size, bundle.points, rows)
-    shown = BESIDE if args.side_by_side else drivers.SHOWN
+    shown = recording.BESIDE if args.side_by_side else drivers.SHOWN
     return drivers.from_file(args.driving, bundle.size, bundle.points, detector, rows, shown)
 
 

@@ -104,7 +104,10 @@ def test_every_net_learns_from_the_composed_image(built):
     state, metrics = run(step.start(stage, variables), aan.constants(HP), batch_of(4))
     for letter, most in quick.change(variables, state.variables, 'params').items():
         assert most == pytest.approx(HP.rate, rel=0.05), letter
-    assert 0 < metrics['mask'] < 1
+    assert 0 < metrics['painted'] < 2
+    total = HP.lambda_c * (metrics['l1'] + metrics['perceptual'])
+    total += HP.lambda_local * metrics['local'] + HP.lambda_mask * metrics['painted']
+    assert float(metrics['loss/G']) == pytest.approx(float(total), rel=1e-4)
     own = {'G_local': variables['G_local']['params']}
     heads = [name for name in own['G_local'] if name.endswith('_mask')]
     assert len(heads) == 5

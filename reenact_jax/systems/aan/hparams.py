@@ -115,6 +115,12 @@ class Hparams:
         False,
         doc='G_f also gives a mask m: m * warped source + (1 - m) * painted image (ours)',
     )
+    lambda_mask: float = setting(
+        0.0,
+        low=0,
+        high=1e6,
+        doc='of the painted share of the image and of its parts: paint where it gains (ours)',
+    )
     part_masks: bool = setting(
         False,
         doc='local nets also give a mask each, and see the warped source; their results are laid '

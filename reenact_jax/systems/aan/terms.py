@@ -2,9 +2,10 @@
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array
+from jaxtyping import Array, Float
 
 from reenact_jax import losses
+from reenact_jax.layers import Layers
 from reenact_jax.nets import vgg
 from reenact_jax.systems.aan import generator
 from reenact_jax.systems.aan.hparams import Hparams, depth, parts_of
@@ -29,7 +30,8 @@ def terms(hp: Hparams, apply, constants: dict, batch: Batch, rng: Array):
     value = hp.lambda_c * content
     metrics = {'l1': pixels, 'perceptual': perceptual, 'flow': jnp.abs(made.flow).mean()}
     if made.layers is not None:
-        metrics['mask'] = made.layers.mask.mean()
+        metrics['painted'] = painted = _painted(made.layers)
+        value = value + hp.lambda_mask * painted
     if hp.local_net:
         names = parts_of(hp)
         truth = losses.together(*(generator.crop(hp, i_d, l_d, part)[0] for part in names))
@@ -44,6 +46,12 @@ def terms(hp: Hparams, apply, constants: dict, batch: Batch, rng: Array):
         values = {'G': value + hp.lambda_gan * metrics['gan'], 'D': against}
         metrics['D'] = against
     return values, metrics
+
+
+def _painted(layers: Layers) -> Float[Array, '']:
+    """Share of the image that is not the warped source, and of the parts that is laid over it."""
+    alphas = [part.alpha.mean() for part in layers.parts.values()]
+    return (1 - layers.mask).mean() + sum(alphas) / max(len(alphas), 1)
 
 
 def _with_depth(hp: Hparams, batch: Batch, rng: Array):
