@@ -127,7 +127,7 @@ def generator_calls(part: Trained) -> dict[str, Call]:
     """
     source, driving, _ = _faces(part.points, part.size)
     points = driving['landmarks']
-    if takes_depth(part):
+    if takes_depth(part.module, part.hp):
         _, deep, one = _faces(part.points, part.size, ('landmarks3d',))
         source, points = source | one, deep['landmarks3d']
 
@@ -168,9 +168,9 @@ def generator_calls(part: Trained) -> dict[str, Call]:
     return found
 
 
-def takes_depth(part: Trained) -> bool:
+def takes_depth(module: ModuleType, hp) -> bool:
     """Whether a generator takes landmarks with depth; a system that may says so by this name."""
-    return hasattr(part.module, 'takes_depth') and part.module.takes_depth(part.hp)
+    return hasattr(module, 'takes_depth') and module.takes_depth(hp)
 
 
 def carry_calls(points: str, size: int) -> dict[str, Call]:

@@ -21,7 +21,7 @@ def assemble(generator: Trained, transfer: Trained | None) -> Bundle:
         'points': generator.points,
         'size': generator.size,
         'generator': {'system': generator.system, **generator.record}
-        | {'takes_depth': exporting.takes_depth(generator)},
+        | {'takes_depth': exporting.takes_depth(generator.module, generator.hp)},
         'transfer': own,
     }
     functions = {name: jax.jit(call.function) for name, call in calls.items()}

@@ -62,7 +62,8 @@ def facts(generator: Trained, transfer: Trained | None) -> dict:
         'created': datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds'),
         'points': generator.points,
         'size': generator.size,
-        'generator': _model(generator) | {'takes_depth': takes_depth(generator)},
+        'generator': _model(generator)
+        | {'takes_depth': takes_depth(generator.module, generator.hp)},
         'transfer': _model(transfer) | {'driven_by': list(driven_by(transfer.module))}
         if transfer
         else None,

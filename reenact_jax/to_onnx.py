@@ -73,7 +73,7 @@ def measure(
             'background': source['image'],
             'driving': driving,
             'first': {name: value[:1] for name, value in driving.items()},
-            'landmarks': driving['landmarks'],
+            'landmarks': driving['landmarks3d'],
         }
         for name in first:
             own = values | {'identity': (source['landmarks'],)} if name == 'carry' else values
@@ -92,11 +92,16 @@ def measure(
 
 
 def _arguments(call: Call, values: dict) -> tuple:
-    """A call's arguments out of `values`, of faces the fields that it takes."""
-    return tuple(
-        {key: values[name][key] for key in shapes} if isinstance(shapes, dict) else values[name]
-        for name, shapes in onnx_graphs.parameters(call).items()
-    )
+    """A call's arguments out of `values`: of faces the fields that it takes, depth if it does."""
+    found = []
+    for name, shapes in onnx_graphs.parameters(call).items():
+        value = values[name]
+        if isinstance(shapes, dict):
+            value = {key: value[key] for key in shapes}
+        elif name == 'landmarks':
+            value = value[..., : shapes.shape[-1]]
+        found.append(value)
+    return tuple(found)
 
 
 def _difference(name: str, output: str, expected: np.ndarray, got: np.ndarray) -> float:

@@ -20,6 +20,7 @@ needs_jax2onnx = pytest.mark.skipif(
 )
 PAIRS = [
     ('aan', 'ldnet'),
+    ('aan_layers', None),
     ('fdgan', 'marionette'),
     ('freenet', 'freenet'),
     ('facegan', 'facegan'),

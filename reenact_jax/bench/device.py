@@ -137,8 +137,10 @@ def using(job: Job, seconds: float) -> Iterator[tuple[str, float]]:
     bound = (job.hparams, job.nets)
     if systems.able(job.system, job.nets, 'render'):
         encode = functools.partial(job.system.encode, *bound)
-        portrait = face(0, 1, ('image', 'landmarks'))
-        points = face(-1, FRAMES, ('landmarks',)).landmarks
+        deep = exporting.takes_depth(job.system, job.hparams)
+        own = 'landmarks3d' if deep else 'landmarks'
+        portrait = face(0, 1, ('image', *{'landmarks', own}))
+        points = getattr(face(-1, FRAMES, (own,)), own)
         appearance, spent = milliseconds(encode, portrait)
         yield 'encode, ms a source', spent
         render = functools.partial(job.system.render, *bound)
