@@ -30,6 +30,15 @@ class Portrait(NamedTuple):
         """The portrait as a bundle's `source`: arrays with a leading axis of 1."""
         return {name: value[None] for name, value in {'image': self.image, **self.known}.items()}
 
+    @property
+    def is_cut(self) -> bool:
+        """Whether the picture ends within the face: some landmarks lie outside of it."""
+        if self.canvas is None:
+            return False
+        (x0, y0, side), (height, width) = self.canvas.window, self.canvas.picture.shape[:2]
+        points = self.known['landmarks'] * (side / len(self.image)) + np.array([x0, y0])
+        return bool((points < 0).any() or (points > np.array([width, height])).any())
+
     def shown(self, side: int) -> UInt8[np.ndarray, 'side side 3']:
         """Cut the crop out of what it comes from, to be looked at."""
         if self.canvas is None:

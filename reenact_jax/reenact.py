@@ -72,6 +72,10 @@ def main(arguments: list[str] | None = None) -> int:
         if seen or not args.source_track:
             detector = stack.enter_context(faces.Detector(args.face_landmarker))
         source = _source(args, bundle, detector)
+        if source.is_cut:
+            _warn(
+                f'{args.source}: the picture ends within the face; what it does not show is guessed'
+            )
         driver = _driver(args, bundle, detector, source) if args.driving else None
         summary = _record(args, bundle, source, driver)
     summary['credentials'] = credentials.is_available() and not args.no_credentials

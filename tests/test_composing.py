@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from heads_of_points import face_points
 
-from reenact_jax import composing, images, live, painting, portraits
+from reenact_jax import composing, images, live, painting, portraits, sheets
 from reenact_jax import landmarks as lm
 from reenact_jax.composing import Composer
 from reenact_jax.layers import Layers, as_tree, of_tree
@@ -138,6 +138,35 @@ def test_painter_of_images(canvas, whole, most, expected):
     frame = painter.finish(np.asarray(painter.draw(jnp.asarray(points)))[0])
     assert frame.shape == (*expected, 3)
     assert painter.close_up(frame).shape == (bundles.SIZE, bundles.SIZE, 3)
+
+
+def test_a_face_cut_by_the_border_is_noticed_and_drawn():
+    model = live.assemble(bundles.layered_model(), None)
+    whole = portrait(Canvas(PICTURE, WINDOW))
+    cut = portrait(Canvas(PICTURE[:, :120], WINDOW))  # ends between the eyes
+    assert cut.is_cut and not whole.is_cut and not portrait(None).is_cut
+    painter = painting.painter(model, cut, whole=True)
+    frame = painter.finish(np.asarray(painter.draw(cut.known['landmarks'][None]))[0])
+    assert frame.shape == (200, 120, 3)
+
+
+@pytest.mark.parametrize('points', ['together', 'outside', 'far outside'])
+def test_odd_landmarks_give_a_picture(points):
+    source = portrait(Canvas(PICTURE, WINDOW))
+    odd = {'together': 0 * source.known['landmarks'] + 9, 'outside': source.known['landmarks'] + 20}
+    odd['far outside'] = source.known['landmarks'] + 1e5
+    painter = painting.painter(live.assemble(bundles.layered_model(), None), source, whole=True)
+    frame = painter.finish(np.asarray(painter.draw(np.float32(odd[points])[None]))[0])
+    assert frame.shape == PICTURE.shape
+
+
+def test_side_by_side():
+    source, driver = np.full((50, 50, 3), 1, np.uint8), np.full((20, 20, 3), 2, np.uint8)
+    result = np.full((40, 70, 3), 3, np.uint8)
+    made = sheets.side_by_side(source, driver, result)
+    assert made.shape == (40, 150, 3)
+    assert [made[5, x, 0] for x in (5, 45, 85)] == [1, 2, 3]
+    assert sheets.side_by_side(source, None, result)[:, 40:80].max() == 0
 
 
 def test_another_background_is_of_the_crop_alone():

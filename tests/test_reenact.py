@@ -239,6 +239,30 @@ def test_video_driver_keeps_its_rate_and_reports_gaps(folder, data, tmp_path, ca
     assert media.probe(tmp_path / 'out.mp4').rate == rate
 
 
+def test_command_shows_source_driver_and_result_side_by_side(folder, data, tmp_path, capsys):
+    tracks = ('--source', data, '--source-track', 'track0000')
+    tracks += ('--driving', data, '--driving-track', 'track0001')
+    out = tmp_path / 'three.mp4'
+    made = run(capsys, '--model', folder, *tracks, '--out', out, '--side-by-side')
+    (frame, *others) = list(media.Reader(str(out)))
+    assert frame.shape[1] == 3 * frame.shape[0] and len(others) == made['frames'] - 1
+
+
+@pytest.mark.parametrize(
+    'extra, message',
+    [
+        (['--max-side', '10'], '--max-side 10: must be at least 64'),
+        (['--max-side', '-1'], '--max-side -1: must be at least 64'),
+        (['--side-by-side', '--steps', '4'], '--side-by-side: .*not for --steps'),
+        (['--side-by-side', '--driving', 'motion.csv'], '--side-by-side: .*has pictures'),
+    ],
+)
+def test_wrong_ways_to_show(extra, message):
+    given = ['--model', 'm', '--source', 'a.jpg', '--driving', 'b.mp4', '--out', 'c.mp4', *extra]
+    with pytest.raises(UserError, match=message):
+        reenact.main(given)
+
+
 def test_driver_brings_only_the_pictures_that_are_shown(tmp_path):
     for i in range(5):
         Image.fromarray(np.full((64, 64, 3), 100 + i, np.uint8)).save(tmp_path / f'{i}.png')
