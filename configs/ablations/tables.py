@@ -42,9 +42,11 @@ def build(models: Mapping[str, Model], preset: str):
 
 
 def aan(**changes) -> Model:
-    """AAN; `cpu` is the quickstart's, without discriminators, a quarter of an hour of a core."""
+    """AAN as printed; `cpu` is as long as the quickstart's, a quarter of an hour of a core."""
     presets = aan_config.PRESETS
-    sizes = {'paper': {}, 'cpu': presets['quick'], 'tiny': presets['tiny']}
+    printed = dict.fromkeys(('prior', 'mask', 'part_masks', 'inner_mouth', 'occlusion'), False)
+    tiny = presets['tiny'] | printed | dict(upscale='shuffle')
+    sizes = {'paper': {}, 'cpu': presets['printed'], 'tiny': tiny}
     return Model('aan', sizes, changes)
 
 

@@ -55,10 +55,9 @@ def networks(hp: Hparams, data: DataInfo) -> dict:
             f'hparams.extractor: {len(hp.extractor)} levels do not reach the {len(hp.fusion)} '
             'blocks of hparams.fusion; give at least as many'
         )
-    if hp.part_masks and not (hp.mask and hp.local_net):
+    if hp.part_masks and not hp.mask:
         raise UserError(
-            'hparams.part_masks: lays the local nets over what hparams.mask composes; set mask and '
-            'local_net to True as well'
+            'hparams.part_masks: lays parts over what hparams.mask composes; set mask to True'
         )
     if hp.occlusion and not hp.mask:
         raise UserError('hparams.occlusion: tells hparams.mask what to refuse; set mask to True')
