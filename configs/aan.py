@@ -9,11 +9,11 @@ Presets (after the colon):
           on widths, batch and length, which are ours. For a GPU.
   small   For 128 x 128 on two CPU cores, an hour: narrow nets with one pixel shuffle less, a flow
           of a quarter of the size from heatmaps of sigma 6, random perceptual features, layer norm,
-          50 (G) and 20 (D) times the paper's learning rates with a cosine, hinge loss at 1/200
-          of the paper's weight; and what is ours: the flow starts from the landmarks, masks choose
+          50 times the paper's learning rate with a cosine, no discriminators (what is sharp comes
+          from the source); and what is ours: the flow starts from the landmarks, masks choose
           between warped source and paint, a net for the inside of the mouth, and colours, places
           and sides of the training images vary. What to expect: README.md, "AAN".
-  quick   `small` without discriminators, for the few minutes of the quickstart at 64 x 64.
+  quick   `small` for the few minutes of the quickstart at 64 x 64.
   printed `quick` without what is ours: the paper's generator, for the tables on CPUs.
   tiny    64 x 64, a few channels; for tests.
 
@@ -65,7 +65,7 @@ VARIED = dict(colour=0.2, affine=0.05, flip=True)  # real photographs differ in 
 QUICK = SMALL | dict(lambda_gan=0, steps=1000)
 PRESETS = {
     'paper': {},
-    'small': SMALL | WARPED,
+    'small': SMALL | WARPED | dict(lambda_gan=0),
     'quick': QUICK | WARPED | dict(part_size=32),
     'printed': QUICK,
     'tiny': SMALL
