@@ -20,9 +20,9 @@ from reenact_jax import layouts
 # 0.15 of the distance of the outer eye corners apart (synthetic: 0 to 0.11), lips to 0.39 (0.30)
 # and brows 0.14 to 0.40 above the eyes (0.20 to 0.42).
 GROUPS = {
-    ('brow',): ((0.0, 0.03), (0.0, 0.1), (0.03, 0.05)),
-    ('eye', 'pupil'): ((0.0, 0.02), (0.1, 0.3), (0.0, 0.01)),
-    ('lips',): ((0.0, 0.08), (0.0, 0.05), (0.0, 0.01)),
+    ('brow',): ((0.0, 0.03), (0.0, 0.1), (0.03, 0.04)),
+    ('eye', 'pupil'): ((0.0, 0.02), (0.1, 0.25), (0.0, 0.005)),
+    ('lips',): ((0.0, 0.06), (0.0, 0.03), (0.0, 0.005)),
 }
 SIDES = 0.3  # standard deviation of one side's own move, of the common one
 SHUT = 0.1  # probability that lids close, at random by how far
