@@ -12,7 +12,7 @@ Presets (after the colon) of LD-Net, landmark disentanglement:
           times the weight of stage 1's classifier, and the three additions that are not in the
           paper: mean-shape swap, warm start of E_I, output renormalised.
   small   the same nets for about 5 minutes of one core, and what follows the driver (below).
-  quick   the same for little more than a minute; the quickstart's.
+  quick   the same for about two minutes of one core; the quickstart's.
   tiny    seconds; for tests.
 
 Ours, in `small` and `quick`, so that lids and brows follow the driver on real people too:
