@@ -14,7 +14,7 @@ source launch/environment.sh
 
 OUT=out/quickstart
 HEADS="--identities 24 --test-identities 4 --tracks 5 --size 64 --cross-pairs 8"
-POINTS="--identities 100 --tracks 24"
+POINTS="--identities 300 --tracks 8"
 DRIVER=100
 LDNET="--config configs/ldnet_fdgan.py:quick"
 AAN="--config configs/aan.py:quick"

@@ -10,26 +10,27 @@ from jaxtyping import Array, Float, Int
 GAN_FORMS = ('log', 'hinge', 'lsgan', 'lsgan01')
 
 
-def _same(a, b) -> None:
+def same_shape(a, b) -> None:
+    """Raise ValueError unless both have the same shape."""
     if a.shape != b.shape:
         raise ValueError(f'shapes differ: {a.shape} and {b.shape}')
 
 
 def l1(prediction: Float[Array, '...'], truth: Float[Array, '...']) -> Float[Array, '']:
     """E |x - x'| over all entries (AAN eq. 7, first term)."""
-    _same(prediction, truth)
+    same_shape(prediction, truth)
     return jnp.abs(prediction - truth).mean()
 
 
 def points(prediction: Float[Array, '... n 2'], truth: Float[Array, '... n 2']):
     """E ||l - l'||^2: squared distance of a point, mean over points (LD-Net eqs. 2 and 6)."""
-    _same(prediction, truth)
+    same_shape(prediction, truth)
     return jnp.sum((prediction - truth) ** 2, -1).mean()
 
 
 def codes(prediction: Float[Array, '... c'], truth: Float[Array, '... c']) -> Float[Array, '']:
     """E ||e - e'||^2: squared distance of whole codes (LD-Net eq. 5)."""
-    _same(prediction, truth)
+    same_shape(prediction, truth)
     return jnp.sum((prediction - truth) ** 2, -1).mean()
 
 

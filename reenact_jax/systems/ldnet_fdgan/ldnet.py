@@ -30,6 +30,7 @@ from reenact_jax.nets.initial import init_each
 from reenact_jax.nets.mlp import MLP, IdentityTable
 from reenact_jax.settings import setting
 from reenact_jax.step import Stage
+from reenact_jax.systems.ldnet_fdgan import gestures, parts
 from reenact_jax.tracks import Batch, DataInfo, Face
 
 MEAN_AFTER = 16.0  # frames of an identity before its running mean shape is trusted (ours)
@@ -79,6 +80,15 @@ class Hparams:
     warm_rate: float = setting(1e-3, low=0, high=1, doc='Adam of the warm start (ours)')
     move_pose_encoder: bool = setting(False, doc='stage 2 moves E_P as well (ours)')
     renormalise: bool = setting(False, doc="map G's output to its own box, always (ours)")
+    lambda_part: float = setting(
+        0.0, low=0, high=1e6, doc='error in units of the part it is in, `parts.by_part` (ours)'
+    )
+    lambda_chord: float = setting(
+        0.0, low=0, high=1e6, doc='error from lid to lid, lip to lip, `parts.by_chord` (ours)'
+    )
+    gesture: float = setting(
+        0.0, low=0, high=10, doc='random moves of brows, lids, lips, `gestures.gesture` (ours)'
+    )
 
 
 def networks(hp: Hparams, data: DataInfo) -> dict:
@@ -163,6 +173,7 @@ def constants(hp: Hparams, load: bool = True) -> dict:
 def stage1(hp: Hparams, apply, batch: Batch, rng: jax.Array):
     """Eqs. 1 and 2. Label T is the partner's; both branches share one pass of E_P and G."""
     l, identity, other = _examples(batch)
+    l = gestures.gesture(l, hp.gesture, rng)
     pose = apply('E_P', _swapped(hp, apply, l, identity, other, rng) if hp.mean_swap else l)
     code = apply('N_I', losses.together(identity, other))
     raw = _raw(apply, losses.together(pose, pose), code)
@@ -171,7 +182,7 @@ def stage1(hp: Hparams, apply, batch: Batch, rng: jax.Array):
     rec = losses.points(l_s, l)
     leak = losses.log_probability(logits, identity, hp.leak_floor).mean()
     values = {
-        'G': hp.lambda_rec * rec + hp.stage1_lambda_c * leak,  # eq. 2
+        'G': _weighted(hp, rec, l_s, l) + hp.stage1_lambda_c * leak,  # eq. 2
         'C': -losses.log_probability(logits, identity).mean(),  # eq. 1
     }
     metrics = {
@@ -196,11 +207,12 @@ def stage2(hp: Hparams, apply, batch: Batch, rng: jax.Array):
 
     Eq. 7 prints E(l'_S1) in its content term; eq. 5 defines it with l'_T, which is used.
     """
-    del rng
     k = batch.landmarks.shape[1] // 2
     l_s1, _, label_t = _examples(batch, slice(None, k))
     l_s2, *_ = _examples(batch, slice(k, None))
-    l_t = _partner(l_s1, k)
+    # E_I sees people as they are; what C_l and D_l compare has made gestures, truth and fake alike.
+    l_s2 = gestures.gesture(l_s2, hp.gesture, rng)
+    l_t = gestures.gesture(_partner(l_s1, k), hp.gesture, jax.random.fold_in(rng, 2))
     code = apply('E_I', l_s1)
     pose = apply('E_P', l_s2)
     codes = losses.together(code, _partner(code, k))
@@ -213,7 +225,7 @@ def stage2(hp: Hparams, apply, batch: Batch, rng: jax.Array):
     content = losses.codes(apply('E_P', fake_t), jax.lax.stop_gradient(pose))
     fooled = -losses.log_probability(c_fake, label_t).mean()
     values = {
-        'G': hp.lambda_rec * rec
+        'G': _weighted(hp, rec, fake_s2, l_s2)
         + hp.lambda_cont * content
         + hp.lambda_d * losses.gan_generator([d_fake], 'lsgan')
         + hp.stage2_lambda_c * fooled,  # eq. 7
@@ -230,6 +242,16 @@ def stage2(hp: Hparams, apply, batch: Batch, rng: jax.Array):
         'max_transfer': _largest(raw),
     }
     return values, metrics
+
+
+def _weighted(hp: Hparams, rec: Array, made: Array, truth: Array) -> Float[Array, '']:
+    """lambda_rec L_rec, and what is ours beside it."""
+    value = hp.lambda_rec * rec
+    if hp.lambda_part:
+        value = value + hp.lambda_part * parts.by_part(made, truth)
+    if hp.lambda_chord:
+        value = value + hp.lambda_chord * parts.by_chord(made, truth)
+    return value
 
 
 def _examples(batch: Batch, frames: slice = slice(None)):
