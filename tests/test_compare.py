@@ -6,10 +6,20 @@ import numpy as np
 import pytest
 from bundles import SIZE, drawing_model, landmark_model
 from fakes import fake_shards
+from scipy.spatial.transform import Rotation
 
 from reenact_jax import bundle, estimators, export, live, media, results
 from reenact_jax.errors import UserError
-from reenact_jax.evaluate import compare, examples, pairs, progress, scoring, tables
+from reenact_jax.evaluate import (
+    compare,
+    examples,
+    measures,
+    methods,
+    pairs,
+    progress,
+    scoring,
+    tables,
+)
 from reenact_jax.evaluate.__main__ import main
 from reenact_jax.evaluate.baselines import COPY
 from reenact_jax.evaluate.scoring import Estimators, Scores
@@ -81,6 +91,36 @@ def test_scores_of_estimators_by_hand(model, data):
     assert 'l1' not in copy  # there is no truth
     far = tables.distances(scores)
     assert far["the driver's frame"] < 1e-6 < far[COPY]
+
+
+def test_relative_motion_is_scored_against_the_rotation_it_asks_for(model, data):
+    loaded, chosen = bundle.load(model), pairs.make(data, 'cross', 1)
+    scores = scoring.score(loaded, data, chosen, Estimators(None, Brightness()))
+    (name,) = (one for one in scores.values if ', relative + ' in one)
+    case = compare.scoring.cases.read(data, 'cross', chosen.groups()[0], SIZE, '68')
+    angle = [
+        (one['image'].mean((1, 2, 3)) + 1) / 2 for one in (case.source, case.first, case.driving)
+    ]
+    own, first, driving = (Rotation.from_euler('XYZ', np.repeat(x[:, None], 3, 1)) for x in angle)
+    asked = (own * first.inv() * driving).as_euler('XYZ')
+    image = next(image for one, image, _ in methods.made(loaded, case) if one == name)
+    made = np.repeat((image.mean((1, 2, 3))[:, None] + 1) / 2, 3, 1)
+    expected = np.rad2deg(np.sqrt(np.square(made - asked).mean(-1)))
+    found = scores.values[name]['prmse']
+    np.testing.assert_allclose(found, expected, rtol=1e-3)
+    plain = name.replace(', relative', '')
+    assert np.abs(found - scores.values[plain]['prmse']).max() > 0.1
+
+
+def test_a_driver_at_its_start_asks_for_the_sources_rotation():
+    rng = np.random.default_rng(0)
+    one, other = (
+        estimators.Faces(*(np.ones((1, 2)),) * 2, rng.uniform(-0.5, 0.5, (1, 20)), np.ones((1, 20)))
+        for _ in range(2)
+    )
+    turned = measures.turned(other, one, other)
+    np.testing.assert_allclose(turned.aus[:, 17:], one.aus[:, 17:], atol=1e-6)
+    np.testing.assert_array_equal(turned.aus[:, :17], other.aus[:, :17])
 
 
 def test_the_drivers_units_can_be_the_datas(model, data):

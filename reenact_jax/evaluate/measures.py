@@ -3,8 +3,9 @@
 import jax
 import numpy as np
 from jaxtyping import Float
+from scipy.spatial.transform import Rotation
 
-from reenact_jax import metrics
+from reenact_jax import frames, metrics
 from reenact_jax.estimators import Faces
 from reenact_jax.evaluate import cases
 from reenact_jax.evaluate.cases import Case
@@ -33,6 +34,18 @@ def of_landmarks(points, case: Case) -> dict[str, Float[np.ndarray, ' g']]:
         'point_error': np.asarray(metrics.point_error(points, truth)),
         'identity_leak': np.asarray(metrics.identity_leak(inside, truth, driver)),
     }
+
+
+def turned(driving: Faces, source: Faces, first: Faces) -> Faces:
+    """Give driving faces the rotation R_source R_first^T R_driving, which relative motion asks for.
+
+    Args:
+      source, first: one face each; `first` is the driver's where the motion starts.
+    """
+    own, start, there = (frames.rotation(x.aus[:, POSE]) for x in (source, first, driving))
+    asked = Rotation.from_matrix(own @ np.swapaxes(start, -1, -2) @ there).as_euler('XYZ')
+    aus = np.concatenate([driving.aus[:, UNITS], np.float32(asked)], -1)
+    return driving._replace(aus=aus)
 
 
 def of_faces(

@@ -5,7 +5,8 @@
 - a landmark warp of the source with the very landmarks that the model gets;
 - the same with the smooth flow that a generator's prior starts from, untrained;
 - the model with the bundle's own transfer, with `none` (the driver's landmarks, carried to the
-  source's box) and with `additive` (the source's + the driver's - the driver's first ones).
+  source's box) and with `additive` (the source's + the driver's - the driver's first ones); in
+  cross-reenactment also as people use it, with relative motion (relative.py).
 """
 
 from collections.abc import Iterator
@@ -14,12 +15,13 @@ import numpy as np
 from jaxtyping import Float
 
 from reenact_jax import landmarks as lm
-from reenact_jax import metrics
+from reenact_jax import metrics, relative
 from reenact_jax.bundle import NO_TRANSFER, Bundle
 from reenact_jax.evaluate.baselines import COPY, PRIOR, WARP, copies, landmark_warp, prior_warp
-from reenact_jax.evaluate.cases import ABSOLUTE, AT_TRUTH, Case, in_rows
+from reenact_jax.evaluate.cases import ABSOLUTE, AT_TRUTH, ROWS, Case, in_rows
 
 ADDITIVE, DRIVER = 'additive', "the driver's frame"
+RELATIVE = 'relative'
 
 
 def made(
@@ -36,6 +38,10 @@ def made(
             yield f'{name} + {WARP}', landmark_warp(*image, points), points
             yield f'{name} + {PRIOR}', prior_warp(*image, points), points
         yield f'{name} + {generator}', rendered(bundle, case.source, points), points
+    if case.kind == 'cross':
+        points = _relative(bundle, case)
+        name = f'{bundle.transfer_name}, {RELATIVE} + {generator}'
+        yield name, rendered(bundle, case.source, points), points[..., :2]
 
 
 def driven(bundle: Bundle, case: Case) -> dict[str, Float[np.ndarray, 'g n 2']]:
@@ -53,9 +59,21 @@ def driven(bundle: Bundle, case: Case) -> dict[str, Float[np.ndarray, 'g n 2']]:
 
 
 def rendered(bundle: Bundle, source: dict, points) -> Float[np.ndarray, 't h w 3']:
-    """The source with landmarks [t, n, 2]."""
+    """The source with landmarks [t, n, 2 or 3]."""
     appearance = bundle.encode(source)
     return np.clip(in_rows(lambda rows: bundle.render(appearance, rows), points), -1, 1)
+
+
+def _relative(bundle: Bundle, case: Case) -> Float[np.ndarray, 'g n 3']:
+    """The source's landmarks moved as the driver has moved since its first frame."""
+    identity = bundle.identify(case.source)
+    begun = relative.start(bundle, identity, case.source, case.first, ROWS)
+
+    def moved(rows):
+        there = relative.transferred(bundle, begun, identity, case.source, rows)
+        return np.float32(relative.move(begun, there, rows))
+
+    return in_rows(moved, {name: x for name, x in case.driving.items() if name != 'image'})
 
 
 def _additive(case: Case) -> Float[np.ndarray, 'g n 2']:

@@ -86,7 +86,10 @@ def _case(bundle: Bundle, case: Case, measure: Estimators, stored: bool) -> dict
             found |= measures.of_landmarks(points, case)
         faces = measure.attributes(image) if measure.attributes else None
         if faces is not None:
-            found |= measures.of_faces(faces, reference, case, image.shape[1])
+            given = reference
+            if f', {methods.RELATIVE} + ' in method:
+                given = reference | {'driving': reference['asked']}
+            found |= measures.of_faces(faces, given, case, image.shape[1])
             answers[method] = arrivals.answer(method, image, points, faces, case)
         embedding = None
         if measure.identity:
@@ -108,7 +111,10 @@ def _case(bundle: Bundle, case: Case, measure: Estimators, stored: bool) -> dict
 
 
 def _references(case: Case, measure: Estimators, stored: bool) -> dict:
-    """What results are compared with: 'source' embeddings, 'driving' and 'truth' faces."""
+    """What results are compared with: 'source' embeddings, 'driving' and 'truth' faces.
+
+    'asked': the driving faces with the head's rotation that relative motion asks for.
+    """
     found: dict = {}
     real = case.driving if case.truth is None else case.truth
     if measure.attributes:
@@ -119,6 +125,9 @@ def _references(case: Case, measure: Estimators, stored: bool) -> dict:
         found['truth'] = measure.attributes(real['image'])
         own = measure.attributes(case.source['image'])
         found['seen'] = own.found & driving.found & found['truth'].found
+        if case.kind == 'cross':
+            first = measure.attributes(case.first['image'])
+            found['asked'] = measures.turned(driving, own, first)
         sharp = case.source if case.truth is None else case.truth
         found['sharpness'] = asked.sharpness(sharp['image'], sharp['landmarks'])
     embedding = None
