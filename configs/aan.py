@@ -21,9 +21,9 @@ The images' side is the data's. Ablations of the paper's table 3, on any preset:
     --config.hparams.local_net=False        `-local net`
     --config.hparams.modulation=spade       `-aan +spade`
 
-The paper's numbers (CSIM / PRMSE / AUCON), cross with MarioNETte's landmark transformer, which is
-not here: `export --transfer` takes LD-Net instead. Self-reenactment: VoxCeleb1 .823 / 3.26 / .831,
-Celeb-DF .753 / 3.12 / .751. Cross: FaceForensics++ .658 / 7.04 / .706, Celeb-DF .463 / 5.10 / .660.
+The paper's numbers (CSIM / PRMSE / AUCON), cross with MarioNETte's landmark transformer
+(configs/marionette.py, joined by `export --transfer`). Self-reenactment: VoxCeleb1
+.823 / 3.26 / .831, Celeb-DF .753 / 3.12 / .751. Cross: FaceForensics++ .658 / 7.04 / .706, Celeb-DF .463 / 5.10 / .660.
 Table 3 (cross, FaceForensics++): without the local net .615 / 7.293 / .698, with SPADE
 .558 / 11.030 / .660.
 """
