@@ -23,7 +23,8 @@ The images' side is the data's. Ablations of the paper's table 3, on any preset:
 
 The paper's numbers (CSIM / PRMSE / AUCON), cross with MarioNETte's landmark transformer
 (configs/marionette.py, joined by `export --transfer`). Self-reenactment: VoxCeleb1
-.823 / 3.26 / .831, Celeb-DF .753 / 3.12 / .751. Cross: FaceForensics++ .658 / 7.04 / .706, Celeb-DF .463 / 5.10 / .660.
+.823 / 3.26 / .831, Celeb-DF .753 / 3.12 / .751. Cross: FaceForensics++ .658 / 7.04 / .706,
+Celeb-DF .463 / 5.10 / .660.
 Table 3 (cross, FaceForensics++): without the local net .615 / 7.293 / .698, with SPADE
 .558 / 11.030 / .660.
 """
