@@ -13,7 +13,7 @@ from reenact_jax import flows, images, layers, step
 from reenact_jax.errors import UserError
 from reenact_jax.nets import frozen_apply
 from reenact_jax.systems import aan
-from reenact_jax.systems.aan import generator
+from reenact_jax.systems.aan import generator, terms
 from reenact_jax.tracks import Batch, DataInfo, Face
 
 HP = dataclasses.replace(aan.Hparams(**configs.PRESETS['tiny']), lambda_gan=0.0, prior_grid=48)
@@ -95,6 +95,15 @@ def test_in_use_the_flow_has_a_finer_grid_and_render_is_the_composition(built):
     part = made.parts['mouth']
     assert part.image.shape == (2, 48, 48, 3)  # part_size, whatever the image's
     assert part.alpha[:, 0].max() < 0.1 * part.alpha.max()
+
+
+def test_what_is_painted_is_counted_by_its_area():
+    """Half of the image by the mask, and a part of 8 pixels' side in one of 32, half opaque."""
+    frame = jnp.array([[[0.5, 0, 3], [0, 0.5, 7]]])
+    part = layers.Part(jnp.zeros((1, 16, 16, 3)), jnp.full((1, 16, 16, 1), 0.5), frame)
+    one = jnp.ones((1, 32, 32, 1))
+    made = layers.Layers(jnp.zeros((1, 32, 32, 2)), 0.5 * one, 0 * one, {'nose': part})
+    assert float(terms._painted(made)) == pytest.approx(0.5 + 0.5 * (8 / 32) ** 2)
 
 
 def test_every_net_learns_from_the_composed_image(built):

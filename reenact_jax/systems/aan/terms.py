@@ -49,9 +49,12 @@ def terms(hp: Hparams, apply, constants: dict, batch: Batch, rng: Array):
 
 
 def _painted(layers: Layers) -> Float[Array, '']:
-    """Share of the image that is not the warped source, and of the parts that is laid over it."""
-    alphas = [part.alpha.mean() for part in layers.parts.values()]
-    return (1 - layers.mask).mean() + sum(alphas) / max(len(alphas), 1)
+    """Share of the image that is painted: by G_f, and by parts, each by the area that it covers."""
+    side, share = layers.mask.shape[1], (1 - layers.mask).mean()
+    for part in layers.parts.values():
+        across = part.frame[:, 0, 0] * part.alpha.shape[1] / side
+        share += (part.alpha.mean((1, 2, 3)) * across**2).mean()
+    return share
 
 
 def _with_depth(hp: Hparams, batch: Batch, rng: Array):
