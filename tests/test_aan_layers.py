@@ -13,7 +13,8 @@ from reenact_jax import flows, images, layers, step
 from reenact_jax.errors import UserError
 from reenact_jax.nets import frozen_apply
 from reenact_jax.systems import aan
-from reenact_jax.systems.aan import generator, terms
+from reenact_jax.systems.aan import generator
+from reenact_jax.systems.aan.terms import _painted
 from reenact_jax.tracks import Batch, DataInfo, Face
 
 HP = dataclasses.replace(aan.Hparams(**configs.PRESETS['tiny']), lambda_gan=0.0, prior_grid=48)
@@ -103,7 +104,7 @@ def test_what_is_painted_is_counted_by_its_area():
     part = layers.Part(jnp.zeros((1, 16, 16, 3)), jnp.full((1, 16, 16, 1), 0.5), frame)
     one = jnp.ones((1, 32, 32, 1))
     made = layers.Layers(jnp.zeros((1, 32, 32, 2)), 0.5 * one, 0 * one, {'nose': part})
-    assert float(terms._painted(made)) == pytest.approx(0.5 + 0.5 * (8 / 32) ** 2)
+    assert float(_painted(made)) == pytest.approx(0.5 + 0.5 * (8 / 32) ** 2)
 
 
 def test_every_net_learns_from_the_composed_image(built):
