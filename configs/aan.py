@@ -66,8 +66,8 @@ VARIED = dict(colour=0.2, affine=0.05, flip=True)  # real photographs differ in 
 QUICK = SMALL | dict(lambda_gan=0, steps=1000)
 PRESETS = {
     'paper': {},
-    'small': SMALL | WARPED | dict(lambda_gan=0, steps=2400),
-    'quick': QUICK | WARPED | dict(part_size=32),
+    'small': SMALL | WARPED | dict(lambda_gan=0, steps=3200),
+    'quick': QUICK | WARPED | dict(part_size=32, steps=800),
     'printed': QUICK,
     'tiny': SMALL
     | WARPED
