@@ -57,6 +57,7 @@ WARPED = dict(
     mask=True,
     lambda_mask=0.1,  # a pixel is painted where that takes 0.02 off its L1
     part_masks=True,
+    lambda_regions=1.0,
     part_size=48,
     inner_mouth=True,
     occlusion=True,

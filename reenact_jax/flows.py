@@ -10,10 +10,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from reenact_jax.folds import Fold, kept
 from reenact_jax.images import pixel_grid
 
 SHARPNESS = 2.0  # a: how fast a landmark's weight falls with distance; 2 follows lids and lips
-EPSILON = 1 / 256  # distance, in sides, within which a landmark's weight is flat
+EPSILON = 1 / 512  # distance, in sides, within which a landmark's weight is flat
 _FLOOR = (
     1e-5  # of the spread of weighted points, in half sides squared; keeps coincident ones finite
 )
@@ -26,6 +27,7 @@ def landmark_flow(
     grid: int,
     sharpness: float = SHARPNESS,
     epsilon: float = EPSILON,
+    folds: tuple[Fold, ...] = (),
 ) -> Float[Array, 'b grid grid 2']:
     """Interpolate the motion of landmarks over an image by similarity moving least squares.
 
@@ -43,6 +45,7 @@ def landmark_flow(
       size: the image's side, pixels.
       grid: side of the flow.
       sharpness, epsilon: of the weights; epsilon in sides of the image.
+      folds: openings across which points have no say (folds.py).
 
     Returns: The normalised flow [b, grid, grid, 2].
     """
@@ -51,6 +54,9 @@ def landmark_flow(
     rest = s - d - _apply(spin, d) - shift
     pixels = jnp.asarray(pixel_grid(grid, grid).reshape(-1, 2) * (2 / grid) - 1)
     weights = _weights(pixels, d, sharpness, 2 * epsilon)
+    if folds:
+        weights = weights * kept(pixels, d, folds, epsilon)
+        weights = weights / weights.sum(-1, keepdims=True)
     local = _least_squares(weights, pixels, d, rest)
     flow = _apply(spin, pixels[None]) + shift + local
     return flow.reshape(-1, grid, grid, 2)

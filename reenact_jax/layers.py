@@ -90,9 +90,12 @@ def compose_onto(
     flow, mask = enlarged(layers.flow) * (window[2] / 2), enlarged(layers.mask)
     inside = 1.0
     if reach is not None:
-        flow, inside = flow * reach.moves, _inside(window, region) * reach.paints
+        flow = flow * reach.moves
     at = images.pixel_grid(*size)[None] + np.array([[[[region.left, region.top]]]]) + flow
     warped, there = _sampled(picture, at, cubic)
+    if reach is not None:
+        # Beyond the picture's end there is nothing to keep but its last pixels: paint is better.
+        inside = _inside(window, region) * jnp.maximum(reach.paints, 1 - there)
     mask = 1 - inside * (1 - mask * there)
     result = mask * warped + (1 - mask) * enlarged(layers.paint)
     side = layers.mask.shape[1]

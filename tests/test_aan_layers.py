@@ -9,7 +9,7 @@ import pytest
 import quick
 
 from configs import aan as configs
-from reenact_jax import flows, images, layers, step
+from reenact_jax import flows, folds, images, layers, layouts, step
 from reenact_jax.errors import UserError
 from reenact_jax.nets import frozen_apply
 from reenact_jax.systems import aan
@@ -19,6 +19,7 @@ from reenact_jax.tracks import Batch, DataInfo, Face
 
 HP = dataclasses.replace(aan.Hparams(**configs.PRESETS['tiny']), lambda_gan=0.0, prior_grid=48)
 DATA, SIDE = DataInfo(identities=4, examples=4), 32
+FOLDS = folds.of_layout(layouts.LAYOUTS['68'])
 
 
 def faces(rows, seed=0):
@@ -54,7 +55,7 @@ def test_untrained_it_is_the_landmark_flow_of_the_source_for_the_most_part(built
 
     made = run()
     source = jnp.repeat(a.landmarks, 2, 0)
-    prior = flows.landmark_flow(source, b.landmarks, SIDE, SIDE)
+    prior = flows.landmark_flow(source, b.landmarks, SIDE, SIDE, folds=FOLDS)
     np.testing.assert_allclose(made.flow, prior, atol=1e-4)
     assert 0.8 < made.layers.mask.mean() < 0.95  # sigmoid(2) is 0.88
     assert all(part.alpha.max() < 0.5 for part in made.layers.parts.values())
@@ -117,6 +118,7 @@ def test_every_net_learns_from_the_composed_image(built):
     assert 0 < metrics['painted'] < 2
     total = HP.lambda_c * (metrics['l1'] + metrics['perceptual'])
     total += HP.lambda_local * metrics['local'] + HP.lambda_mask * metrics['painted']
+    total += HP.lambda_regions * metrics['regions']
     assert float(metrics['loss/G']) == pytest.approx(float(total), rel=1e-4)
     own = {'G_local': variables['G_local']['params']}
     heads = [name for name in own['G_local'] if name.endswith('_mask')]
@@ -178,5 +180,5 @@ def test_preview_shows_mask_and_paint(built):
     pictures = jax.jit(lambda b: aan.preview(HP, nets, variables, b))(batch_of(2))
     assert {'mask', 'paint'} <= set(pictures)
     warped = images.warp(batch_of(2).image[:, 0], flows.landmark_flow(
-        batch_of(2).landmarks[:, 0], batch_of(2).landmarks[:, 1], SIDE, SIDE))  # fmt: skip
+        batch_of(2).landmarks[:, 0], batch_of(2).landmarks[:, 1], SIDE, SIDE, folds=FOLDS))  # fmt: skip
     np.testing.assert_allclose(pictures['warped'], warped, atol=1e-4)

@@ -11,7 +11,7 @@ errors settings command_line wire
 layouts tracks
 storage
 shards
-landmarks images rigid openface flows layers
+landmarks images rigid openface folds flows layers
 batches
 prepare losses optimisers stages binding
 nets step

@@ -6,7 +6,7 @@ from jaxtyping import Float
 from scipy.ndimage import map_coordinates
 from scipy.spatial import Delaunay
 
-from reenact_jax import flows, images
+from reenact_jax import flows, folds, images, layouts
 from reenact_jax.evaluate import cases
 
 COPY = 'copy of the source'
@@ -57,7 +57,8 @@ def prior_warp(
 def _by_flow(image, source, driving):
     rows, size = len(driving), image.shape[0]
     source, image = (jax.numpy.repeat(one[None], rows, 0) for one in (source, image))
-    return images.warp(image, flows.landmark_flow(source, driving, size, size))
+    opens = folds.of_layout(layouts.of_count(driving.shape[1]))
+    return images.warp(image, flows.landmark_flow(source, driving, size, size, folds=opens))
 
 
 def _warped(image, start, end, pixels) -> Float[np.ndarray, 'h w c']:

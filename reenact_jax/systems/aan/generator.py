@@ -5,7 +5,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from reenact_jax import flows, images, layouts
+from reenact_jax import flows, folds, images, layouts
 from reenact_jax import landmarks as lm
 from reenact_jax.layers import Layers, Part, compose
 from reenact_jax.layouts import local_points
@@ -71,7 +71,9 @@ def draw(
     flow = apply('FEN', spread(appearance['S_s']), s_d)
     if hp.prior:
         grid = grid or side
-        prior = flows.landmark_flow(spread(appearance['points']), points, side, grid)
+        opens = folds.of_layout(layouts.of_count(points.shape[1]))
+        start = spread(appearance['points'])
+        prior = flows.landmark_flow(start, points, side, grid, folds=opens)
         flow = prior + images.resize(flow, grid)
     features = spread(appearance['F_a'])
     features = images.warp(features, images.resize(flow, features.shape[1]))

@@ -121,6 +121,13 @@ class Hparams:
         high=1e6,
         doc='of the painted share of the image and of its parts: paint where it gains (ours)',
     )
+    lambda_regions: float = setting(
+        0.0,
+        low=0,
+        high=1e6,
+        doc='content of the local regions as they lie in the result, each counting alike: lids and '
+        "lips are few of the image's pixels (ours)",
+    )
     part_masks: bool = setting(
         False,
         doc='local nets also give a mask each, and see the warped source; their results are laid '

@@ -33,12 +33,9 @@ def terms(hp: Hparams, apply, constants: dict, batch: Batch, rng: Array):
         metrics['painted'] = painted = _painted(made.layers)
         value = value + hp.lambda_mask * painted
     if hp.local_net:
-        names = parts_of(hp)
-        truth = losses.together(*(generator.crop(hp, i_d, l_d, part)[0] for part in names))
-        parts = losses.together(*(made.parts[part] for part in names))
-        # A mean over equal regions times their number: the sum of eq. 9.
-        local = losses.perceptual(phi(parts), phi(truth)) * len(names)
-        value, metrics['local'] = value + hp.lambda_local * local, local
+        metrics |= (regions := _regions(hp, phi, made, i_d, l_d))
+        value = value + hp.lambda_local * regions['local']
+        value = value + hp.lambda_regions * regions.get('regions', 0.0)
     values = {'G': value}
     if hp.lambda_gan:
         s_d = generator.heatmaps(hp, l_d, i_d.shape[1], i_d.shape[1])
@@ -46,6 +43,27 @@ def terms(hp: Hparams, apply, constants: dict, batch: Batch, rng: Array):
         values = {'G': value + hp.lambda_gan * metrics['gan'], 'D': against}
         metrics['D'] = against
     return values, metrics
+
+
+def _regions(hp: Hparams, phi, made: generator.Drawn, i_d, l_d) -> dict[str, Array]:
+    """Eq. 9, of what the local nets draw; and eq. 7 of the regions as they lie in the result.
+
+    Both are sums over the regions: a mean over equal ones times their number.
+    """
+    names = parts_of(hp)
+
+    def cut(image):
+        return losses.together(*(generator.crop(hp, image, l_d, part)[0] for part in names))
+
+    truth = cut(i_d)
+    features = phi(truth)
+    parts = losses.together(*(made.parts[part] for part in names))
+    terms = {'local': losses.perceptual(phi(parts), features) * len(names)}
+    if hp.lambda_regions:
+        laid = cut(made.image)
+        content = losses.l1(laid, truth) + losses.perceptual(phi(laid), features)
+        terms['regions'] = content * len(names)
+    return terms
 
 
 def _painted(layers: Layers) -> Float[Array, '']:
