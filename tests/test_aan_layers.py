@@ -179,6 +179,7 @@ def test_preview_shows_mask_and_paint(built):
     nets, variables = built
     pictures = jax.jit(lambda b: aan.preview(HP, nets, variables, b))(batch_of(2))
     assert {'mask', 'paint'} <= set(pictures)
-    warped = images.warp(batch_of(2).image[:, 0], flows.landmark_flow(
-        batch_of(2).landmarks[:, 0], batch_of(2).landmarks[:, 1], SIDE, SIDE, folds=FOLDS))  # fmt: skip
+    source, driving = (batch_of(2).landmarks[:, frame] for frame in (0, 1))
+    flow = flows.landmark_flow(source, driving, SIDE, SIDE, folds=FOLDS)
+    warped = images.warp(batch_of(2).image[:, 0], flow)
     np.testing.assert_allclose(pictures['warped'], warped, atol=1e-4)
