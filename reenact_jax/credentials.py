@@ -24,6 +24,7 @@ FORMATS = {
     '.jpg': 'image/jpeg',
     '.jpeg': 'image/jpeg',
     '.mp4': 'video/mp4',
+    '.webp': 'image/webp',
 }
 _AGENT = {'name': 'reenact_jax', 'version': reenact_jax.__version__}
 _ACTION = {'action': 'c2pa.created', 'digitalSourceType': SOURCE_TYPE, 'softwareAgent': _AGENT}
@@ -58,7 +59,7 @@ def check() -> None:
 
 
 def sign(path: Path) -> None:
-    """Puts the manifest into a finished .png, .jpg or .mp4. Does nothing without c2pa-python.
+    """Puts the manifest into a finished file of `FORMATS`. Does nothing without c2pa-python.
 
     Raises UserError when the signer's certificate does not do.
     """

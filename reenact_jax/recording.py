@@ -12,6 +12,7 @@ from reenact_jax import (
     action_units,
     drivers,
     layouts,
+    loops,
     motion,
     painting,
     results,
@@ -31,6 +32,7 @@ from reenact_jax.regions import Amount
 
 LEAD_RATE = Fraction(12)  # frames a second of a video of --steps
 REFERENCES = ('first', 'best')
+VIDEOS = ('.mp4', '.webp')
 BESIDE = 512  # side of the pictures of source and driver beside a result, pixels
 
 
@@ -103,7 +105,7 @@ def record(
     )
     held = count = 0
     shown = drivers.spread(driver.count, sheet_rows) if beside else driver.shown
-    with _writer(out, driver.rate, signed, driver.sound) as write:
+    with _writer(out, driver.rate, signed, driver.count, driver.sound) as write:
         for number, one in enumerate(made):
             seen, frame = pictures.pop(number, None), one.image
             if beside:
@@ -118,7 +120,7 @@ def record(
     if sheet:
         results.write_still(sheet, sheets.sheet(list(rows.values()), list(rows)), signed=signed)
     summary = {'out': out, 'sheet': sheet, 'frames': count, 'rate': str(driver.rate), 'held': held}
-    summary |= {'reference': begin, 'sound': bool(driver.sound) and is_video(out)}
+    summary |= {'reference': begin, 'sound': bool(driver.sound) and out.lower().endswith('.mp4')}
     plain = relative and start is None and first is not None
     summary['start'] = starts.fault(first, source.known) if plain else None
     return summary | {'fault': driver.fault(), 'transfer': bundle.transfer_name, 'motion': how}
@@ -168,7 +170,7 @@ def record_lead(
     close = [painter.close_up(picture) for picture in pictures]
     marked = watermark.embed if mark else lambda picture: picture
     if is_video(out):
-        with _writer(out, LEAD_RATE, signed) as write:
+        with _writer(out, LEAD_RATE, signed, steps) as write:
             for picture in pictures:
                 write(marked(picture))
     else:
@@ -226,9 +228,12 @@ def _motion(faces: list, bundle: Bundle, changes: Changes, rate: Fraction) -> mo
 
 
 @contextlib.contextmanager
-def _writer(out: str, rate: Fraction, signed: bool, sound: str | None = None):
+def _writer(out: str, rate: Fraction, signed: bool, count: int, sound: str | None = None):
     """A function that takes frames, in order."""
-    if is_video(out):
+    if out.lower().endswith('.webp'):
+        with loops.LoopWriter(out, rate, signed, count) as loop:
+            yield loop.write
+    elif is_video(out):
         with results.VideoWriter(out, rate, sound=sound, signed=signed) as video:
             yield video.write
     else:
@@ -238,6 +243,9 @@ def _writer(out: str, rate: Fraction, signed: bool, sound: str | None = None):
 def is_video(out: str) -> bool:
     """Whether the output is a video. Raises UserError for a suffix that is neither."""
     suffix = Path(out).suffix.lower()
-    if suffix not in ('.mp4', '.png', '.jpg', '.jpeg'):
-        raise UserError(f'--out {out}: name it .mp4 (or .png, .jpg when the driver is a still)')
-    return suffix == '.mp4'
+    if suffix not in (*VIDEOS, '.png', '.jpg', '.jpeg'):
+        raise UserError(
+            f'--out {out}: name it .mp4, .webp for a short loop, or .png or .jpg when the driver is '
+            'a still'
+        )
+    return suffix in VIDEOS

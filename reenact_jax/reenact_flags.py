@@ -126,7 +126,11 @@ def _changes(add) -> None:
 
 
 def _results(add) -> None:
-    add('--out', required=True, help='.mp4; .png or .jpg for a still driver or a strip')
+    add(
+        '--out',
+        required=True,
+        help='.mp4; .webp: a short loop; .png or .jpg for a still driver or a strip',
+    )
     add(
         '--crop',
         action='store_true',

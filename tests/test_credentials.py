@@ -111,7 +111,7 @@ def test_metadata_stay_readable(tmp_path):
         content = content[size:]
     kinds = [kind for kind, _ in boxes]
     assert kinds.index(b'moov') < kinds.index(b'mdat')  # plays before it is all there
-    assert kinds[-1] == b'uuid' and boxes[-1][1] == results._XMP_BOX + results._XMP.encode()
+    assert kinds[-1] == b'uuid' and boxes[-1][1] == results._XMP_BOX + results.XMP.encode()
 
 
 @needs_c2pa
@@ -188,7 +188,7 @@ def test_without_the_package_files_stay_as_they_were(tmp_path, monkeypatch, caps
 
 @needs_c2pa
 def test_manifests_elsewhere_are_not_fetched(tmp_path):
-    packet = results._XMP.replace(
+    packet = results.XMP.replace(
         'rdf:about=""',
         'rdf:about="" xmlns:dcterms="http://purl.org/dc/terms/" '
         'dcterms:provenance="http://127.0.0.1:9/manifest"',

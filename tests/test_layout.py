@@ -18,7 +18,7 @@ nets step
 sharding
 systems
 config checkpoints checkpoint_files digests
-faces media sound certificates credentials results sheets watermark
+faces media sound certificates credentials results loops sheets watermark
 runs
 train summary
 metrics
