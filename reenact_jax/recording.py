@@ -245,7 +245,7 @@ def is_video(out: str) -> bool:
     suffix = Path(out).suffix.lower()
     if suffix not in (*VIDEOS, '.png', '.jpg', '.jpeg'):
         raise UserError(
-            f'--out {out}: name it .mp4, .webp for a short loop, or .png or .jpg when the driver is '
+            f'--out {out}: name it .mp4, .webp for a short loop, .png or .jpg when the driver is '
             'a still'
         )
     return suffix in VIDEOS
