@@ -45,7 +45,8 @@ def fitted(
 
     Opening is added as it is. Closing counts as a share of the driver's gap and is taken off the
     source's: so a blink shuts wide eyes, and parted lips that meet do not push closed ones past
-    each other.
+    each other. A mouth narrower than the driver's widens and narrows by the same share of its
+    width: a wide grin would tear it.
 
     Args:
       change: of the driver, in the head's axes.
@@ -60,7 +61,14 @@ def fitted(
     change[:, lips.lower, 1] += spared
     at, weight = _lower_face(own, layout)
     change[:, at, 1] += spared.mean(-1, keepdims=True) * weight
+    change[:, layout.mouth, 0] *= min(_width(own, layout) / _width(driver, layout), 1)
     return change
+
+
+def _width(points: Float[np.ndarray, 'n d'], layout: Layout) -> float:
+    """Across the mouth, corner to corner."""
+    ring = layout.parts['outer_lips']
+    return max(float(np.linalg.norm(points[ring[0]] - points[ring[len(ring) // 2]])), 1e-9)
 
 
 def _spared(change, own, driver, which: Pairs) -> Float[np.ndarray, 'b k']:

@@ -187,6 +187,28 @@ def test_a_blink_of_narrow_eyes_shuts_wide_ones_and_lips_do_not_cross():
     assert (openings.gap(made[-1], lips) > own.min() - 0.02 * width(made[0])).all()
 
 
+@pytest.mark.parametrize('share', [0.6, 1.5])
+def test_a_small_mouth_widens_by_the_share_of_the_drivers_and_a_wide_one_by_as_much(share):
+    source, mouth = row(faces(1, state(1)), 0), list(LAYOUT.mouth)
+    for name in ('landmarks', 'landmarks3d'):
+        middle = source[name][:, mouth].mean(1, keepdims=True)
+        scale = np.float32([share, 1, 1])[: source[name].shape[-1]]
+        source[name][:, mouth] = middle + scale * (source[name][:, mouth] - middle)
+    driving = faces(1, state(5, AU12=1, AU20=1))
+
+    def wide(points):
+        return np.linalg.norm(points[..., 54, :2] - points[..., 48, :2], axis=-1)
+
+    own, made = wide(source['landmarks']), wide(moved(source, driving))
+    theirs = wide(driving['landmarks'])
+    assert theirs[-1] > 1.1 * theirs[0]
+    size = frames.size(source['landmarks3d'][0], LAYOUT)
+    size = size / frames.size(driving['landmarks3d'][0], LAYOUT)
+    by = made[-1] - own[0]
+    wanted = min(own[0] / size / theirs[0], 1) * (theirs[-1] - theirs[0]) * size
+    assert by == pytest.approx(wanted, rel=0.08)
+
+
 @pytest.mark.parametrize('region', ['eyes', 'brows', 'mouth'])
 def test_a_region_moves_alone(region):
     source, driving = row(faces(1, state(1, (0, 20, 0))), 0), faces(2, performed(5))
