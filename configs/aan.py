@@ -29,7 +29,7 @@ Table 3 (cross, FaceForensics++): without the local net .615 / 7.293 / .698, wit
 .558 / 11.030 / .660.
 """
 
-from reenact_jax import config
+from reenact_jax.train import config
 
 SMALL = dict(
     rate=1e-3,

@@ -17,7 +17,7 @@ Paper: table 1, MSE / CSIM / PSIM / ED with the transformer .018 / .747 / .811 /
 .015 / .623 / .885 / .014; table 2, LSIM .021.
 """
 
-from reenact_jax import config
+from reenact_jax.train import config
 
 LT = dict(
     lt_batch=64,

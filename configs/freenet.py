@@ -22,7 +22,7 @@ the triplet loss .717 / 12.17; table 3, ACE of L1 7.236, with cycle 4.526, with 
 discriminators 0.895.
 """
 
-from reenact_jax import config
+from reenact_jax.train import config
 
 ULC = dict(
     ulc_width=256,

@@ -58,7 +58,7 @@ Ablations of the paper's table 3 (ISIM / SSIM / FID of self-reenactment; FD-GAN 
     --config.hparams.dictionary=adain    AdaIN      .51 / .56 / 90.70
 """
 
-from reenact_jax import config
+from reenact_jax.train import config
 
 CPU = dict(
     layers=5,

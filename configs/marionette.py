@@ -12,7 +12,7 @@ It needs landmarks with depth, of tracks made by data_prep.synthetic or data_pre
 paper moves landmarks between people with it.
 """
 
-from reenact_jax import config
+from reenact_jax.train import config
 
 PRESETS = {
     'cpu': {},

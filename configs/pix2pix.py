@@ -17,7 +17,7 @@ leaves the landmarks alone. LD-Net + FD-GAN's table 3 has (ISIM / SSIM / FID) .4
 Pix2PixHD in self-reenactment; FReeNet's table 1 SSIM 0.629 and FID 12.84 for Pix2Pix.
 """
 
-from reenact_jax import config
+from reenact_jax.train import config
 
 HD_SMALL = dict(
     width=16,

@@ -12,17 +12,18 @@ import argparse
 import numpy as np
 from tqdm import tqdm
 
-from reenact_jax import errors, media, openface
-from reenact_jax.errors import UserError
-from reenact_jax.faces import Detector
-from reenact_jax.tracks import AU_NAMES, POSE_NAMES
+from reenact_jax.common import errors
+from reenact_jax.common.errors import UserError
+from reenact_jax.data.tracks import AU_NAMES, POSE_NAMES
+from reenact_jax.faces import Detector, openface
+from reenact_jax.media import reading
 
 
 def pairs(table: openface.Table, video: str, detector: Detector):
     """(MediaPipe's [f, 20], which are known, OpenFace's) of the frames with both."""
     rows = {int(frame): row for row, frame in enumerate(table.frame) if table.success[row]}
     found, known, theirs, near = [], [], [], ()
-    reader = media.Reader(video)
+    reader = reading.Reader(video)
     for number, image in enumerate(tqdm(reader, total=reader.probe.frames, unit='frame')):
         faces = detector.detect(image, near=near)
         near = (faces[0].box,) if faces else ()

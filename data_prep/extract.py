@@ -9,12 +9,14 @@ from data_prep import records
 from data_prep.footage import Source
 from data_prep.outcome import Outcome, finish
 from data_prep.tracking import CutFinder, Sighting, Stretch, Tracker, sample
-from reenact_jax import media, storage, tracks
-from reenact_jax.errors import UserError
+from reenact_jax.common import storage
+from reenact_jax.common.errors import UserError
+from reenact_jax.common.settings import setting
+from reenact_jax.data import tracks
+from reenact_jax.data.shards import framing as tfrecord
 from reenact_jax.faces import SELFIE, Detector, segmenter
 from reenact_jax.faces import mesh as facemesh
-from reenact_jax.settings import setting
-from reenact_jax.shards import framing as tfrecord
+from reenact_jax.media import reading
 
 _LOOKS = 5  # frames of a stretch that are looked at to make sure that it is a human face
 
@@ -74,7 +76,7 @@ def _follow(path: Path, options: Options, detector: Detector, outcome: Outcome, 
 
     Raises UserError when the file turns out to be broken.
     """
-    reader = media.Reader(path)
+    reader = reading.Reader(path)
     still = reader.probe.kind == 'still'
     rate = float(reader.probe.rate or 0)
     step = 1 if still else max(1, round(rate / options.rate))
@@ -124,7 +126,7 @@ def _records(path, key, stretches, rate, options, detector, rejected) -> Iterato
         return
     face = facemesh.canonical(detector.model)
     people = _people([cutting.stretch for cutting in wanted])
-    for number, image in enumerate(media.Reader(path)):
+    for number, image in enumerate(reading.Reader(path)):
         for cutting in [c for c in wanted if c.next.frame == number]:
             cutting.take(image, options, detector)
             if cutting.left:

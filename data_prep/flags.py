@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from data_prep import outcome
 from data_prep.gather import CONSENT, SPLITS, Dealing
 from data_prep.outcome import Outcome
-from reenact_jax import settings, shards
-from reenact_jax.errors import UserError
+from reenact_jax.common import settings
+from reenact_jax.common.errors import UserError
+from reenact_jax.data import shards
 from reenact_jax.faces import segmenter
 
 

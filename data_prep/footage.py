@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from data_prep.gather import CONSENT
-from reenact_jax import media
-from reenact_jax.errors import UserError
+from reenact_jax.common.errors import UserError
+from reenact_jax.media import reading
 
 
 class Source(NamedTuple):
@@ -34,14 +34,14 @@ class Source(NamedTuple):
 def promised(path: Path) -> int:
     """Frames by a file's header; 0 where it cannot be read: the report will say why."""
     try:
-        return media.probe(path).frames
+        return reading.probe(path).frames
     except UserError:
         return 0
 
 
 def is_video(path: Path) -> bool:
     """By its suffix."""
-    return path.suffix.lower() in media.VIDEO_SUFFIXES
+    return path.suffix.lower() in reading.VIDEO_SUFFIXES
 
 
 def find(inputs: Sequence[str]) -> list[tuple[Path, str]]:
@@ -58,7 +58,7 @@ def find(inputs: Sequence[str]) -> list[tuple[Path, str]]:
         if not files:
             raise UserError(
                 f'{item}: no videos or stills there; known suffixes: '
-                f'{" ".join(media.VIDEO_SUFFIXES + media.STILL_SUFFIXES)}'
+                f'{" ".join(reading.VIDEO_SUFFIXES + reading.STILL_SUFFIXES)}'
             )
         for path, key in files:
             if found.get(key, path) != path:
@@ -67,7 +67,7 @@ def find(inputs: Sequence[str]) -> list[tuple[Path, str]]:
                     'above both as the input'
                 )
             found[key] = path
-    return sorted(((p, key) for key, p in found.items()), key=lambda item: media.natural(item[1]))
+    return sorted(((p, key) for key, p in found.items()), key=lambda item: reading.natural(item[1]))
 
 
 def label(
@@ -106,7 +106,7 @@ def label(
 
 
 def _expand(item: str) -> list[tuple[Path, str]]:
-    known = media.VIDEO_SUFFIXES + media.STILL_SUFFIXES
+    known = reading.VIDEO_SUFFIXES + reading.STILL_SUFFIXES
     root = Path(item)
     if root.is_dir():
         files = [p for p in root.rglob('*') if p.suffix.lower() in known and p.is_file()]

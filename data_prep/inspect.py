@@ -17,9 +17,12 @@ import simplejpeg
 from jaxtyping import UInt8
 from PIL import Image, ImageDraw
 
-from reenact_jax import errors, layouts, results, shards, tracks
-from reenact_jax.errors import UserError
-from reenact_jax.tracks import Track
+from reenact_jax.common import errors
+from reenact_jax.common.errors import UserError
+from reenact_jax.data import shards, tracks
+from reenact_jax.data.tracks import Track
+from reenact_jax.geometry import layouts
+from reenact_jax.media import writing
 
 _BLOCKS = ' ▁▂▃▄▅▆▇█'
 _CELL = 192
@@ -124,7 +127,7 @@ def sheet(
         rows.append([*row, *[None] * (_COLUMNS - len(row)), classes(track, int(shown[0]))])
         captions.append(track.track_id[-24:])
     titles = ['first', *[''] * (_COLUMNS - 2), 'last', 'classes']
-    return results.contact_sheet(rows, captions, titles, _CELL)
+    return writing.contact_sheet(rows, captions, titles, _CELL)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -19,12 +19,13 @@ import numpy as np
 from jaxtyping import Float, Int
 from tqdm import tqdm
 
-from reenact_jax import errors, layouts, rigid, storage
-from reenact_jax.errors import UserError
-from reenact_jax.evaluate.labelled import in_chunks
-from reenact_jax.shards import ShardSet
+from reenact_jax.common import errors, storage
+from reenact_jax.common.errors import UserError
+from reenact_jax.data.shards import ShardSet
+from reenact_jax.data.tracks import POSE
+from reenact_jax.evaluate.papers.labelled import in_chunks
+from reenact_jax.geometry import layouts, rigid
 from reenact_jax.systems import marionette
-from reenact_jax.tracks import POSE
 
 ROUNDS = 5  # of the alignment; the mean moves by less than 0.1 % in the last
 

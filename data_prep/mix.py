@@ -15,10 +15,11 @@ from collections.abc import Iterator
 import numpy as np
 from tqdm import tqdm
 
-from reenact_jax import errors, shards
-from reenact_jax.errors import UserError
-from reenact_jax.shards import ShardSet
-from reenact_jax.tracks import POINT_SETS, Track
+from reenact_jax.common import errors
+from reenact_jax.common.errors import UserError
+from reenact_jax.data import shards
+from reenact_jax.data.shards import ShardSet
+from reenact_jax.data.tracks import POINT_SETS, Track
 
 
 def mix(directories: list[str], out: str, split: str, count: int) -> dict:

@@ -15,8 +15,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from reenact_jax import media
-from reenact_jax.errors import UserError
+from reenact_jax.common.errors import UserError
+from reenact_jax.media import reading
 
 NEUTRAL = 'neutral'
 RAFD = (
@@ -80,8 +80,8 @@ def read(naming: str, folder: str | Path, only: Mapping[str, Sequence[str]] | No
         )
     if not folder.is_dir():
         raise UserError(f'{folder}: no such folder')
-    files = [p for p in folder.rglob('*') if p.suffix.lower() in media.STILL_SUFFIXES]
-    files = {p.relative_to(folder).as_posix(): p for p in sorted(files, key=media.natural)}
+    files = [p for p in folder.rglob('*') if p.suffix.lower() in reading.STILL_SUFFIXES]
+    files = {p.relative_to(folder).as_posix(): p for p in sorted(files, key=reading.natural)}
     fits = {name: how.pattern.search(name.rpartition('.')[0]) for name in files}
     strange = [name for name, fit in fits.items() if not fit]
     if len(strange) == len(files):
@@ -97,7 +97,7 @@ def read(naming: str, folder: str | Path, only: Mapping[str, Sequence[str]] | No
         values = '; '.join(f'{key}={",".join(only[key])}' for key in only)
         raise UserError(f'{folder}: no picture there has {values} (--only)')
     stills = [how.still(files[name], part) for name, part in wanted.items()]
-    stills.sort(key=lambda s: (media.natural(s.person), media.natural(s.track)))
+    stills.sort(key=lambda s: (reading.natural(s.person), reading.natural(s.track)))
     return Found(stills, how.missing(folder, list(wanted.values())), strange)
 
 

@@ -26,13 +26,16 @@ from PIL import Image, ImageDraw
 
 from data_prep import flags, footage, gather, records
 from data_prep.outcome import Outcome, finish
-from reenact_jax import errors, landmarks, layouts, media, openface, storage, tracks
-from reenact_jax.errors import UserError
-from reenact_jax.faces import SELFIE, segmenter
+from reenact_jax.common import errors, storage
+from reenact_jax.common.errors import UserError
+from reenact_jax.common.settings import setting
+from reenact_jax.data import tracks
+from reenact_jax.data.shards import framing as tfrecord
+from reenact_jax.faces import SELFIE, openface, segmenter
 from reenact_jax.faces import mesh as facemesh
-from reenact_jax.openface import Table
-from reenact_jax.settings import setting
-from reenact_jax.shards import framing as tfrecord
+from reenact_jax.faces.openface import Table
+from reenact_jax.geometry import landmarks, layouts
+from reenact_jax.media import reading
 
 # Points of iBUG's 68 that expressions spare: bridge and base of the nose, corners of the eyes.
 _RIGID = (*range(27, 36), 36, 39, 42, 45)
@@ -121,7 +124,7 @@ def extract(
         table = openface.read(source.table)
         if table.points is None:
             raise UserError(f'{source.table}: no points (x_0 ... y_67); run OpenFace with -2Dfp')
-        rate = float(media.probe(source.path).rate or 0)
+        rate = float(reading.probe(source.path).rate or 0)
         chosen = list(_stretches(table, rate, options, rejected))
         outcome.frames_searched = len(table.frame)
         outcome.frames_with_face = int(_good(table, options).sum())
@@ -177,7 +180,7 @@ def _records(source, table, chosen, rate, options, outcome, progress) -> Iterato
     crops = [landmarks.crop_box(table.points[rows]) for rows in chosen]
     pictures: list[list[bytes]] = [[] for _ in chosen]
     width = height = 0
-    reader = media.Reader(source.path)
+    reader = reading.Reader(source.path)
     for number, image in enumerate(reader):
         outcome.frames += 1
         progress()

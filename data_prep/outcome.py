@@ -4,7 +4,7 @@ import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 
-from reenact_jax import storage
+from reenact_jax.common import storage
 
 
 @dataclasses.dataclass

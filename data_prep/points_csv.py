@@ -27,9 +27,11 @@ import numpy as np
 from jaxtyping import Float
 
 from data_prep.gather import deal
-from reenact_jax import errors, landmarks, shards, storage, tracks
-from reenact_jax.errors import UserError
-from reenact_jax.tracks import Track
+from reenact_jax.common import errors, storage
+from reenact_jax.common.errors import UserError
+from reenact_jax.data import shards, tracks
+from reenact_jax.data.tracks import Track
+from reenact_jax.geometry import landmarks
 
 SIDE = 256  # of the crop that the points are put into, pixels
 FRAMES = 16  # at most, of a track

@@ -9,9 +9,11 @@ from jaxtyping import Bool, Float, UInt8
 from PIL import Image
 
 from data_prep.tracking import Sighting
-from reenact_jax import landmarks, portraits, tracks
+from reenact_jax.data import tracks
+from reenact_jax.data.tracks import Track
 from reenact_jax.faces import mesh as facemesh
-from reenact_jax.tracks import Track
+from reenact_jax.geometry import landmarks
+from reenact_jax.reenact import portraits
 
 SETS = ('68', '106', '68c')
 # Around the face's silhouette all is unknown (hair, ears and neck are not detected), as wide as

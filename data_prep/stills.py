@@ -27,12 +27,14 @@ from data_prep.extract import unfit
 from data_prep.namings import NAMINGS, NEUTRAL, Found, Still
 from data_prep.outcome import Outcome, finish
 from data_prep.tracking import Sighting
-from reenact_jax import errors, media, storage, tracks
-from reenact_jax.errors import UserError
+from reenact_jax.common import errors, storage
+from reenact_jax.common.errors import UserError
+from reenact_jax.common.settings import setting
+from reenact_jax.data import tracks
+from reenact_jax.data.shards import framing as tfrecord
 from reenact_jax.faces import SELFIE, Detector, choose, segmenter
 from reenact_jax.faces import mesh as facemesh
-from reenact_jax.settings import setting
-from reenact_jax.shards import framing as tfrecord
+from reenact_jax.media import reading
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,7 +126,7 @@ def extract(
 def _look(path: Path, options: Options, detector: Detector):
     """The image, the largest face in it, and why they are not used ('' if they are)."""
     try:
-        image = media.read_still(path)
+        image = reading.read_still(path)
     except UserError:
         return None, None, 'broken'
     found = detector.detect(image, thorough=True)

@@ -24,8 +24,9 @@ from tqdm import tqdm
 
 from data_prep.heads import motion, plan
 from data_prep.workers import end_with_parent
-from reenact_jax import errors, settings, shards
-from reenact_jax.errors import UserError
+from reenact_jax.common import errors, settings
+from reenact_jax.common.errors import UserError
+from reenact_jax.data import shards
 
 _EPILOG = """\
 splits

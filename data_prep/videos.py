@@ -17,7 +17,7 @@ import argparse
 
 from data_prep import flags, footage, gather
 from data_prep.extract import Options, extract
-from reenact_jax import errors
+from reenact_jax.common import errors
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import jax
 from jax.experimental import topologies
 
-from reenact_jax.errors import UserError
+from reenact_jax.common.errors import UserError
 
 
 class Chip(NamedTuple):

@@ -25,12 +25,12 @@ import jax
 from absl import flags
 
 from launch import chips, collectives
-from reenact_jax import command_line, config, errors, sharding, storage, summary
-from reenact_jax.errors import UserError
-from reenact_jax.runs import jobs
-from reenact_jax.runs.jobs import Job
-from reenact_jax.stages import Stage
-from reenact_jax.tracks import DataInfo
+from reenact_jax.common import command_line, errors, storage
+from reenact_jax.common.errors import UserError
+from reenact_jax.data.tracks import DataInfo
+from reenact_jax.systems.interface import Stage
+from reenact_jax.train import config, jobs, sharding, summary
+from reenact_jax.train.jobs import Job
 
 GIB = 2**30
 ADVICE = (

@@ -16,8 +16,8 @@ import pathlib
 import jax
 
 from launch.drills import flips, full, kill, nan, processes, settings
-from reenact_jax import errors, storage
-from reenact_jax.errors import UserError
+from reenact_jax.common import errors, storage
+from reenact_jax.common.errors import UserError
 
 DRILLS = {
     'kill': 'SIGKILL at random moments of training and saving; the resumed run ends bit-equal',

@@ -21,8 +21,8 @@ import sys
 
 from launch.sweeps import data, measuring, plan, text, training
 from launch.sweeps.plan import Table
-from reenact_jax import errors, storage
-from reenact_jax.errors import UserError
+from reenact_jax.common import errors, storage
+from reenact_jax.common.errors import UserError
 from reenact_jax.evaluate import compare
 
 

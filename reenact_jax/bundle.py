@@ -35,7 +35,7 @@ import safetensors
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from safetensors import SafetensorError
 
-from reenact_jax.errors import UserError
+from reenact_jax.common.errors import UserError
 
 if TYPE_CHECKING:
     from jaxtyping import Array, Float
@@ -269,7 +269,7 @@ def _check_platform(directory, platforms) -> None:
 def _folder(directory):
     """A local folder, or one in a bucket through the storage room (which needs etils)."""
     if '://' in os.fspath(directory):
-        from reenact_jax import storage
+        from reenact_jax.common import storage
 
         return storage.path(directory)
     return pathlib.Path(directory).expanduser()

@@ -1,65 +1,7 @@
-"""What says of a file that it is synthetic: metadata, the invisible mark, content credentials.
+"""`python -m reenact_jax.provenance`: see media/provenance.py."""
 
-    python -m reenact_jax.provenance result.mp4 portrait.jpg
-
-Prints a line of JSON a file: `metadata` (digital source type trainedAlgorithmicMedia), `watermark`
-(whether the pixels bear reenact_jax's mark, from about 200 pixels a side on) and its `score`, in
-standard deviations of chance, and `c2pa`: null without content credentials, else their `state`
-(valid; invalid, as of a file that was changed after it was signed; or not looked at, for the
-`reason` given: c2pa-python is missing, say), the `signer` they name and whether it is `trusted`, by
-the authorities in the file of --trust. An untrusted signer may be anybody. None of it proves that a
-picture is real: metadata and credentials can be removed, and the mark is of this program alone.
-"""
-
-import argparse
-import itertools
-import json
-from typing import NamedTuple
-
-from reenact_jax import certificates, credentials, errors, media, results, watermark
-
-FRAMES = 48  # of a video, evenly spread: what is in all of them adds up
-
-
-class Found(NamedTuple):
-    """What a file says of itself."""
-
-    metadata: bool
-    watermark: bool
-    score: float
-    c2pa: dict | None
-
-
-def inspect(path: str, anchors: str | None = None) -> Found:
-    """Looks at a picture, a video or a folder of pictures (at its pixels alone).
-
-    anchors: as of `credentials.read`. Raises UserError for a file that is none of these.
-    """
-    reader = media.Reader(path)
-    step = max(1, -(-reader.probe.frames // FRAMES))
-    score = watermark.score(itertools.islice(reader, 0, None, step))
-    is_file = reader.probe.kind != 'folder'
-    marked = is_file and results.is_marked(path)
-    signed = credentials.read(path, anchors) if is_file else None
-    return Found(marked, score >= watermark.FOUND, score, signed)
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """The command."""
-    parser = argparse.ArgumentParser(
-        prog='python -m reenact_jax.provenance',
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument('file', nargs='+', metavar='FILE', help='pictures, videos')
-    parser.add_argument('--trust', metavar='FILE', help='authorities of signers to trust, as PEM')
-    args = parser.parse_args(arguments)
-    anchors = certificates.anchors(args.trust) if args.trust else None
-    for file in args.file:
-        found = inspect(file, anchors)
-        print(json.dumps({'file': file, **found._asdict(), 'score': round(found.score, 1)}))
-    return 0
-
+from reenact_jax.common import errors
+from reenact_jax.media import provenance
 
 if __name__ == '__main__':
-    errors.command(main)
+    errors.command(provenance.main)

@@ -6,11 +6,12 @@ import types
 import jax
 import numpy as np
 
-from reenact_jax import landmarks as lm
-from reenact_jax import layouts
-from reenact_jax.systems import aan, facegan, fdgan, freenet, ldnet, marionette, pix2pix
-from reenact_jax.tracks import Batch, DataInfo
-from reenact_jax.trained import Trained
+from reenact_jax.data.tracks import Batch, DataInfo
+from reenact_jax.export.trained import Trained
+from reenact_jax.geometry import landmarks as lm
+from reenact_jax.geometry import layouts
+from reenact_jax.systems import aan, facegan, freenet, marionette, pix2pix
+from reenact_jax.systems.ldnet_fdgan import fdgan, ldnet
 
 SIZE, POINTS = 32, 68
 DATA = DataInfo(identities=3, examples=6)

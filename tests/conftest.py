@@ -24,7 +24,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))  # `import fakes`, `impor
 @pytest.fixture(scope='session', autouse=True)
 def signer():
     """What tests write is not signed by the user's own certificate."""
-    from reenact_jax import certificates
+    from reenact_jax.media import certificates
 
     with pytest.MonkeyPatch.context() as patch:
         for variable in (certificates.CERTIFICATE, certificates.KEY):

@@ -6,8 +6,8 @@ from scipy.spatial.transform import Rotation
 from data_prep.heads import motion, points, pose
 from data_prep.heads.likeness import likeness, marks
 from data_prep.heads.pose import State
-from reenact_jax import landmarks
-from reenact_jax.tracks import AU_NAMES
+from reenact_jax.data.tracks import AU_NAMES
+from reenact_jax.geometry import landmarks
 
 SIZE = 256
 

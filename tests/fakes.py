@@ -6,8 +6,8 @@ import numpy as np
 import simplejpeg
 from PIL import Image
 
-from reenact_jax import shards
-from reenact_jax.tracks import FIELDS, POINT_SETS, Track
+from reenact_jax.data import shards
+from reenact_jax.data.tracks import FIELDS, POINT_SETS, Track
 
 EXPRESSIONS = 3  # labels in a fake set; frame t of a track has label t % EXPRESSIONS
 

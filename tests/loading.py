@@ -6,8 +6,8 @@ import functools
 
 import numpy as np
 
-from reenact_jax import shards, tracks
-from reenact_jax.batches import Loader, Reading
+from reenact_jax.data import shards, tracks
+from reenact_jax.data.batches import Loader, Reading
 
 LIGHT = ('landmarks', 'identity', 'expression')
 THREADS = Reading(threads=2)

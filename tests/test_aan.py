@@ -10,13 +10,13 @@ import pytest
 import quick
 
 from configs import aan as configs
-from reenact_jax import config, step
-from reenact_jax.errors import UserError
-from reenact_jax.layouts import LOCAL_PARTS
+from reenact_jax.common.errors import UserError
+from reenact_jax.data.tracks import Batch, DataInfo, Face
+from reenact_jax.geometry.layouts import LOCAL_PARTS
 from reenact_jax.nets import frozen_apply
 from reenact_jax.systems import aan
 from reenact_jax.systems.aan import generator
-from reenact_jax.tracks import Batch, DataInfo, Face
+from reenact_jax.train import config, step
 
 # As printed but for its size: what is ours beside the paper's generator is tested further down.
 PRINTED = dict(prior=False, mask=False, part_masks=False, inner_mouth=False, upscale='shuffle')

@@ -9,13 +9,14 @@ import pytest
 import quick
 
 from configs import aan as configs
-from reenact_jax import flows, folds, images, layers, layouts, step
-from reenact_jax.errors import UserError
+from reenact_jax.common.errors import UserError
+from reenact_jax.data.tracks import Batch, DataInfo, Face
+from reenact_jax.geometry import flows, folds, images, layers, layouts
 from reenact_jax.nets import frozen_apply
 from reenact_jax.systems import aan
 from reenact_jax.systems.aan import generator
 from reenact_jax.systems.aan.terms import _painted
-from reenact_jax.tracks import Batch, DataInfo, Face
+from reenact_jax.train import step
 
 HP = dataclasses.replace(aan.Hparams(**configs.PRESETS['tiny']), lambda_gan=0.0, prior_grid=48)
 DATA, SIDE = DataInfo(identities=4, examples=4), 32

@@ -9,11 +9,16 @@ from bundles import SIZE, drawing_model, image_model, landmark_model, random_fac
 from fakes import fake_shards
 from PIL import Image
 
-from reenact_jax import action_units, bundle, export, media, motion, portraits, reenact, results
-from reenact_jax.animation import Changes, animate, lead
-from reenact_jax.errors import UserError
-from reenact_jax.portraits import Portrait
-from reenact_jax.tracks import AU_NAMES
+from reenact_jax import bundle
+from reenact_jax.common.errors import UserError
+from reenact_jax.data.tracks import AU_NAMES
+from reenact_jax.export import command as export
+from reenact_jax.media import reading, writing
+from reenact_jax.reenact import command as reenact
+from reenact_jax.reenact import motion, portraits
+from reenact_jax.reenact.animation import Changes, animate, lead
+from reenact_jax.reenact.edits import unit_edits
+from reenact_jax.reenact.portraits import Portrait
 
 AU12, YAW = AU_NAMES.index('AU12'), 18
 
@@ -42,16 +47,16 @@ def source() -> Portrait:
 def test_changes_set_or_add():
     own = {'aus': np.full(20, 0.5, np.float32), 'aus_valid': np.ones(20)}
     own['aus_valid'][3] = 0
-    changes = action_units.parse(['12=0.8', 'AU01=+0.3', '4=+0.9', '45=+-0.2', '5=+0.1'], {
+    changes = unit_edits.parse(['12=0.8', 'AU01=+0.3', '4=+0.9', '45=+-0.2', '5=+0.1'], {
         'yaw': '15', 'roll': '+-30', 'pitch': None,
     })  # fmt: skip
-    made = action_units.apply(own, changes)
+    made = unit_edits.apply(own, changes)
     wanted = np.full(20, 0.5)
     wanted[[0, 2, 3, 8, 16]] = 0.8, 1.0, 0.1, 0.8, 0.3  # clipped at 1; unknown: from 0
     wanted[[18, 19]] = np.deg2rad(15), 0.5 + np.deg2rad(-30)
     np.testing.assert_allclose(made['aus'], wanted, atol=1e-6)
     assert made['aus_valid'].all() and not own['aus_valid'][3]
-    half = action_units.apply(own, [action_units.Change(AU12, 1.0, False)], np.array(0.5))
+    half = unit_edits.apply(own, [unit_edits.Change(AU12, 1.0, False)], np.array(0.5))
     assert half['aus'][AU12] == pytest.approx(0.75)
 
 
@@ -69,7 +74,7 @@ def test_changes_set_or_add():
 )
 def test_wrong_changes(units, angles, message):
     with pytest.raises(UserError, match=message):
-        action_units.parse(units, angles)
+        unit_edits.parse(units, angles)
 
 
 @pytest.mark.parametrize('suffix', motion.SUFFIXES)
@@ -124,7 +129,7 @@ def test_motion_of_other_hands(tmp_path, monkeypatch):
     path.write_bytes(b'# reenact_jax motion, version 1, points 106\rAU01\r\r0.5\r0.6\r\r')
     found = motion.read(path)
     np.testing.assert_allclose(found.aus[:, 0], [0.5, 0.6])
-    assert found.landmarks is None and found.points is None and found.rate == media.FOLDER_RATE
+    assert found.landmarks is None and found.points is None and found.rate == reading.FOLDER_RATE
     monkeypatch.setattr(motion, 'MAX_BYTES', 10)
     with pytest.raises(UserError, match='more than 10 bytes'):
         motion.read(path)
@@ -135,7 +140,7 @@ def test_units_of_the_driver_change_before_the_transfer(folder):
     for aus in np.eye(3, 20, AU12):
         points = random_face(1, 1)['landmarks'][0]
         driving.append({'landmarks': points, 'aus': aus, 'aus_valid': np.ones(20)})
-    changes = Changes(units=action_units.parse(['12=+0.5']))
+    changes = Changes(units=unit_edits.parse(['12=+0.5']))
     made = list(animate(loaded, source(), driving, changes=changes, batch=2))
     own = source().known['landmarks']
     for one, right in zip(made, (0, -4, -4), strict=True):
@@ -143,7 +148,7 @@ def test_units_of_the_driver_change_before_the_transfer(folder):
 
 
 def test_units_lead_from_the_sources_own(folder):
-    changes = Changes(units=action_units.parse(['12=1']))
+    changes = Changes(units=unit_edits.parse(['12=1']))
     made = list(lead(bundle.load(folder), source(), None, 4, changes=changes))
     for one, unit in zip(made, (0.25, 0.5, 0.75, 1.0), strict=True):
         wanted = source().known['landmarks'] + np.array([8 * (unit - 0.25), 0])
@@ -180,10 +185,10 @@ def test_commands(folder, data, tmp_path, capsys):
     run(capsys, *first, '--sweep', '12', '--out', tmp_path / 'strip.png')
     assert Image.open(tmp_path / 'strip.png').size == (6 * SIZE, SIZE)
     run(capsys, *first, '--sweep', 'AU12', '--out', tmp_path / 'sweep.mp4')
-    assert media.probe(tmp_path / 'sweep.mp4').frames == 24
+    assert reading.probe(tmp_path / 'sweep.mp4').frames == 24
     Image.new('RGB', (80, 50), 'red').save(tmp_path / 'red.png')
     run(capsys, *first, '--background', tmp_path / 'red.png', '--out', tmp_path / 'b.png')
-    assert results.is_marked(tmp_path / 'b.png')
+    assert writing.is_marked(tmp_path / 'b.png')
     # A driver's motion, saved and read again, drives as the driver did, but for its place.
     there = ('--driving', data, '--driving-track', 'track0001', '--au', '1=1')
     kept = tmp_path / 'motion.csv'
@@ -194,7 +199,7 @@ def test_commands(folder, data, tmp_path, capsys):
     wanted[:, 0] = 1
     np.testing.assert_allclose(found.aus, wanted, atol=1e-4)
     summary = run(capsys, *first, '--driving', kept, '--out', tmp_path / 'two.mp4')
-    assert summary['frames'] == 5 and media.probe(tmp_path / 'two.mp4').rate == found.rate
+    assert summary['frames'] == 5 and reading.probe(tmp_path / 'two.mp4').rate == found.rate
     same_videos(tmp_path / 'one.mp4', tmp_path / 'two.mp4')
     # Its landmarks do so, too, for a model that is driven by landmarks.
     carried = (*first, '--transfer', 'none', '--driving')
@@ -208,7 +213,7 @@ def test_commands(folder, data, tmp_path, capsys):
 
 
 def same_videos(*files):
-    one, two = (list(media.Reader(file)) for file in files)
+    one, two = (list(reading.Reader(file)) for file in files)
     for a, b in zip(one, two, strict=True):  # landmarks are rounded in a file
         assert np.abs(a.astype(int) - b).max() <= 8
 

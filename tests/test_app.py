@@ -10,13 +10,15 @@ import numpy as np
 import pytest
 from bundles import drawing_model, landmark_model, random_face, shifting_model
 
-from reenact_jax import bundle, export, faces, media, results
+from reenact_jax import bundle, faces
 from reenact_jax.app import __main__ as command
 from reenact_jax.app import studio
-from reenact_jax.edits import EDITS
-from reenact_jax.errors import UserError
+from reenact_jax.common.errors import UserError
+from reenact_jax.export import command as export
 from reenact_jax.faces.model import find_model
-from reenact_jax.portraits import Portrait
+from reenact_jax.media import reading, writing
+from reenact_jax.reenact.edits.landmark_edits import EDITS
+from reenact_jax.reenact.portraits import Portrait
 
 CHROMIUM = next(filter(None, map(shutil.which, ('chromium', 'chromium-browser'))), None)
 SECONDS = 60_000  # a page's patience, milliseconds
@@ -75,9 +77,9 @@ def test_result_is_marked(model, tmp_path):
     made = studio.Studio(model, None, tmp_path, itertools.count())
     values = dict(zip(studio.names(model), studio.own(model, source()), strict=True))
     file = studio.still(made, source(), values)
-    assert results.is_marked(file)
+    assert writing.is_marked(file)
     other = studio.still(made, source(), values | {'AU12': 1.0})
-    before, after = media.read_still(file), media.read_still(other)
+    before, after = reading.read_still(file), reading.read_still(other)
     assert np.abs(before.astype(int) - after).max() > 50
 
 
@@ -162,8 +164,8 @@ def test_in_a_browser(address, browser, tmp_path):
 def _shown(page) -> np.ndarray:
     """The picture that the page shows as its result, out of the file that it offers."""
     place = page.locator('#result img').get_attribute('src').partition('file=')[2]
-    assert results.is_marked(place)
-    return media.read_still(place)
+    assert writing.is_marked(place)
+    return reading.read_still(place)
 
 
 def _until(done, seconds: float = SECONDS / 1000):

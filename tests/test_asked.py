@@ -7,20 +7,24 @@ from bundles import SIZE, drawing_model, landmark_model
 from fakes import fake_track
 
 from data_prep.heads import points as heads
-from reenact_jax import bundle, estimators, export, flows, images, layouts, shards
-from reenact_jax.errors import UserError
+from reenact_jax import bundle
+from reenact_jax.common.errors import UserError
+from reenact_jax.data import shards
+from reenact_jax.data.tracks import DRIVING, POSE, SOURCE, TRUTH
 from reenact_jax.evaluate import (
     arrivals,
     asked,
     baselines,
     columns,
     compare,
+    estimators,
     pairs,
     scoring,
     tables,
 )
 from reenact_jax.evaluate.__main__ import main
-from reenact_jax.tracks import DRIVING, POSE, SOURCE, TRUTH
+from reenact_jax.export import command as export
+from reenact_jax.geometry import flows, images, layouts
 
 LAYOUTS = tuple(layouts.LAYOUTS)
 FRAMES = 20

@@ -11,10 +11,10 @@ from absl import flags, logging
 from loading import arrays, assert_same, loader, records
 from PIL import Image
 
-from reenact_jax import shards, tracks
-from reenact_jax.batches import Reading, examples
-from reenact_jax.errors import UserError
-from reenact_jax.landmarks import LAYOUTS
+from reenact_jax.common.errors import UserError
+from reenact_jax.data import shards, tracks
+from reenact_jax.data.batches import Reading, examples
+from reenact_jax.geometry.landmarks import LAYOUTS
 
 
 @pytest.fixture(scope='module')

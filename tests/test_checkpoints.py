@@ -15,11 +15,11 @@ import pytest
 import toy
 from test_step import changed, make
 
-from reenact_jax import digests, sharding
-from reenact_jax.checkpoints import Place, Store, load_networks
-from reenact_jax.errors import UserError
-from reenact_jax.runs import disk
-from reenact_jax.step import start, train_step
+from reenact_jax.common.errors import UserError
+from reenact_jax.train import disk, sharding
+from reenact_jax.train.checkpoints import digests
+from reenact_jax.train.checkpoints.store import Place, Store, load_networks
+from reenact_jax.train.step import start, train_step
 
 CONFIG = {'system': 'toy', 'seed': 3}
 

@@ -8,10 +8,11 @@ from bundles import SIZE, drawing_model, landmark_model
 from fakes import fake_shards
 from scipy.spatial.transform import Rotation
 
-from reenact_jax import bundle, estimators, export, live, media, results
-from reenact_jax.errors import UserError
+from reenact_jax import bundle
+from reenact_jax.common.errors import UserError
 from reenact_jax.evaluate import (
     compare,
+    estimators,
     examples,
     measures,
     methods,
@@ -23,6 +24,9 @@ from reenact_jax.evaluate import (
 from reenact_jax.evaluate.__main__ import main
 from reenact_jax.evaluate.baselines import COPY
 from reenact_jax.evaluate.scoring import Estimators, Scores
+from reenact_jax.export import command as export
+from reenact_jax.export import live
+from reenact_jax.media import reading, writing
 
 FRAMES = 5
 
@@ -186,9 +190,9 @@ def test_an_interrupted_run_goes_on(model, data, tmp_path):
     for name in ('table.md', 'scores.csv', 'pairs.csv', 'table.json'):
         content = (tmp_path / 'cut' / name).read_bytes()
         assert content == (tmp_path / 'whole' / name).read_bytes(), name
-    sheets = [media.read_still(tmp_path / one / 'sheet.png') for one in ('cut', 'whole')]
+    sheets = [reading.read_still(tmp_path / one / 'sheet.png') for one in ('cut', 'whole')]
     np.testing.assert_array_equal(*sheets)
-    assert not kept.exists() and results.is_marked(tmp_path / 'cut' / 'sheet.png')
+    assert not kept.exists() and writing.is_marked(tmp_path / 'cut' / 'sheet.png')
     lines = (tmp_path / 'cut' / 'scores.csv').read_text().splitlines()
     assert len(lines) == 1 + 3 * (FRAMES - 1) * len(whole.values)
 

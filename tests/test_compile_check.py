@@ -15,11 +15,10 @@ import toy_config
 from configs import aan, ldnet_fdgan
 from launch import chips, collectives, compile_check
 from launch.collectives import GRADIENTS, OTHER, PARAMETERS, STATISTICS
-from reenact_jax import config, sharding
-from reenact_jax.errors import UserError
-from reenact_jax.runs import jobs
-from reenact_jax.stages import moving
-from reenact_jax.tracks import DataInfo
+from reenact_jax.common.errors import UserError
+from reenact_jax.data.tracks import DataInfo
+from reenact_jax.systems.interface import moving
+from reenact_jax.train import config, jobs, sharding
 
 DATA = DataInfo(identities=8, examples=64)
 ROOT = pathlib.Path(__file__).parent.parent

@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 from heads_of_points import face_points
 
-from reenact_jax import composing, images, live, painting, portraits, sheets
-from reenact_jax import landmarks as lm
-from reenact_jax.composing import Composer
-from reenact_jax.layers import Layers, as_tree, of_tree
-from reenact_jax.pasting import Canvas
+from reenact_jax.export import live
+from reenact_jax.geometry import images
+from reenact_jax.geometry import landmarks as lm
+from reenact_jax.geometry.layers import Layers, as_tree, of_tree
+from reenact_jax.media import sheets
+from reenact_jax.reenact import composing, painting, portraits
+from reenact_jax.reenact.composing import Composer
+from reenact_jax.reenact.pasting import Canvas
 
 S = 32  # the model's side
 rng = np.random.default_rng(0)

@@ -9,8 +9,10 @@ import pytest
 import toy
 import toy_config
 
-from reenact_jax import command_line, config, train
-from reenact_jax.errors import UserError
+from reenact_jax.common import command_line
+from reenact_jax.common.errors import UserError
+from reenact_jax.train import command as train
+from reenact_jax.train import config
 
 FILE = str(toy_config.__file__)
 
@@ -121,7 +123,8 @@ def test_what_a_resumed_run_may_change():
 
 def test_the_command_says_so_within_seconds_and_without_the_heavy_rooms():
     code = (
-        'import sys; from reenact_jax import errors, train\n'
+        'import sys; from reenact_jax.common import errors\n'
+        'from reenact_jax.train import command as train\n'
         'try: train.main(sys.argv[1:])\n'
         'except errors.UserError as error: print(error)\n'
         "print([name for name in ('orbax', 'grain', 'tensorboardX') if name in sys.modules])"

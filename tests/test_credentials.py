@@ -11,8 +11,9 @@ import pytest
 from PIL import Image
 from skimage import data
 
-from reenact_jax import certificates, credentials, media, provenance, reenact_flags, results
-from reenact_jax.errors import UserError
+from reenact_jax.common.errors import UserError
+from reenact_jax.media import certificates, credentials, provenance, reading, writing
+from reenact_jax.reenact import flags as reenact_flags
 
 PICTURE = data.astronaut()[:256, 100:356]
 needs_c2pa = pytest.mark.skipif(
@@ -24,11 +25,11 @@ def write(path, signed=True):
     """A still, or a video of five frames."""
     if path.suffix == '.mp4':
         pytest.importorskip('av', reason='videos need the extra [video]')
-        with results.VideoWriter(path, Fraction(25), signed=signed) as video:
+        with writing.VideoWriter(path, Fraction(25), signed=signed) as video:
             for shift in range(5):
                 video.write(np.roll(PICTURE, shift, 1))
     else:
-        results.write_still(path, PICTURE, signed=signed)
+        writing.write_still(path, PICTURE, signed=signed)
     return path
 
 
@@ -72,12 +73,12 @@ def test_signed_and_nothing_else_changed(tmp_path, suffix):
     found = credentials.read(signed)
     assert (found['state'], found['reason'], found['trusted']) == ('valid', None, False)
     assert found['signer'] == certificates.NAME
-    for one, other in zip(media.Reader(signed), media.Reader(plain), strict=True):
+    for one, other in zip(reading.Reader(signed), reading.Reader(plain), strict=True):
         np.testing.assert_array_equal(one, other)
     manifest = active(signed)
     parts = {one['label']: one['data'] for one in manifest['assertions']}
     (action,) = parts['c2pa.actions.v2']['actions']
-    assert (action['action'], action['digitalSourceType']) == ('c2pa.created', results.SOURCE_TYPE)
+    assert (action['action'], action['digitalSourceType']) == ('c2pa.created', writing.SOURCE_TYPE)
     agent = {'name': 'reenact_jax', 'version': '0.1.0'}
     assert action['softwareAgent'] == agent
     assert manifest['claim_generator_info'][0].items() >= agent.items()
@@ -103,7 +104,7 @@ def test_metadata_stay_readable(tmp_path):
     for name in ('a.png', 'a.jpg'):
         with Image.open(write(tmp_path / name)) as image:
             (description,) = ElementTree.fromstring(image.info['xmp'])[0]
-        assert results.SOURCE_TYPE in description.attrib.values()
+        assert writing.SOURCE_TYPE in description.attrib.values()
     content, boxes = write(tmp_path / 'a.mp4').read_bytes(), []
     while content:
         size, kind = struct.unpack('>I4s', content[:8])
@@ -111,7 +112,7 @@ def test_metadata_stay_readable(tmp_path):
         content = content[size:]
     kinds = [kind for kind, _ in boxes]
     assert kinds.index(b'moov') < kinds.index(b'mdat')  # plays before it is all there
-    assert kinds[-1] == b'uuid' and boxes[-1][1] == results._XMP_BOX + results.XMP.encode()
+    assert kinds[-1] == b'uuid' and boxes[-1][1] == writing._XMP_BOX + writing.XMP.encode()
 
 
 @needs_c2pa
@@ -188,7 +189,7 @@ def test_without_the_package_files_stay_as_they_were(tmp_path, monkeypatch, caps
 
 @needs_c2pa
 def test_manifests_elsewhere_are_not_fetched(tmp_path):
-    packet = results.XMP.replace(
+    packet = writing.XMP.replace(
         'rdf:about=""',
         'rdf:about="" xmlns:dcterms="http://purl.org/dc/terms/" '
         'dcterms:provenance="http://127.0.0.1:9/manifest"',

@@ -11,11 +11,12 @@ import pytest
 from absl import logging
 from loading import assert_same, loader, records
 
-from reenact_jax import shards, storage, tracks
-from reenact_jax.batches import Reading
-from reenact_jax.batches.pieces import Pieces
-from reenact_jax.errors import UserError
-from reenact_jax.shards.framing import HEADER
+from reenact_jax.common import storage
+from reenact_jax.common.errors import UserError
+from reenact_jax.data import shards, tracks
+from reenact_jax.data.batches import Reading
+from reenact_jax.data.batches.pieces import Pieces
+from reenact_jax.data.shards.framing import HEADER
 
 
 @pytest.fixture(scope='module')

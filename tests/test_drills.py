@@ -10,7 +10,7 @@ from conftest import CACHE
 from launch import fault_drill
 from launch.drills import flips, full, ground, kill, nan, processes, settings, states
 from launch.drills.rounds import Rounds
-from reenact_jax.errors import UserError
+from reenact_jax.common.errors import UserError
 
 
 @pytest.fixture(scope='module')

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from data_prep.heads import likeness, motion, pose
-from reenact_jax import edits
-from reenact_jax.errors import UserError
-from reenact_jax.layouts import layout
+from reenact_jax.common.errors import UserError
+from reenact_jax.geometry.layouts import layout
+from reenact_jax.reenact.edits import landmark_edits
 
 
 @pytest.fixture(scope='module', params=['68', '106'])
@@ -40,7 +40,7 @@ def width(points):
     return np.ptp(points[..., 0], axis=1)
 
 
-@pytest.mark.parametrize('name', edits.EDITS)
+@pytest.mark.parametrize('name', landmark_edits.EDITS)
 def test_an_edit_moves_its_part_alone(name, face):
     points, lay = face
     moves = {
@@ -53,13 +53,13 @@ def test_an_edit_moves_its_part_alone(name, face):
         'brow_raise': ('left_brow', 'right_brow'),
     }[name]
     for strength in (1.0, -1.0):
-        made = np.asarray(edits.apply(points, lay, {name: strength}))
+        made = np.asarray(landmark_edits.apply(points, lay, {name: strength}))
         moved = np.abs(made - points).max((0, 2)) > 1e-2
         inside = {i for one in moves for i in lay.parts.get(one, ())}
         assert moved.any() and set(np.flatnonzero(moved)) <= inside
         # Bounded: nothing goes further than a quarter of the face.
         assert np.abs(made - points).max() < 0.25 * np.ptp(points, axis=1).max()
-    same = edits.apply(points, lay, {name: 0.0})
+    same = landmark_edits.apply(points, lay, {name: 0.0})
     np.testing.assert_allclose(same, points, atol=1e-2)
 
 
@@ -67,7 +67,7 @@ def test_edits_do_what_they_are_called(face):
     points, lay = face
 
     def edited(**strengths):
-        return edits.apply(points, lay, strengths)
+        return landmark_edits.apply(points, lay, strengths)
 
     lips = ('inner_lips',)
     opened, shut = (part(edited(mouth_open=by), lay, *lips) for by in (1.0, -1.0))
@@ -94,24 +94,24 @@ def test_a_tilted_head_is_edited_alike():
     points, lay = faces_of('68')
     angle = 0.5
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    every = dict.fromkeys(edits.EDITS, 0.6)
-    straight = np.asarray(edits.apply(points, lay, every)) @ turn.T * 2 + 7
-    tilted = edits.apply(np.float32(points @ turn.T * 2 + 7), lay, every)
+    every = dict.fromkeys(landmark_edits.EDITS, 0.6)
+    straight = np.asarray(landmark_edits.apply(points, lay, every)) @ turn.T * 2 + 7
+    tilted = landmark_edits.apply(np.float32(points @ turn.T * 2 + 7), lay, every)
     np.testing.assert_allclose(tilted, straight, atol=0.05 * np.ptp(points))
 
 
 def test_amounts_are_a_row_each():
     points, lay = faces_of('68')
-    made = edits.apply(points, lay, {'smile': 1.0}, np.array([0.0, 0.5]))
+    made = landmark_edits.apply(points, lay, {'smile': 1.0}, np.array([0.0, 0.5]))
     np.testing.assert_allclose(made[0], points[0], atol=1e-2)
-    half = edits.apply(points, lay, {'smile': 0.5})
+    half = landmark_edits.apply(points, lay, {'smile': 0.5})
     np.testing.assert_allclose(made[1], half[1], atol=1e-2)
 
 
 def test_between_is_even():
     start, end = np.zeros((3, 2)), np.full((3, 2), 4.0)
     np.testing.assert_allclose(
-        edits.between(start, end, np.linspace(0, 1, 5))[:, 1, 0], [0, 1, 2, 3, 4]
+        landmark_edits.between(start, end, np.linspace(0, 1, 5))[:, 1, 0], [0, 1, 2, 3, 4]
     )
 
 
@@ -128,9 +128,12 @@ def test_between_is_even():
 )
 def test_bad_edits_are_named(texts, message):
     with pytest.raises(UserError, match=message):
-        edits.parse(texts)
+        landmark_edits.parse(texts)
 
 
 def test_good_edits_are_parsed():
-    assert edits.parse(['smile=-.5', 'mouth_open=+1']) == {'smile': -0.5, 'mouth_open': 1.0}
-    assert all(name in edits.describe() for name in edits.EDITS)
+    assert landmark_edits.parse(['smile=-.5', 'mouth_open=+1']) == {
+        'smile': -0.5,
+        'mouth_open': 1.0,
+    }
+    assert all(name in landmark_edits.describe() for name in landmark_edits.EDITS)

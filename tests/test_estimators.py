@@ -7,9 +7,10 @@ import pytest
 import quick
 from skimage import data
 
-from reenact_jax import estimators, faces
-from reenact_jax.errors import UserError
-from reenact_jax.estimators import identity
+from reenact_jax import faces
+from reenact_jax.common.errors import UserError
+from reenact_jax.evaluate import estimators
+from reenact_jax.evaluate.estimators import identity
 from reenact_jax.nets import dlib_resnet
 
 

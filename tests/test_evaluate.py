@@ -11,21 +11,24 @@ from PIL import Image
 
 from data_prep import mix, points_csv, synthetic
 from data_prep.heads import plan
-from reenact_jax import layouts, results, train, trained
-from reenact_jax.errors import UserError
+from reenact_jax.common.errors import UserError
+from reenact_jax.data.shards import ShardSet
 from reenact_jax.evaluate import __main__ as command
-from reenact_jax.evaluate import (
-    baselines,
+from reenact_jax.evaluate import baselines
+from reenact_jax.evaluate.papers import (
+    ace,
     codes,
-    conversion,
     drawings,
     labelled,
     lmtest,
     transfer_rules,
     units,
 )
-from reenact_jax.shards import ShardSet
+from reenact_jax.export import trained
+from reenact_jax.geometry import layouts
+from reenact_jax.media import writing
 from reenact_jax.systems import aan
+from reenact_jax.train import command as train
 
 
 @pytest.fixture(scope='module')
@@ -166,7 +169,7 @@ def test_lmtest_command(crossed, workdir, tmp_path, capsys):
     sheet = np.asarray(Image.open(tmp_path / 'cases.png'))
     assert sheet.shape == (18 + 6 * 160, 2 + 4 * 160, 3)
     assert ((sheet == drawings.BLUE).all(-1)).any()
-    assert results.is_marked(tmp_path / 'cases.png')
+    assert writing.is_marked(tmp_path / 'cases.png')
 
 
 def test_verify_command(crossed, workdir, capsys):
@@ -333,8 +336,8 @@ def own_poses(tmp_path_factory):
 @pytest.mark.parametrize('pose', ['reference', 'driving'])
 def test_conversion_cases_share_what_they_should(pose, own_poses, crossed):
     part = own_poses if pose == 'reference' else ShardSet(crossed, 'train')
-    frames = conversion.read(part, '68')
-    cases = conversion.draw_cases(frames, pose, 500)
+    frames = ace.read(part, '68')
+    cases = ace.draw_cases(frames, pose, 500)
     who, expression = frames.identity, frames.expression
     assert (who[cases.truth] == who[cases.reference]).all()
     assert (who[cases.truth] != who[cases.driver]).all()
@@ -346,18 +349,18 @@ def test_conversion_cases_share_what_they_should(pose, own_poses, crossed):
         assert (cases.truth != cases.reference).mean() > 0.5
     # A face that is exact scores 0, a shift by a pixel of 128 half of its two coordinates.
     truth = frames.points[cases.truth]
-    assert conversion.score(truth, frames, cases, pose, 'x')['ace'] == pytest.approx(0, abs=1e-4)
+    assert ace.score(truth, frames, cases, pose, 'x')['ace'] == pytest.approx(0, abs=1e-4)
     if pose == 'reference':
-        shifted = conversion.score(truth + np.float32([1, 0]), frames, cases, pose, 'x')
+        shifted = ace.score(truth + np.float32([1, 0]), frames, cases, pose, 'x')
         assert shifted['ace'] == pytest.approx(0.5 * 256 / frames.size, rel=1e-4)
 
 
 def test_additive_conversion_is_exact_without_a_difference(own_poses):
     """Where the driver is the source's own frame, its motion is the truth."""
-    frames = conversion.read(own_poses, '68')
+    frames = ace.read(own_poses, '68')
     at = np.arange(40)
-    cases = conversion.Cases(at, at, at)
-    made = conversion.rules(frames, cases)
+    cases = ace.Cases(at, at, at)
+    made = ace.rules(frames, cases)
     np.testing.assert_allclose(made['additive'], frames.points[at], atol=1e-3)
     np.testing.assert_allclose(made['none'], frames.points[at], atol=1e-3)
     np.testing.assert_array_equal(made['at rest'], frames.rest[at])

@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 from bundles import SIZE, image_model, landmark_model, random_face
 
-from reenact_jax import bundle, export, exporting
-from reenact_jax.errors import UserError
-from reenact_jax.tracks import Face
+from reenact_jax import bundle
+from reenact_jax.common.errors import UserError
+from reenact_jax.data.tracks import Face
+from reenact_jax.export import command as export
+from reenact_jax.export import programs
 
 TOLERANCE = dict(rtol=1e-5, atol=1e-5)
 
@@ -115,7 +117,12 @@ def test_loads_without_flax_orbax_protobuf_or_the_systems(folder, loaded, faces)
     source, driving, _ = faces
     np.savez(folder.parent / 'faces.npz', **source, driving=driving['landmarks'])
     blocked = ('flax', 'orbax', 'optax', 'grain', 'google', 'etils', 'jaxtyping', 'tensorflow')
-    blocked += ('reenact_jax.systems', 'reenact_jax.tracks', 'reenact_jax.nets', 'ml_collections')
+    blocked += (
+        'reenact_jax.systems',
+        'reenact_jax.data.tracks',
+        'reenact_jax.nets',
+        'ml_collections',
+    )
     code = f"""
 import sys
 for name in {blocked}:
@@ -163,14 +170,14 @@ def test_clear_errors(folder, tmp_path):
 def test_point_sets_must_agree(parts):
     generator, transfer = parts
     with pytest.raises(UserError, match=r"points '106'.*'68'"):
-        exporting.check_same_points(generator, transfer._replace(points='106'))
+        programs.check_same_points(generator, transfer._replace(points='106'))
 
 
 def test_names_and_structure_survive_flattening(parts):
     variables = parts[0].variables
-    flat = exporting.flatten(variables)
+    flat = programs.flatten(variables)
     assert any(name.startswith('E_a/params/') for name in flat)
-    back = exporting.restore(flat, variables)
+    back = programs.restore(flat, variables)
     jax.tree.map(np.testing.assert_array_equal, back, variables)
 
 
@@ -208,6 +215,6 @@ def test_fewer_bits_and_what_they_cost(parts, faces, tmp_path, folder, loaded, d
 def test_weights_that_do_not_fit():
     flat = {'a/b': jnp.float32([1e6]), 'count': jnp.int32([70_000])}
     with pytest.raises(UserError, match='--dtype float16: a/b does not fit'):
-        exporting.stored(flat, 'float16')
-    kept = exporting.stored(flat, 'bfloat16')
+        programs.stored(flat, 'float16')
+    kept = programs.stored(flat, 'bfloat16')
     assert kept['count'].dtype == np.int32 and kept['a/b'].dtype == jnp.bfloat16

@@ -11,13 +11,15 @@ import quick
 from fakes import fake_shards
 
 from configs import facegan as configs
-from reenact_jax import landmarks as lm
-from reenact_jax import layouts, step
-from reenact_jax.errors import UserError
-from reenact_jax.evaluate import cases, mixing
+from reenact_jax.common.errors import UserError
+from reenact_jax.data.tracks import BACKGROUND, FACE, HAIR, UNKNOWN, Batch, DataInfo, Face
+from reenact_jax.evaluate import cases
+from reenact_jax.evaluate.papers import mixing
+from reenact_jax.geometry import landmarks as lm
+from reenact_jax.geometry import layouts
 from reenact_jax.systems import facegan
 from reenact_jax.systems.facegan import faces, lt, mixer, reenactor
-from reenact_jax.tracks import BACKGROUND, FACE, HAIR, UNKNOWN, Batch, DataInfo, Face
+from reenact_jax.train import step
 
 HP = facegan.Hparams(**(configs.PRESETS['tiny'] | dict(downs=2, blocks=1)))
 DATA, SIDE = DataInfo(identities=4, examples=40), 32

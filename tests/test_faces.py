@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
-from reenact_jax import faces, landmarks
-from reenact_jax.errors import UserError
+from reenact_jax import faces
+from reenact_jax.common.errors import UserError
+from reenact_jax.data.tracks import AU_NAMES
 from reenact_jax.faces import mesh as facemesh
 from reenact_jax.faces import model as face_model
-from reenact_jax.tracks import AU_NAMES
+from reenact_jax.geometry import landmarks
 
 SIDES = ('Left', 'Right')
 

@@ -9,12 +9,13 @@ import pytest
 import quick
 
 from configs import ldnet_fdgan as configs
-from reenact_jax import landmarks as lm
-from reenact_jax import layouts, step
-from reenact_jax.errors import UserError
+from reenact_jax.common.errors import UserError
+from reenact_jax.data.tracks import Batch, DataInfo, Face
+from reenact_jax.geometry import landmarks as lm
+from reenact_jax.geometry import layouts
 from reenact_jax.nets import dictionary, frozen_apply
-from reenact_jax.systems import fdgan
-from reenact_jax.tracks import Batch, DataInfo, Face
+from reenact_jax.systems.ldnet_fdgan import fdgan
+from reenact_jax.train import step
 
 HP = fdgan.Hparams(**configs.FDGAN['fdgan_tiny'])
 DATA, SIDE = DataInfo(identities=3, examples=4), 16

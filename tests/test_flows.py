@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from reenact_jax import flows, images
+from reenact_jax.geometry import flows, images
 
 SIDE, GRID = 256, 32
 

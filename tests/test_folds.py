@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from reenact_jax import flows, folds, images, layouts
+from reenact_jax.geometry import flows, folds, images, layouts
 
 SIDE = 256
 LAYOUT = layouts.LAYOUTS['68']

@@ -10,14 +10,14 @@ import quick
 
 from configs import freenet as configs
 from configs.ablations import freenet_table1, freenet_table3
-from reenact_jax import config, optimisers, step
-from reenact_jax import landmarks as lm
-from reenact_jax.errors import UserError
+from reenact_jax.common.errors import UserError
+from reenact_jax.data.tracks import Batch, DataInfo, Face
+from reenact_jax.geometry import landmarks as lm
 from reenact_jax.nets.freenet import GAG
 from reenact_jax.nets.patch import PatchGAN
-from reenact_jax.systems import freenet
+from reenact_jax.systems import freenet, optimisers
 from reenact_jax.systems.freenet import gag, ulc
-from reenact_jax.tracks import Batch, DataInfo, Face
+from reenact_jax.train import config, step
 
 HP = freenet.Hparams(**configs.PRESETS['tiny'])
 DATA, SIDE = DataInfo(identities=4, examples=40), 32

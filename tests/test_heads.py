@@ -11,8 +11,8 @@ from data_prep.heads import additive, clips, head, likeness, motion, points, pos
 from data_prep.heads.background import background
 from data_prep.heads.light import scene
 from data_prep.heads.sheets import state
-from reenact_jax.landmarks import LAYOUTS
-from reenact_jax.tracks import AU_NAMES, BACKGROUND, FACE
+from reenact_jax.data.tracks import AU_NAMES, BACKGROUND, FACE
+from reenact_jax.geometry.landmarks import LAYOUTS
 
 SIZE = 64
 PARTS = LAYOUTS['68'].parts

@@ -14,8 +14,10 @@ import pytest
 from bundles import drawing_model
 from PIL import Image
 
-from reenact_jax import bundle, export, media, results
-from reenact_jax.errors import UserError
+from reenact_jax import bundle
+from reenact_jax.common.errors import UserError
+from reenact_jax.export import command as export
+from reenact_jax.media import reading, writing
 
 av = pytest.importorskip('av')
 ROOT = pathlib.Path(__file__).parent.parent
@@ -37,7 +39,7 @@ def corpus(tmp_path_factory):
     """Path -> what the message has to say."""
     folder = tmp_path_factory.mktemp('hostile')
     clip = folder / 'clip.mp4'
-    with results.VideoWriter(clip, 25) as video:
+    with writing.VideoWriter(clip, 25) as video:
         for n in range(30):
             video.write(np.full((64, 64, 3), n * 8, np.uint8))
     whole = clip.read_bytes()
@@ -87,8 +89,8 @@ def enlarged(path):
 
 CHILD = """
 import json, re, sys, time
-from reenact_jax import media
-from reenact_jax.errors import UserError
+from reenact_jax.media import reading as media
+from reenact_jax.common.errors import UserError
 media.pyav()
 found = {}
 for path in sys.argv[1:]:
@@ -174,13 +176,13 @@ def test_a_card_with_parts_missing(folder):
 
 def test_what_is_allowed_still_opens(tmp_path):
     path = tmp_path / 'clip.mp4'
-    with results.VideoWriter(path, 25) as video:
+    with writing.VideoWriter(path, 25) as video:
         video.write(np.zeros((64, 64, 3), np.uint8))
-    assert len(list(media.Reader(path))) == 1
+    assert len(list(reading.Reader(path))) == 1
     for suffix in ('.mov', '.mkv', '.avi', '.webm'):
         with av.open(str(tmp_path / f'clip{suffix}'), 'w') as file:
             stream = file.add_stream('libvpx' if suffix == '.webm' else 'mpeg4', rate=25)
             stream.width = stream.height = 64
             picture = av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8), 'rgb24')
             file.mux([*stream.encode(picture), *stream.encode(None)])
-        assert len(list(media.Reader(tmp_path / f'clip{suffix}'))) == 1
+        assert len(list(reading.Reader(tmp_path / f'clip{suffix}'))) == 1

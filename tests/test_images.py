@@ -4,10 +4,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from reenact_jax import images
-from reenact_jax import landmarks as lm
-from reenact_jax.prepare import Augment, prepare
-from reenact_jax.tracks import UNKNOWN, Batch
+from reenact_jax.data.batches.preprocess import Augment, prepare
+from reenact_jax.data.tracks import UNKNOWN, Batch
+from reenact_jax.geometry import images
+from reenact_jax.geometry import landmarks as lm
 
 RAMP = jnp.arange(16.0).reshape(1, 4, 4, 1)  # value = 4 y + x at pixel (x, y)
 

@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from reenact_jax import landmarks as lm
-from reenact_jax import layouts
-from reenact_jax.errors import UserError
+from reenact_jax.common.errors import UserError
+from reenact_jax.geometry import landmarks as lm
+from reenact_jax.geometry import layouts
 
 SQUARE = jnp.array([[0.0, 0.0], [4.0, 0.0], [4.0, 2.0], [0.0, 2.0]])
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy.ndimage import map_coordinates
 
-from reenact_jax import images, layers
-from reenact_jax.layers import Layers, Part, Reach, Region
+from reenact_jax.geometry import images, layers
+from reenact_jax.geometry.layers import Layers, Part, Reach, Region
 
 SIDE = 32
 

@@ -9,12 +9,12 @@ import pytest
 import quick
 
 from configs import ldnet_fdgan as configs
-from reenact_jax import config, step
-from reenact_jax import landmarks as lm
-from reenact_jax.errors import UserError
+from reenact_jax.common.errors import UserError
+from reenact_jax.data.tracks import Batch, DataInfo, Face
+from reenact_jax.geometry import landmarks as lm
 from reenact_jax.nets import frozen_apply
-from reenact_jax.systems import ldnet as ld
-from reenact_jax.tracks import Batch, DataInfo, Face
+from reenact_jax.systems.ldnet_fdgan import ldnet as ld
+from reenact_jax.train import config, step
 
 HP = ld.Hparams(layers=2, width=16, examples=4, stage1_steps=3, stage2_steps=3)
 DATA = DataInfo(identities=5, examples=10)

@@ -7,12 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from reenact_jax import landmarks as lm
-from reenact_jax import layouts, losses
+from reenact_jax.data.tracks import Batch, DataInfo
+from reenact_jax.geometry import landmarks as lm
+from reenact_jax.geometry import layouts
 from reenact_jax.nets import frozen_apply
-from reenact_jax.systems import ldnet as ld
+from reenact_jax.systems import losses
 from reenact_jax.systems.ldnet_fdgan import gestures, parts
-from reenact_jax.tracks import Batch, DataInfo
+from reenact_jax.systems.ldnet_fdgan import ldnet as ld
 
 POINTS = tuple(layouts.LAYOUTS)
 

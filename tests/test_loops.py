@@ -7,8 +7,9 @@ import pytest
 from PIL import Image, ImageSequence
 from skimage import data
 
-from reenact_jax import loops, provenance, recording, results
-from reenact_jax.errors import UserError
+from reenact_jax.common.errors import UserError
+from reenact_jax.media import loops, provenance, writing
+from reenact_jax.reenact import recording
 
 PICTURE = data.astronaut()[:240, 100:340]
 
@@ -33,7 +34,7 @@ def test_a_loop_has_its_frames_times_and_marks(tmp_path):
     assert sum(times) == round(1000 * 7 * 1001 / 30000) and set(times) == {33, 34}
     for made, expected in zip(frames, pictures(7), strict=True):
         assert np.abs(made.astype(int) - expected).mean() < 6
-    assert results.is_marked(path) and provenance.inspect(str(path)).metadata
+    assert writing.is_marked(path) and provenance.inspect(str(path)).metadata
     assert [one.name for one in path.parent.iterdir()] == ['loop.webp']
 
 

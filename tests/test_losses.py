@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from reenact_jax import losses, optimisers
+from reenact_jax.systems import losses, optimisers
 
 LOG2, E = np.log(2), np.e
 

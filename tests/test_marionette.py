@@ -11,12 +11,14 @@ import quick
 from fakes import fake_track
 
 from data_prep import landmark_bases
-from reenact_jax import landmarks as lm
-from reenact_jax import layouts, rigid, shards, step
-from reenact_jax.errors import UserError
+from reenact_jax.common.errors import UserError
+from reenact_jax.data import shards
+from reenact_jax.data.tracks import Batch, DataInfo, Face
+from reenact_jax.geometry import landmarks as lm
+from reenact_jax.geometry import layouts, rigid
 from reenact_jax.nets import frozen_apply
 from reenact_jax.systems import marionette
-from reenact_jax.tracks import Batch, DataInfo, Face
+from reenact_jax.train import step
 
 LAYOUT = layouts.layout('68')
 PEOPLE, FRAMES = 6, 40

@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 from bundles import GENERATORS, SIZE, TRANSFERS, random_face
 
-from reenact_jax import bundle, export, exporting
-from reenact_jax.errors import UserError
+from reenact_jax import bundle
+from reenact_jax.common.errors import UserError
+from reenact_jax.data.tracks import Face
+from reenact_jax.export import command as export
+from reenact_jax.export import programs
 from reenact_jax.systems import SYSTEMS
-from reenact_jax.tracks import Face
 
 
 @pytest.fixture(scope='module')
@@ -29,13 +31,13 @@ def test_no_system_is_left_out():
 @functools.cache
 def generator_of(name):
     image = GENERATORS[name]()
-    return image, exporting.generator_functions(image)
+    return image, programs.generator_functions(image)
 
 
 @functools.cache
 def transfer_of(name):
     landmarks = TRANSFERS[name]()
-    return landmarks, exporting.transfer_functions(landmarks, SIZE)
+    return landmarks, programs.transfer_functions(landmarks, SIZE)
 
 
 @pytest.mark.parametrize('generator', GENERATORS)
@@ -43,10 +45,8 @@ def transfer_of(name):
 def test_pair_runs_and_equals_the_one_in_process(transfer, generator, faces, tmp_path, monkeypatch):
     source, driving, first = faces
     (image, made), (landmarks, moving) = generator_of(generator), transfer_of(transfer)
-    monkeypatch.setattr(
-        exporting, 'generator_functions', lambda part, dtype: made
-    )  # each made once
-    monkeypatch.setattr(exporting, 'transfer_functions', lambda *_: moving)
+    monkeypatch.setattr(programs, 'generator_functions', lambda part, dtype: made)  # each made once
+    monkeypatch.setattr(programs, 'transfer_functions', lambda *_: moving)
     export.write(tmp_path / 'bundle', image, landmarks)
     loaded = bundle.load(tmp_path / 'bundle')
     identity, look = loaded.identify(source), loaded.encode(source)

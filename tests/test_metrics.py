@@ -6,8 +6,8 @@ import scipy.linalg
 from skimage import data, transform
 from skimage import metrics as reference
 
-from reenact_jax import metrics
-from reenact_jax.errors import UserError
+from reenact_jax.common.errors import UserError
+from reenact_jax.evaluate import metrics
 
 SQUARE = np.array([[[0, 0], [10, 0], [10, 10], [0, 10]]], np.float32)  # box side 10
 

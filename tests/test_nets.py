@@ -8,8 +8,8 @@ import quick
 import safetensors.numpy
 from flax import linen as nn
 
-from reenact_jax.errors import UserError
-from reenact_jax.images import pixel_shuffle
+from reenact_jax.common.errors import UserError
+from reenact_jax.geometry.images import pixel_shuffle
 from reenact_jax.nets import initial, vgg
 from reenact_jax.nets.blocks import Conv, ConvBlock, Head, Norm, TransposedConv, fenced, upsample
 from reenact_jax.nets.modulation import Modulation

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from data_prep import compare_openface, gather, inspect, openface
-from reenact_jax import openface as tables
-from reenact_jax import results, shards, tracks
-from reenact_jax.errors import UserError
+from reenact_jax.common.errors import UserError
+from reenact_jax.data import shards, tracks
+from reenact_jax.faces import openface as tables
+from reenact_jax.media import writing
 
 FRAMES, WIDTH, HEIGHT = 40, 200, 160
 RNG = np.random.default_rng(0)
@@ -41,7 +42,7 @@ def write(path, made):
 
 def film(path, frames=FRAMES):
     pytest.importorskip('av', reason='videos need the extra [video]')
-    with results.VideoWriter(path, Fraction(25)) as video:
+    with writing.VideoWriter(path, Fraction(25)) as video:
         for i in range(frames):
             video.write(np.full((HEIGHT, WIDTH, 3), 5 * i, np.uint8))
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from fakes import fake_shards, fake_track
 
-from reenact_jax import shards
-from reenact_jax.errors import UserError
+from reenact_jax.common.errors import UserError
+from reenact_jax.data import shards
+from reenact_jax.data.tracks import AU_NAMES
 from reenact_jax.evaluate import pairs
-from reenact_jax.tracks import AU_NAMES
 
 
 @pytest.fixture(scope='module')

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from loading import loader, records
 
-from reenact_jax import shards
-from reenact_jax.batches import Reading
-from reenact_jax.errors import UserError
+from reenact_jax.common.errors import UserError
+from reenact_jax.data import shards
+from reenact_jax.data.batches import Reading
 
 
 @pytest.fixture(scope='module')

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from skimage import data
 
-from reenact_jax import portraits
-from reenact_jax.pasting import Canvas, Paster
+from reenact_jax.reenact import portraits
+from reenact_jax.reenact.pasting import Canvas, Paster
 
 PICTURE = data.astronaut()
 

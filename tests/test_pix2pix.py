@@ -10,13 +10,13 @@ import pytest
 import quick
 
 from configs import pix2pix as configs
-from reenact_jax import losses, step
-from reenact_jax.errors import UserError
+from reenact_jax.common.errors import UserError
+from reenact_jax.data.tracks import Batch, DataInfo, Face
 from reenact_jax.nets import frozen_apply
 from reenact_jax.nets import pix2pix as net
 from reenact_jax.nets.patch import MultiScale, halve
-from reenact_jax.systems import pix2pix
-from reenact_jax.tracks import Batch, DataInfo, Face
+from reenact_jax.systems import losses, pix2pix
+from reenact_jax.train import step
 
 HD = pix2pix.Hparams(**configs.PRESETS['hd_tiny'] | dict(blocks=0, local_blocks=0, width=2))
 UNET = pix2pix.Hparams(**configs.PRESETS['unet_tiny'])

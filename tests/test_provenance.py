@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from skimage import data
 
-from reenact_jax import provenance, results, watermark
+from reenact_jax.media import provenance, watermark, writing
 
 NAMES = ('astronaut', 'chelsea', 'coffee', 'rocket', 'immunohistochemistry')
 PICTURES = [getattr(data, name)()[..., :3] for name in NAMES]
@@ -61,7 +61,7 @@ def test_found_in_videos_at_crf_23(tmp_path, side):
     for n, picture in enumerate(PICTURES):
         size = min(picture.shape[:2]) * 3 // 4
         path = tmp_path / f'{n}.mp4'
-        with results.VideoWriter(path, Fraction(25), crf=23) as video:
+        with writing.VideoWriter(path, Fraction(25), crf=23) as video:
             for t in range(12):
                 part = Image.fromarray(picture[2 * t : 2 * t + size, 2 * t : 2 * t + size])
                 video.write(watermark.embed(np.asarray(part.resize((side, side)))))
@@ -81,8 +81,8 @@ def test_pictures_of_odd_sides_and_other_sizes():
 
 def test_command_tells_metadata_from_pixels(tmp_path, capsys):
     image = next(views(1))
-    results.write_still(tmp_path / 'both.jpg', watermark.embed(image), quality=90)
-    results.write_still(tmp_path / 'metadata.png', image)
+    writing.write_still(tmp_path / 'both.jpg', watermark.embed(image), quality=90)
+    writing.write_still(tmp_path / 'metadata.png', image)
     Image.fromarray(watermark.embed(image)).save(tmp_path / 'saved_again.jpg', quality=75)
     Image.fromarray(image).save(tmp_path / 'neither.jpg')
     names = ['both.jpg', 'metadata.png', 'saved_again.jpg', 'neither.jpg']

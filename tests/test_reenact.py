@@ -10,24 +10,17 @@ from bundles import SIZE, drawing_model, landmark_model, random_face
 from fakes import fake_shards, fake_track
 from PIL import Image
 
-from reenact_jax import (
-    bundle,
-    credentials,
-    drivers,
-    edits,
-    export,
-    faces,
-    landmarks,
-    layouts,
-    media,
-    portraits,
-    reenact,
-    results,
-)
-from reenact_jax.animation import Changes, animate, lead
-from reenact_jax.errors import UserError
+from reenact_jax import bundle, faces
+from reenact_jax.common.errors import UserError
+from reenact_jax.export import command as export
 from reenact_jax.faces.model import find_model
-from reenact_jax.portraits import Portrait
+from reenact_jax.geometry import landmarks, layouts
+from reenact_jax.media import credentials, reading, writing
+from reenact_jax.reenact import command as reenact
+from reenact_jax.reenact import drivers, portraits
+from reenact_jax.reenact.animation import Changes, animate, lead
+from reenact_jax.reenact.edits import landmark_edits
+from reenact_jax.reenact.portraits import Portrait
 
 
 @pytest.fixture(scope='module')
@@ -163,10 +156,10 @@ def test_command_with_tracks(folder, data, tmp_path, capsys):
     )
     assert summary['frames'] == track.frames == 5
     assert (summary['held'], summary['fault'], summary['transfer']) == (0, None, 'ldnet')
-    assert media.probe(out).frames == 5
-    assert media.probe(out).rate == drivers.rate_of(track)
-    assert results.is_marked(out)
-    assert results.is_marked(sheet)
+    assert reading.probe(out).frames == 5
+    assert reading.probe(out).rate == drivers.rate_of(track)
+    assert writing.is_marked(out)
+    assert writing.is_marked(sheet)
     signed = [summary['credentials'], is_signed(out), is_signed(sheet)]
     assert signed == 3 * [credentials.is_available()]
     width, height = Image.open(sheet).size
@@ -226,7 +219,7 @@ class FakeDetector:
 
 def test_video_driver_keeps_its_rate_and_reports_gaps(folder, data, tmp_path, capsys, monkeypatch):
     rate = Fraction(30000, 1001)
-    with results.VideoWriter(tmp_path / 'driver.mp4', rate) as video:
+    with writing.VideoWriter(tmp_path / 'driver.mp4', rate) as video:
         for level in (100, 0, 160, 0, 0, 220):
             video.write(np.full((64, 64, 3), level, np.uint8))
     monkeypatch.setattr(faces, 'Detector', lambda model: FakeDetector())
@@ -236,7 +229,7 @@ def test_video_driver_keeps_its_rate_and_reports_gaps(folder, data, tmp_path, ca
         *('--driving', tmp_path / 'driver.mp4', '--out', tmp_path / 'out.mp4'),
     )
     assert (summary['frames'], summary['held'], summary['fault']) == (6, 3, None)
-    assert media.probe(tmp_path / 'out.mp4').rate == rate
+    assert reading.probe(tmp_path / 'out.mp4').rate == rate
 
 
 def test_command_shows_source_driver_and_result_side_by_side(folder, data, tmp_path, capsys):
@@ -244,7 +237,7 @@ def test_command_shows_source_driver_and_result_side_by_side(folder, data, tmp_p
     tracks += ('--driving', data, '--driving-track', 'track0001')
     out = tmp_path / 'three.mp4'
     made = run(capsys, '--model', folder, *tracks, '--out', out, '--side-by-side')
-    (frame, *others) = list(media.Reader(str(out)))
+    (frame, *others) = list(reading.Reader(str(out)))
     assert frame.shape[1] == 3 * frame.shape[0] and len(others) == made['frames'] - 1
 
 
@@ -269,7 +262,7 @@ def test_driver_brings_only_the_pictures_that_are_shown(tmp_path):
     driver = drivers.from_file(str(tmp_path), SIZE, '68', FakeDetector(), pictures=2)
     shown = [frame.picture is not None for frame in driver.frames]
     assert shown == [True, False, False, False, True]
-    assert driver.rate == media.FOLDER_RATE
+    assert driver.rate == reading.FOLDER_RATE
 
 
 def test_crop_and_points_agree():
@@ -307,7 +300,7 @@ def test_portrait_of_a_photograph():
 
 def test_portrait_of_a_frame_of_a_video(tmp_path):
     astronaut = portraits.astronaut()[:300, 80:380]
-    with results.VideoWriter(tmp_path / 'a.mp4', Fraction(25)) as video:
+    with writing.VideoWriter(tmp_path / 'a.mp4', Fraction(25)) as video:
         for frame in (np.full_like(astronaut, 90), astronaut):
             video.write(frame)
     with faces.Detector(find_model(None)) as detector:
@@ -346,7 +339,7 @@ def test_edits_grow_along_the_way(carried):
     assert len(made) == 5
     np.testing.assert_allclose(made[0].landmarks, own, atol=1e-3)
     for number, amount in ((2, 0.5), (4, 1.0)):
-        wanted = edits.apply(own[None], layouts.layout('68'), {'smile': amount})[0]
+        wanted = landmark_edits.apply(own[None], layouts.layout('68'), {'smile': amount})[0]
         np.testing.assert_allclose(made[number].landmarks, wanted, atol=1e-3)
 
 
@@ -357,7 +350,9 @@ def test_edits_come_after_the_transfer(carried):
         animate(carried, portrait(), driving, changes=Changes(strengths={'brow_raise': 1.0}))
     )
     for one, other in zip(plain, edited, strict=True):
-        wanted = edits.apply(one.landmarks[None], layouts.layout('68'), {'brow_raise': 1.0})[0]
+        wanted = landmark_edits.apply(
+            one.landmarks[None], layouts.layout('68'), {'brow_raise': 1.0}
+        )[0]
         np.testing.assert_allclose(other.landmarks, wanted, atol=1e-3)
     assert np.abs(plain[0].image.astype(int) - edited[0].image).max() > 10
 
@@ -369,13 +364,13 @@ def test_command_edits_the_source_itself(folder, data, tmp_path, capsys):
     edit = ('--edit', 'face_width=-0.5', '--edit', 'smile=1')
     summary = run(capsys, *first, *edit, '--steps', 4, '--out', strip, '--sheet', sheet)
     assert summary['edits'] == {'face_width': -0.5, 'smile': 1.0} and summary['frames'] == 4
-    assert Image.open(strip).size == (4 * SIZE, SIZE) and results.is_marked(strip)
+    assert Image.open(strip).size == (4 * SIZE, SIZE) and writing.is_marked(strip)
     run(capsys, *first, *edit, '--out', still)
     last = np.asarray(Image.open(strip))[:, -SIZE:]
     np.testing.assert_array_equal(np.asarray(Image.open(still)), last)
     assert Image.open(sheet).size[1] > 4 * 150
     run(capsys, *first, *edit, '--steps', 6, '--out', tmp_path / 'way.mp4')
-    assert media.probe(tmp_path / 'way.mp4').frames == 6
+    assert reading.probe(tmp_path / 'way.mp4').frames == 6
     assert not any(is_signed(one) for one in (strip, still, sheet, tmp_path / 'way.mp4'))
 
 

@@ -8,9 +8,11 @@ from bundles import SIZE, TRANSFERS, drawing_model
 from exact import faces, onto, performed, row, state, turned
 from scipy.spatial.transform import Rotation
 
-from reenact_jax import frames, landmarks, layouts, live, openings, regions, relative
-from reenact_jax.errors import UserError
-from reenact_jax.regions import Amount
+from reenact_jax.common.errors import UserError
+from reenact_jax.export import live
+from reenact_jax.geometry import frames, landmarks, layouts, openings
+from reenact_jax.reenact import regions, relative
+from reenact_jax.reenact.regions import Amount
 
 LAYOUT = layouts.layout('68')
 RIGID = frames.rigid(LAYOUT)

@@ -8,11 +8,16 @@ import simplejpeg
 from bundles import SIZE, drawing_model, landmark_model
 from fakes import fake_track
 
-from reenact_jax import bundle, export, landmarks, media, metrics, report, shards
-from reenact_jax.errors import UserError
+from reenact_jax import bundle
+from reenact_jax.common.errors import UserError
+from reenact_jax.data import shards
+from reenact_jax.data.tracks import DRIVING, SOURCE, TRUTH
 from reenact_jax.evaluate import __main__ as command
-from reenact_jax.evaluate import baselines, cases, methods, pairs, references, scoring
-from reenact_jax.tracks import DRIVING, SOURCE, TRUTH
+from reenact_jax.evaluate import baselines, cases, methods, metrics, pairs, report, scoring
+from reenact_jax.evaluate.papers import references
+from reenact_jax.export import command as export
+from reenact_jax.geometry import landmarks
+from reenact_jax.media import reading
 
 FRAMES = 5
 
@@ -133,7 +138,7 @@ def test_command_writes_tables_videos_and_sheets(model, data, tmp_path, capsys, 
     assert written.count('| copy of the source |') == 2
     assert written.count('| none + untrained prior |') == 2
     assert written.count('| ldnet + untrained prior |') == 2
-    assert media.probe(tmp_path / 'out' / 'synthetic.mp4').frames == FRAMES
+    assert reading.probe(tmp_path / 'out' / 'synthetic.mp4').frames == FRAMES
     assert (tmp_path / 'out' / 'synthetic.png').exists()
 
 

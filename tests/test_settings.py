@@ -5,8 +5,8 @@ import math
 
 import pytest
 
-from reenact_jax import errors, settings
-from reenact_jax.settings import setting
+from reenact_jax.common import errors, settings
+from reenact_jax.common.settings import setting
 
 
 @dataclasses.dataclass(frozen=True)

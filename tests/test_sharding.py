@@ -10,8 +10,8 @@ import toy
 from test_step import assert_close, make
 
 from launch import collectives
-from reenact_jax import sharding
-from reenact_jax.step import scan_steps, start, train_step
+from reenact_jax.train import sharding
+from reenact_jax.train.step import scan_steps, start, train_step
 
 
 @pytest.fixture(scope='module')

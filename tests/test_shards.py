@@ -12,10 +12,11 @@ import google_crc32c
 import numpy as np
 import pytest
 
-from reenact_jax import shards, storage
-from reenact_jax.errors import UserError
-from reenact_jax.shards import framing as tfrecord
-from reenact_jax.shards import index as shard_index
+from reenact_jax.common import storage
+from reenact_jax.common.errors import UserError
+from reenact_jax.data import shards
+from reenact_jax.data.shards import framing as tfrecord
+from reenact_jax.data.shards import index as shard_index
 
 
 @pytest.fixture(scope='module')
@@ -193,7 +194,7 @@ def test_an_interrupted_shard_does_not_look_complete(tmp_path):
 def test_a_killed_writer_leaves_nothing_that_counts(tmp_path):
     script = (
         'import os, sys; sys.path.insert(0, sys.argv[1]); import fakes; '
-        'from reenact_jax import shards\n'
+        'from reenact_jax.data import shards\n'
         'with shards.ShardWriter(sys.argv[2], "train", 0, 1) as writer:\n'
         '    writer.add(fakes.fake_track(size=16)); os._exit(9)\n'
     )

@@ -5,7 +5,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from reenact_jax import results, sound
+from reenact_jax.media import sound, writing
 
 av = pytest.importorskip('av')
 RATE, FRAMES, SIDE = Fraction(30000, 1001), 45, 32
@@ -57,7 +57,7 @@ def test_sound_goes_with_the_pictures(tmp_path, name, codec, kept, seconds):
     source = clip(tmp_path / name, codec, seconds)
     assert sound.has_sound(source)
     out = tmp_path / 'out.mp4'
-    with results.VideoWriter(out, RATE, sound=str(source)) as video:
+    with writing.VideoWriter(out, RATE, sound=str(source)) as video:
         for n in range(FRAMES):
             video.write(np.full((SIDE, SIDE, 3), n, np.uint8))
     found, length, loud = heard(out)
@@ -67,11 +67,11 @@ def test_sound_goes_with_the_pictures(tmp_path, name, codec, kept, seconds):
     with av.open(str(out)) as file:
         assert sum(1 for _ in file.decode(video=0)) == FRAMES
         assert file.streams.video[0].average_rate == RATE
-    assert results.is_marked(out)
+    assert writing.is_marked(out)
 
 
 def test_none_without_a_stream(tmp_path):
     out = tmp_path / 'silent.mp4'
-    with results.VideoWriter(out, RATE) as video:
+    with writing.VideoWriter(out, RATE) as video:
         video.write(np.zeros((SIDE, SIDE, 3), np.uint8))
     assert not sound.has_sound(out)

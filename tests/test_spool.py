@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 from bundles import SIZE, drawing_model, landmark_model, random_face
 
-from reenact_jax import bundle, drivers, export, recording, smoothing, spool
-from reenact_jax.animation import animate
-from reenact_jax.drivers import Driver, Frame
-from reenact_jax.portraits import Portrait
+from reenact_jax import bundle
+from reenact_jax.export import command as export
+from reenact_jax.reenact import drivers, recording, reference_frame, smoothing
+from reenact_jax.reenact.animation import animate
+from reenact_jax.reenact.drivers import Driver, Frame
+from reenact_jax.reenact.portraits import Portrait
 
 
 def driver_of(points, gaps=(), shown=()):
@@ -32,7 +34,7 @@ def test_nearest_is_the_frame_that_looks_like_the_source():
     points = random_face(1, 6)['landmarks']
     points[4] = source.known['landmarks'] * 0.5 + 3  # the same face, smaller and elsewhere
     driver, faces = driver_of(points, gaps=(0, 2), shown=(1, 2))
-    again, face, number = spool.nearest(driver, source)
+    again, face, number = reference_frame.nearest(driver, source)
     assert number == 4
     np.testing.assert_array_equal(face['landmarks'], points[4])
     frames = list(again.frames)
@@ -47,7 +49,7 @@ def test_nearest_is_the_frame_that_looks_like_the_source():
 
 def test_no_face_anywhere():
     driver, _ = driver_of(random_face(1, 3)['landmarks'], gaps=(0, 1, 2))
-    again, face, _ = spool.nearest(driver, portrait())
+    again, face, _ = reference_frame.nearest(driver, portrait())
     assert face is None and [frame.face for frame in again.frames] == [None] * 3
 
 
@@ -99,7 +101,7 @@ def test_drivers_of_files_know_their_sound(tmp_path, monkeypatch):
     monkeypatch.setattr(drivers, 'has_sound', lambda path: True)
 
     class Reader:
-        probe = drivers.media.Probe('video', 3, True, Fraction(25), 8, 8, 0.1)
+        probe = drivers.reading.Probe('video', 3, True, Fraction(25), 8, 8, 0.1)
 
         def __init__(self, path):
             self.fault = lambda: None
@@ -107,7 +109,7 @@ def test_drivers_of_files_know_their_sound(tmp_path, monkeypatch):
         def __iter__(self):
             return iter([])
 
-    monkeypatch.setattr(drivers.media, 'Reader', Reader)
+    monkeypatch.setattr(drivers.reading, 'Reader', Reader)
     assert drivers.from_file('a.mp4', 64, '68', None).sound == 'a.mp4'
     Reader.probe = Reader.probe._replace(kind='still')
     assert drivers.from_file('a.png', 64, '68', None).sound is None

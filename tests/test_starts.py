@@ -9,21 +9,15 @@ from bundles import SIZE, drawing_model, landmark_model
 from exact import faces, state
 from fakes import fake_shards
 
-from reenact_jax import (
-    bundle,
-    export,
-    frames,
-    layouts,
-    recording,
-    reenact,
-    relative,
-    spool,
-    starts,
-)
-from reenact_jax.drivers import Driver, Frame
-from reenact_jax.errors import UserError
-from reenact_jax.portraits import Portrait
-from reenact_jax.regions import Amount
+from reenact_jax import bundle
+from reenact_jax.common.errors import UserError
+from reenact_jax.export import command as export
+from reenact_jax.geometry import frames, layouts
+from reenact_jax.reenact import command as reenact
+from reenact_jax.reenact import recording, reference_frame, relative, starts
+from reenact_jax.reenact.drivers import Driver, Frame
+from reenact_jax.reenact.portraits import Portrait
+from reenact_jax.reenact.regions import Amount
 
 LAYOUT = layouts.layout('68')
 
@@ -82,9 +76,9 @@ def test_the_best_frame_has_the_pose_and_the_expression():
         known(2, mild),
     ]
     for order in ([0, 1, 2, 3], [3, 2, 1, 0]):
-        _, _, number = spool.nearest(driver_of(*(some[n] for n in order)), portrait())
+        _, _, number = reference_frame.nearest(driver_of(*(some[n] for n in order)), portrait())
         assert order[number] == 3
-    assert spool.nearest(driver_of(*some), portrait(AU25=1, AU26=1))[2] == 0
+    assert reference_frame.nearest(driver_of(*some), portrait(AU25=1, AU26=1))[2] == 0
     assert starts.distance(portrait().known, portrait().known) == pytest.approx(0, abs=1e-6)
 
 

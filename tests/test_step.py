@@ -11,11 +11,11 @@ import pytest
 import toy
 from flax import linen as nn
 
-from reenact_jax.binding import Binding, collections
-from reenact_jax.errors import UserError
-from reenact_jax.stages import Stage, check, check_rows
-from reenact_jax.step import scan_steps, start, train_step
-from reenact_jax.tracks import DataInfo
+from reenact_jax.common.errors import UserError
+from reenact_jax.data.tracks import DataInfo
+from reenact_jax.systems.interface import Stage, check, check_rows
+from reenact_jax.train.binding import Binding, collections
+from reenact_jax.train.step import scan_steps, start, train_step
 
 DATA = DataInfo(identities=4, examples=32)
 

@@ -9,8 +9,8 @@ from PIL import Image
 
 from data_prep import namings, stills, synthetic
 from data_prep.heads import plan
-from reenact_jax import shards
-from reenact_jax.errors import UserError
+from reenact_jax.common.errors import UserError
+from reenact_jax.data import shards
 from reenact_jax.faces import find_model
 
 

@@ -3,10 +3,10 @@
 import pytest
 
 from configs import aan, freenet, ldnet_fdgan, marionette, pix2pix
-from reenact_jax import summary
-from reenact_jax.errors import UserError
-from reenact_jax.systems import ldnet as ld
-from reenact_jax.tracks import DataInfo
+from reenact_jax.common.errors import UserError
+from reenact_jax.data.tracks import DataInfo
+from reenact_jax.systems.ldnet_fdgan import ldnet as ld
+from reenact_jax.train import summary
 
 DATA = DataInfo(identities=7, examples=100)
 

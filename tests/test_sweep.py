@@ -14,9 +14,10 @@ from fakes import fake_track
 from configs.ablations import tables
 from launch import sweep
 from launch.sweeps import data, plan, text, training
-from reenact_jax import config, shards
-from reenact_jax.errors import UserError
-from reenact_jax.tracks import DRIVING, SOURCE, TRUTH, DataInfo
+from reenact_jax.common.errors import UserError
+from reenact_jax.data import shards
+from reenact_jax.data.tracks import DRIVING, SOURCE, TRUTH, DataInfo
+from reenact_jax.train import config
 
 ROOT = pathlib.Path(__file__).parent.parent
 FILES = sorted((ROOT / 'configs' / 'ablations').glob('*_table*.py'))

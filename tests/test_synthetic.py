@@ -16,9 +16,9 @@ from PIL import Image
 
 from data_prep import synthetic
 from data_prep.heads import plan
-from reenact_jax.errors import UserError
-from reenact_jax.shards import ShardSet, splits
-from reenact_jax.tracks import DRIVING, POSE, SOURCE, TRUTH
+from reenact_jax.common.errors import UserError
+from reenact_jax.data.shards import ShardSet, splits
+from reenact_jax.data.tracks import DRIVING, POSE, SOURCE, TRUTH
 
 ROOT = pathlib.Path(__file__).parent.parent
 TINY = plan.Request(

@@ -11,8 +11,12 @@ import numpy as np
 import pytest
 from bundles import GENERATORS, SIZE, TRANSFERS, image_model, landmark_model, random_face
 
-from reenact_jax import bundle, exporting, live, onnx_graphs, onnx_rewrites, to_onnx
-from reenact_jax.errors import UserError
+from reenact_jax import bundle
+from reenact_jax.common.errors import UserError
+from reenact_jax.export import live, programs
+from reenact_jax.export.onnx import command as to_onnx
+from reenact_jax.export.onnx import graphs as onnx_graphs
+from reenact_jax.export.onnx import rewrites
 
 needs_jax2onnx = pytest.mark.skipif(
     not all(map(importlib.util.find_spec, ('jax2onnx', 'onnx', 'onnxruntime'))),
@@ -31,7 +35,7 @@ PAIRS = [
 
 @pytest.fixture(scope='module')
 def calls():
-    return exporting.calls(image_model(), landmark_model())
+    return programs.calls(image_model(), landmark_model())
 
 
 @pytest.mark.parametrize('missing', ['jax2onnx', 'onnx', 'onnxruntime'])
@@ -114,10 +118,10 @@ def test_a_difference_above_the_tolerance_is_an_error(output, off, words):
 def test_resize_stands_in_for_jaxs(sides, method):
     image = np.random.default_rng(0).normal(size=(2, 6, 8, 3)).astype(np.float32)
     expected = jax.image.resize(image, (2, *sides, 3), method)
-    with onnx_rewrites.rewritten():
-        assert jax.image.resize is onnx_rewrites.resize
+    with rewrites.rewritten():
+        assert jax.image.resize is rewrites.resize
         got = jax.image.resize(image, (2, *sides, 3), method)
-    assert jax.image.resize is not onnx_rewrites.resize
+    assert jax.image.resize is not rewrites.resize
     np.testing.assert_allclose(got, expected, atol=1e-6)
 
 
@@ -138,7 +142,7 @@ def test_einsum_without_dots(equation, shapes, spelled):
         seen.append(equation)
         return jnp.einsum(equation, *operands)
 
-    got = onnx_rewrites.spelled(einsum)(equation, *arrays)
+    got = rewrites.spelled(einsum)(equation, *arrays)
     assert seen == [spelled]
     np.testing.assert_allclose(got, jnp.einsum(equation, *arrays), atol=1e-6)
 
@@ -193,7 +197,7 @@ def test_a_primitive_that_cannot_be_converted_is_named():
         shape = jax.ShapeDtypeStruct(landmarks.shape, jnp.float32)
         return jax.pure_callback(lambda x: x, shape, landmarks)
 
-    call = exporting.Call(render, {}, (jax.ShapeDtypeStruct((2, 68, 2), jnp.float32),))
+    call = programs.Call(render, {}, (jax.ShapeDtypeStruct((2, 68, 2), jnp.float32),))
     with pytest.raises(UserError, match=r"render: jax2onnx cannot convert.*'pure_callback'"):
         onnx_graphs.convert('render', call)
 
@@ -206,7 +210,7 @@ def test_sums_of_many_numbers_are_exact(keepdims):
         return mean + (landmarks**2).mean((1, 2), keepdims=keepdims)
 
     (b,) = jax.export.symbolic_shape('b')
-    call = exporting.Call(render, {}, (jax.ShapeDtypeStruct((b, 1024, 1024), jnp.float32),))
+    call = programs.Call(render, {}, (jax.ShapeDtypeStruct((b, 1024, 1024), jnp.float32),))
     numbers = np.random.default_rng(0).uniform(0, 1, (2, 1024, 1024)).astype(np.float32)
     (got,) = onnx_graphs.session('render', onnx_graphs.convert('render', call))(
         {'landmarks': numbers}

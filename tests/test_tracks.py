@@ -7,8 +7,8 @@ import fakes
 import numpy as np
 import pytest
 
-from reenact_jax import tracks
-from reenact_jax.errors import UserError
+from reenact_jax.common.errors import UserError
+from reenact_jax.data import tracks
 
 
 def test_a_track_comes_back_as_it_was():

@@ -17,12 +17,13 @@ import toy_config
 from test_step import changed, distance
 
 from launch.drills import states
-from reenact_jax import digests, train
-from reenact_jax.checkpoint_files import Place
-from reenact_jax.checkpoints import load_networks
-from reenact_jax.errors import UserError
-from reenact_jax.runs.feed import Feed
-from reenact_jax.runs.signals import STOPPED
+from reenact_jax.common.errors import UserError
+from reenact_jax.train import command as train
+from reenact_jax.train.checkpoints import digests
+from reenact_jax.train.checkpoints.places import Place
+from reenact_jax.train.checkpoints.store import load_networks
+from reenact_jax.train.feed import Feed
+from reenact_jax.train.signals import STOPPED
 
 ROOT = pathlib.Path(__file__).parent.parent
 
@@ -227,7 +228,7 @@ class Rows:
 
 
 def test_batches_are_stacked_in_order_and_damage_is_counted():
-    from reenact_jax import sharding
+    from reenact_jax.train import sharding
 
     loader = Rows()
     feed = Feed(loader, sharding.make_mesh())

@@ -5,12 +5,15 @@ import pytest
 from bundles import drawing_model, landmark_model, random_face
 
 from data_prep.heads import pose
-from reenact_jax import action_units, bundle, export, layouts, turning
-from reenact_jax.animation import Changes, animate, lead
-from reenact_jax.portraits import Portrait
+from reenact_jax import bundle
+from reenact_jax.export import command as export
+from reenact_jax.geometry import layouts
+from reenact_jax.reenact.animation import Changes, animate, lead
+from reenact_jax.reenact.edits import head_pose, unit_edits
+from reenact_jax.reenact.portraits import Portrait
 
 OWN, OTHER = np.deg2rad([[10, -20, 5], [-15, 25, 30]])
-EACH = [action_units.Change(17 + axis, angle, False) for axis, angle in enumerate(OTHER)]
+EACH = [unit_edits.Change(17 + axis, angle, False) for axis, angle in enumerate(OTHER)]
 
 
 def face(angles) -> dict:
@@ -26,7 +29,7 @@ def face(angles) -> dict:
 
 
 def apply(one: dict, changes=EACH, amount=1.0) -> dict:
-    return turning.apply(one, changes, layouts.layout('68'), amount)
+    return head_pose.apply(one, changes, layouts.layout('68'), amount)
 
 
 def test_shape_is_that_of_the_other_pose():
@@ -39,8 +42,8 @@ def test_shape_is_that_of_the_other_pose():
 
 def test_the_nose_goes_where_the_axes_say():
     frontal = face(np.zeros(3))
-    yaw = apply(frontal, [action_units.Change(18, np.deg2rad(20), False)])
-    pitch = apply(frontal, [action_units.Change(17, np.deg2rad(20), False)])
+    yaw = apply(frontal, [unit_edits.Change(18, np.deg2rad(20), False)])
+    pitch = apply(frontal, [unit_edits.Change(17, np.deg2rad(20), False)])
     # The pivot is behind the face: its middle goes where the nose points.
     assert yaw['landmarks'][:, 0].mean() < 49 and pitch['landmarks'][:, 1].mean() > 41
 
@@ -63,9 +66,9 @@ def model(tmp_path_factory):
 def test_a_model_that_landmarks_drive_turns_the_source_and_the_driver(model):
     known = {name: value[0] for name, value in random_face(0, 1).items()}
     source = Portrait(known.pop('image'), known)
-    yaw = [action_units.Change(18, np.deg2rad(-40), False)]
+    yaw = [unit_edits.Change(18, np.deg2rad(-40), False)]
     (made,) = lead(model, source, None, 1, changes=Changes(units=yaw))
-    wanted = turning.apply(known, yaw, layouts.layout('68'))['landmarks']
+    wanted = head_pose.apply(known, yaw, layouts.layout('68'))['landmarks']
     np.testing.assert_allclose(made.landmarks, wanted, atol=1e-4)
     turned, plain = (
         next(animate(model, source, [known], motion='absolute', changes=Changes(units=units)))

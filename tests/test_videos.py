@@ -10,10 +10,12 @@ import simplejpeg
 from PIL import Image
 
 from data_prep import extract, footage, gather, inspect, records, tracking, videos
-from reenact_jax import faces, results, shards, tracks
-from reenact_jax.errors import UserError
+from reenact_jax import faces
+from reenact_jax.common.errors import UserError
+from reenact_jax.data import shards, tracks
 from reenact_jax.faces import model as face_model
 from reenact_jax.faces import segment
+from reenact_jax.media import writing
 
 pytest.importorskip('av', reason='videos need the extra [video]')
 pytest.importorskip('mediapipe', reason='finding faces needs the extra [video]')
@@ -27,7 +29,7 @@ OPTIONS = extract.Options(size=64, frames=4, clip_seconds=1.0)
 
 
 def film(path, frames, rate=Fraction(25)):
-    with results.VideoWriter(path, rate) as video:
+    with writing.VideoWriter(path, rate) as video:
         for frame in frames:
             video.write(frame)
 

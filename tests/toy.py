@@ -11,11 +11,11 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-from reenact_jax import losses as terms
-from reenact_jax import optimisers
-from reenact_jax.settings import setting
-from reenact_jax.step import Stage
-from reenact_jax.tracks import Batch
+from reenact_jax.common.settings import setting
+from reenact_jax.data.tracks import Batch
+from reenact_jax.systems import losses as terms
+from reenact_jax.systems import optimisers
+from reenact_jax.systems.interface import Stage
 
 POINTS = 68
 

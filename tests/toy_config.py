@@ -10,7 +10,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 import toy
 
-from reenact_jax import config, systems
+from reenact_jax import systems
+from reenact_jax.train import config
 
 systems.SYSTEMS = {**getattr(systems, 'SYSTEMS', {}), 'toy': toy}
 

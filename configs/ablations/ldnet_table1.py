@@ -10,7 +10,7 @@ MEASURES = {'lmtest': ()}
 
 
 def sweep(add):
-    """One row; the paper's numbers are in reenact_jax/evaluate/lmtest.py, beside those measured."""
+    """One row; reenact_jax/evaluate/papers/lmtest.py has the paper's numbers, beside ours."""
     add('LD-Net', transfer='ldnet')
 
 

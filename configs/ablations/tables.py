@@ -7,7 +7,7 @@ from configs import aan as aan_config
 from configs import facegan as facegan_config
 from configs import freenet as freenet_config
 from configs import ldnet_fdgan, pix2pix
-from reenact_jax import config
+from reenact_jax.train import config
 
 SIZES = ('paper', 'cpu', 'tiny')
 

@@ -16,8 +16,8 @@ from data_prep.heads import motion, points, pose
 from data_prep.heads.expressions import AU
 from data_prep.heads.likeness import likeness, marks
 from data_prep.heads.pose import State
-from reenact_jax import errors
-from reenact_jax.errors import UserError
+from reenact_jax.common import errors
+from reenact_jax.common.errors import UserError
 
 
 def transfer_errors(people: int, motions: int, seed: int = 0) -> dict[str, float]:

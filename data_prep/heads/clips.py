@@ -13,7 +13,8 @@ from data_prep.heads.head import Head
 from data_prep.heads.likeness import Likeness, Marks, marks
 from data_prep.heads.pose import State
 from data_prep.heads.render import render, visible
-from reenact_jax import landmarks, tracks
+from reenact_jax.data import tracks
+from reenact_jax.geometry import landmarks
 
 QUALITY = 95  # of the JPEG frames
 

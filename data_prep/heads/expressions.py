@@ -15,7 +15,7 @@ from data_prep.heads.anatomy import Measures
 from data_prep.heads.compiled import compiled
 from data_prep.heads.identity import Identity
 from data_prep.heads.surface import step
-from reenact_jax.tracks import AU_NAMES
+from reenact_jax.data.tracks import AU_NAMES
 
 AU = {name: i for i, name in enumerate(AU_NAMES)}
 JAW_ANGLE = np.deg2rad(17.0)  # at AU26 = 1

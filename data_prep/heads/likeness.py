@@ -11,7 +11,7 @@ from data_prep.heads.compiled import compiled
 from data_prep.heads.identity import Identity, sample
 from data_prep.heads.pose import State
 from data_prep.heads.surface import step
-from reenact_jax.tracks import AU_NAMES
+from reenact_jax.data.tracks import AU_NAMES
 
 NEUTRAL = np.zeros(len(AU_NAMES))
 TURN_LIMIT = -0.12  # cosine at which a surface point counts as turned away

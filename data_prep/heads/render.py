@@ -12,7 +12,7 @@ from data_prep.heads.light import Scene
 from data_prep.heads.likeness import Marks, drive
 from data_prep.heads.pose import State
 from data_prep.heads.texture import WRINKLES
-from reenact_jax.tracks import FACE, HAIR
+from reenact_jax.data.tracks import FACE, HAIR
 
 SHADOW_MAP = 256
 BEHIND = 0.5  # cm behind what is seen where no part of a hair can show any more

@@ -17,9 +17,9 @@ from data_prep.heads import clips, head, light, motion, pose, render
 from data_prep.heads.background import background
 from data_prep.heads.likeness import marks
 from data_prep.heads.pose import State
-from reenact_jax import errors
-from reenact_jax.errors import UserError
-from reenact_jax.tracks import AU_NAMES, FACE, HAIR
+from reenact_jax.common import errors
+from reenact_jax.common.errors import UserError
+from reenact_jax.data.tracks import AU_NAMES, FACE, HAIR
 
 _POSES = (
     {}, {'turn': (0, 20, 0)}, {'turn': (0, 40, 0)}, {'turn': (0, -20, 0)}, {'turn': (0, -40, 0)},

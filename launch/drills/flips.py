@@ -18,11 +18,11 @@ import numpy as np
 from launch.drills import ground, states
 from launch.drills.ground import Ground
 from launch.drills.rounds import Rounds
-from reenact_jax import shards
-from reenact_jax.checkpoint_files import Place
-from reenact_jax.checkpoints import Store
-from reenact_jax.errors import UserError
-from reenact_jax.runs.feed import SPLIT
+from reenact_jax.common.errors import UserError
+from reenact_jax.data import shards
+from reenact_jax.train.checkpoints.places import Place
+from reenact_jax.train.checkpoints.store import Store
+from reenact_jax.train.feed import SPLIT
 
 STAGE = 'ldnet_1'
 OLDER, NEWER = (Place(0, STAGE, steps) for steps in (20, 40))

@@ -17,7 +17,7 @@ import numpy as np
 from launch.drills import ground, states
 from launch.drills.ground import Ground
 from launch.drills.rounds import Rounds
-from reenact_jax.checkpoint_files import FOLDER, Place
+from reenact_jax.train.checkpoints.places import FOLDER, Place
 
 TMPFS = '24m'
 FIRST, LAST = 20, 60  # steps after which the good checkpoint is written; of the run in the end

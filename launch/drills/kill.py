@@ -17,8 +17,8 @@ import numpy as np
 from launch.drills import ground, states
 from launch.drills.ground import Ground
 from launch.drills.rounds import Rounds
-from reenact_jax import digests
-from reenact_jax.checkpoint_files import FOLDER, Place, places
+from reenact_jax.train.checkpoints import digests
+from reenact_jax.train.checkpoints.places import FOLDER, Place, places
 
 POLL = 0.002  # seconds between looks at the disk
 PATIENCE = 600  # seconds after which a process that does nothing has failed

@@ -18,10 +18,11 @@ import jax.numpy as jnp
 from launch.drills import ground, states
 from launch.drills.ground import Ground
 from launch.drills.rounds import Rounds
-from reenact_jax import systems, train
-from reenact_jax.checkpoint_files import places
-from reenact_jax.errors import UserError
-from reenact_jax.runs.signals import STOPPED
+from reenact_jax import systems
+from reenact_jax.common.errors import UserError
+from reenact_jax.train import command as train
+from reenact_jax.train.checkpoints.places import places
+from reenact_jax.train.signals import STOPPED
 
 CASES = (  # system, stage, player
     *(('ldnet', 'ldnet_1', player) for player in 'GC'),

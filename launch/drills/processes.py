@@ -17,7 +17,7 @@ import numpy as np
 from launch.drills import ground, states
 from launch.drills.ground import Ground
 from launch.drills.rounds import Rounds
-from reenact_jax.runs.signals import STOPPED
+from reenact_jax.train.signals import STOPPED
 
 PATIENCE = 600  # seconds for what should take some
 GRACE = 5  # seconds after the heartbeat's timeout

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 from tqdm import tqdm
 
-from reenact_jax import storage
-from reenact_jax.errors import UserError
+from reenact_jax.common import storage
+from reenact_jax.common.errors import UserError
 
 
 class Rounds:

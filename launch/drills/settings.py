@@ -19,9 +19,11 @@ from collections.abc import Iterator
 
 from launch.drills import ground
 from launch.drills.rounds import Rounds
-from reenact_jax import command_line, config, train
-from reenact_jax.config import HPARAMS, SYSTEM, Run
-from reenact_jax.errors import UserError
+from reenact_jax.common import command_line
+from reenact_jax.common.errors import UserError
+from reenact_jax.train import command as train
+from reenact_jax.train import config
+from reenact_jax.train.config import HPARAMS, SYSTEM, Run
 
 SECONDS = 5.0  # of processor time, so that what else the machine does is not counted
 WRONG = {int: 'many', float: 'much', bool: 'perhaps', str: 5}

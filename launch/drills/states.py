@@ -7,8 +7,8 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
-from reenact_jax import digests
-from reenact_jax.checkpoint_files import Place, places
+from reenact_jax.train.checkpoints import digests
+from reenact_jax.train.checkpoints.places import Place, places
 
 _JSON = ('position', 'config')
 

@@ -8,11 +8,14 @@ import jax
 import numpy as np
 
 from launch.sweeps.plan import Row, Table
-from reenact_jax import config, live, storage, trained
-from reenact_jax.evaluate import compare, conversion, lmtest, tables
-from reenact_jax.shards import ShardSet
-from reenact_jax.tracks import DataInfo
-from reenact_jax.trained import Trained
+from reenact_jax.common import storage
+from reenact_jax.data.shards import ShardSet
+from reenact_jax.data.tracks import DataInfo
+from reenact_jax.evaluate import compare, tables
+from reenact_jax.evaluate.papers import ace, lmtest
+from reenact_jax.export import live, trained
+from reenact_jax.export.trained import Trained
+from reenact_jax.train import config
 
 FRECHET, NO_FACE = 'frechet', 'no_face'
 
@@ -72,7 +75,7 @@ def landmarks(table: Table, kind: str, trainings: dict, seed: int, data: str, ca
     }
     part = ShardSet(data, 'train')
     if kind == 'ace':
-        return conversion.measure(models, part, cases)
+        return ace.measure(models, part, cases)
     return lmtest.measure(models, part, 50 * cases, cases)
 
 

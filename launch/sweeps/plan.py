@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from configs.ablations.tables import SIZES, Model
-from reenact_jax.errors import UserError
+from reenact_jax.common.errors import UserError
 from reenact_jax.evaluate.pairs import KINDS
 
 LANDMARKS = {'lmtest': 'lmtest', 'ace': 'expressions_test'}  # measurement -> the data it is made on

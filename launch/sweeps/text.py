@@ -6,11 +6,12 @@ import numpy as np
 
 from launch.sweeps import training
 from launch.sweeps.plan import LANDMARKS, Table
-from reenact_jax import __version__, shards
-from reenact_jax.estimators import Card
-from reenact_jax.estimators import table as card_table
-from reenact_jax.evaluate import lmtest
+from reenact_jax import __version__
+from reenact_jax.data import shards
 from reenact_jax.evaluate.columns import COLUMNS
+from reenact_jax.evaluate.estimators import Card
+from reenact_jax.evaluate.estimators import table as card_table
+from reenact_jax.evaluate.papers import lmtest
 
 FRECHET, NO_FACE = 'frechet', 'no_face'
 FID = 'fid'  # what papers give where we have another network's Frechet distance

@@ -8,8 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from launch.sweeps.plan import Table
-from reenact_jax import shards, train
+from reenact_jax.data import shards
 from reenact_jax.systems import SYSTEMS
+from reenact_jax.train import command as train
 
 
 class Training(NamedTuple):

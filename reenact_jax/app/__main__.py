@@ -20,9 +20,11 @@ import signal
 import sys
 import tempfile
 
-from reenact_jax import bundle, credentials, errors, faces
+from reenact_jax import bundle, faces
 from reenact_jax.app.studio import Studio
-from reenact_jax.errors import UserError
+from reenact_jax.common import errors
+from reenact_jax.common.errors import UserError
+from reenact_jax.media import credentials
 
 AUTH = 'REENACT_APP_AUTH'
 LARGEST = '500mb'  # of an upload

@@ -6,12 +6,13 @@ from collections.abc import Callable
 
 import gradio as gr
 
-from reenact_jax import action_units, edits, motion, recording, regions
-from reenact_jax.animation import MOTIONS
 from reenact_jax.app import studio as behind
 from reenact_jax.app.studio import Studio
 from reenact_jax.bundle import NO_TRANSFER
-from reenact_jax.errors import UserError
+from reenact_jax.common.errors import UserError
+from reenact_jax.reenact import motion, recording, regions
+from reenact_jax.reenact.animation import MOTIONS
+from reenact_jax.reenact.edits import landmark_edits, unit_edits
 
 TITLE = 'reenact_jax'
 HEAD = """# {title}
@@ -94,15 +95,15 @@ def _groups(names: list[str]):
     """(title, names) of what belongs together."""
     groups = {'Action units': [], 'Head, degrees': [], 'Landmarks': []}
     for name in names:
-        kind = 'Landmarks' if name in edits.EDITS else 'Action units'
-        groups['Head, degrees' if name in action_units.ANGLES else kind].append(name)
+        kind = 'Landmarks' if name in landmark_edits.EDITS else 'Action units'
+        groups['Head, degrees' if name in unit_edits.ANGLES else kind].append(name)
     return [(title, some) for title, some in groups.items() if some]
 
 
 def _slider(name: str) -> gr.Slider:
     label = name.replace('_', ' ')
     if name.startswith('AU'):
-        label = f'{name[2:]} {action_units.meaning(name)}'
+        label = f'{name[2:]} {unit_edits.meaning(name)}'
     low, high, step = behind.limits(name)
     made = gr.Slider(low, high, 0, step=step, label=label, elem_id=name, min_width=170, buttons=[])
     made.preprocess = lambda payload: payload  # typed values are clipped, not refused
@@ -177,7 +178,7 @@ def _driver(studio: Studio, source, background, whole) -> None:
 
 
 def _picture(**settings) -> gr.Image:
-    """An image whose file is given on as it came: media.py reads it, with its limits."""
+    """An image whose file is given on as it came: media/reading.py reads it, with its limits."""
     made = gr.Image(type='filepath', image_mode=None, **settings)
     made.preprocess = lambda payload: None if payload is None else payload.path
     return made

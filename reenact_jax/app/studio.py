@@ -7,15 +7,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from reenact_jax import action_units, drivers, edits, media, motion, portraits, recording
-from reenact_jax.action_units import ANGLES, Change
-from reenact_jax.animation import Changes
 from reenact_jax.bundle import Bundle
-from reenact_jax.errors import UserError
+from reenact_jax.common.errors import UserError
+from reenact_jax.data.tracks import AU_NAMES
 from reenact_jax.faces import Detector
-from reenact_jax.portraits import Portrait
-from reenact_jax.regions import ALL, Amount, check
-from reenact_jax.tracks import AU_NAMES
+from reenact_jax.media import reading
+from reenact_jax.reenact import drivers, motion, portraits, recording
+from reenact_jax.reenact.animation import Changes
+from reenact_jax.reenact.edits import landmark_edits, unit_edits
+from reenact_jax.reenact.edits.unit_edits import ANGLES, Change
+from reenact_jax.reenact.portraits import Portrait
+from reenact_jax.reenact.regions import ALL, Amount, check
 
 ONLY = 'the only one'
 # Which face of a portrait, as the command's --face; the page has no more than four.
@@ -41,7 +43,7 @@ class Studio(NamedTuple):
 def names(model: Bundle) -> list[str]:
     """The sliders that the model has: action units, angles, edits of landmarks."""
     units = AU_NAMES if 'aus' in model.driven_by else ()
-    return [*units, *ANGLES, *edits.EDITS]
+    return [*units, *ANGLES, *landmark_edits.EDITS]
 
 
 def limits(name: str) -> tuple[float, float, float]:
@@ -67,7 +69,7 @@ def own(model: Bundle, source: Portrait | None) -> list[float]:
 def portrait(studio: Studio, path: str, face: str) -> Portrait:
     """The face in a picture. face: of `FACES`. Raises UserError for what is none."""
     like = studio.model.size, studio.model.points, studio.detector
-    return portraits.from_picture(media.read_still(path), *like, FACES[face], 'the portrait')
+    return portraits.from_picture(reading.read_still(path), *like, FACES[face], 'the portrait')
 
 
 def changes(
@@ -81,9 +83,9 @@ def changes(
     }
     units = [Change(AU_NAMES.index(n), moved[n], False) for n in AU_NAMES if n in moved]
     for name in [one for one in ANGLES if one in moved]:
-        index = action_units.NAMES.index(ANGLES[name])
+        index = unit_edits.NAMES.index(ANGLES[name])
         units.append(Change(index, float(np.deg2rad(moved[name])), False))
-    strengths = {name: moved[name] for name in moved if name in edits.EDITS}
+    strengths = {name: moved[name] for name in moved if name in landmark_edits.EDITS}
     scene = None if background is None else portraits.scene(background, model.size)
     return Changes(units, strengths, scene)
 

@@ -17,9 +17,9 @@ import sys
 import jax
 from absl import flags
 
-from reenact_jax import command_line, config, errors, storage
 from reenact_jax.bench import device, host
-from reenact_jax.runs import jobs
+from reenact_jax.common import command_line, errors, storage
+from reenact_jax.train import config, jobs
 
 
 def measure(values: dict, seconds: float, training: bool = True) -> dict:

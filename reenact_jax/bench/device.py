@@ -10,13 +10,14 @@ import jax
 import jax.numpy as jnp
 from jax.experimental.compilation_cache import compilation_cache
 
-from reenact_jax import exporting, sharding, systems
-from reenact_jax.checkpoint_files import Place
-from reenact_jax.checkpoints import Store
-from reenact_jax.runs import feed, jobs
-from reenact_jax.runs.jobs import Job
-from reenact_jax.stages import Stage
-from reenact_jax.tracks import Batch, Face
+from reenact_jax import systems
+from reenact_jax.data.tracks import Batch, Face
+from reenact_jax.export import programs
+from reenact_jax.systems.interface import Stage
+from reenact_jax.train import feed, jobs, sharding
+from reenact_jax.train.checkpoints.places import Place
+from reenact_jax.train.checkpoints.store import Store
+from reenact_jax.train.jobs import Job
 
 SIDES = {'cpu': (1024, 2048), 'gpu': (4096, 8192), 'tpu': (4096, 8192)}  # of the peak's matrices
 FRAMES = 8  # in one call of render or transfer
@@ -137,7 +138,7 @@ def using(job: Job, seconds: float) -> Iterator[tuple[str, float]]:
     bound = (job.hparams, job.nets)
     if systems.able(job.system, job.nets, 'render'):
         encode = functools.partial(job.system.encode, *bound)
-        deep = exporting.takes_depth(job.system, job.hparams)
+        deep = programs.takes_depth(job.system, job.hparams)
         own = 'landmarks3d' if deep else 'landmarks'
         portrait = face(0, 1, ('image', *{'landmarks', own}))
         points = getattr(face(-1, FRAMES, (own,)), own)
@@ -146,7 +147,7 @@ def using(job: Job, seconds: float) -> Iterator[tuple[str, float]]:
         render = functools.partial(job.system.render, *bound)
         yield 'render, ms a frame', milliseconds(render, appearance, points)[1] / FRAMES
     if systems.able(job.system, job.nets, 'transfer'):
-        names = exporting.driven_by(job.system)
+        names = programs.driven_by(job.system)
         first = face(-1, 1, names)
         identify = functools.partial(job.system.identify, *bound)
         identity, spent = milliseconds(identify, face(0, 1, names))

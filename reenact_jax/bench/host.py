@@ -9,10 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import simplejpeg
 
-from reenact_jax import sharding
 from reenact_jax.bench.device import calls_per_second
-from reenact_jax.runs import feed
-from reenact_jax.runs.jobs import Job
+from reenact_jax.train import feed, sharding
+from reenact_jax.train.jobs import Job
 
 SAMPLE = 64  # records whose images are decoded
 

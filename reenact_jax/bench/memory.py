@@ -20,8 +20,11 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from reenact_jax import bundle, drivers, errors, faces, portraits, recording, results
-from reenact_jax.errors import UserError
+from reenact_jax import bundle, faces
+from reenact_jax.common import errors
+from reenact_jax.common.errors import UserError
+from reenact_jax.media import writing
+from reenact_jax.reenact import drivers, portraits, recording
 
 RATE, SIDE = 25, 256  # frames a second, pixels of the clip
 
@@ -39,7 +42,7 @@ def clip(path: Path, minutes: float) -> str:
     """A video of the astronaut, moving to and fro all the time."""
     picture = Image.fromarray(portraits.astronaut()).resize((SIDE, SIDE))
     picture = np.asarray(picture)
-    with results.VideoWriter(path, Fraction(RATE)) as video:
+    with writing.VideoWriter(path, Fraction(RATE)) as video:
         for n in tqdm(range(round(minutes * 60 * RATE)), unit='frame', desc='writing the clip'):
             video.write(np.roll(picture, round(6 * np.sin(n / 12)), 1))
     return str(path)

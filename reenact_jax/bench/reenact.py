@@ -18,20 +18,12 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from reenact_jax import (
-    bundle,
-    drivers,
-    errors,
-    faces,
-    media,
-    painting,
-    portraits,
-    recording,
-    results,
-    watermark,
-)
-from reenact_jax.animation import BATCH
-from reenact_jax.errors import UserError
+from reenact_jax import bundle, faces
+from reenact_jax.common import errors
+from reenact_jax.common.errors import UserError
+from reenact_jax.media import reading, watermark, writing
+from reenact_jax.reenact import drivers, painting, portraits, recording
+from reenact_jax.reenact.animation import BATCH
 
 SHIFTS = 48  # frames of the clip that stands in for a driver
 
@@ -49,8 +41,8 @@ def measure(model: bundle.Bundle, source: portraits.Portrait, driving: str, dete
         spent[name] = 1000 * (time.perf_counter() - begin) / count
         return made
 
-    count = media.probe(driving).frames
-    frames = timed('decode', count, lambda: list(media.Reader(driving)))
+    count = reading.probe(driving).frames
+    frames = timed('decode', count, lambda: list(reading.Reader(driving)))
     detector.detect(frames[0])  # the model is read once
     timed('detect', count, lambda: [detector.detect(frame) for frame in frames])
     driver = drivers.from_file(driving, model.size, model.points, detector)
@@ -85,7 +77,7 @@ def measure(model: bundle.Bundle, source: portraits.Portrait, driving: str, dete
         out = str(Path(folder) / 'out.mp4')
 
         def encode():
-            with results.VideoWriter(out, Fraction(25)) as video:
+            with writing.VideoWriter(out, Fraction(25)) as video:
                 for _ in range(4):
                     for one in marked:
                         video.write(one)
@@ -100,7 +92,7 @@ def measure(model: bundle.Bundle, source: portraits.Portrait, driving: str, dete
 
 def shifted(path: str, picture: np.ndarray) -> str:
     """A clip of a picture that moves to and fro."""
-    with results.VideoWriter(path, Fraction(25)) as video:
+    with writing.VideoWriter(path, Fraction(25)) as video:
         for n in range(SHIFTS):
             video.write(np.roll(picture, round(12 * np.sin(n / 6)), 1))
     return path
@@ -122,7 +114,7 @@ def main(arguments: list[str] | None = None) -> int:
     model = bundle.load(args.model)
     with tempfile.TemporaryDirectory() as folder, faces.Detector(args.face_landmarker) as detector:
         like = model.size, model.points, detector, 'largest'
-        picture = media.read_still(args.source) if args.source else portraits.astronaut()
+        picture = reading.read_still(args.source) if args.source else portraits.astronaut()
         source = portraits.from_picture(picture, *like)
         driving = args.driving or shifted(str(Path(folder) / 'driver.mp4'), portraits.astronaut())
         found = measure(model, source, driving, detector)

@@ -5,11 +5,15 @@ import json
 import sys
 from pathlib import Path
 
-from reenact_jax import bundle, credentials, errors, results, storage, trained
-from reenact_jax.errors import UserError
-from reenact_jax.evaluate import compare, conversion, lmtest, mixing, references, units, verify
-from reenact_jax.shards import ShardSet
-from reenact_jax.trained import Trained
+from reenact_jax import bundle
+from reenact_jax.common import errors, storage
+from reenact_jax.common.errors import UserError
+from reenact_jax.data.shards import ShardSet
+from reenact_jax.evaluate import compare
+from reenact_jax.evaluate.papers import ace, lmtest, mixing, references, units, verify
+from reenact_jax.export import trained
+from reenact_jax.export.trained import Trained
+from reenact_jax.media import credentials, writing
 
 
 def run_lmtest(args: argparse.Namespace) -> int:
@@ -20,7 +24,7 @@ def run_lmtest(args: argparse.Namespace) -> int:
     if args.sheet and found.sheet is None:
         print(f'{args.sheet}: not written, there are no cases to draw', file=sys.stderr)
     elif args.sheet:
-        results.write_still(args.sheet, found.sheet)
+        writing.write_still(args.sheet, found.sheet)
     values = found._asdict()
     del values['sheet']
     return _finish(args, lmtest.text(found), values)
@@ -35,8 +39,8 @@ def run_verify(args: argparse.Namespace) -> int:
 
 def run_ace(args: argparse.Namespace) -> int:
     """The command `ace`."""
-    found = conversion.measure(_models(args), ShardSet(args.data, args.split), args.cases)
-    return _finish(args, conversion.text(found), {'ace': found})
+    found = ace.measure(_models(args), ShardSet(args.data, args.split), args.cases)
+    return _finish(args, ace.text(found), {'ace': found})
 
 
 def run_references(args: argparse.Namespace) -> int:
@@ -82,7 +86,7 @@ def _finish(args: argparse.Namespace, text: str, values: dict) -> int:
 COMMANDS = {
     'lmtest': (lmtest, run_lmtest),
     'verify': (verify, run_verify),
-    'ace': (conversion, run_ace),
+    'ace': (ace, run_ace),
     'references': (references, run_references),
     'units': (units, run_units),
     'mixing': (mixing, run_mixing),

@@ -5,11 +5,11 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from reenact_jax.estimators import Faces
+from reenact_jax.data.tracks import POSE
 from reenact_jax.evaluate.asked import FLOORS, quantities, sharpness, slope
 from reenact_jax.evaluate.baselines import COPY
 from reenact_jax.evaluate.cases import ABSOLUTE, Case
-from reenact_jax.tracks import POSE
+from reenact_jax.evaluate.estimators import Faces
 
 SHARPNESS = 'sharpness'
 _ANGLES = {'yaw': 1, 'roll': 2}  # numbers of the pose R_x, R_y, R_z

@@ -17,8 +17,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from reenact_jax import landmarks as lm
-from reenact_jax.layouts import layout
+from reenact_jax.geometry import landmarks as lm
+from reenact_jax.geometry.layouts import layout
 
 LEAST = 8  # frames that a slope needs
 BOX = 1.3  # how much of the surroundings a face's box for the sharpness has

@@ -6,8 +6,8 @@ from jaxtyping import Float
 from scipy.ndimage import map_coordinates
 from scipy.spatial import Delaunay
 
-from reenact_jax import flows, folds, images, layouts
 from reenact_jax.evaluate import cases
+from reenact_jax.geometry import flows, folds, images, layouts
 
 COPY = 'copy of the source'
 WARP = 'landmark warp'

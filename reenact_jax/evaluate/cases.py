@@ -8,11 +8,12 @@ import numpy as np
 import simplejpeg
 from jaxtyping import Int
 
-from reenact_jax import images, portraits
-from reenact_jax.errors import UserError
+from reenact_jax.common.errors import UserError
+from reenact_jax.data.shards import ShardSet
+from reenact_jax.data.tracks import Track
 from reenact_jax.evaluate.pairs import NONE, spread
-from reenact_jax.shards import ShardSet
-from reenact_jax.tracks import Track
+from reenact_jax.geometry import images
+from reenact_jax.reenact import portraits
 
 ROWS = 8  # frames in one call of a model, a multiple of it on several devices
 # Kinds whose driver is the source's own person: landmarks are taken as they lie in the crop.

@@ -16,13 +16,17 @@ import sys
 from pathlib import Path
 
 from reenact_jax import bundle as bundles
-from reenact_jax import credentials, estimators, live, results, shards, storage, systems, trained
+from reenact_jax import systems
 from reenact_jax.bundle import Bundle
-from reenact_jax.errors import UserError
-from reenact_jax.evaluate import cases, examples, pairs, progress, scoring, tables
+from reenact_jax.common import storage
+from reenact_jax.common.errors import UserError
+from reenact_jax.data import shards
+from reenact_jax.data.shards import ShardSet
+from reenact_jax.evaluate import cases, estimators, examples, pairs, progress, scoring, tables
 from reenact_jax.evaluate.pairs import Pairs
 from reenact_jax.evaluate.scoring import Estimators, Scores
-from reenact_jax.shards import ShardSet
+from reenact_jax.export import live, trained
+from reenact_jax.media import credentials, writing
 
 
 def options(arguments: list[str], commands: str) -> argparse.Namespace:
@@ -185,7 +189,7 @@ def run(
     storage.write(out / tables.NAME, tables.document(scores, what, measure.cards()))
     sheet = examples.sheet(model, part, chosen, scores, placement)
     if sheet is not None:
-        results.write_still(out / 'sheet.png', sheet)
+        writing.write_still(out / 'sheet.png', sheet)
     else:
         print('no sheet: nothing was measured that pairs can be ordered by', file=sys.stderr)
     storage.remove(kept)

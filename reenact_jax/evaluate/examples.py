@@ -3,13 +3,14 @@
 import numpy as np
 from jaxtyping import UInt8
 
-from reenact_jax import images, results
 from reenact_jax.bundle import Bundle
+from reenact_jax.data.shards import ShardSet
 from reenact_jax.evaluate import cases, methods
 from reenact_jax.evaluate.pairs import Pairs
 from reenact_jax.evaluate.scoring import Scores
-from reenact_jax.shards import ShardSet
-from reenact_jax.sheets import drawing
+from reenact_jax.geometry import images
+from reenact_jax.media import writing
+from reenact_jax.media.sheets import drawing
 
 # Metrics that order pairs, the first that was measured; -1: less is better.
 ORDER = {'ssim': 1, 'csim': 1, 'ed_l2': -1, 'point_error': -1}
@@ -36,7 +37,7 @@ def sheet(
         lines.append(_line(model, case))
         captions.append(f'{label} {name} {found[name][pair]:.3f}')
     columns = 'source', 'driving', 'landmarks', 'result', 'truth'
-    return results.contact_sheet(lines, captions, columns, cell=160)
+    return writing.contact_sheet(lines, captions, columns, cell=160)
 
 
 def chosen(value: np.ndarray) -> list[tuple[str, int]]:

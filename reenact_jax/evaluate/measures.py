@@ -5,11 +5,11 @@ import numpy as np
 from jaxtyping import Float
 from scipy.spatial.transform import Rotation
 
-from reenact_jax import frames, metrics
-from reenact_jax.estimators import Faces
-from reenact_jax.evaluate import cases
+from reenact_jax.data.tracks import AU_NAMES, POSE
+from reenact_jax.evaluate import cases, metrics
 from reenact_jax.evaluate.cases import Case
-from reenact_jax.tracks import AU_NAMES, POSE
+from reenact_jax.evaluate.estimators import Faces
+from reenact_jax.geometry import frames
 
 UNITS = slice(0, len(AU_NAMES))
 FACE, REFERENCE = 'face', 'reference'  # 1 where the estimator found one in the result; in the truth

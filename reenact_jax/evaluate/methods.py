@@ -14,11 +14,12 @@ from collections.abc import Iterator
 import numpy as np
 from jaxtyping import Float
 
-from reenact_jax import landmarks as lm
-from reenact_jax import metrics, relative
 from reenact_jax.bundle import NO_TRANSFER, Bundle
+from reenact_jax.evaluate import metrics
 from reenact_jax.evaluate.baselines import COPY, PRIOR, WARP, copies, landmark_warp, prior_warp
 from reenact_jax.evaluate.cases import ABSOLUTE, AT_TRUTH, ROWS, Case, in_rows
+from reenact_jax.geometry import landmarks as lm
+from reenact_jax.reenact import relative
 
 ADDITIVE, DRIVER = 'additive', "the driver's frame"
 RELATIVE = 'relative'

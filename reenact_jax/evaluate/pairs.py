@@ -11,11 +11,11 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Int
 
-from reenact_jax import storage
-from reenact_jax.errors import UserError
-from reenact_jax.metrics import cross_triples
-from reenact_jax.shards import ShardSet
-from reenact_jax.tracks import AU_NAMES
+from reenact_jax.common import storage
+from reenact_jax.common.errors import UserError
+from reenact_jax.data.shards import ShardSet
+from reenact_jax.data.tracks import AU_NAMES
+from reenact_jax.evaluate.metrics import cross_triples
 
 NONE = -1
 COLUMNS = 'source', 'source_frame', 'driving', 'driving_frame', 'truth', 'truth_frame'

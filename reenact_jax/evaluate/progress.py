@@ -5,8 +5,8 @@ import json
 
 import numpy as np
 
-from reenact_jax import storage
-from reenact_jax.errors import UserError
+from reenact_jax.common import storage
+from reenact_jax.common.errors import UserError
 
 
 def begin(path: str, what: dict) -> None:

@@ -6,15 +6,23 @@ import numpy as np
 from jaxtyping import Float
 from tqdm import tqdm
 
-from reenact_jax import estimators, metrics
 from reenact_jax.bundle import Bundle
-from reenact_jax.errors import UserError
-from reenact_jax.evaluate import arrivals, asked, cases, measures, methods, progress
+from reenact_jax.common.errors import UserError
+from reenact_jax.data.shards import ShardSet
+from reenact_jax.evaluate import (
+    arrivals,
+    asked,
+    cases,
+    estimators,
+    measures,
+    methods,
+    metrics,
+    progress,
+)
 from reenact_jax.evaluate.baselines import WARP
 from reenact_jax.evaluate.cases import Case
 from reenact_jax.evaluate.measures import FACE, REFERENCE
 from reenact_jax.evaluate.pairs import Pairs
-from reenact_jax.shards import ShardSet
 
 REAL = 'real'  # the name of the real images' features
 

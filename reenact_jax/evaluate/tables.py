@@ -7,15 +7,15 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from reenact_jax.estimators import Card, table
+from reenact_jax.data.shards import ShardSet
 from reenact_jax.evaluate.cases import AT_TRANSFER, AT_TRUTH
 from reenact_jax.evaluate.columns import ASKED, COLUMNS, MAIN
+from reenact_jax.evaluate.estimators import Card, table
 from reenact_jax.evaluate.measures import FACE, REFERENCE
+from reenact_jax.evaluate.metrics import frechet
 from reenact_jax.evaluate.pairs import COLUMNS as LIST_COLUMNS
 from reenact_jax.evaluate.pairs import NONE, Pairs
 from reenact_jax.evaluate.scoring import REAL, Scores
-from reenact_jax.metrics import frechet
-from reenact_jax.shards import ShardSet
 
 RESAMPLES = 2000
 NAME = 'table.md'

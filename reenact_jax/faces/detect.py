@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
-from reenact_jax.errors import UserError
+from reenact_jax.common.errors import UserError
+from reenact_jax.data.tracks import AU_NAMES
 from reenact_jax.faces import mesh as facemesh
 from reenact_jax.faces import runtime, windows
 from reenact_jax.faces.model import find_model
-from reenact_jax.tracks import AU_NAMES
 
 # Action unit -> blendshapes, of which the mean is taken as its intensity 0..1. The names are
 # ARKit's; the pairs follow the muscles that both descriptions name. Correlations with OpenFace on

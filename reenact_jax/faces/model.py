@@ -7,7 +7,7 @@ import os
 import urllib.request
 from pathlib import Path
 
-from reenact_jax.errors import UserError
+from reenact_jax.common.errors import UserError
 
 SHA256 = '64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff'
 URL = (

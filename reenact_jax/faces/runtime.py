@@ -3,7 +3,7 @@
 import contextlib
 import os
 
-from reenact_jax.errors import UserError
+from reenact_jax.common.errors import UserError
 
 
 def mediapipe():

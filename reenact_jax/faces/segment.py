@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
-from reenact_jax.errors import UserError
+from reenact_jax.common.errors import UserError
+from reenact_jax.data.tracks import BACKGROUND, FACE, HAIR, UNKNOWN
 from reenact_jax.faces import runtime
-from reenact_jax.tracks import BACKGROUND, FACE, HAIR, UNKNOWN
 
 NAMES = {'background': BACKGROUND, 'face': FACE, 'hair': HAIR, 'unknown': UNKNOWN}
 # selfie_multiclass: background, hair, skin of the body, skin of the face, clothes, other things

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float
 
-from reenact_jax.images import pixel_shuffle, resize, soften
+from reenact_jax.geometry.images import pixel_shuffle, resize, soften
 from reenact_jax.nets.blocks import Conv, Head
 from reenact_jax.nets.initial import shuffled
 from reenact_jax.nets.modulation import START, Modulation, pair

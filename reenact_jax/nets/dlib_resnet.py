@@ -14,9 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from reenact_jax import images
-from reenact_jax import landmarks as lm
-from reenact_jax.errors import UserError
+from reenact_jax.common.errors import UserError
+from reenact_jax.geometry import images
+from reenact_jax.geometry import landmarks as lm
 
 SIDE, FEATURES = 150, 128
 SHA256 = '55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30'

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float
 
-from reenact_jax.images import soften
+from reenact_jax.geometry.images import soften
 from reenact_jax.nets import initial
 from reenact_jax.nets.blocks import Conv, ConvBlock, Norm, upsample
 from reenact_jax.nets.unet import UNet

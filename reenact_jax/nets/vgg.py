@@ -22,7 +22,7 @@ import safetensors
 import safetensors.numpy
 from jaxtyping import Array, Float
 
-from reenact_jax.errors import UserError
+from reenact_jax.common.errors import UserError
 
 BLOCKS = {16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}  # convolutions between poolings
 # relu1_1, relu2_1, .. relu5_1 (pix2pixHD); relu1_2, relu2_2, relu3_3, relu4_3 (Johnson et al.)

@@ -30,15 +30,16 @@ import numpy as np
 from flax import linen as nn
 from jaxtyping import Array, Float, Int
 
-from reenact_jax import landmarks as lm
-from reenact_jax import layouts, losses, optimisers, rigid
-from reenact_jax.errors import UserError
+from reenact_jax.common.errors import UserError
+from reenact_jax.common.settings import setting
+from reenact_jax.data.tracks import Batch, DataInfo, Face
+from reenact_jax.geometry import landmarks as lm
+from reenact_jax.geometry import layouts, rigid
 from reenact_jax.nets import frozen_apply
 from reenact_jax.nets.initial import init_each
 from reenact_jax.nets.mlp import MLP
-from reenact_jax.settings import setting
-from reenact_jax.step import Stage
-from reenact_jax.tracks import Batch, DataInfo, Face
+from reenact_jax.systems import losses, optimisers
+from reenact_jax.systems.interface import Stage
 
 DRIVEN_BY = ('landmarks', 'landmarks3d')  # what `identify` and `transfer` need of a face
 GROUPS = {  # group -> parts of the layout's points, by the beginning of their names

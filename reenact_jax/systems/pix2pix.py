@@ -20,16 +20,17 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from reenact_jax import landmarks as lm
-from reenact_jax import layouts, losses, optimisers
-from reenact_jax.errors import UserError
+from reenact_jax.common.errors import UserError
+from reenact_jax.common.settings import setting
+from reenact_jax.data.tracks import Batch, DataInfo, Face
+from reenact_jax.geometry import landmarks as lm
+from reenact_jax.geometry import layouts
 from reenact_jax.nets import frozen_apply, vgg
 from reenact_jax.nets import pix2pix as net
 from reenact_jax.nets.initial import init_each
 from reenact_jax.nets.patch import MultiScale, PatchGAN, halve
-from reenact_jax.settings import setting
-from reenact_jax.step import Stage
-from reenact_jax.tracks import Batch, DataInfo, Face
+from reenact_jax.systems import losses, optimisers
+from reenact_jax.systems.interface import Stage
 
 log = logging.getLogger(__name__)
 

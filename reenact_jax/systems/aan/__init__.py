@@ -27,19 +27,20 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from reenact_jax import images, layouts, optimisers
-from reenact_jax.errors import UserError
-from reenact_jax.layers import Layers
-from reenact_jax.layouts import local_points
+from reenact_jax.common.errors import UserError
+from reenact_jax.data.tracks import Batch, DataInfo, Face
+from reenact_jax.geometry import images, layouts
+from reenact_jax.geometry.layers import Layers
+from reenact_jax.geometry.layouts import local_points
 from reenact_jax.nets import appearance as net
 from reenact_jax.nets import frozen_apply, vgg
 from reenact_jax.nets.initial import init_each
 from reenact_jax.nets.patch import MultiScale
-from reenact_jax.stages import Stage
+from reenact_jax.systems import optimisers
 from reenact_jax.systems.aan import generator
 from reenact_jax.systems.aan.hparams import Hparams, depth, part_side, parts_of
 from reenact_jax.systems.aan.terms import terms
-from reenact_jax.tracks import Batch, DataInfo, Face
+from reenact_jax.systems.interface import Stage
 
 log = logging.getLogger(__name__)
 

@@ -5,10 +5,10 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from reenact_jax import flows, folds, images, layouts
-from reenact_jax import landmarks as lm
-from reenact_jax.layers import Layers, Part, compose
-from reenact_jax.layouts import local_points
+from reenact_jax.geometry import flows, folds, images, layouts
+from reenact_jax.geometry import landmarks as lm
+from reenact_jax.geometry.layers import Layers, Part, compose
+from reenact_jax.geometry.layouts import local_points
 from reenact_jax.systems.aan.hparams import Hparams, part_side, parts_of
 
 FIELD = 32  # side of the grid on which `facing` is spread

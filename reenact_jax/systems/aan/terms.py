@@ -4,12 +4,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from reenact_jax import losses
-from reenact_jax.layers import Layers
+from reenact_jax.data.tracks import Batch
+from reenact_jax.geometry.layers import Layers
 from reenact_jax.nets import vgg
+from reenact_jax.systems import losses
 from reenact_jax.systems.aan import generator
 from reenact_jax.systems.aan.hparams import Hparams, depth, parts_of
-from reenact_jax.tracks import Batch
 
 
 def terms(hp: Hparams, apply, constants: dict, batch: Batch, rng: Array):

@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, UInt8
 
-from reenact_jax import landmarks as lm
-from reenact_jax.tracks import FACE, HAIR, UNKNOWN
+from reenact_jax.data.tracks import FACE, HAIR, UNKNOWN
+from reenact_jax.geometry import landmarks as lm
 
 CLASSES = 3  # background, face, hair
 

@@ -9,9 +9,10 @@ points from the middle between the eyes, in half sides of the source's bounding 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from reenact_jax import landmarks as lm
-from reenact_jax import layouts, losses
-from reenact_jax.tracks import Batch
+from reenact_jax.data.tracks import Batch
+from reenact_jax.geometry import landmarks as lm
+from reenact_jax.geometry import layouts
+from reenact_jax.systems import losses
 
 
 def terms(hp, apply, batch: Batch):

@@ -7,10 +7,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, UInt8
 
-from reenact_jax import losses
+from reenact_jax.data.tracks import Batch
 from reenact_jax.nets.patch import halve
+from reenact_jax.systems import losses
 from reenact_jax.systems.facegan import faces, reenactor
-from reenact_jax.tracks import Batch
 
 
 def terms(hp, apply, constants: dict, batch: Batch, cut: Float[Array, 'b s s 3'], fine: bool):

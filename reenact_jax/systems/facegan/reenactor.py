@@ -3,11 +3,11 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from reenact_jax import losses
+from reenact_jax.data.tracks import Batch
 from reenact_jax.nets import vgg
 from reenact_jax.nets.patch import halve
+from reenact_jax.systems import losses
 from reenact_jax.systems.facegan import faces
-from reenact_jax.tracks import Batch
 
 
 def terms(hp, apply, constants: dict, batch: Batch, points: Float[Array, 'b n 2'], fine: bool):

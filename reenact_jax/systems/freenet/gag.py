@@ -8,11 +8,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from reenact_jax import landmarks as lm
-from reenact_jax import layouts, losses
+from reenact_jax.data.tracks import Batch
+from reenact_jax.geometry import landmarks as lm
+from reenact_jax.geometry import layouts
 from reenact_jax.nets import vgg
+from reenact_jax.systems import losses
 from reenact_jax.systems.freenet import ulc
-from reenact_jax.tracks import Batch
 
 DEPTH, TAPS = 16, 3  # kappa: VGG16 after relu1_2, relu2_2, relu3_3 (the official code)
 

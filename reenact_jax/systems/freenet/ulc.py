@@ -10,9 +10,9 @@ keeps place and size. `pixels`: those of a crop of 512, as the official code's.
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from reenact_jax import landmarks as lm
-from reenact_jax import losses
-from reenact_jax.tracks import Batch
+from reenact_jax.data.tracks import Batch
+from reenact_jax.geometry import landmarks as lm
+from reenact_jax.systems import losses
 
 PIXELS = 512  # side of the official code's crops
 

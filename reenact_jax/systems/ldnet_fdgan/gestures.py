@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from reenact_jax import landmarks as lm
-from reenact_jax import layouts
+from reenact_jax.geometry import landmarks as lm
+from reenact_jax.geometry import layouts
 
 # Parts that move together -> (mean, standard deviation) of the logarithm of their stretch along the
 # eyes and across, and of their shift across (positive: down), in units of half the box. The means

@@ -22,16 +22,17 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from reenact_jax import landmarks as lm
-from reenact_jax import layouts, losses, optimisers
-from reenact_jax.errors import UserError
+from reenact_jax.common.errors import UserError
+from reenact_jax.common.settings import setting
+from reenact_jax.data.tracks import Batch, DataInfo, Face
+from reenact_jax.geometry import landmarks as lm
+from reenact_jax.geometry import layouts
 from reenact_jax.nets import frozen_apply
 from reenact_jax.nets.initial import init_each
 from reenact_jax.nets.mlp import MLP, IdentityTable
-from reenact_jax.settings import setting
-from reenact_jax.step import Stage
+from reenact_jax.systems import losses, optimisers
+from reenact_jax.systems.interface import Stage
 from reenact_jax.systems.ldnet_fdgan import gestures, parts
-from reenact_jax.tracks import Batch, DataInfo, Face
 
 MEAN_AFTER = 16.0  # frames of an identity before its running mean shape is trusted (ours)
 

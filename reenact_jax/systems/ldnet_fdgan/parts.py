@@ -10,8 +10,9 @@ import numpy as np
 from jax.lax import stop_gradient
 from jaxtyping import Array, Float
 
-from reenact_jax import layouts, losses
-from reenact_jax.layouts import Layout
+from reenact_jax.geometry import layouts
+from reenact_jax.geometry.layouts import Layout
+from reenact_jax.systems import losses
 
 _LEAST = 0.05  # units of half the box: a part is no smaller, so that pupils do not explode
 _LEAST_CHORD = 0.01  # what a chord varies by at least

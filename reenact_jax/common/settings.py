@@ -1,0 +1,92 @@
+"""Typed settings: a frozen dataclass is the schema; range and source of a number stand there once.
+
+    @dataclasses.dataclass(frozen=True)
+    class Hparams:
+        lambda_rec: float = setting(50.0, low=0, doc='weight of the reconstruction, eq. 12')
+
+`build(Hparams, {...})` makes an instance from plain values and refuses, naming the field: unknown
+names, wrong types, NaN or infinity, numbers out of range, words outside `choices`.
+"""
+
+import dataclasses
+import difflib
+import math
+import types
+import typing
+from collections.abc import Mapping
+
+from reenact_jax.common.errors import UserError
+
+
+def setting(default, *, low=None, high=None, choices=None, least=0, doc=''):
+    """A dataclass field with its inclusive range (or choices) and its meaning and source.
+
+    `least`: how many values a tuple must have; the range is that of each.
+    """
+    metadata = {'low': low, 'high': high, 'choices': choices, 'least': least, 'doc': doc}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def build(schema: type, values: Mapping, where: str = 'config'):
+    """An instance of the dataclass `schema` from `values`; missing names take their defaults.
+
+    Raises UserError that names `where.field`, what was found and what is allowed.
+    """
+    fields = {field.name: field for field in dataclasses.fields(schema)}
+    types_ = typing.get_type_hints(schema)
+    for name in values:
+        if name not in fields:
+            near = difflib.get_close_matches(name, fields, 1)
+            hint = f'; did you mean {near[0]!r}?' if near else f'; known: {", ".join(fields)}'
+            raise UserError(f'{where}.{name}: unknown field{hint}')
+    checked = {
+        name: _check(f'{where}.{name}', value, types_[name], fields[name].metadata)
+        for name, value in values.items()
+    }
+    return schema(**checked)
+
+
+def defaults(schema: type) -> dict:
+    """Field name -> default of a settings dataclass."""
+    return {field.name: field.default for field in dataclasses.fields(schema)}
+
+
+def _check(name: str, value, type_, metadata: Mapping):
+    value = _typed(name, value, type_)
+    if isinstance(value, tuple) and len(value) < (least := metadata.get('least', 0)):
+        raise UserError(f'{name}: {value!r} has too few values, {least} or more are needed')
+    for item in value if isinstance(value, tuple) else (value,):
+        _in_range(name, item, metadata)
+    return value
+
+
+def _typed(name: str, value, type_):
+    """`value` as `type_`; int may become float, a list a tuple; None only where declared."""
+    origin, args = typing.get_origin(type_), typing.get_args(type_)
+    if origin in (types.UnionType, typing.Union):
+        if value is None and type(None) in args:
+            return None
+        return _typed(name, value, next(arg for arg in args if arg is not type(None)))
+    if origin is tuple:
+        if not isinstance(value, list | tuple):
+            raise UserError(f'{name}: expected a list, got {value!r}')
+        return tuple(_typed(name, item, args[0]) for item in value)
+    if type_ is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if not isinstance(value, type_) or (type_ is int and isinstance(value, bool)):
+        raise UserError(f'{name}: expected {type_.__name__}, got {value!r}')
+    if type_ is float and not math.isfinite(value):
+        raise UserError(f'{name}: expected a finite number, got {value!r}')
+    return value
+
+
+def _in_range(name: str, value, metadata: Mapping) -> None:
+    low, high, choices = metadata.get('low'), metadata.get('high'), metadata.get('choices')
+    if value is None:
+        return
+    if choices is not None and value not in choices:
+        raise UserError(f'{name}: {value!r} is not one of {", ".join(map(repr, choices))}')
+    if low is not None and value < low:
+        raise UserError(f'{name}: {value!r} is below the smallest allowed value, {low}')
+    if high is not None and value > high:
+        raise UserError(f'{name}: {value!r} is above the largest allowed value, {high}')

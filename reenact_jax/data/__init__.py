@@ -1,0 +1,1 @@
+"""Face tracks: the record, shards of them on disk, batches of them in training."""

@@ -1,0 +1,194 @@
+"""Which record is whose partner: rules that need only the index columns, no record is read.
+
+Both rules have the same three methods. Given a base record they draw its K frames, list its
+possible partners in a fixed order from a drawn start (so that a damaged partner has a definite
+successor), and choose the partner's K frames.
+"""
+
+import itertools
+from collections.abc import Iterator
+
+import numpy as np
+from jaxtyping import Int
+
+from reenact_jax.common.errors import UserError
+from reenact_jax.data.shards import ShardSet
+
+_AUS = slice(0, 17)  # intensities; the head's pose is not part of an expression
+_MIN_COMMON_AUS = 8  # measured in both frames, for a distance to mean something
+_CHUNK = 4096  # frames compared at a time
+
+
+def draw_frames(frames: int, k: int, rng: np.random.Generator) -> Int[np.ndarray, ' k']:
+    """K frames of a track of `frames`: different ones, repeated in turn only when K is larger."""
+    order = rng.permutation(frames)
+    return order[:k] if k <= frames else np.resize(order, k)
+
+
+class OtherIdentity:
+    """Partners are of different identity; every record of another person is equally likely."""
+
+    def __init__(self, shards: ShardSet):
+        _refuse_one_person(shards)
+        self._frames = shards.columns.frames
+        self._order = np.argsort(shards.identity, kind='stable')
+        ordered = shards.identity[self._order]
+        # Of every record: where the records of its person begin and end in that order.
+        self._first = np.searchsorted(ordered, shards.identity)
+        self._last = np.searchsorted(ordered, shards.identity, side='right')
+        self.bases = np.arange(len(shards))
+
+    def base_frames(self, base: int, k: int, rng) -> Int[np.ndarray, ' k']:
+        """The K frames of a base record."""
+        return draw_frames(self._frames[base], k, rng)
+
+    def candidates(self, base: int, frame: int, rng) -> Iterator[tuple[int, int]]:
+        """(record, its frame 0) of possible partners, in order; the frame -1 means any."""
+        own = self._first[base], self._last[base]
+        for place in _outside(0, len(self._order), *own, rng):
+            yield int(self._order[place]), -1
+
+    def partner_frames(self, base, base_frames, partner, frame, rng) -> Int[np.ndarray, ' k']:
+        """The K frames of the partner."""
+        return draw_frames(self._frames[partner], len(base_frames), rng)
+
+
+class SameExpression:
+    """Partners are of different identity and show the same expression in frame 0.
+
+    The same: the same expression label; for a frame without a label that others share, a mean
+    absolute difference of the AU intensities (those measured in both, 8 at least) up to
+    `au_bound`. Frames 1 ... K-1 agree as well where the partner's track has such frames.
+    Records without a frame of either kind are no bases.
+
+    With `pose` they also share the label of the pose, and AUs are no substitute.
+    """
+
+    def __init__(self, shards: ShardSet, au_bound: float, pose: bool = False):
+        """Raises UserError for one person alone and for a set without labels and AUs."""
+        _refuse_one_person(shards)
+        columns = shards.columns
+        self._bound = au_bound
+        self._frames, self._starts = columns.frames, shards.frame_starts
+        self._label = _joint_label(columns) if pose else columns.expression
+        self._record = np.repeat(np.arange(len(shards)), columns.frames)
+        persons, person = np.unique(shards.identity, return_inverse=True)
+        self._person = person[self._record]  # of every frame
+        self._people = len(persons)
+        # Frames with a label, sorted by label, then person: both are blocks of one sorted key.
+        key = self._label.astype(np.int64) * self._people + self._person
+        labelled = np.flatnonzero(self._label >= 0)
+        self._order = labelled[np.argsort(key[labelled], kind='stable')]
+        self._key = key[self._order]
+        self._by_label = (self._label >= 0) & self._label_is_shared(key)
+        self._valid = columns.aus_valid[:, _AUS]
+        self._aus = np.where(self._valid, columns.aus[:, _AUS], 0).astype(np.float32)
+        self._by_aus = (self._valid.sum(1) >= _MIN_COMMON_AUS) & ~self._by_label & (not pose)
+        usable = self._by_label | self._by_aus
+        self.bases = np.unique(self._record[usable])
+        if not len(self.bases) and pose:
+            raise UserError(
+                f'{shards.directory}, split {shards.split}: no two people share the labels of '
+                'expression and pose; neighbour=same_pose needs that, synthetic people do unless '
+                'made with --own-poses'
+            )
+        if not len(self.bases):
+            raise UserError(
+                f'{shards.directory}, split {shards.split}: no expression label is shared by two '
+                'people and no frame has AUs; neighbour=same_expression needs either'
+            )
+
+    def base_frames(self, base: int, k: int, rng) -> Int[np.ndarray, ' k']:
+        """The K frames of a base record, the first with a label others share, else with AUs."""
+        order = rng.permutation(self._frames[base])
+        at = self._starts[base] + order
+        for usable in (self._by_label[at], self._by_aus[at]):
+            if usable.any():
+                first = int(np.argmax(usable))
+                order = np.concatenate([order[first : first + 1], np.delete(order, first)])
+                break
+        return np.resize(order, k)
+
+    def candidates(self, base: int, frame: int, rng) -> Iterator[tuple[int, int]]:
+        """(record, its frame 0) of possible partners, in order; none within the bound: empty."""
+        at = self._starts[base] + frame
+        places = self._labelled(at, rng) if self._by_label[at] else self._near(at, rng)
+        seen = set()
+        for place in places:
+            record = int(self._record[place])
+            if record not in seen:
+                seen.add(record)
+                yield record, int(place - self._starts[record])
+
+    def partner_frames(self, base, base_frames, partner, frame, rng) -> Int[np.ndarray, ' k']:
+        """`frame`, then for each further base frame a frame that agrees with it, else any."""
+        chosen = [frame]
+        own = self._starts[partner] + np.arange(self._frames[partner])
+        for at in self._starts[base] + base_frames[1:]:
+            if self._label[at] >= 0:
+                agrees = self._label[own] == self._label[at]
+            else:
+                agrees = self._distance(at, own) <= self._bound
+            unused = ~np.isin(own - own[0], chosen)
+            for choice in (agrees & unused, agrees, unused, np.ones_like(unused)):
+                if choice.any():
+                    chosen.append(int(rng.choice(np.flatnonzero(choice))))
+                    break
+        return np.array(chosen)
+
+    def _label_is_shared(self, key: np.ndarray) -> np.ndarray:
+        """For every frame: whether another person has a frame with its label."""
+        first, last = self._block(self._label.astype(np.int64) * self._people, self._people)
+        own_first, own_last = self._block(key, 1)
+        return last - first > own_last - own_first
+
+    def _block(self, key, width: int):
+        return np.searchsorted(self._key, key), np.searchsorted(self._key, key + width)
+
+    def _labelled(self, at: int, rng) -> Iterator[int]:
+        label = int(self._label[at]) * self._people
+        block, own = self._block(label, self._people), self._block(label + self._person[at], 1)
+        for place in _outside(*block, *own, rng):
+            yield self._order[place]
+
+    def _near(self, at: int, rng) -> Iterator[int]:
+        """Frames of others within the bound, the nearest first in each chunk of frames."""
+        total = len(self._record)
+        start = int(rng.integers(total))
+        for low in range(start, start + total, _CHUNK):
+            places = np.arange(low, min(low + _CHUNK, start + total)) % total
+            distance = self._distance(at, places)
+            distance[self._person[places] == self._person[at]] = np.inf
+            near = np.argsort(distance, kind='stable')
+            yield from places[near[distance[near] <= self._bound]]
+
+    def _distance(self, at: int, places: np.ndarray) -> np.ndarray:
+        """Mean |difference| of the AU intensities measured in both; infinite where too few are."""
+        both = self._valid[places] & self._valid[at]
+        count = both.sum(1)
+        total = (np.abs(self._aus[places] - self._aus[at]) * both).sum(1)
+        return np.where(count >= _MIN_COMMON_AUS, total / np.maximum(count, 1), np.inf)
+
+
+def _joint_label(columns) -> Int[np.ndarray, ' f']:
+    """A number for every pair of labels of expression and pose; -1 where one is unknown."""
+    both = np.stack([columns.expression, columns.pose_id], 1)
+    _, label = np.unique(both, axis=0, return_inverse=True)
+    return np.where((both >= 0).all(1), label.ravel(), -1)
+
+
+def _outside(first, last, hole_first, hole_last, rng) -> Iterator[int]:
+    """Places of [first, last) without [hole_first, hole_last), cyclically from a drawn start."""
+    before, hole = int(hole_first - first), int(hole_last - hole_first)
+    count = int(last - first) - hole
+    start = int(rng.integers(count))
+    for place in itertools.chain(range(start, count), range(start)):
+        yield int(first) + place + (hole if place >= before else 0)
+
+
+def _refuse_one_person(shards: ShardSet) -> None:
+    if shards.people < 2:
+        raise UserError(
+            f'{shards.directory}, split {shards.split}: {shards.people} person; partners of '
+            'different identity need two people or more'
+        )

@@ -1,0 +1,86 @@
+"""The set's index, `face_tracks.json`: every split, shard and sidecar with length and SHA-256.
+
+The file carries its own digest, so that it too cannot change unnoticed.
+"""
+
+import json
+import re
+
+from reenact_jax.common import storage
+from reenact_jax.common.errors import UserError
+from reenact_jax.data.shards.index import rebuild_command
+
+NAME = 'face_tracks'
+MANIFEST = 'face_tracks.json'
+MANIFEST_VERSION = 1
+_SHARD = re.compile(rf'{NAME}-(\w+)\.tfrecord-(\d{{5}})-of-(\d{{5}})')
+
+
+def shard_file(split: str, number: int, count: int) -> str:
+    """The TFDS file name of a shard: `face_tracks-train.tfrecord-00000-of-00032`."""
+    if not re.fullmatch(r'[a-z][a-z0-9_]*', split):
+        raise UserError(f'split {split!r}: expected small letters, digits and _, like train')
+    if not 0 <= number < count < 100_000:
+        raise UserError(f'shard {number} of {count}: expected 0 <= number < count < 100000')
+    return f'{NAME}-{split}.tfrecord-{number:05d}-of-{count:05d}'
+
+
+def index_file(shard: str) -> str:
+    """The file name of a shard's sidecar index."""
+    return f'{shard}.index.npz'
+
+
+def found_shards(directory) -> dict[str, set[int]]:
+    """Split -> the shard counts (the `of-NNNNN`) that file names in the directory speak of."""
+    found: dict[str, set[int]] = {}
+    for name in storage.names(directory):
+        if match := _SHARD.fullmatch(name):
+            found.setdefault(match[1], set()).add(int(match[3]))
+    return found
+
+
+def read(directory) -> dict:
+    """The set's index: {'splits': {split: {...}}, 'files': {name: sha256}, ...}.
+
+    Raises UserError when the directory or the index is missing, damaged or edited by hand.
+    """
+    names = storage.names(directory)
+    file = f'{directory}/{MANIFEST}'
+    if MANIFEST not in names:
+        hint = 'has shards but its writing did not finish, or the index was lost'
+        if not found_shards(directory):
+            raise UserError(f'{directory}: no shard set ({MANIFEST} and shards expected)')
+        raise UserError(
+            f'{directory}: no {MANIFEST}: {hint}; finish the writing, or '
+            f'rebuild the index: {rebuild_command(file)}'
+        )
+    text = storage.read(file)
+    try:
+        content = json.loads(text)
+        whole = text == _render(content) and content['digest'] == _digest(content)
+        version = content['version']
+    except (ValueError, KeyError, TypeError, AttributeError):
+        whole, version = False, None
+    if not whole:
+        raise UserError(
+            f'{file}: damaged or edited (its digest does not match); '
+            f'rebuild it: {rebuild_command(file)}'
+        )
+    if version != MANIFEST_VERSION:
+        raise UserError(f'{file}: version {version}, expected {MANIFEST_VERSION}; write it again')
+    return content
+
+
+def write(directory, splits: dict, files: dict[str, str]) -> None:
+    """Writes the set's index. `splits`: split -> its entry, `files`: metadata file -> SHA-256."""
+    content = {'version': MANIFEST_VERSION, 'name': NAME, 'splits': splits, 'files': files}
+    content['digest'] = _digest(content)
+    storage.write(f'{directory}/{MANIFEST}', _render(content))
+
+
+def _render(content: dict) -> bytes:
+    return (json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + '\n').encode()
+
+
+def _digest(content: dict) -> str:
+    return storage.digest(_render({k: v for k, v in content.items() if k != 'digest'}))

@@ -1,0 +1,208 @@
+"""Writing shards: streaming, resumable, from several processes; nothing looks complete too early.
+
+write(DIR, 'train', tracks, shards=8)                     # one process
+
+if not complete(DIR, 'train', 3, 8, parameters):          # any process, any order
+    with ShardWriter(DIR, 'train', 3, 8, parameters) as writer:
+        writer.add(track)
+finish(DIR, 'train', shards=8, parameters=parameters)     # one process, at the end
+"""
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from reenact_jax.common import storage
+from reenact_jax.common.errors import UserError
+from reenact_jax.data import tracks
+from reenact_jax.data.shards import framing as tfrecord
+from reenact_jax.data.shards import index as shard_index
+from reenact_jax.data.shards import manifest as shard_manifest
+from reenact_jax.data.shards import tfds_metadata
+
+
+class ShardWriter:
+    """Writes one shard and its sidecar; a context manager.
+
+    The shard takes its name when the block ends without an error, then the sidecar, whose presence
+    says that the shard is complete.
+    """
+
+    def __init__(
+        self, directory, split: str, number: int, count: int, parameters: Mapping | None = None
+    ):
+        """`parameters`: plain values that say how the shard was made, compared by `complete`."""
+        self._directory = storage.path(directory)
+        self._name = shard_manifest.shard_file(split, number, count)
+        self._parameters = _plain(parameters)
+        self._stack = contextlib.ExitStack()
+        self._collector = shard_index.Collector()
+        self._digest = hashlib.sha256()
+        self._bytes = self._records = 0
+
+    def __enter__(self) -> 'ShardWriter':
+        storage.remove_partials(self._directory, self._name)
+        # The old sidecar goes first: beside another shard it would vouch for the wrong bytes.
+        storage.remove(self._directory / shard_manifest.index_file(self._name))
+        self._file = self._stack.enter_context(storage.writing(self._directory / self._name))
+        return self
+
+    def add(self, track: tracks.Track) -> None:
+        """Appends a track. Raises UserError naming a field not as `tracks.FIELDS` says."""
+        if track.frames == 0:
+            raise UserError(f'track {track.track_id}: no frames')
+        record = tracks.encode(track)
+        framed = tfrecord.frame(record)
+        self._file.write(framed)
+        self._digest.update(framed)
+        self._collector.add(track, record, self._bytes, len(framed))
+        self._bytes += len(framed)
+        self._records += 1
+
+    def __exit__(self, kind, error, trace) -> None:
+        self._stack.__exit__(kind, error, trace)
+        if kind is None:
+            summary = {
+                'file': self._name,
+                'bytes': self._bytes,
+                'records': self._records,
+                'sha256': self._digest.hexdigest(),
+                'parameters': self._parameters,
+            }
+            write_index(self._directory, self._collector.columns(), summary)
+
+
+def write_index(directory, columns: shard_index.Columns, summary: dict) -> None:
+    """Writes the sidecar of the shard `summary['file']`."""
+    name = shard_manifest.index_file(summary['file'])
+    storage.write(f'{directory}/{name}', shard_index.to_bytes(columns, summary))
+
+
+def complete(
+    directory, split: str, number: int, count: int, parameters: Mapping | None = None
+) -> bool:
+    """Whether the shard is there, whole (its digest is checked) and made with these parameters."""
+    name = shard_manifest.shard_file(split, number, count)
+    index = storage.path(directory) / shard_manifest.index_file(name)
+    if not index.exists():
+        return False
+    try:
+        _, summary = shard_index.from_bytes(storage.read(index), str(index))
+        return (
+            summary['parameters'] == _plain(parameters)
+            and summary['bytes'] == storage.size(index.parent / name)
+            and summary['sha256'] == storage.file_digest(index.parent / name)
+        )
+    except (UserError, KeyError):
+        return False
+
+
+def write(
+    directory,
+    split: str,
+    items: Iterable[tracks.Track],
+    *,
+    shards: int = 1,
+    parameters: Mapping | None = None,
+) -> None:
+    """Writes a split, the tracks dealt out to its shards in turn, and finishes it.
+
+    Args:
+      directory: of the set; made if missing. Other splits in it are kept.
+      split: 'train', 'test', 'gt_cross', ...
+      items: the tracks, taken one at a time.
+      shards: number of files.
+      parameters: plain values that say how the tracks were made; kept in the set's index.
+    """
+    refuse_strays(directory, split, shards)
+    with contextlib.ExitStack() as stack:
+        writers = [
+            stack.enter_context(ShardWriter(directory, split, n, shards, parameters))
+            for n in range(shards)
+        ]
+        for position, track in enumerate(items):
+            writers[position % shards].add(track)
+    finish(directory, split, shards=shards, parameters=parameters)
+
+
+def finish(directory, split: str, *, shards: int, parameters: Mapping | None = None) -> None:
+    """Makes the set's index and TFDS metadata, once every shard of the split is written.
+
+    Other splits keep their entries. Raises UserError naming shards that are missing or incomplete,
+    shards of another count, and tracks with the same name.
+    """
+    refuse_strays(directory, split, shards)
+    entry = summarise(directory, split, shards, parameters)
+    others = {}
+    if (storage.path(directory) / shard_manifest.MANIFEST).exists():
+        others = shard_manifest.read(directory)['splits']
+    publish(directory, {**others, split: entry})
+
+
+def publish(directory, splits: dict) -> None:
+    """Writes the TFDS metadata, then the set's index."""
+    metadata = {
+        'features.json': tfds_metadata.features_json(),
+        'dataset_info.json': tfds_metadata.dataset_info_json(splits),
+    }
+    for name, text in metadata.items():
+        storage.write(f'{directory}/{name}', text)
+    digests = {name: storage.digest(text.encode()) for name, text in metadata.items()}
+    shard_manifest.write(directory, splits, digests)
+
+
+def refuse_strays(directory, split: str, shards: int) -> None:
+    """Raises UserError when the directory holds shards of this split with another count."""
+    shard_manifest.shard_file(split, 0, shards)  # checks both names
+    if not storage.path(directory).exists():
+        return
+    others = shard_manifest.found_shards(directory).get(split, set()) - {shards}
+    if others:
+        raise UserError(
+            f'{directory}: holds {split} shards of another count ({min(others)}, not {shards}); '
+            f'delete {shard_manifest.NAME}-{split}.* there, use that count or another directory'
+        )
+
+
+def summarise(directory, split: str, count: int, parameters: Mapping | None = None) -> dict:
+    """The split's entry in the set's index, from the sidecars. Raises UserError as `finish`."""
+    entries, columns = [], []
+    for number in range(count):
+        name = shard_manifest.shard_file(split, number, count)
+        index = storage.path(directory) / shard_manifest.index_file(name)
+        if not index.exists():
+            raise UserError(f'{index.parent / name}: shard not complete; run its writer again')
+        content = storage.read(index)
+        part, summary = shard_index.from_bytes(content, str(index))
+        if storage.size(index.parent / name) != summary['bytes']:
+            raise UserError(f'{index.parent / name}: not the length in its index; write it again')
+        entry = {key: summary[key] for key in ('file', 'bytes', 'records', 'sha256')}
+        entries.append({**entry, 'index_sha256': storage.digest(content)})
+        columns.append(part)
+    joined = shard_index.concatenate(columns)
+    _refuse_repeated(joined.track_id, f'{directory}, split {split}')
+    return {
+        'parameters': _plain(parameters),
+        'shards': entries,
+        'records': len(joined.track_id),
+        'frames': int(joined.frames.sum()),
+        'people': len(np.unique(joined.identity)),
+        'identities': int(joined.identity.max(initial=-1)) + 1,
+    }
+
+
+def _refuse_repeated(track_ids: np.ndarray, where: str) -> None:
+    names, counts = np.unique(track_ids, return_counts=True)
+    if (counts > 1).any():
+        raise UserError(f'{where}: track_id {str(names[counts > 1][0])!r} occurs more than once')
+
+
+def _plain(parameters: Mapping | None) -> dict:
+    """Parameters as they come back from JSON. Raises UserError for what JSON cannot hold."""
+    try:
+        return json.loads(json.dumps(dict(parameters or {}), allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise UserError(f'parameters: plain values expected ({error})') from None

@@ -1,8 +1,0 @@
-"""What measures faces for us: every estimator has a card, since numbers depend on who measured."""
-
-from reenact_jax.estimators.attributes import Attributes, Faces
-from reenact_jax.estimators.cards import Card, table
-from reenact_jax.estimators.features import Features
-from reenact_jax.estimators.identity import Identity
-
-__all__ = ['Attributes', 'Card', 'Faces', 'Features', 'Identity', 'table']

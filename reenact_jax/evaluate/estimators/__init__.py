@@ -1,0 +1,8 @@
+"""What measures faces for us: every estimator has a card, since numbers depend on who measured."""
+
+from reenact_jax.evaluate.estimators.attributes import Attributes, Faces
+from reenact_jax.evaluate.estimators.cards import Card, table
+from reenact_jax.evaluate.estimators.features import Features
+from reenact_jax.evaluate.estimators.identity import Identity
+
+__all__ = ['Attributes', 'Card', 'Faces', 'Features', 'Identity', 'table']

@@ -1,0 +1,89 @@
+"""Where a face looks and what it does: MediaPipe's points, head angles and action units."""
+
+import concurrent.futures
+import os
+import threading
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float
+from PIL import Image
+
+from reenact_jax import faces
+from reenact_jax.evaluate.estimators.cards import Card
+from reenact_jax.faces.model import SHA256
+from reenact_jax.geometry import images
+
+_LEAST = 256  # smaller images are enlarged to this side: the detector misses small faces
+_THREADS = 8  # most detectors at once
+
+
+class Faces(NamedTuple):
+    """What was found in b images; zeros where `found` is false."""
+
+    found: Bool[np.ndarray, ' b']
+    points: Float[np.ndarray, 'b 68 2']  # iBUG's, pixels of the image given
+    aus: Float[np.ndarray, 'b 20']  # as in tracks.py
+    known: Bool[np.ndarray, 'b 20']
+    points3d: Float[np.ndarray, 'b 68 3'] | None = None  # `points` with depth, where it is known
+
+    def at(self, rows) -> 'Faces':
+        """Some of them."""
+        return Faces(*(value if value is None else value[rows] for value in self))
+
+
+class Attributes:
+    """MediaPipe's Face Landmarker on every image alone; a context manager."""
+
+    def __init__(self, model: str | None = None, threads: int | None = None):
+        """Args: model: its file, see `faces.find_model`; threads: detectors at once.
+
+        Raises UserError when MediaPipe or the model file is missing.
+        """
+        threads = threads or min(os.cpu_count() or 1, _THREADS)
+        self._local = threading.local()
+        self._model, self._open = model, [faces.Detector(model, faces=1)]
+        self.card = Card(
+            'points, head pose, action units', 'MediaPipe Face Landmarker',
+            self._open[0].name, 'Apache-2.0', SHA256,
+        )  # fmt: skip
+        self._spare = list(self._open)
+        self._lock = threading.Lock()
+        self._pool = concurrent.futures.ThreadPoolExecutor(threads)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *trace):
+        self._pool.shutdown()
+        for detector in self._open:
+            detector.__exit__(*trace)
+
+    def __call__(self, image: Float[np.ndarray, 'b h w 3']) -> Faces:
+        """The largest face of every image in [-1, 1]."""
+        pixels = np.asarray(images.to_uint8(image))
+        rows = list(self._pool.map(self._one, pixels))
+        return Faces(*(np.stack(column) for column in zip(*rows, strict=True)))
+
+    def _one(self, pixels) -> tuple:
+        side = pixels.shape[0]
+        if side < _LEAST:
+            shape = (_LEAST * pixels.shape[1] // side, _LEAST)
+            pixels = np.asarray(Image.fromarray(pixels).resize(shape, Image.Resampling.BICUBIC))
+        found = self._detector().detect(pixels)
+        if not found:
+            nothing = np.zeros((68, 3), np.float32), np.zeros(20, np.float32), np.zeros(20, bool)
+            return np.bool_(False), nothing[0][:, :2], *nothing[1:], nothing[0]
+        face = found[0]
+        points = face.landmarks_68c * np.float32(side / pixels.shape[0])
+        return np.bool_(True), points[:, :2], face.aus, face.aus_valid, points
+
+    def _detector(self) -> faces.Detector:
+        """This thread's own: MediaPipe's are not made for several."""
+        if not hasattr(self._local, 'detector'):
+            with self._lock:
+                if not self._spare:
+                    self._open.append(faces.Detector(self._model, faces=1))
+                    self._spare.append(self._open[-1])
+                self._local.detector = self._spare.pop()
+        return self._local.detector

@@ -1,0 +1,51 @@
+"""Who it is: embeddings of faces by dlib's network, in JAX on the device."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from reenact_jax.evaluate.estimators.cards import Card
+from reenact_jax.nets import dlib_resnet
+
+
+class Identity:
+    """dlib's ResNet-29 (nets/dlib_resnet.py) on aligned chips."""
+
+    def __init__(self, path: str | None = None):
+        """Args: path: the weights' file; None: of the package `face_recognition_models`.
+
+        Raises UserError when there is none.
+        """
+        self.weights = jax.device_put(dlib_resnet.load(path))
+        self.card = Card(
+            'identity', "dlib's ResNet-29, ported to JAX", 'face_recognition_models 0.3.0',
+            'CC0-1.0', dlib_resnet.SHA256,
+        )  # fmt: skip
+        self._embed = jax.jit(embed)
+
+    def __call__(
+        self, image: Float[Array, 'b h w 3'], points: Float[Array, 'b 68 2']
+    ) -> Float[Array, 'b 128']:
+        """Embeddings of images in [-1, 1], with the face's 68 points in their pixels."""
+        return self._embed(self.weights, image, points)
+
+
+def embed(
+    weights: dict, image: Float[Array, 'b h w 3'], points: Float[Array, 'b 68 2']
+) -> Float[Array, 'b 128']:
+    """As `Identity`, pure; `weights` of `dlib_resnet.load`."""
+    return dlib_resnet.embed(weights, dlib_resnet.chips(image, points))
+
+
+def loss(
+    weights: dict,
+    made: Float[Array, 'b h w 3'],
+    made_points: Float[Array, 'b 68 2'],
+    source: Float[Array, 'b h w 3'],
+    source_points: Float[Array, 'b 68 2'],
+) -> Float[Array, '']:
+    """1 - mean cosine of embeddings: a loss that keeps the source's identity; no gradient to it."""
+    a = embed(weights, made, made_points)
+    b = jax.lax.stop_gradient(embed(weights, source, source_points))
+    size = jnp.linalg.norm(a, axis=-1) * jnp.linalg.norm(b, axis=-1)
+    return 1 - ((a * b).sum(-1) / jnp.maximum(size, 1e-12)).mean()

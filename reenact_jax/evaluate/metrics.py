@@ -1,0 +1,202 @@
+"""Metrics: one definition each, pure functions of arrays, one number a row.
+
+Images are [b, h, w, 3] in [-1, 1], landmarks [b, n, 2] in pixels. Values come unreduced, one a row,
+so that a table can say over how many frames it averages. Compare frames before video encoding.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+from reenact_jax.common.errors import UserError
+from reenact_jax.data.tracks import DRIVING, SOURCE, TRUTH
+from reenact_jax.geometry.landmarks import box, denormalise, normalise
+
+SSIM_SIGMA, SSIM_RADIUS = 1.5, 5  # Wang et al. 2004, section III.C: an 11 x 11 Gaussian window
+SSIM_K1, SSIM_K2 = 0.01, 0.03  # the same section
+AU_PRESENT = 0.2  # of 0..1
+
+
+def l1(result: Float[Array, 'b h w c'], truth: Float[Array, 'b h w c']) -> Float[Array, ' b']:
+    """Mean absolute difference over pixels and channels of [-1, 1] images: 0..2."""
+    _same_shape(result, truth)
+    return jnp.abs(result - truth).mean((1, 2, 3))
+
+
+def mse(result: Float[Array, 'b h w c'], truth: Float[Array, 'b h w c']) -> Float[Array, ' b']:
+    """Mean squared difference of the images scaled to [0, 1] (FACEGAN): 0..1."""
+    _same_shape(result, truth)
+    return ((result - truth) ** 2).mean((1, 2, 3)) / 4
+
+
+def ssim(result: Float[Array, 'b h w c'], truth: Float[Array, 'b h w c']) -> Float[Array, ' b']:
+    """Structural similarity (Wang et al. 2004, eq. 13), at most 1.
+
+    11 x 11 Gaussian window of sigma 1.5, images scaled to [0, 1] (data range 1), mean over the
+    places where the window fits and over the channels. Raises UserError below 11 pixels.
+    """
+    _same_shape(result, truth)
+    if min(truth.shape[1:3]) < 2 * SSIM_RADIUS + 1:
+        raise UserError(f'SSIM needs images of at least 11 pixels a side, got {truth.shape[1:3]}')
+    x, y = (result + 1) / 2, (truth + 1) / 2
+    mean_x, mean_y = _window(x), _window(y)
+    var_x, var_y = _window(x * x) - mean_x**2, _window(y * y) - mean_y**2
+    covariance = _window(x * y) - mean_x * mean_y
+    c1, c2 = SSIM_K1**2, SSIM_K2**2
+    score = (2 * mean_x * mean_y + c1) * (2 * covariance + c2)
+    score = score / ((mean_x**2 + mean_y**2 + c1) * (var_x + var_y + c2))
+    return score.mean((1, 2, 3))
+
+
+def point_error(result: Float[Array, 'b n 2'], truth: Float[Array, 'b n 2']) -> Float[Array, ' b']:
+    """Mean distance of corresponding points, in % of the side of the truth's bounding box."""
+    _same_shape(result, truth)
+    distance = jnp.sqrt(((result - truth) ** 2).sum(-1)).mean(-1)
+    return 100 * distance / (2 * box(truth)[1])
+
+
+def ace(
+    result: Float[Array, 'b n 2'], truth: Float[Array, 'b n 2'], size: int
+) -> Float[Array, ' b']:
+    """FReeNet's ACE: mean absolute error of a coordinate, in pixels at 256 x 256.
+
+    Of detected landmarks it is AKD (the first-order model's practice).
+
+    Args: size: side of the crop that the points are pixels of.
+    """
+    _same_shape(result, truth)
+    return jnp.abs(result - truth).mean((1, 2)) * 256 / size
+
+
+def similarity(a: Float[Array, 'b n'], b: Float[Array, 'b n']) -> Float[Array, ' b']:
+    """Cosine of vectors: CSIM (ISIM) of identity embeddings, PSIM of head angles; 0 for a zero."""
+    _same_shape(a, b)
+    size = jnp.linalg.norm(a, axis=-1) * jnp.linalg.norm(b, axis=-1)
+    return jnp.where(size > 1e-12, (a * b).sum(-1) / jnp.maximum(size, 1e-12), 0.0)
+
+
+def prmse(result: Float[Array, 'b 3'], truth: Float[Array, 'b 3']) -> Float[Array, ' b']:
+    """Root mean squared error of the head's three angles (AAN); radians in, degrees out."""
+    _same_shape(result, truth)
+    return jnp.degrees(jnp.sqrt(((result - truth) ** 2).mean(-1)))
+
+
+def expression_distance(
+    result: Float[Array, 'b n'], truth: Float[Array, 'b n'], known: Bool[Array, 'b n']
+) -> Float[Array, ' b']:
+    """ED: L2 distance of action unit intensities 0..1, over those that are known.
+
+    Divided by their number it is our `ed_mean`; the papers' figures differ by a factor of 20.
+    """
+    _same_shape(result, truth)
+    return jnp.sqrt((((result - truth) ** 2) * known).sum(-1))
+
+
+def au_agreement(
+    result: Float[Array, 'b n'],
+    truth: Float[Array, 'b n'],
+    known: Bool[Array, 'b n'],
+    present: float = AU_PRESENT,
+) -> Float[Array, ' b']:
+    """AUCON (AAN): share of the known action units that are present in both or in neither.
+
+    Args: present: the intensity from which a unit is there; OpenFace's practice, 1 of 5.
+    """
+    _same_shape(result, truth)
+    alike = ((result >= present) == (truth >= present)) & known
+    return alike.sum(-1) / jnp.maximum(known.sum(-1), 1)
+
+
+def lsim(
+    result: Float[Array, 'b n 2'], truth: Float[Array, 'b n 2'], size: int
+) -> Float[Array, ' b']:
+    """FACEGAN's LSIM (section 5.3): mean squared error of landmarks, the image being [-1, 1].
+
+    Args: size: side of the image that the points are pixels of.
+    """
+    _same_shape(result, truth)
+    return ((result - truth) ** 2).mean((1, 2)) * (2 / size) ** 2
+
+
+def frechet(a: Float[np.ndarray, 'm n'], b: Float[np.ndarray, 'k n']) -> float:
+    """Frechet distance of two sets of features as Gaussians (Heusel et al. 2017, eq. 6).
+
+    |mean_a - mean_b|^2 + tr(A + B - 2 (A B)^(1/2)), A and B the covariances. It depends on the
+    number of samples; it is FID only of FID's own Inception features. NaN below two samples.
+    """
+    if min(len(a), len(b)) < 2:
+        return float('nan')
+    one, two = (np.cov(np.float64(x), rowvar=False).reshape(x.shape[1], -1) for x in (a, b))
+    values, vectors = np.linalg.eigh(one)
+    root = (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
+    # The root of A B has the trace of the root of A^(1/2) B A^(1/2), which is symmetric.
+    cross = np.sqrt(np.maximum(np.linalg.eigvalsh(root @ two @ root), 0)).sum()
+    shift = np.float64(a).mean(0) - np.float64(b).mean(0)
+    return float(max(shift @ shift + np.trace(one) + np.trace(two) - 2 * cross, 0))
+
+
+def identity_leak(
+    result: Float[Array, 'b n 2'], truth: Float[Array, 'b n 2'], driver: Float[Array, 'b n 2']
+) -> Float[Array, ' b']:
+    """How much of the driver's face shape is in a transferred landmark set (ours).
+
+    <l' - l*, l_drv - l*> / ||l_drv - l*||^2 with l* the exact truth: 0 is ideal, 1 is the driver's
+    own shape. All three in one frame of reference (`same_box` puts them there). 0 where the driver
+    equals the truth: there is nothing to leak.
+    """
+    _same_shape(result, truth)
+    _same_shape(driver, truth)
+    difference = driver - truth
+    square = (difference**2).sum((1, 2))
+    along = ((result - truth) * difference).sum((1, 2))
+    return jnp.where(square > 1e-12, along / jnp.maximum(square, 1e-12), 0.0)
+
+
+def same_box(
+    points: Float[Array, 'b n 2'], reference: Float[Array, 'b n 2']
+) -> Float[Array, 'b n 2']:
+    """Points moved and scaled so that their square bounding box is the reference's.
+
+    Compares shapes apart from where a placement rule puts them (`landmarks.place`).
+    """
+    return denormalise(normalise(points, *box(points)), *box(reference))
+
+
+def cross_triples(
+    pair: Int[np.ndarray, ' n'], role: Int[np.ndarray, ' n']
+) -> Int[np.ndarray, 'p 3']:
+    """Record numbers (source, driving, truth) of every pair of a `gt_cross` split, by pair number.
+
+    Args: columns of the split's index: `pair` from 0, `role` as in tracks.py.
+    Raises UserError naming a pair that is incomplete or has a role twice.
+    """
+    triples = []
+    for number in np.unique(pair[pair >= 0]):
+        records = [np.flatnonzero((pair == number) & (role == one)) for one in _ROLES]
+        for found, name in zip(records, _ROLES.values(), strict=True):
+            if len(found) != 1:
+                raise UserError(f'gt_cross pair {number}: {len(found)} {name} tracks, expected 1')
+        triples.append([int(found[0]) for found in records])
+    return np.array(triples, np.int64).reshape(-1, 3)
+
+
+_ROLES = {SOURCE: 'source', DRIVING: 'driving', TRUTH: 'truth'}
+
+
+def _window(image: Float[Array, 'b h w c']) -> Float[Array, 'b h-10 w-10 c']:
+    """Gaussian-weighted local mean where the window fits, each channel for itself."""
+    offset = np.arange(-SSIM_RADIUS, SSIM_RADIUS + 1)
+    weight = np.exp(-(offset**2) / (2 * SSIM_SIGMA**2))
+    weight = jnp.asarray(weight / weight.sum(), image.dtype)
+    b, h, w, c = image.shape
+    flat = image.transpose(0, 3, 1, 2).reshape(b * c, 1, h, w)
+    for kernel in (weight.reshape(1, 1, -1, 1), weight.reshape(1, 1, 1, -1)):
+        flat = jax.lax.conv(flat, kernel, (1, 1), 'VALID', precision='highest')
+    return flat.reshape(b, c, *flat.shape[2:]).transpose(0, 2, 3, 1)
+
+
+def _same_shape(a, b) -> None:
+    """Unequal shapes would broadcast to a wrong number without a word."""
+    if a.shape != b.shape:
+        raise ValueError(f'shapes differ: {a.shape} and {b.shape}')

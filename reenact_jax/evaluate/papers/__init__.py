@@ -1,0 +1,1 @@
+"""Measures of single papers: landmark codes, transfer, references, mixing."""

@@ -1,0 +1,155 @@
+"""FReeNet's ACE (table 3): converted landmarks against exact truth, in pixels at 256 x 256.
+
+    python -m data_prep.synthetic --out data/expressions --landmarks-only --crossed --own-poses \\
+        --identities 100 --tracks 20 --val-identities 0 --test-identities 0 --cross-pairs 0 --seed 1
+    python -m reenact_jax.evaluate ace --model out/ulc --data data/expressions --split train
+
+A case is the truth (person A, an expression), the same face at rest, and a driver: another person B
+with that expression by its label. Where the model keeps the portrait's pose (FReeNet's paper) the
+face at rest is at the truth's pose and in its place, the driver at any pose; where it takes the
+driver's pose, the driver shares the label of the pose, the face at rest is of another frame of A,
+and results are put into the truth's box. The people must not have been in the training.
+
+Beside the models: `none`, the driver's own landmarks in the truth's box; `at rest`, the source as
+it is; `additive`, the source + driver - driver at rest, in units of the boxes of those at rest.
+"""
+
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import Float, Int
+from tqdm import tqdm
+
+from reenact_jax.common.errors import UserError
+from reenact_jax.data.shards import ShardSet
+from reenact_jax.data.tracks import Face
+from reenact_jax.evaluate import metrics
+from reenact_jax.evaluate.papers.labelled import in_chunks
+from reenact_jax.evaluate.papers.transfer_rules import alike
+from reenact_jax.export.programs import driven_by
+from reenact_jax.export.trained import Trained
+from reenact_jax.geometry import landmarks as lm
+
+
+class Frames(NamedTuple):
+    """Labelled frames of a split; points in pixels of their crops."""
+
+    points: Float[np.ndarray, 'f n 2']
+    rest: Float[np.ndarray, 'f n 2']  # the same person, neutral, at the same pose and place
+    identity: Int[np.ndarray, ' f']
+    expression: Int[np.ndarray, ' f']
+    pose: Int[np.ndarray, ' f']
+    size: int  # side of the crops
+
+
+class Cases(NamedTuple):
+    """Frame numbers of every case; the reference is `rest` of its frame."""
+
+    truth: Int[np.ndarray, ' c']
+    driver: Int[np.ndarray, ' c']
+    reference: Int[np.ndarray, ' c']
+
+
+def measure(models: dict[str, Trained], part: ShardSet, count: int, seed: int = 0) -> dict:
+    """Name of a rule or model -> {'ace': mean, 'error': standard error of it}.
+
+    Raises UserError for models that do not convert, or not alike, and for data without the labels.
+    """
+    kinds = {(model.points, getattr(model.hp, 'pose', 'driving')) for model in models.values()}
+    if len(kinds) > 1:
+        raise UserError('--model: of different point sets or poses; measure them one by one')
+    ((points, pose),) = kinds
+    frames = read(part, points)
+    cases = draw_cases(frames, pose, count, seed)
+    made = rules(frames, cases)
+    for name, model in models.items():
+        made[name] = converted(model, frames, cases)
+    return {name: score(shapes, frames, cases, pose, name) for name, shapes in made.items()}
+
+
+def read(part: ShardSet, points: str) -> Frames:
+    """All frames of a split. Raises UserError when it has none, or not the point set."""
+    if not len(part):
+        raise UserError(f'{part.directory}, split {part.split}: no tracks')
+    part.require_points(points)
+    names = (f'landmarks_{points}', f'reference_{points}')
+    rows: dict[str, list] = {name: [] for name in names}
+    for record in tqdm(range(len(part)), unit='track', desc=f'reading {part.split}', disable=None):
+        track = part.track(record, frozenset(names))
+        for name in names:
+            rows[name].append(np.float32(getattr(track, name)[..., :2]))
+    identity = np.repeat(part.identity, part.columns.frames)
+    columns = part.columns
+    arrays = (np.concatenate(rows[name]) for name in names)
+    return Frames(*arrays, identity, columns.expression, columns.pose_id, int(columns.size[0]))
+
+
+def draw_cases(frames: Frames, pose: str, count: int, seed: int = 0) -> Cases:
+    """`count` cases. Raises UserError when no two people share the labels."""
+    rng = np.random.default_rng(seed)
+    label = frames.expression
+    if pose == 'driving':
+        both = np.stack([frames.expression, frames.pose], 1)
+        label = np.unique(both, axis=0, return_inverse=True)[1].ravel()
+        label = np.where((both >= 0).all(1), label, -1)
+    known = np.flatnonzero(label >= 0)
+    need = 'expression and pose' if pose == 'driving' else 'expression'
+    error = UserError(f'no two people of the set share a label of {need}; see the --help of ace')
+    if not len(known):
+        raise error
+    truth = rng.choice(known, 4 * count)
+    driver = alike(label, known, truth, rng)
+    reference = truth if pose == 'reference' else alike(frames.identity, known, truth, rng)
+    keep = frames.identity[driver] != frames.identity[truth]
+    if not keep.any():
+        raise error
+    return Cases(*(one[keep][:count] for one in (truth, driver, reference)))
+
+
+def rules(frames: Frames, cases: Cases) -> dict[str, Float[np.ndarray, 'c n 2']]:
+    """What needs no training, in pixels."""
+    driver, rest = frames.points[cases.driver], frames.rest[cases.reference]
+
+    @jax.jit
+    def additive(rest, driver, at_rest):
+        box = lm.box(at_rest)
+        motion = lm.normalise(driver, *box) - lm.normalise(at_rest, *box)
+        own = lm.box(rest)
+        return lm.denormalise(lm.normalise(rest, *own) + motion, *own)
+
+    same = in_chunks(jax.jit(metrics.same_box), driver, frames.points[cases.truth])
+    added = in_chunks(additive, rest, driver, frames.rest[cases.driver])
+    return {'none': same, 'at rest': rest, 'additive': added}
+
+
+def converted(model: Trained, frames: Frames, cases: Cases) -> Float[np.ndarray, 'c n 2']:
+    """The model's landmarks, in pixels of the reference's crop."""
+    if more := set(driven_by(model.module)) - {'landmarks'}:
+        raise UserError(f'{model.system} needs {", ".join(sorted(more))}, which this test has not')
+
+    @jax.jit
+    def run(reference, driver):
+        driving = Face(landmarks=driver)
+        identity = model.module.identify(*model.model, Face(landmarks=reference))
+        return model.module.transfer(*model.model, identity, driving, driving)
+
+    return in_chunks(run, frames.rest[cases.reference], frames.points[cases.driver])
+
+
+def score(shapes, frames: Frames, cases: Cases, pose: str, name: str) -> dict[str, float]:
+    """Mean ACE and its standard error."""
+    truth = frames.points[cases.truth]
+    if pose == 'driving':
+        shapes = in_chunks(jax.jit(metrics.same_box), shapes, truth)
+    values = in_chunks(jax.jit(lambda a, b: metrics.ace(a, b, frames.size)), shapes, truth)
+    if not np.isfinite(values).all():
+        raise UserError(f'{name}: some results are not finite')
+    return {'ace': float(values.mean()), 'error': float(values.std() / np.sqrt(len(values)))}
+
+
+def text(found: dict) -> str:
+    """A Markdown table."""
+    lines = ['| rule or model | ACE, pixels at 256 x 256 |', '|---|---|']
+    lines += [f'| {name} | {row["ace"]:.3f} +- {row["error"]:.3f} |' for name, row in found.items()]
+    return '\n'.join([*lines, '', '+-: standard error over the cases.'])

@@ -1,0 +1,1 @@
+"""Trained models as bundles that run alone, and as ONNX."""

@@ -1,0 +1,142 @@
+"""Join trained models into a bundle: one folder that animates portraits with jax alone.
+
+    python -m reenact_jax.export --generator out/aan --transfer out/ldnet --out out/bundle
+
+Any system's landmark transfer goes with any system's generator, if both were trained with the same
+point set. Without --transfer the driver's landmarks are used as they are. bundle.py says what is in
+the folder and how to run it.
+"""
+
+import argparse
+import json
+import os
+
+from reenact_jax import bundle, systems
+from reenact_jax.common import storage
+from reenact_jax.common.errors import UserError
+from reenact_jax.export import model_card, precision, programs, trained
+from reenact_jax.export.trained import Trained
+
+DTYPES = ('float32', 'bfloat16', 'float16')
+
+
+def write(
+    directory: str | os.PathLike,
+    generator: Trained,
+    transfer: Trained | None,
+    dtype: str = 'float32',
+) -> dict:
+    """Exports both models and writes the bundle, which appears when it is complete.
+
+    Args:
+      dtype: of the stored weights, one of `DTYPES`; what that costs goes into the card.
+
+    Returns the model card. Raises UserError when the point sets differ.
+    """
+    functions, files, weights = {}, {}, {}
+    parts = {'generator': (generator, programs.generator_functions(generator, dtype))}
+    if transfer is not None:
+        programs.check_same_points(generator, transfer)
+        made = programs.transfer_functions(transfer, generator.size, dtype)
+        parts['transfer'] = (transfer, made)
+    for part, (model, made) in parts.items():
+        functions |= made
+        weights |= dict.fromkeys(made, f'{part}.safetensors')
+        names = {name for function in made.values() for name in function.names}
+        flat = programs.flatten(model.variables)
+        files[f'{part}.safetensors'] = programs.weights_file(
+            {n: flat[n] for n in sorted(names)}, dtype
+        )
+    carry = programs.carry_functions(generator.points, generator.size)
+    functions, weights = functions | carry, weights | dict.fromkeys(carry)
+    files |= {f'{name}.jaxexport': function.program for name, function in functions.items()}
+    card = model_card.card(generator, transfer, functions, files, weights)
+    card['dtype'] = {'weights': dtype}
+    if dtype != 'float32':
+        card['dtype'] |= precision.cost(generator, transfer, dtype)
+    files[bundle.CARD] = (json.dumps(card, indent=1) + '\n').encode()
+    write_folder(directory, files)
+    return card
+
+
+def check_target(directory: str | os.PathLike, overwrite: bool) -> None:
+    """Raises UserError when there is something at the target that is not to be replaced."""
+    target = storage.path(directory)
+    if not target.exists():
+        return
+    if not (target / bundle.CARD).exists():
+        raise UserError(f'--out {directory}: exists and is not a bundle; name another folder')
+    if not overwrite:
+        raise UserError(f'--out {directory}: exists already; pass --overwrite to replace it')
+
+
+def write_folder(directory, files: dict[str, bytes]) -> None:
+    """All files under a temporary name, then one rename; an old bundle is moved out of the way."""
+    target = storage.path(directory)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial, old = (
+        target.parent / f'.{target.name}.{os.getpid()}{end}' for end in (storage.PARTIAL, '.old')
+    )
+    try:
+        for name, content in files.items():
+            storage.write(partial / name, content)
+        if target.exists():
+            target.rename(old)
+        partial.rename(target)
+    finally:
+        for left in (partial, old):
+            if left.exists():
+                left.rmtree()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command."""
+    parser = argparse.ArgumentParser(
+        prog='python -m reenact_jax.export',
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add_workdirs(parser)
+    add('--out', required=True, metavar='BUNDLE', help='folder to write')
+    add(
+        '--dtype', choices=DTYPES, default='float32',
+        help='of the stored weights; computed is in float32. What it costs is measured and printed',
+    )  # fmt: skip
+    add('--overwrite', action='store_true', help='replace a bundle that is there')
+    args = parser.parse_args(arguments)
+    check_target(args.out, args.overwrite)
+    generator, transfer = read_workdirs(args)
+    card = write(args.out, generator, transfer, args.dtype)
+    summary = {'out': args.out, 'generator': generator.system, 'size': card['size']}
+    summary |= {'transfer': transfer.system if transfer else bundle.NO_TRANSFER}
+    summary |= {'dtype': card['dtype']}
+    print(json.dumps(summary | {'points': card['points'], 'files': len(card['files']) + 1}))
+    return 0
+
+
+def add_workdirs(parser: argparse.ArgumentParser) -> None:
+    """The flags that `read_workdirs` reads."""
+    add = parser.add_argument
+    add(
+        '--generator', required=True, metavar='WORKDIR', help='run that trained the image generator'
+    )
+    add('--transfer', metavar='WORKDIR', help='run that trained the landmark model; default: none')
+
+
+def read_workdirs(args: argparse.Namespace) -> tuple[Trained, Trained | None]:
+    """The generator and the transfer. Raises UserError when one is not what its flag says."""
+    generator = trained.read(args.generator)
+    _check_kind('--generator', generator, 'render')
+    transfer = trained.read(args.transfer) if args.transfer else None
+    if transfer is not None:
+        _check_kind('--transfer', transfer, 'transfer')
+    return generator, transfer
+
+
+def _check_kind(flag: str, part: Trained, function: str) -> None:
+    if not systems.able(part.module, part.nets, function):
+        raise UserError(
+            f'{flag}: this run trained {part.system}, which has no {function} as configured; '
+            'give another workdir'
+        )

@@ -1,0 +1,85 @@
+"""The model card of a bundle: what it is, what it was made of, and what it must not be used for."""
+
+import datetime
+import importlib.metadata
+import inspect
+
+from reenact_jax import __version__, bundle
+from reenact_jax.common import storage
+from reenact_jax.export.programs import PLATFORMS, Function, Trained, driven_by, takes_depth
+
+LICENCE = 'Apache-2.0'
+INTENDED_USE = (
+    'Animating a portrait whose subject has agreed to it, or a synthetic portrait, with the motion '
+    'of a driving face: research, teaching, film and accessibility work that says what it is.'
+)
+NOT_FOR = (
+    'animating a person who has not agreed to it',
+    'passing the result off as a recording: keep the mark of synthetic media in its metadata',
+    'impersonation, fraud, harassment, sexual content, political deception',
+    'identifying people, or deciding anything about a person from their face',
+)
+PACKAGES = ('jax', 'jaxlib', 'flax', 'numpy', 'safetensors')
+
+
+def card(
+    generator: Trained,
+    transfer: Trained | None,
+    functions: dict[str, Function],
+    files: dict[str, bytes],
+    weights: dict[str, str | None],
+) -> dict:
+    """The card as plain values.
+
+    Args:
+      generator, transfer: the two models; transfer None: the driver's landmarks as they are.
+      functions: by name.
+      files: name -> content of every file of the bundle but the card.
+      weights: name of a function -> its weights file, None if it has none.
+    """
+    return {
+        'format': bundle.FORMAT,
+        **facts(generator, transfer),
+        'functions': {
+            name: {
+                'file': f'{name}.jaxexport',
+                'weights': weights[name],
+                'names': list(function.names),
+            }
+            for name, function in functions.items()
+        },
+        'platforms': list(PLATFORMS),
+        'versions': versions(PACKAGES),
+        'files': {name: storage.digest(content) for name, content in sorted(files.items())},
+    }
+
+
+def facts(generator: Trained, transfer: Trained | None) -> dict:
+    """What a card says of the models themselves, whatever they are written as."""
+    return {
+        'licence': LICENCE,
+        'intended_use': INTENDED_USE,
+        'not_for': list(NOT_FOR),
+        'created': datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds'),
+        'points': generator.points,
+        'size': generator.size,
+        'generator': _model(generator)
+        | {'takes_depth': takes_depth(generator.module, generator.hp)},
+        'transfer': _model(transfer) | {'driven_by': list(driven_by(transfer.module))}
+        if transfer
+        else None,
+    }
+
+
+def versions(packages: tuple[str, ...]) -> dict[str, str]:
+    """Ours and the packages', as installed."""
+    return {'reenact_jax': __version__} | {n: importlib.metadata.version(n) for n in packages}
+
+
+def _model(part: Trained) -> dict:
+    """A system's entry. The paper is the first paragraph of the system's own docstring."""
+    paper = inspect.getdoc(part.module).split('\n\n')[0]
+    entry = {'system': part.system, 'paper': ' '.join(paper.split()), **part.record}
+    if hasattr(part.hp, 'features'):
+        entry['perceptual_features'] = part.hp.features
+    return entry

@@ -1,0 +1,1 @@
+"""A bundle's functions as ONNX files, checked against onnxruntime."""

@@ -1,0 +1,177 @@
+"""Write trained models as ONNX files, checked against onnxruntime: for use without JAX.
+
+    python -m reenact_jax.to_onnx --generator out/aan --transfer out/ldnet --out out/onnx
+
+Needs the extra [onnx] and jax2onnx, in an environment of its own (pyproject.toml says why). The
+folder holds the functions of a bundle, `identify`, `transfer`, `encode`, `render` and `carry` (the
+driver's landmarks as they are), each with its weights, for any number b of driving frames, and
+card.json: the model card, every file's inputs, outputs and SHA-256, and how far onnxruntime is
+from JAX. Every file is run before the folder appears; one that is too far off is an error.
+"""
+
+import argparse
+import json
+import os
+
+import jax
+import numpy as np
+
+from reenact_jax import bundle
+from reenact_jax.common import storage
+from reenact_jax.common.errors import UserError
+from reenact_jax.export import command as export
+from reenact_jax.export import model_card, precision, programs
+from reenact_jax.export.onnx import graphs as onnx_graphs
+from reenact_jax.export.programs import Call
+from reenact_jax.export.trained import Trained
+
+FORMAT = 'onnx-1'  # which bundle.load refuses
+BATCHES = (1, 3)  # driving frames of the check
+# Of images in [-1, 1], of points in pixels, of anything else per unit of its largest value.
+TOLERANCES = {'image': 1e-3, 'landmarks': 1e-2}
+TOLERANCE = 1e-3
+PACKAGES = ('jax', 'jaxlib', 'flax', 'numpy', 'jax2onnx', 'onnx', 'onnxruntime')
+
+
+def write(directory: str | os.PathLike, generator: Trained, transfer: Trained | None) -> dict:
+    """Converts and checks both models and writes the folder, which appears when it is complete.
+
+    Returns the model card. Raises UserError: packages missing, point sets differ, a function
+    cannot be converted, onnxruntime gives something else.
+    """
+    onnx_graphs.packages()
+    calls = programs.calls(generator, transfer)
+    graphs = {name: onnx_graphs.convert(name, call) for name, call in calls.items()}
+    measured = measure(calls, graphs, generator.points, generator.size)
+    made = card(generator, transfer, calls, graphs, measured)
+    files = {f'{name}.onnx': content for name, content in graphs.items()}
+    files[bundle.CARD] = (json.dumps(made, indent=1, allow_nan=False) + '\n').encode()
+    export.write_folder(directory, files)
+    return made
+
+
+def measure(
+    calls: dict[str, Call], graphs: dict[str, bytes], points: str, size: int
+) -> dict[str, dict[str, float]]:
+    """Largest difference of each function's outputs between JAX and onnxruntime, on noise.
+
+    {function: {output: difference}}. Raises UserError when one is above its tolerance.
+    """
+    functions = {name: jax.jit(call.function) for name, call in calls.items()}
+    runs = {name: onnx_graphs.session(name, content) for name, content in graphs.items()}
+    found = {name: dict.fromkeys(onnx_graphs.outputs(name, calls[name]), 0.0) for name in calls}
+    first = sorted(calls, key=lambda name: name not in ('identify', 'encode'))  # others take theirs
+    for batch in BATCHES:
+        source, driving = precision.noise(points, size, batch)
+        values = {
+            'source': source,
+            'background': source['image'],
+            'driving': driving,
+            'first': {name: value[:1] for name, value in driving.items()},
+            'landmarks': driving['landmarks3d'],
+        }
+        for name in first:
+            own = values | {'identity': (source['landmarks'],)} if name == 'carry' else values
+            args = _arguments(calls[name], own)
+            with jax.default_matmul_precision('highest'):
+                expected = functions[name](calls[name].variables, *args)
+            if name in ('identify', 'encode'):
+                values[onnx_graphs.RESULTS[name]] = expected
+            given = zip(onnx_graphs.inputs(calls[name]), jax.tree.leaves(args), strict=True)
+            got = runs[name]({key: np.asarray(value) for key, value in given})
+            pairs = zip(found[name], jax.tree.leaves(expected), got, strict=True)
+            for output, x, y in pairs:
+                off = _difference(name, output, np.asarray(x), y)
+                found[name][output] = max(found[name][output], off)
+    return found
+
+
+def _arguments(call: Call, values: dict) -> tuple:
+    """A call's arguments out of `values`: of faces the fields that it takes, depth if it does."""
+    found = []
+    for name, shapes in onnx_graphs.parameters(call).items():
+        value = values[name]
+        if isinstance(shapes, dict):
+            value = {key: value[key] for key in shapes}
+        elif name == 'landmarks':
+            value = value[..., : shapes.shape[-1]]
+        found.append(value)
+    return tuple(found)
+
+
+def _difference(name: str, output: str, expected: np.ndarray, got: np.ndarray) -> float:
+    """Raises UserError when it is above the tolerance, NaN, or of another shape."""
+    if got.shape != expected.shape:
+        raise UserError(f'{name}: onnxruntime gives {output} {got.shape}, JAX {expected.shape}')
+    off = float(np.abs(got - expected).max(initial=0))
+    most = TOLERANCES.get(output, TOLERANCE * max(1.0, float(np.abs(expected).max(initial=0))))
+    if not off <= most:
+        raise UserError(
+            f'{name}: {output} of onnxruntime is {off:.3g} from that of JAX, more than {most:.3g}; '
+            'nothing was written'
+        )
+    return off
+
+
+def card(
+    generator: Trained,
+    transfer: Trained | None,
+    calls: dict[str, Call],
+    graphs: dict[str, bytes],
+    measured: dict[str, dict[str, float]],
+) -> dict:
+    """The model card as plain values.
+
+    Args:
+      calls, graphs: the functions and their files' contents, by name.
+      measured: what `measure` gave.
+    """
+    functions = {}
+    for name, call in calls.items():
+        results = onnx_graphs.outputs(name, call)
+        functions[name] = {
+            'file': f'{name}.onnx',
+            'inputs': {key: _shape(value) for key, value in onnx_graphs.inputs(call).items()},
+            'outputs': {
+                key: {'shape': _shape(value), 'largest_difference': measured[name][key]}
+                for key, value in results.items()
+            },
+        }
+    return {
+        'format': FORMAT,
+        **model_card.facts(generator, transfer),
+        'opset': onnx_graphs.OPSET,
+        'functions': functions,
+        'checked': {'runtime': 'onnxruntime, CPU', 'batches': list(BATCHES), 'inputs': 'noise'}
+        | {'tolerances': TOLERANCES | {'other, of its largest value': TOLERANCE}},
+        'versions': model_card.versions(PACKAGES),
+        'files': {f'{name}.onnx': storage.digest(graphs[name]) for name in sorted(graphs)},
+    }
+
+
+def _shape(value: jax.ShapeDtypeStruct) -> list:
+    return [side if isinstance(side, int) else str(side) for side in value.shape]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command."""
+    parser = argparse.ArgumentParser(
+        prog='python -m reenact_jax.to_onnx',
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    export.add_workdirs(parser)
+    parser.add_argument('--out', required=True, metavar='FOLDER', help='folder to write')
+    parser.add_argument('--overwrite', action='store_true', help='replace a folder that is there')
+    args = parser.parse_args(arguments)
+    onnx_graphs.packages()
+    export.check_target(args.out, args.overwrite)
+    generator, transfer = export.read_workdirs(args)
+    made = write(args.out, generator, transfer)
+    summary = {'out': args.out, 'generator': generator.system, 'size': made['size']}
+    summary |= {'transfer': transfer.system if transfer else bundle.NO_TRANSFER}
+    summary |= {'points': made['points'], 'files': len(made['files']) + 1}
+    off = {name: entry['outputs'] for name, entry in made['functions'].items()}
+    off = {n: max(o['largest_difference'] for o in each.values()) for n, each in off.items()}
+    print(json.dumps(summary | {'largest_difference': off}))
+    return 0

@@ -1,0 +1,46 @@
+"""What fewer bits for a bundle's weights cost, measured on noise that stands for a portrait."""
+
+import jax
+import numpy as np
+
+from reenact_jax.export import live, programs
+from reenact_jax.export.trained import Trained
+from reenact_jax.geometry import layouts
+
+FRAMES = 4
+
+
+def cost(generator: Trained, transfer: Trained | None, dtype: str) -> dict[str, float]:
+    """Largest and mean difference that weights in `dtype` make to images in [-1, 1].
+
+    {'image_max', 'image_mean'}, and with a transfer {'points_max'} in pixels of the crop.
+    """
+    exact = live.assemble(generator, transfer)
+    rough = live.assemble(*(part and _rounded(part, dtype) for part in (generator, transfer)))
+    source, known = noise(generator.points, generator.size, FRAMES)
+    points = [one.transfer(one.identify(source), known, source) for one in (exact, rough)]
+    made = [one.render(one.encode(source), points[0]) for one in (exact, rough)]
+    off = np.abs(np.asarray(made[0]) - made[1])
+    found = {'image_max': float(off.max()), 'image_mean': float(off.mean())}
+    if transfer is not None:
+        found['points_max'] = float(np.abs(np.asarray(points[0]) - points[1]).max())
+    return found
+
+
+def noise(points: str, size: int, frames: int) -> tuple[dict, dict]:
+    """A source and a driver with all that a face has: landmarks in the crop's middle half."""
+    rng = np.random.default_rng(0)
+    face = rng.uniform(0.25 * size, 0.75 * size, (frames, layouts.layout(points).count, 3))
+    units = rng.uniform(0, 1, (frames, 20))
+    known = {'landmarks': face[..., :2], 'landmarks3d': face, 'aus': units}
+    known = {name: np.float32(value) for name, value in known.items()}
+    known['aus_valid'] = np.ones_like(known['aus'])
+    image = rng.uniform(-1, 1, (1, size, size, 3)).astype(np.float32)
+    return {'image': image} | {name: value[:1] for name, value in known.items()}, known
+
+
+def _rounded(part: Trained, dtype: str) -> Trained:
+    """The model with weights that went through `dtype`."""
+    flat = programs.stored(programs.flatten(part.variables), dtype)
+    leaves = {name: array.astype(np.float32) for name, array in flat.items()}
+    return part._replace(variables=jax.device_put(programs.restore(leaves, part.variables)))

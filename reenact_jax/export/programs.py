@@ -1,0 +1,262 @@
+"""From networks to the files of a bundle: compiled functions over flat, named weights.
+
+A function of a system, say `render(hp, nets, variables, appearance, landmarks)`, becomes
+`render(weights, appearance, landmarks)`: `weights` is {'letter/collection/module/parameter': array}
+and holds only what the function reads, so that no discriminator leaves the workdir; what systems
+pass on (identity, appearance) becomes a flat tuple of arrays.
+"""
+
+from collections.abc import Callable
+from types import ModuleType
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import safetensors.numpy
+from jax.extend.core import Literal
+
+from reenact_jax.common.errors import UserError
+from reenact_jax.data.tracks import Face
+from reenact_jax.export.trained import Trained
+from reenact_jax.geometry import landmarks as lm
+from reenact_jax.geometry import layouts
+from reenact_jax.geometry.layers import as_tree
+
+PLATFORMS = ('cpu', 'cuda', 'tpu')
+
+
+class Call(NamedTuple):
+    """A function of a model, `function(variables, *arguments)`, before it is exported."""
+
+    function: Callable
+    variables: dict
+    arguments: tuple  # shapes of all but the variables; b is symbolic
+
+
+class Function(NamedTuple):
+    """One exported function: its file, its weights and the names it reads of them."""
+
+    program: bytes
+    names: tuple[str, ...]
+
+
+def flatten(variables: dict) -> dict[str, jax.Array]:
+    """{'letter/collection/module/parameter': array} of nested dicts.
+
+    Raises ValueError when two leaves get the same name (a key that contains a slash).
+    """
+    leaves, _ = jax.tree_util.tree_flatten_with_path(variables)
+    names = [_name(path) for path, _ in leaves]
+    if len(set(names)) < len(names):
+        raise ValueError('two parameters have the same name')
+    return {name: leaf for name, (_, leaf) in zip(names, leaves, strict=True)}
+
+
+def restore(flat: dict, like: dict) -> dict:
+    """The nested dicts of `flatten`, in the structure of `like`; what is missing becomes zeros."""
+    leaves, tree = jax.tree_util.tree_flatten_with_path(like)
+    found = [flat.get(_name(path), jnp.zeros(leaf.shape, leaf.dtype)) for path, leaf in leaves]
+    return jax.tree.unflatten(tree, found)
+
+
+def weights_file(flat: dict[str, jax.Array], dtype: str = 'float32') -> bytes:
+    """The arrays as a safetensors file, floats in `dtype`."""
+    return safetensors.numpy.save(stored(flat, dtype))
+
+
+def transfer_functions(part: Trained, size: int, dtype: str = 'float32') -> dict[str, Function]:
+    """`identify` and `transfer` of a landmark model, for a source image of `size`."""
+    return _exported(transfer_calls(part, size), dtype)
+
+
+def generator_functions(part: Trained, dtype: str = 'float32') -> dict[str, Function]:
+    """`encode` and `render` of an image generator, perhaps `encode_onto`."""
+    return _exported(generator_calls(part), dtype)
+
+
+def carry_functions(points: str, size: int) -> dict[str, Function]:
+    """`carry`: no transfer."""
+    return _exported(carry_calls(points, size), 'float32')
+
+
+def calls(generator: Trained, transfer: Trained | None) -> dict[str, Call]:
+    """Every function of a bundle by name. Raises UserError when the point sets differ."""
+    found = carry_calls(generator.points, generator.size) | generator_calls(generator)
+    if transfer is not None:
+        check_same_points(generator, transfer)
+        found |= transfer_calls(transfer, generator.size)
+    return found
+
+
+def transfer_calls(part: Trained, size: int) -> dict[str, Call]:
+    """`identify` and `transfer` of a landmark model, for a source image of `size`."""
+    source, driving, first = _faces(part.points, size, driven_by(part.module))
+
+    def raw(variables, source):
+        return part.module.identify(part.hp, part.nets, variables, Face(**source))
+
+    def identify(variables, source):
+        return _leaves(raw(variables, source))
+
+    like = jax.tree.structure(jax.eval_shape(raw, part.variables, source))
+
+    def transfer(variables, identity, driving, first):
+        identity = jax.tree.unflatten(like, identity)
+        faces = Face(**driving), Face(**first)
+        return part.module.transfer(part.hp, part.nets, variables, identity, *faces)
+
+    identity = jax.eval_shape(identify, part.variables, source)
+    return {
+        'identify': Call(identify, part.variables, (source,)),
+        'transfer': Call(transfer, part.variables, (identity, driving, first)),
+    }
+
+
+def driven_by(module: ModuleType) -> tuple[str, ...]:
+    """Which fields of a face (`tracks.Face`) a system's transfer takes: the landmarks, or its own.
+
+    A system that takes others names them as `DRIVEN_BY`.
+    """
+    return getattr(module, 'DRIVEN_BY', ('landmarks',))
+
+
+def generator_calls(part: Trained) -> dict[str, Call]:
+    """`encode` and `render` of an image generator; `encode_onto`, with another background, of one
+    that says `TAKES_BACKGROUND`; `layers` of one that has them.
+    """
+    source, driving, _ = _faces(part.points, part.size)
+    points = driving['landmarks']
+    if takes_depth(part.module, part.hp):
+        _, deep, one = _faces(part.points, part.size, ('landmarks3d',))
+        source, points = source | one, deep['landmarks3d']
+
+    def raw(variables, source):
+        return part.module.encode(part.hp, part.nets, variables, Face(**source))
+
+    def encode(variables, source):
+        return _leaves(raw(variables, source))
+
+    like = jax.tree.structure(jax.eval_shape(raw, part.variables, source))
+
+    def render(variables, appearance, landmarks):
+        appearance = jax.tree.unflatten(like, appearance)
+        return part.module.render(part.hp, part.nets, variables, appearance, landmarks)
+
+    appearance = jax.eval_shape(encode, part.variables, source)
+    found = {
+        'encode': Call(encode, part.variables, (source,)),
+        'render': Call(render, part.variables, (appearance, points)),
+    }
+    if hasattr(part.module, 'layers'):
+
+        def layers(variables, appearance, landmarks):
+            appearance = jax.tree.unflatten(like, appearance)
+            made = part.module.layers(part.hp, part.nets, variables, appearance, landmarks)
+            return None if made is None else as_tree(made)
+
+        call = Call(layers, part.variables, (appearance, points))
+        if jax.eval_shape(layers, *call[1:2], *call.arguments) is not None:
+            found['layers'] = call
+    if getattr(part.module, 'TAKES_BACKGROUND', False):
+
+        def encode_onto(variables, source, background):
+            face = Face(**source)
+            return _leaves(part.module.encode(part.hp, part.nets, variables, face, background))
+
+        found['encode_onto'] = Call(encode_onto, part.variables, (source, source['image']))
+    return found
+
+
+def takes_depth(module: ModuleType, hp) -> bool:
+    """Whether a generator takes landmarks with depth; a system that may says so by this name."""
+    return hasattr(module, 'takes_depth') and module.takes_depth(hp)
+
+
+def carry_calls(points: str, size: int) -> dict[str, Call]:
+    """No transfer: the identity is the source's landmarks, `carry` moves the driver's to them."""
+    source, driving, first = _faces(points, size)
+
+    def carry(variables, identity, driving, first):
+        del variables
+        return lm.carry(driving['landmarks'], lm.box(identity[0]), first['landmarks'])
+
+    return {'carry': Call(carry, {}, ((source['landmarks'],), driving, first))}
+
+
+def stored(flat: dict[str, jax.Array], dtype: str) -> dict[str, np.ndarray]:
+    """Weights as they are stored: floats in `dtype`.
+
+    Raises UserError where one is too large for it.
+    """
+    with np.errstate(over='ignore'):  # told below, by name
+        made = {n: np.asarray(x).astype(_stored_dtype(x, dtype)) for n, x in flat.items()}
+    for name, array in made.items():
+        if not np.isfinite(array.astype(np.float32)).all():
+            raise UserError(f'--dtype {dtype}: {name} does not fit; take bfloat16 or float32')
+    return made
+
+
+def _stored_dtype(array, dtype: str):
+    return jnp.dtype(dtype) if jnp.issubdtype(array.dtype, jnp.floating) else array.dtype
+
+
+def _exported(calls: dict[str, Call], dtype: str) -> dict[str, Function]:
+    return {name: _export(*call, dtype) for name, call in calls.items()}
+
+
+def _export(function: Callable, variables: dict, args: tuple, dtype: str) -> Function:
+    """The function over flat weights, without those it does not read; it computes in float32."""
+    known = {n: jax.ShapeDtypeStruct(x.shape, x.dtype) for n, x in flatten(variables).items()}
+
+    def flat_function(flat, *args):
+        flat = {name: value.astype(known[name].dtype) for name, value in flat.items()}
+        return function(restore(flat, variables), *args)
+
+    names = _read(lambda flat, *args: function(restore(flat, variables), *args), known, args)
+    flat = {n: jax.ShapeDtypeStruct(known[n].shape, _stored_dtype(known[n], dtype)) for n in names}
+    exported = jax.export.export(jax.jit(flat_function), platforms=PLATFORMS)(flat, *args)
+    return Function(bytes(exported.serialize()), names)
+
+
+def _read(function: Callable, flat: dict, args: tuple) -> tuple[str, ...]:
+    """Names of the weights that a function uses."""
+    names = sorted(flat)  # the order in which a dict's leaves become arguments
+    program = jax.jit(function).trace(flat, *args).jaxpr.jaxpr
+    read = {x for step in program.eqns for x in step.invars if not isinstance(x, Literal)}
+    read |= {x for x in program.outvars if not isinstance(x, Literal)}
+    return tuple(name for name, x in zip(names, program.invars) if x in read)  # noqa: B905
+
+
+def _faces(points: str, size: int, fields=('landmarks',)) -> tuple[dict, dict, dict]:
+    """Shapes of source, driving (b rows) and first, as plain dicts: the arguments of a bundle.
+
+    The source has its image and the `fields`, the others have the fields.
+    """
+    count = layouts.layout(points).count
+    (b,) = jax.export.symbolic_shape('b')
+    last = {'landmarks': (count, 2), 'landmarks3d': (count, 3)}
+    last |= dict.fromkeys(('aus', 'aus_valid'), (20,))
+
+    def floats(*shape):
+        return jax.ShapeDtypeStruct(shape, jnp.float32)
+
+    one, several = ({name: floats(n, *last[name]) for name in fields} for n in (1, b))
+    return {'image': floats(1, size, size, 3), **one}, several, one
+
+
+def _leaves(tree) -> tuple:
+    return tuple(jax.tree.leaves(tree))
+
+
+def _name(path) -> str:
+    return '/'.join(str(key.key) for key in path)
+
+
+def check_same_points(generator: Trained, transfer: Trained) -> None:
+    """Raises UserError unless both were trained with the same point set."""
+    if generator.points != transfer.points:
+        raise UserError(
+            f'--transfer was trained with points {transfer.points!r}, --generator with '
+            f'{generator.points!r}; train one of them with the point set of the other'
+        )

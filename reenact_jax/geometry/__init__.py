@@ -1,0 +1,1 @@
+"""Points, images and motion as arrays: layouts, frames of heads, flows, layers."""

@@ -1,0 +1,98 @@
+"""Where a face opens and shuts: which landmarks have no say on the other side of a lid or a lip.
+
+A smooth interpolation between landmarks cannot shut an eye: where both lids lie on one line, the
+place there comes from half way between the source's lids, the iris. Above an opening the lower
+points therefore lose their weight, below it the upper ones; what was between then vanishes in the
+line, as skin does. Ours.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from reenact_jax.geometry.layouts import Layout
+
+FADE = 0.25  # of an opening's width: band beside its corners in which both sides meet again
+_FLOOR = 1e-5  # of squared lengths, in half sides of the image
+
+
+class Fold(NamedTuple):
+    """An opening by its points' numbers; upper and lower run from the left corner to the right."""
+
+    corners: tuple[int, int]
+    upper: tuple[int, ...]
+    lower: tuple[int, ...]
+    above: tuple[int, ...]  # all points that have no say below
+    below: tuple[int, ...]  # and above
+
+
+def of_layout(layout: Layout) -> tuple[Fold, ...]:
+    """Both eyes and the mouth."""
+
+    def sides(ring):
+        half = len(ring) // 2
+        return (ring[0], ring[half]), ring[1:half], ring[half + 1 :][::-1]
+
+    eyes = [sides(layout.parts[eye]) for eye in ('left_eye', 'right_eye')]
+    corners, upper, lower = sides(layout.parts['inner_lips'])
+    _, over, under = sides(layout.parts['outer_lips'])
+    mouth = Fold(corners, upper, lower, upper + over, lower + under)
+    return (*(Fold(*eye, *eye[1:]) for eye in eyes), mouth)
+
+
+def kept(
+    pixels: Float[Array, 'p 2'],
+    points: Float[Array, 'b n 2'],
+    folds: tuple[Fold, ...],
+    width: float,
+) -> Float[Array, 'b p n']:
+    """Share that every point keeps of its weight at every pixel.
+
+    Args:
+      width: distance from an opening at which half is lost, in the unit of pixels and points.
+    """
+    lost, members = [], np.zeros((2 * len(folds), points.shape[1]), np.float32)
+    for i, fold in enumerate(folds):
+        lost += _beyond(pixels, points, fold, width)
+        members[2 * i, list(fold.below)] = members[2 * i + 1, list(fold.above)] = 1
+    return 1 - jnp.einsum('bpf,fn->bpn', jnp.stack(lost, -1), members)
+
+
+def _beyond(pixels, points, fold: Fold, width: float) -> tuple[Array, Array]:
+    """How surely a pixel lies above an opening, and below it: 0..1, [b, p] each."""
+    left, right = (points[:, corner, None] for corner in fold.corners)
+    axis = right - left
+    square = (axis**2).sum(-1) + _FLOOR
+
+    def place(x):
+        """Along the axis, 0 and 1 being the corners, and down from it."""
+        off = x - left
+        down = axis[..., 0] * off[..., 1] - axis[..., 1] * off[..., 0]
+        return (off * axis).sum(-1) / square, down * jax.lax.rsqrt(square)
+
+    along, down = place(pixels[None])
+    edges = [_line(along, *place(points[:, list(row)])) for row in (fold.upper, fold.lower)]
+    middle = sum(edges) / 2  # of lids that cross
+    upper, lower = jnp.minimum(edges[0], middle), jnp.maximum(edges[1], middle)
+    sure = jnp.clip(1 - jnp.maximum(-along, along - 1) / FADE, 0, 1)
+
+    def share(distance):
+        far = (jax.nn.relu(distance) / width) ** 2
+        return sure * far / (1 + far)
+
+    return share(upper - down), share(down - lower)
+
+
+def _line(x, xs: Float[Array, 'b k'], ys: Float[Array, 'b k']) -> Array:
+    """The polyline (0, 0), (xs, ys), (1, 0) at every x; xs ascend."""
+    xs = jnp.pad(jnp.pad(xs, ((0, 0), (1, 0))), ((0, 0), (0, 1)), constant_values=1.0)
+    ys = jnp.pad(ys, ((0, 0), (1, 1)))
+    steps = jnp.maximum(jnp.diff(xs), 1e-3)
+    value = jnp.zeros_like(x)
+    for i in range(steps.shape[1]):
+        done = jnp.clip((x - xs[:, i, None]) / steps[:, i, None], 0, 1)
+        value = value + done * jnp.diff(ys)[:, i, None]
+    return value

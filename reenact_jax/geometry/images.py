@@ -1,0 +1,194 @@
+"""Images on the device: ranges, sampling, warps, part crops and pastes, pixel shuffle.
+
+Images are [*, h, w, c]; uint8 0..255 in shards, float32 in [-1, 1] inside the models. Sampling
+positions and points are in pixels with (0, 0) the top left corner (tracks.py). Everything is
+differentiable and runs inside one jit.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, UInt8
+
+from reenact_jax.geometry import landmarks as lm
+
+
+def to_float(image: UInt8[Array, '*s h w c']) -> Float[Array, '*s h w c']:
+    """0..255 -> [-1, 1]."""
+    return jnp.asarray(image, jnp.float32) / 127.5 - 1
+
+
+def to_uint8(image: Float[Array, '*s h w c']) -> UInt8[Array, '*s h w c']:
+    """[-1, 1] -> 0..255, rounded, values outside clipped."""
+    return jnp.clip(jnp.round((image + 1) * 127.5), 0, 255).astype(jnp.uint8)
+
+
+def resize(image: Float[Array, '*s h w c'], size: int) -> Float[Array, '*s s2 s2 c']:
+    """Bilinear, antialiased when it shrinks."""
+    shape = (*image.shape[:-3], size, size, image.shape[-1])
+    return image if image.shape == shape else jax.image.resize(image, shape, 'bilinear')
+
+
+def pixel_shuffle(features: Float[Array, 'b h w c'], factor: int = 2) -> Float[Array, 'b H W C']:
+    """Channels to space (Shi et al. 2016): [b, h, w, C f^2] -> [b, h f, w f, C]."""
+    b, h, w, c = features.shape
+    grid = features.reshape(b, h, w, factor, factor, c // factor**2)
+    return grid.transpose(0, 1, 3, 2, 4, 5).reshape(b, h * factor, w * factor, -1)
+
+
+def soften(x: Float[Array, 'b h w c']) -> Float[Array, 'b h w c']:
+    """Every pixel's mean with its neighbours above and to the left; the border repeats.
+
+    Behind `pixel_shuffle` it takes away a pattern of two pixels' width: each mean has one pixel of
+    each of the four kinds (Sugawara et al. 2018).
+    """
+    for axis in (1, 2):
+        first = jax.lax.slice_in_dim(x, 0, 1, axis=axis)
+        before = jnp.concatenate([first, jax.lax.slice_in_dim(x, 0, -1, axis=axis)], axis)
+        x = (x + before) / 2
+    return x
+
+
+def sample(
+    image: Float[Array, 'h w c'], position: Float[Array, '*p 2'], fill: float | None = None
+) -> Float[Array, '*p c']:
+    """Bilinear sampling at positions (x, y) in pixels.
+
+    Outside, the border pixel repeats; with `fill` the value fades to `fill` over one pixel.
+    """
+    h, w, _ = image.shape
+    x, y = position[..., 0] - 0.5, position[..., 1] - 0.5  # index units: pixel 0's centre is 0
+    x0, y0 = jnp.floor(x), jnp.floor(y)
+    total = 0.0
+    for i in (0, 1):
+        for j in (0, 1):
+            xi, yj = (x0 + i).astype(jnp.int32), (y0 + j).astype(jnp.int32)
+            weight = (1 - jnp.abs(x - xi)) * (1 - jnp.abs(y - yj))
+            value = image[jnp.clip(yj, 0, h - 1), jnp.clip(xi, 0, w - 1)]
+            if fill is not None:
+                inside = (xi >= 0) & (xi < w) & (yj >= 0) & (yj < h)
+                value = jnp.where(inside[..., None], value, fill)
+            total = total + weight[..., None] * value
+    return total
+
+
+def sample_cubic(
+    image: Float[Array, 'h w c'], position: Float[Array, '*p 2']
+) -> Float[Array, '*p c']:
+    """Sample at positions (x, y) in pixels by cubic convolution (Keys 1981, a = -0.5).
+
+    On a pixel's centre the value is the pixel's own. Outside, the border pixel repeats. Values may
+    leave the image's range by a little.
+    """
+    h, w, _ = image.shape
+    x, y = position[..., 0] - 0.5, position[..., 1] - 0.5  # index units: pixel 0's centre is 0
+    x0, y0 = jnp.floor(x), jnp.floor(y)
+    across, down = _cubic(x - x0), _cubic(y - y0)
+    column, row = x0.astype(jnp.int32), y0.astype(jnp.int32)
+    total = 0.0
+    for j in range(4):
+        at = jnp.clip(row + (j - 1), 0, h - 1)
+        line = 0.0
+        for i in range(4):
+            line += across[i][..., None] * image[at, jnp.clip(column + (i - 1), 0, w - 1)]
+        total += down[j][..., None] * line
+    return total
+
+
+def _cubic(t):
+    """Weights of the four neighbours of a place `t` in 0..1 behind the second; they sum to 1."""
+    a = -0.5
+    near = [((a + 2) * x - (a + 3)) * x * x + 1 for x in (t, 1 - t)]
+    far = [((a * x - 5 * a) * x + 8 * a) * x - 4 * a for x in (1 + t, 2 - t)]
+    return far[0], near[0], near[1], far[1]
+
+
+def pixel_grid(height: int, width: int) -> Float[np.ndarray, 'h w 2']:
+    """Position (x, y) of every pixel's centre."""
+    x, y = np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5)
+    return np.stack([x, y], -1).astype(np.float32)
+
+
+def warp(image: Float[Array, 'b h w c'], flow: Float[Array, 'b h w 2']) -> Float[Array, 'b h w c']:
+    """Backward warp: out(p) = image(p + flow(p)), bilinear, border repeated.
+
+    `flow` is in normalised units, (-1, -1) to (1, 1) being the image's corners: 2 is its side.
+    """
+    h, w = image.shape[1:3]
+    scale = np.array([[[[w / 2, h / 2]]]], np.float32)
+    return jax.vmap(sample)(image, pixel_grid(h, w)[None] + flow * scale)
+
+
+def affine_sample(
+    image: Float[Array, 'b h w c'],
+    matrix: Float[Array, 'b 2 3'],
+    size: tuple[int, int],
+    fill: float | None = None,
+) -> Float[Array, 'b H W c']:
+    """out(p) = image(A p + t) for every pixel centre p of a (height, width) output."""
+    grid = jnp.asarray(pixel_grid(*size).reshape(1, -1, 2))
+    position = lm.transform(jnp.broadcast_to(grid, (matrix.shape[0], *grid.shape[1:])), matrix)
+    flat = jax.vmap(lambda i, p: sample(i, p, fill))(image, position)
+    return flat.reshape(matrix.shape[0], *size, -1)
+
+
+def part_frame(points: Float[Array, 'b n 2'], size: int, margin: float) -> Float[Array, 'b 2 3']:
+    """Similarity from a part's crop (size x size) to the image: upright, centred on the points.
+
+    The crop shows the points' square box times `margin`. Upright because a part's own rotation is
+    part of the motion that a local net draws (ours).
+    """
+    centre, half = lm.box(points)
+    scale = half * 2 * margin / size
+    zero = jnp.zeros_like(scale)
+    linear = jnp.stack([jnp.stack([scale, zero], -1), jnp.stack([zero, scale], -1)], -2)
+    return jnp.concatenate([linear, (centre - (scale * size / 2)[..., None])[..., None]], -1)
+
+
+def part_crop(
+    image: Float[Array, 'b h w c'], frame: Float[Array, 'b 2 3'], size: int
+) -> Float[Array, 'b size size c']:
+    """The part of the image that `part_frame` frames; the border pixel repeats outside."""
+    return upright_sample(image, frame, (size, size), border=True)
+
+
+def part_paste(
+    part: Float[Array, 'b s s c'], frame: Float[Array, 'b 2 3'], size: int
+) -> Float[Array, 'b size size c']:
+    """A part's crop put where its frame lies in a size x size canvas; 0 elsewhere."""
+    return upright_sample(part, lm.invert(frame), (size, size), border=False)
+
+
+def upright_sample(
+    image: Float[Array, 'b h w c'],
+    frame: Float[Array, 'b 2 3'],
+    size: tuple[int, int],
+    border: bool,
+) -> Float[Array, 'b H W c']:
+    """`affine_sample` for a frame without rotation: bilinear weights an axis, two matrix products.
+
+    Accelerators and CPUs alike are far quicker at these, and at their gradient, than at gathers.
+    Outside, the border pixel repeats; without `border` the value is 0 there.
+    """
+    rows = _weights(frame[:, 1, 1], frame[:, 1, 2], size[0], image.shape[1], border)
+    columns = _weights(frame[:, 0, 0], frame[:, 0, 2], size[1], image.shape[2], border)
+    return jnp.einsum('bip,bpqc,bjq->bijc', rows, image, columns)
+
+
+def _weights(
+    scale: Float[Array, ' b'], start: Float[Array, ' b'], outputs: int, inputs: int, border: bool
+) -> Float[Array, 'b outputs inputs']:
+    """Bilinear weight of every input pixel for every output pixel along one axis."""
+    place = jnp.asarray(np.arange(outputs) + 0.5, scale.dtype)[None]
+    at = place * scale[:, None] + start[:, None] - 0.5  # index units: pixel 0's centre is 0
+    at = jnp.clip(at, 0, inputs - 1) if border else at
+    index = jnp.asarray(np.arange(inputs), scale.dtype)[None, None]
+    return jax.nn.relu(1 - jnp.abs(at[..., None] - index))
+
+
+def flow_colours(flow: Float[Array, 'b h w 2'], largest: float = 0.25) -> Float[Array, 'b h w 3']:
+    """Direction as hue, length as saturation; `largest` (in units of flow) is fully saturated."""
+    angle = jnp.arctan2(flow[..., 1], flow[..., 0])[..., None]
+    length = jnp.clip(jnp.linalg.norm(flow, axis=-1, keepdims=True) / largest, 0, 1)
+    phase = jnp.array([0.0, 2.0, 4.0])[None, None, None] * jnp.pi / 3
+    return 1 - length * (1 - jnp.cos(angle - phase))

@@ -1,0 +1,160 @@
+"""Layers: a generator's result as what moves, what is painted, and where; and their composition.
+
+A generator that knows where its pixels come from gives, beside its image, a flow into the source,
+a mask between warped source and paint, the paint, and parts (mouth, eyes) in frames of their own.
+All are smooth or small, so that they can be enlarged, while the source is warped at the resolution
+it has: a network of 64 x 64 pixels so draws at 512 what a warp can reach (ours).
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from reenact_jax.geometry import images
+from reenact_jax.geometry import landmarks as lm
+
+EDGE = 0.04  # of the crop's side: band at its border in which paint gives way to the picture
+
+
+class Part(NamedTuple):
+    """A local region, painted in a square frame of its own."""
+
+    image: Float[Array, 'b p p 3']  # [-1, 1]
+    alpha: Float[Array, 'b p p 1']  # 0..1; 0 at its border
+    frame: Float[Array, 'b 2 3']  # from its pixels to those of the crop, as `images.part_frame`
+
+
+class Layers(NamedTuple):
+    """What an image is made of; s is the model's side, the flow may have another one."""
+
+    flow: Float[Array, 'b g g 2']  # backward, normalised, as `images.warp` takes it
+    mask: Float[Array, 'b s s 1']  # 0..1; 1: the warped source
+    paint: Float[Array, 'b s s 3']  # [-1, 1]
+    parts: dict[str, Part]  # laid over the rest, in the order of their names
+
+
+class Region(NamedTuple):
+    """A rectangle of whole pixels of a picture; static."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+
+class Reach(NamedTuple):
+    """Share of a change at every pixel: where both are 0 the picture stays, bit for bit."""
+
+    moves: Float[Array, 'b H W 1']  # of the flow
+    paints: Float[Array, 'b H W 1']  # of paint and parts
+
+
+def compose(layers: Layers, source: Float[Array, 'b s s 3']) -> Float[Array, 'b s s 3']:
+    """The image at the size of `source`, the crop that the model was given (1 row or b)."""
+    side = source.shape[1]
+    window = jnp.array([0.0, 0.0, side], source.dtype)
+    return compose_onto(layers, source, window, Region(0, 0, side, side), cubic=False)
+
+
+def compose_onto(
+    layers: Layers,
+    picture: Float[Array, 'n h w 3'],
+    window: Float[Array, '3'],
+    region: Region,
+    reach: Reach | None = None,
+    cubic: bool = True,
+) -> Float[Array, 'b H W 3']:
+    """A region of a picture with the layers in their place, at the picture's own pixels.
+
+    Args:
+      layers: of b frames.
+      picture: what the source's crop was cut from, [-1, 1]; 1 row or b.
+      window: x0, y0 and side of the crop in the picture, pixels; may reach outside.
+      region: what is drawn. Beyond the crop the flow of the crop's border goes on.
+      reach: where it may change; paint then ends softly at the crop's border. None: everywhere.
+      cubic: sampling of the picture; False: bilinear.
+
+    Returns: The region [b, H, W, 3] in [-1, 1].
+    """
+    size = region.height, region.width
+    corner = jnp.array([region.left, region.top], window.dtype) - window[:2]
+
+    def enlarged(layer):
+        frame = _frame(layer.shape[1] / window[2], corner, layer.shape[0])
+        return images.upright_sample(layer, frame, size, border=True)
+
+    flow, mask = enlarged(layers.flow) * (window[2] / 2), enlarged(layers.mask)
+    inside = 1.0
+    if reach is not None:
+        flow = flow * reach.moves
+    at = images.pixel_grid(*size)[None] + np.array([[[[region.left, region.top]]]]) + flow
+    warped, there = _sampled(picture, at, cubic)
+    if reach is not None:
+        # Beyond the picture's end there is nothing to keep but its last pixels: paint is better.
+        inside = _inside(window, region) * jnp.maximum(reach.paints, 1 - there)
+    mask = 1 - inside * (1 - mask * there)
+    result = mask * warped + (1 - mask) * enlarged(layers.paint)
+    side = layers.mask.shape[1]
+    for _, part in sorted(layers.parts.items()):
+        image, alpha = _laid(part, side / window[2], corner, size)
+        result += inside * alpha * (image - result)
+    return result
+
+
+def as_tree(layers: Layers) -> dict:
+    """Layers as plain dicts of arrays, which a bundle's functions give."""
+    return layers._asdict() | {'parts': {n: part._asdict() for n, part in layers.parts.items()}}
+
+
+def of_tree(tree: Mapping) -> Layers:
+    """The inverse of `as_tree`."""
+    return Layers(**dict(tree) | {'parts': {n: Part(**part) for n, part in tree['parts'].items()}})
+
+
+def _frame(scale, corner, rows: int) -> Float[Array, 'b 2 3']:
+    """From a region's pixels to those of a layer."""
+    scale, zero = jnp.asarray(scale), jnp.zeros(())
+    first = jnp.stack([scale, zero, scale * corner[0]])
+    frame = jnp.stack([first, jnp.stack([zero, scale, scale * corner[1]])])
+    return jnp.broadcast_to(frame[None], (rows, 2, 3))
+
+
+def _sampled(picture, at, cubic: bool):
+    """The picture at places, and 0..1 whether there was a picture."""
+    sample, picture = images.sample_cubic if cubic else images.sample, jnp.asarray(picture)
+    one = picture.shape[0] == 1
+    warped = jax.vmap(sample, (None if one else 0, 0))(picture[0] if one else picture, at)
+    height, width = picture.shape[1:3]
+    # 1 up to the border pixel's centre, which has all of its value, 0 from one pixel further.
+    across = jnp.clip(jnp.minimum(at[..., 0], width - at[..., 0]) + 0.5, 0, 1)
+    down = jnp.clip(jnp.minimum(at[..., 1], height - at[..., 1]) + 0.5, 0, 1)
+    return warped, (across * down)[..., None]
+
+
+def _inside(window, region: Region) -> Float[Array, '1 H W 1']:
+    """1 inside the crop, falling to 0 at its border within `EDGE` of its side."""
+
+    def ramp(first: int, count: int, start):
+        place = (np.arange(first, first + count) + 0.5 - start) / window[2]
+        return jnp.clip(jnp.minimum(place, 1 - place) / EDGE, 0, 1)
+
+    down, across = (
+        ramp(region.top, region.height, window[1]),
+        ramp(region.left, region.width, window[0]),
+    )
+    return (down[:, None] * across[None])[None, ..., None]
+
+
+def _laid(part: Part, scale, corner, size: tuple[int, int]):
+    """A part's image and alpha where its frame lies in the region; alpha is 0 elsewhere."""
+    out = _frame(scale, corner, part.frame.shape[0])  # region -> crop
+    back = lm.invert(part.frame)  # crop -> part
+    shift = lm.transform(out[:, None, :, 2], back)
+    linear = jnp.einsum('bij,bjk->bik', back[..., :2], out[..., :2])
+    frame = jnp.concatenate([linear, shift[:, 0, :, None]], -1)
+    alpha = images.upright_sample(part.alpha, frame, size, border=False)
+    return images.upright_sample(part.image, frame, size, border=True), alpha

@@ -1,0 +1,65 @@
+"""Similarity fits of 3D landmarks: a head's shape apart from its size, place and rotation.
+
+NumPy or JAX arrays of any leading shape; no SVD, whose kernels cannot be exported for all devices.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+_STEPS = 10  # of the iteration below; it converges quadratically
+
+
+class Placement(NamedTuple):
+    """Where a shape stands: point = centre + rotation shape / scale.
+
+    The rotation is R of tracks.py: it takes the reference to where the face is seen, as in
+    frames.py and head_pose.py.
+    """
+
+    scale: Float[Array, '*s']
+    rotation: Float[Array, '*s 3 3']
+    centre: Float[Array, '*s 3']
+
+
+def fit(points: Float[Array, '*s n 3'], reference: Float[Array, 'n 3']) -> Placement:
+    """The least-squares similarity that takes points to a reference around 0, no reflection.
+
+    The points must not lie in a plane: without depth there is no rotation to find.
+    """
+    centre = points.mean(-2)
+    around = points - centre[..., None, :]
+    rotation = _nearest_rotation(jnp.einsum('...ni,nj->...ij', around, reference))
+    turned = jnp.einsum('...ji,...nj->...ni', rotation, around)
+    square = jnp.maximum((around**2).sum((-1, -2)), 1e-12)
+    scale = jnp.einsum('ni,...ni->...', reference, turned) / square
+    return Placement(scale, rotation, centre)
+
+
+def remove(points: Float[Array, '*s n 3'], placement: Placement) -> Float[Array, '*s n 3']:
+    """The shape: points in the reference's frame."""
+    around = points - placement.centre[..., None, :]
+    turned = jnp.einsum('...ji,...nj->...ni', placement.rotation, around)
+    return turned * placement.scale[..., None, None]
+
+
+def restore(shape: Float[Array, '*s n 3'], placement: Placement) -> Float[Array, '*s n 3']:
+    """The inverse of `remove`."""
+    turned = jnp.einsum('...ij,...nj->...ni', placement.rotation, shape)
+    return turned / placement.scale[..., None, None] + placement.centre[..., None, :]
+
+
+def _nearest_rotation(matrix: Float[Array, '*s 3 3']) -> Float[Array, '*s 3 3']:
+    """The orthogonal factor of the polar decomposition, by Newton's iteration (Higham 1986)."""
+    size = jnp.sqrt((matrix**2).sum((-1, -2), keepdims=True))
+
+    def step(_, x):
+        cofactors = jnp.stack(
+            [jnp.cross(x[..., (i + 1) % 3, :], x[..., (i + 2) % 3, :]) for i in range(3)], -2
+        )
+        determinant = (x[..., 0, :] * cofactors[..., 0, :]).sum(-1)[..., None, None]
+        return (x + cofactors / jnp.where(determinant == 0, 1e-12, determinant)) / 2
+
+    return jax.lax.fori_loop(0, _STEPS, step, matrix / jnp.maximum(size, 1e-12))

@@ -1,0 +1,49 @@
+"""Contact sheets of a result: source, driver, landmarks and result side by side, a row a frame."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float, UInt8
+from PIL import Image, ImageDraw
+
+from reenact_jax.geometry import layouts
+from reenact_jax.media import writing
+
+COLUMNS = ('source', 'driving', 'landmarks', 'result')
+
+
+def drawing(
+    landmarks: Float[np.ndarray, 'n 2'], size: int, points: str, side: int = 256
+) -> UInt8[np.ndarray, 'side side 3']:
+    """Landmarks of a size x size crop as lines."""
+    image = Image.new('RGB', (side, side), 'white')
+    draw = ImageDraw.Draw(image)
+    scaled = np.asarray(landmarks) * (side / size)
+    for a, b in layouts.layout(points).edges:
+        draw.line([tuple(scaled[a]), tuple(scaled[b])], fill=(20, 60, 140), width=2)
+    return np.asarray(image)
+
+
+def side_by_side(
+    source: UInt8[np.ndarray, 's s 3'],
+    driving: UInt8[np.ndarray, 'd d 3'] | None,
+    result: UInt8[np.ndarray, 'h w 3'],
+) -> UInt8[np.ndarray, 'h W 3']:
+    """Put source and driver, scaled to the result's height, before it; black: no picture."""
+    height = result.shape[0]
+    square = (height, height)
+    black = np.zeros((height, height, 3), np.uint8)
+    before = [
+        black
+        if one is None
+        else np.asarray(Image.fromarray(one).resize(square, Image.Resampling.LANCZOS))
+        for one in (source, driving)
+    ]
+    return np.concatenate([*before, result], 1)
+
+
+def sheet(
+    rows: Sequence[Sequence[UInt8[np.ndarray, 'h w 3'] | None]], numbers: Sequence[int]
+) -> UInt8[np.ndarray, 'H W 3']:
+    """Rows of (source, driving, landmarks, result) with the frames' numbers."""
+    return writing.contact_sheet(rows, [f'frame {n}' for n in numbers], COLUMNS, cell=192)

@@ -1,0 +1,1 @@
+"""A portrait and a driver to a video: command.py is the way through."""

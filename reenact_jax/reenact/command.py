@@ -1,0 +1,142 @@
+"""Animate a portrait: the source's face and identity, the driver's motion.
+
+    python -m reenact_jax.reenact --model BUNDLE --source portrait.jpg --driving clip.mp4 \\
+        --out result.mp4 --sheet result.png
+
+The driver may be a video, a still or a folder of stills. Source and driver may also be tracks of a
+shard set (synthetic heads, say), which need no face detection:
+
+    python -m reenact_jax.reenact --model BUNDLE --source SHARDS --source-track ID \\
+        --driving SHARDS --driving-track ID --out result.mp4
+
+What changes in the driver is added to the source's own face: --strength takes more or less of it,
+--region only a part (the eyes, say), and --reference best starts at the frame of the driver that
+looks most as the source does:
+
+    python -m reenact_jax.reenact --model BUNDLE --source portrait.jpg --driving clip.mp4 \\
+        --strength 1.3 --region mouth --region eyes --reference best --out result.mp4
+
+Without a driver, changes act on the source's own face, and --steps leads from it to the changed one
+(or to that of a driver that is a still), as a strip of pictures or a video. --edit moves landmarks
+and --pose-... turns the head, with any model; --au and --sweep set action units, with a bundle made
+with FACEGAN's transfer. --pose-... and --au change those of a driver, too:
+
+    python -m reenact_jax.reenact --model BUNDLE --source portrait.jpg --edit mouth_open=0.8 \\
+        --steps 6 --out strip.png
+    python -m reenact_jax.reenact --model BUNDLE --source portrait.jpg --au 12=0.8 --au 45=1 \\
+        --pose-yaw +15 --out smile.png
+    python -m reenact_jax.reenact --model BUNDLE --source portrait.jpg --sweep 26 --out jaw.mp4
+
+Motion travels without its video, too: --save-motion writes a driver's landmarks and action units,
+--driving reads them (and OpenFace's tables).
+
+The result shows the source's whole picture. A model that gives layers (AAN with a mask, FACEGAN)
+draws at the picture's own pixels, at most --max-side of them; that of others is pasted under a mask
+that fades at the crop's border. --crop gives the square crop alone, as do strips, sheets and tracks
+of shard sets, which have no more. It is marked as synthetic in the file's metadata and, invisibly,
+in its pixels, and signed (content credentials) where c2pa-python is installed:
+`python -m reenact_jax.provenance FILE` looks for all three.
+"""
+
+import argparse
+import contextlib
+import json
+import sys
+
+from reenact_jax import bundle as bundles
+from reenact_jax import faces
+from reenact_jax.bundle import Bundle
+from reenact_jax.common.errors import UserError
+from reenact_jax.media import credentials
+from reenact_jax.reenact import drivers, portraits, recording
+from reenact_jax.reenact import flags as reenact_flags
+from reenact_jax.reenact.animation import Changes
+from reenact_jax.reenact.drivers import Driver
+from reenact_jax.reenact.edits import landmark_edits, unit_edits
+from reenact_jax.reenact.portraits import Portrait
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command."""
+    args = reenact_flags.read(__doc__, arguments)
+    bundle = bundles.load(args.model, args.transfer)
+    with contextlib.ExitStack() as stack:
+        detector = None
+        seen = args.driving and not args.driving_track and not reenact_flags.is_motion(args)
+        if seen or not args.source_track:
+            detector = stack.enter_context(faces.Detector(args.face_landmarker))
+        source = _source(args, bundle, detector)
+        if source.is_cut:
+            _warn(
+                f'{args.source}: the picture ends within the face; what it does not show is guessed'
+            )
+        driver = _driver(args, bundle, detector, source) if args.driving else None
+        summary = _record(args, bundle, source, driver)
+    summary['credentials'] = credentials.is_available() and not args.no_credentials
+    if summary['held']:
+        _warn(f'{args.driving}: no face in {summary["held"]} frames; the motion before was held')
+    if summary['fault']:
+        _warn(f'{args.driving}: {summary["fault"]}')
+    if summary.get('start'):
+        _warn(
+            f'{args.driving}: motion starts at its first frame, and {summary["start"]}; '
+            '--reference best starts at the frame that looks most as the portrait does'
+        )
+    print(json.dumps(summary))
+    return 0
+
+
+def _record(args: argparse.Namespace, bundle: Bundle, source: Portrait, driver) -> dict:
+    """Writes the result: of a driver, or the way to a still one's or to a changed face."""
+    how = dict(sheet=args.sheet, how=args.motion, batch=args.batch, crop=args.crop)
+    how |= dict(changes=_changes(args, bundle), mark=not args.no_watermark)
+    how |= dict(signed=not args.no_credentials, most=args.max_side)
+    how |= dict(amount=reenact_flags.amount(args))
+    video = recording.is_video(args.out)
+    if args.sweep:
+        unit = unit_edits.unit(args.sweep, '--sweep')
+        low, high = (unit_edits.Change(unit, value, False) for value in (0.0, 1.0))
+        source = source._replace(known=unit_edits.apply(source.known, [low]))
+        how['changes'] = how['changes']._replace(units=[*how['changes'].units, high])
+    if driver is None or args.steps:
+        if driver is not None and driver.count != 1:
+            raise UserError(
+                f'--steps: {args.driving} has {driver.count} frames; the driver must be a still'
+            )
+        several = 2 * int(recording.LEAD_RATE) if video else 6 if args.sweep else 1
+        steps = args.steps or several
+        return recording.record_lead(bundle, source, driver, args.out, steps, rows=args.rows, **how)
+    if driver.count != 1 and not video:
+        raise UserError(f'--out {args.out}: the driver has several frames; name it .mp4')
+    how |= dict(keep=args.save_motion, reference=args.reference, smooth=args.smooth)
+    how |= dict(beside=args.side_by_side, sheet_rows=args.rows)
+    return recording.record(bundle, source, driver, args.out, **how)
+
+
+def _changes(args: argparse.Namespace, bundle: Bundle) -> Changes:
+    scene = portraits.scene(args.background, bundle.size) if args.background else None
+    return Changes(reenact_flags.units(args), landmark_edits.parse(args.edit), scene)
+
+
+def _source(args: argparse.Namespace, bundle: Bundle, detector) -> Portrait:
+    if args.source_track:
+        track = portraits.find_track(args.source, args.source_track)
+        return portraits.from_track(track, args.source_frame, bundle.size, bundle.points)
+    like = bundle.size, bundle.points, detector
+    return portraits.from_file(args.source, *like, args.face, args.source_frame)
+
+
+def _driver(args: argparse.Namespace, bundle: Bundle, detector, source: Portrait) -> Driver:
+    rows = sys.maxsize if args.side_by_side else args.rows if args.sheet else 0
+    if reenact_flags.is_motion(args):
+        like = bundle.size, bundle.points, bundle.driven_by
+        return drivers.from_motion(args.driving, source, *like, rows)
+    if args.driving_track:
+        track = portraits.find_track(args.driving, args.driving_track)
+        return drivers.from_track(track, bundle.size, bundle.points, rows)
+    shown = recording.BESIDE if args.side_by_side else drivers.SHOWN
+    return drivers.from_file(args.driving, bundle.size, bundle.points, detector, rows, shown)
+
+
+def _warn(text: str) -> None:
+    print(f'warning: {text}', file=sys.stderr)

@@ -1,0 +1,136 @@
+"""Layers in the whole picture that the source was cut from, at its own pixels.
+
+Only the head moves: the change fades out around it (`reach`) and ends before the border of the
+region that is drawn, so that no seam shows and the rest of the picture stays bit for bit. What lies
+around the face itself, hair and shoulders, is moved and never painted: a small network knows them
+least.
+"""
+
+import functools
+import math
+from collections.abc import Mapping
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, UInt8
+
+from reenact_jax.geometry import images, layouts
+from reenact_jax.geometry import landmarks as lm
+from reenact_jax.geometry.layers import Reach, Region, compose_onto, of_tree
+from reenact_jax.reenact.pasting import Canvas
+
+MARGIN = 0.25  # of the crop's side: how much further the region reaches than the crop
+RAMP = 0.1  # of the crop's side: band at the region's border in which the change ends
+# A head with its hair as an ellipse around the middle of the eyes, in distances from there to the
+# mouth, which is 6.8 cm of an adult's; half of its width and of its height.
+HEAD = 1.6, 2.0
+SKULL = 1.25, 1.75  # the same without the hair: paint stays on it, what it takes hair for is not
+FADE = 0.6  # width of the band around it in which the change ends, in its radii
+PAINT_FADE = 0.25  # the same of paint
+STRETCH = 2.0  # least width of that band, in lengths of the head's way: no place folds over another
+
+
+class Composer:
+    """Draws layers into one picture; compiled once for its size and the region's place."""
+
+    def __init__(self, canvas: Canvas, landmarks: Float[np.ndarray, 'n 2'], size: int):
+        """Args: landmarks: the source's, in pixels of a crop of side `size`."""
+        self.canvas, self.region = canvas, region_of(canvas)
+        (x0, y0, side), scale = canvas.window, canvas.window[2] / size
+        self._window = jnp.array([x0, y0, side], jnp.float32)
+        self._source = np.float32(landmarks * scale + np.array([x0, y0]))[None]
+        self._picture = images.to_float(canvas.picture)[None]
+        self._ramp = jnp.asarray(ramp(canvas, self.region))[None, ..., None]
+        self._scale = scale
+
+    def draw(self, layers: Mapping, points: Float[Array, 'b n _']) -> UInt8[Array, 'b h w 3']:
+        """Draw the region for driving landmarks in pixels of the crop; layers as a bundle's."""
+        driving = points[..., :2] * np.float32(self._scale) + self._window[None, None, :2]
+        places = self._picture, self._window, self._ramp, self._source, driving
+        return _drawn(self.region, dict(layers), *places)
+
+    def whole(self, drawn: UInt8[np.ndarray, 'h w 3']) -> UInt8[np.ndarray, 'H W 3']:
+        """Put a drawn region into the picture."""
+        picture, place = self.canvas.picture.copy(), self.region
+        rows = slice(place.top, place.top + place.height)
+        picture[rows, place.left : place.left + place.width] = drawn
+        return picture
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _drawn(region: Region, layers, picture, window, edge, source, driving):
+    moves, paints = reach(source, driving, region)
+    weight = Reach(edge * moves, edge * paints)
+    return images.to_uint8(compose_onto(of_tree(layers), picture, window, region, weight))
+
+
+def region_of(canvas: Canvas) -> Region:
+    """Find the pixels that can change: the crop and a margin, inside the picture."""
+    (x0, y0, side), (height, width) = canvas.window, canvas.picture.shape[:2]
+    more = MARGIN * side
+
+    def clipped(place: float, most: int) -> int:
+        return min(max(math.floor(place), 0), most)
+
+    left, right = clipped(x0 - more, width - 1), clipped(x0 + side + more + 1, width)
+    top, bottom = clipped(y0 - more, height - 1), clipped(y0 + side + more + 1, height)
+    return Region(top, left, max(bottom - top, 1), max(right - left, 1))
+
+
+def ramp(canvas: Canvas, region: Region) -> Float[np.ndarray, 'h w']:
+    """1 inside the region, 0 at those of its borders behind which the picture goes on."""
+    height, width = canvas.picture.shape[:2]
+
+    def along(first: int, count: int, most: int):
+        place, far = np.arange(count) + 0.5, RAMP * canvas.window[2]
+        low = place if first > 0 else np.full(count, far)
+        high = count - place if first + count < most else np.full(count, far)
+        return _smooth(np.minimum(low, high) / far)
+
+    down = along(region.top, region.height, height)
+    return np.float32(down[:, None] * along(region.left, region.width, width)[None])
+
+
+def reach(source: Float[Array, '1 n 2'], driving: Float[Array, 'b n 2'], region: Region) -> Reach:
+    """Weigh the change by place: 1 on the head, where it was and where it goes, 0 far from both.
+
+    Args:
+      source, driving: landmarks in pixels of the picture that has the region.
+    """
+    grid = images.pixel_grid(region.height, region.width)[None]
+    grid = grid + np.array([[[[region.left, region.top]]]], np.float32)
+    source = jnp.broadcast_to(source, driving.shape)
+    way = jnp.linalg.norm(lm.eye_middle(driving) - lm.eye_middle(source), axis=-1)[:, 0]
+
+    def around(points, radii, fade, way=0.0):
+        x, y, unit = _head(points, grid)
+        radius = jnp.sqrt((x / (radii[0] * unit)) ** 2 + (y / (radii[1] * unit)) ** 2 + 1e-9)
+        band = jnp.maximum(fade, STRETCH * way / (radii[0] * unit))
+        return (1 - _smooth((radius - 1) / band))[..., None]
+
+    far = way[:, None, None]
+    moves = jnp.maximum(around(source, HEAD, FADE, far), around(driving, HEAD, FADE, far))
+    return Reach(moves, around(driving, SKULL, PAINT_FADE))
+
+
+def _head(points, grid):
+    """Places across and along the head, from the middle of its eyes, and its unit, in pixels."""
+    lips = layouts.of_count(points.shape[1]).parts['outer_lips']
+    corners = np.array([lips[0], lips[len(lips) // 2]])
+    eyes, mouth = lm.eye_middle(points)[:, 0], points[:, corners].mean(1)
+    down = mouth - eyes
+    length = jnp.linalg.norm(down, axis=-1)
+    # Looking up or down brings eyes and mouth nearer to each other, not the head's outline.
+    unit = jnp.maximum(jnp.maximum(length, 0.9 * lm.box(points)[1]), 1.0)
+    down = (down / jnp.maximum(length, 1e-6)[:, None])[:, None, None]
+    off = grid - eyes[:, None, None]
+    y = off[..., 0] * down[..., 0] + off[..., 1] * down[..., 1]
+    x = off[..., 0] * down[..., 1] - off[..., 1] * down[..., 0]
+    return x, y, unit[:, None, None]
+
+
+def _smooth(t):
+    """0 below 0, 1 above 1, a cubic between."""
+    t = t.clip(0, 1)
+    return t * t * (3 - 2 * t)

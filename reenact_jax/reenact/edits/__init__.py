@@ -1,0 +1,1 @@
+"""Named changes of a face: its landmarks, its action units, its pose."""

@@ -1,0 +1,241 @@
+"""The command line of reenact_jax.reenact, and what can be wrong with it before a model is read."""
+
+import argparse
+from pathlib import Path
+
+from reenact_jax.common.errors import UserError
+from reenact_jax.media import credentials, reading
+from reenact_jax.reenact import motion, painting, recording, regions
+from reenact_jax.reenact.animation import BATCH, MOTIONS
+from reenact_jax.reenact.edits import landmark_edits, unit_edits
+from reenact_jax.reenact.regions import Amount
+
+_EPILOG = f"""\
+edits of landmarks, with strengths from -1 to 1 (any generator)
+{landmark_edits.describe()}
+
+action units, from 0 to 1, for a bundle whose transfer is facegan's
+{unit_edits.describe()}
+"""
+
+
+def read(description: str, arguments: list[str] | None = None) -> argparse.Namespace:
+    """The arguments, checked. Raises UserError naming the flag."""
+    parser = argparse.ArgumentParser(
+        prog='python -m reenact_jax.reenact',
+        description=description,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _faces(parser.add_argument_group('who and how').add_argument)
+    _changes(parser.add_argument_group('changes').add_argument)
+    _results(parser.add_argument_group('result').add_argument)
+    args = parser.parse_args(arguments)
+    _check(args)
+    return args
+
+
+def _faces(add) -> None:
+    add('--model', required=True, metavar='BUNDLE', help='folder that reenact_jax.export made')
+    add('--source', required=True, help='picture or video of the person to animate, or a shard set')
+    add('--source-track', metavar='ID', help='track of the shard set --source')
+    add(
+        '--source-frame',
+        type=int,
+        default=0,
+        metavar='N',
+        help='frame of its video or track, from 0',
+    )
+    add(
+        '--face', help="which face of a source that has several: 'largest', or its number from left"
+    )
+    add(
+        '--driving',
+        help='video, still, folder of stills, a shard set, or motion as .csv or .json '
+        '(--save-motion, OpenFace); not needed with a change',
+    )
+    add('--driving-track', metavar='ID', help='track of the shard set --driving')
+    add(
+        '--motion',
+        choices=MOTIONS,
+        default=MOTIONS[0],
+        help="relative (default): what changes in the driver is added to the source's own face; "
+        "absolute: the source takes the driver's pose, expression and place",
+    )
+    add(
+        '--reference',
+        choices=recording.REFERENCES,
+        default=recording.REFERENCES[0],
+        help='frame of the driver where relative motion starts: its first, or that in which its '
+        "pose, mouth and eyes are most as the source's (reads the driver twice); default first",
+    )
+    low, high = regions.STRENGTHS
+    add(
+        '--strength',
+        metavar='X',
+        help=f'how much of a relative motion is taken, {low:g} to {high:g}; default 1',
+    )
+    add(
+        '--region',
+        metavar='NAME',
+        action='append',
+        help=f'what moves, as often as wanted: {", ".join(regions.NAMES)} (default); the mouth '
+        'with the jaw; pose: rotation, size and place; with relative motion',
+    )
+    add('--smooth', action='store_true', help="filter the driver's jitter (1 euro filter)")
+    add(
+        '--transfer',
+        metavar='NAME',
+        help="'none': the driver's landmarks as they are, the driver's "
+        "face shape included; default: the bundle's own landmark model",
+    )
+    add('--batch', type=int, default=BATCH, help=f'frames in one call; default {BATCH}')
+    add('--face-landmarker', metavar='FILE', help="the face detector's model file")
+
+
+def _changes(add) -> None:
+    many = dict(action='append', default=[])
+    add('--edit', metavar='NAME=STRENGTH', help='of landmarks, as often as wanted; below', **many)
+    add(
+        '--au',
+        metavar='NUMBER=VALUE',
+        help="sets an action unit, as often as wanted; +VALUE adds to the face's own; below",
+        **many,
+    )
+    for angle, plus in (('pitch', 'down'), ('yaw', "to the image's left"), ('roll', 'clockwise')):
+        add(f'--pose-{angle}', metavar='DEGREES', help=f'of the head, {plus}; +DEGREES adds')
+    add('--sweep', metavar='NUMBER', help='an action unit from 0 to 1, as a strip or a video')
+    add(
+        '--steps',
+        type=int,
+        metavar='N',
+        help="N frames from the source's own face to the changed one or a still driver's",
+    )
+    add(
+        '--background',
+        metavar='IMAGE',
+        help='another background for the square crop (generator facegan)',
+    )
+
+
+def _results(add) -> None:
+    add(
+        '--out',
+        required=True,
+        help='.mp4; .webp: a short loop; .png or .jpg for a still driver or a strip',
+    )
+    add(
+        '--crop',
+        action='store_true',
+        help='the square crop alone; default: the whole picture, the crop in its place',
+    )
+    add(
+        '--max-side',
+        type=int,
+        metavar='PIXELS',
+        help=f'longest side of the result; default {painting.MOST_SIDE} for a model that draws at '
+        "the picture's own size (layers), no limit for others",
+    )
+    add(
+        '--side-by-side',
+        action='store_true',
+        help='every frame of the result shows source, driver and result',
+    )
+    add(
+        '--no-watermark',
+        action='store_true',
+        help='leave out the invisible mark of synthetic pixels (reenact_jax.provenance finds it); '
+        'the metadata say so in any case',
+    )
+    add(
+        '--no-credentials',
+        action='store_true',
+        help='leave out content credentials: the signed C2PA manifest that results get where '
+        'c2pa-python is installed; environment variables REENACT_C2PA_CERT and REENACT_C2PA_KEY '
+        'name the PEM files of your own certificate chain and its key',
+    )
+    add('--sheet', metavar='FILE.png', help='contact sheet: source, driving, landmarks, result')
+    add('--rows', type=int, default=6, help='rows (frames) of the sheet; default 6')
+    add(
+        '--save-motion',
+        metavar='FILE',
+        help="the driver's landmarks and action units, --au and --pose included, as .csv or .json",
+    )
+
+
+def units(args: argparse.Namespace) -> list[unit_edits.Change]:
+    """The changes of action units and head angles."""
+    angles = {angle: getattr(args, f'pose_{angle}') for angle in unit_edits.ANGLES}
+    return unit_edits.parse(args.au, angles)
+
+
+def amount(args: argparse.Namespace) -> Amount:
+    """How much of a relative motion is taken. Raises UserError as `regions.asked`."""
+    return regions.asked(args.strength, args.region, args.motion == MOTIONS[0], bool(args.driving))
+
+
+def _check(args: argparse.Namespace) -> None:
+    recording.is_video(args.out)
+    if args.sheet and Path(args.sheet).suffix.lower() not in ('.png', '.jpg', '.jpeg'):
+        raise UserError(f'--sheet {args.sheet}: name it .png or .jpg')
+    if args.save_motion and Path(args.save_motion).suffix.lower() not in motion.SUFFIXES:
+        raise UserError(f'--save-motion {args.save_motion}: name it .csv or .json')
+    for name in ('batch', 'rows'):
+        if getattr(args, name) < 1:
+            raise UserError(f'--{name} {getattr(args, name)}: must be at least 1')
+    if args.face not in (None, 'largest') and not args.face.isdigit():
+        raise UserError(f"--face {args.face}: give 'largest' or the face's number from the left")
+    if args.max_side is not None and args.max_side < painting.LEAST_SIDE:
+        raise UserError(
+            f'--max-side {args.max_side}: must be at least {painting.LEAST_SIDE} pixels'
+        )
+    if args.side_by_side and (args.steps or not args.driving or is_motion(args)):
+        raise UserError(
+            '--side-by-side: shows the driver beside the result; it needs a --driving that has '
+            'pictures, and is not for --steps'
+        )
+    amount(args)
+    _check_changes(args)
+    _check_places(args)
+    if not args.no_credentials:
+        credentials.check()
+    for name in ('source', 'driving'):
+        given = getattr(args, name)
+        if given and not getattr(args, f'{name}_track') and not is_motion(args, name):
+            reading.kind(given)
+
+
+def _check_changes(args: argparse.Namespace) -> None:
+    landmark_edits.parse(args.edit)
+    changed = units(args)
+    if args.sweep is not None:
+        unit_edits.unit(args.sweep, f'--sweep {args.sweep}')
+        if args.driving:
+            raise UserError('--sweep: needs no --driving, it is the source that moves')
+    if not args.driving and not (args.edit or changed or args.sweep or args.background):
+        raise UserError(
+            '--driving: missing; give a driver, or change the source itself: --edit, --au, --sweep'
+        )
+    if args.driving and args.steps and changed:
+        raise UserError('--steps: leads to a driver or to changed action units, not to both')
+    if args.steps is not None and args.steps < 2:
+        raise UserError(f'--steps {args.steps}: from one face to another are at least 2')
+    if args.save_motion and (args.steps or not args.driving):
+        raise UserError('--save-motion: needs --driving, and is not for --steps')
+
+
+def _check_places(args: argparse.Namespace) -> None:
+    """Nothing that is read or written twice."""
+    taken = {}
+    for name in ('source', 'driving', 'background', 'out', 'sheet', 'save_motion'):
+        if value := getattr(args, name):
+            flag, place = f'--{name.replace("_", "-")}', Path(value).resolve()
+            if place in taken and name in ('out', 'sheet', 'save_motion'):
+                raise UserError(f'{flag} {value}: is {taken[place]} already; name another file')
+            taken[place] = flag
+
+
+def is_motion(args: argparse.Namespace, name: str = 'driving') -> bool:
+    """Whether the driver is a file of motion."""
+    given = getattr(args, name)
+    return name == 'driving' and bool(given) and Path(given).suffix.lower() in motion.SUFFIXES

@@ -1,0 +1,211 @@
+"""Motion in files, which drives without its video: CSV, JSON, or a table of OpenFace.
+
+A row a frame: `timestamp` in seconds, AU01 ... AU45 from 0 to 1, R_x, R_y, R_z in radians (axes in
+tracks.py), x_0, y_0, z_0, x_1 ... in sides of the driver's square crop (z from 0 at their mean); an
+empty cell (null) is unknown. Above the columns a CSV has the line
+
+    # reenact_jax motion, version 1, points 68
+
+which names the point set, and JSON has the same as {"format": "reenact_jax motion", "version": 1,
+"points": "68", "columns": [...], "rows": [[...], ...]}. Units or landmarks may be left out. A file
+without that line is read as one of version 1 without landmarks.
+"""
+
+import csv
+import io
+import json
+import math
+import re
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from reenact_jax.common import storage
+from reenact_jax.common.errors import UserError
+from reenact_jax.data.tracks import AU_NAMES, POSE_NAMES
+from reenact_jax.faces import openface
+from reenact_jax.geometry import landmarks as lm
+from reenact_jax.geometry import layouts
+from reenact_jax.media import reading
+
+SUFFIXES = ('.csv', '.json')
+UNITS = AU_NAMES + POSE_NAMES
+FORMAT, VERSION = 'reenact_jax motion', 1  # grows when an older reader could not read the file
+MAX_BYTES = 128_000_000  # of a file
+RATES = 0.1, 1000  # frames a second
+
+
+class Motion(NamedTuple):
+    """Frames of a motion. Where a face was not found, no unit is known and landmarks are NaN."""
+
+    aus: Float[np.ndarray, 't 20']
+    valid: Bool[np.ndarray, 't 20']
+    rate: Fraction  # frames a second
+    points: str | None = None  # point set of the landmarks
+    landmarks: Float[np.ndarray, 't n 3'] | None = None  # in sides of the crop
+
+
+def read(path: str | Path) -> Motion:
+    """Any of the three kinds. Raises UserError naming the file, and the line or column."""
+    if (storage.size(str(path)) or 0) > MAX_BYTES:
+        raise UserError(f'{path}: more than {MAX_BYTES:,} bytes of motion; cut it into pieces')
+    text = storage.read(str(path)).decode('utf-8-sig', 'replace')
+    if str(path).lower().endswith('.json'):
+        points, names, rows = _json(text, path)
+    else:
+        points, names, rows = _csv(text, path)
+        if openface.ANGLES[0] in names:
+            return _openface(path)
+    places = _places(points, path)
+    table = _columns(names, rows, {'timestamp', *UNITS, *places}, path)
+    count = len(next(iter(table.values()), ()))
+    if not count or not table.keys() - {'timestamp'}:
+        raise UserError(
+            f'{path}: no motion; expected columns timestamp, {UNITS[0]} ... {UNITS[-1]}, landmarks '
+            'x_0, y_0, z_0 ..., and a row a frame, or a table of OpenFace'
+        )
+    nothing = np.full(count, np.nan)
+    units = np.stack([table.get(name, nothing) for name in UNITS], 1)
+    valid, rate = np.isfinite(units), _rate(table.get('timestamp', nothing), path)
+    motion = Motion(np.float32(np.where(valid, units, 0)), valid, rate)
+    if not table.keys() & set(places):
+        return motion
+    if missing := [name for name in places if name not in table]:
+        raise UserError(f'{path}: no column {missing[0]} of the landmarks of point set {points}')
+    landmarks = np.float32(np.stack([table[name] for name in places], 1)).reshape(count, -1, 3)
+    return motion._replace(points=points, landmarks=landmarks)
+
+
+def write(path: str | Path, motion: Motion) -> None:
+    """As CSV or JSON, by the suffix."""
+    names = ('timestamp', *UNITS, *_places(motion.points, path))
+    times = (np.arange(len(motion.aus)) / float(motion.rate)).round(9)
+    columns = [times[:, None], np.where(motion.valid, motion.aus, np.nan)]
+    if motion.landmarks is not None:
+        columns.append(motion.landmarks.reshape(len(times), -1))
+    rows = [
+        [None if math.isnan(value) else round(float(value), 9 if n == 0 else 6)
+         for n, value in enumerate(row)]
+        for row in np.concatenate(columns, 1)
+    ]  # fmt: skip
+    if str(path).lower().endswith('.json'):
+        content = {'format': FORMAT, 'version': VERSION, 'points': motion.points}
+        content |= {'columns': names, 'rows': rows}
+        storage.write(str(path), json.dumps(content) + '\n')
+        return
+    file = io.StringIO()
+    said = f', points {motion.points}' if motion.points else ''
+    file.write(f'# {FORMAT}, version {VERSION}{said}\n')
+    csv.writer(file, lineterminator='\n').writerows([names, *rows])
+    storage.write(str(path), file.getvalue())
+
+
+def _csv(text: str, path) -> tuple[str | None, list[str], Iterable[list]]:
+    text, points = text.replace('\r\n', '\n').replace('\r', '\n'), None
+    head, _, rest = text.partition('\n')
+    if said := re.match(rf'# {FORMAT}, version (\d{{1,9}})(.*)', head):
+        _check_version(int(said[1]), path)
+        named = re.search(r', points (\w+)', said[2])
+        points, text = named and named[1], rest
+    lines = csv.reader(io.StringIO(text), skipinitialspace=True)
+    rows = _rows(lines, path)
+    return points, [name.strip() for name in next(rows, [])], rows
+
+
+def _rows(lines, path) -> Iterator[list[str]]:
+    """The lines of a CSV that are not empty."""
+    while True:
+        try:
+            line = next(lines, None)
+        except csv.Error as error:
+            raise UserError(f'{path}, line {lines.line_num}: {error}') from None
+        if line is None:
+            return
+        if line:
+            yield line
+
+
+def _json(text: str, path) -> tuple[str | None, list[str], Iterable[list]]:
+    try:
+        content = json.loads(text)
+        if content.get('format', FORMAT) != FORMAT:
+            raise ValueError(f'its format is {content["format"]!r}')
+        _check_version(content.get('version', VERSION), path)
+        rows, points = [list(row) for row in content['rows']], content.get('points')
+        names = [str(name) for name in content['columns']]
+        return None if points is None else str(points), names, rows
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise UserError(f'{path}: not a motion: {error!r}') from None
+
+
+def _columns(names: list[str], rows: Iterable[list], wanted: set[str], path) -> dict:
+    """{name: numbers [t]} of those columns that are wanted."""
+    places = [(place, name) for place, name in enumerate(names) if name in wanted]
+    found = []
+    for number, row in enumerate(rows, 1):
+        if len(row) != len(names):
+            raise UserError(f'{path}, row {number}: {len(row)} values for {len(names)} columns')
+        where = f'{path}, row {number}'
+        found.append(np.array([_number(row[place], where) for place, _ in places]))
+    if not places or not found:
+        return {}
+    return dict(zip([name for _, name in places], np.stack(found, 1), strict=True))
+
+
+def _check_version(version, path) -> None:
+    if version != VERSION:
+        raise UserError(
+            f'{path}: a motion of version {version!r}, this program reads version {VERSION}; '
+            'use a newer one'
+        )
+
+
+def _places(points: str | None, path) -> list[str]:
+    """Columns of the landmarks. Raises UserError for a point set that does not exist."""
+    if points is None:
+        return []
+    if points not in layouts.LAYOUTS:
+        raise UserError(f'{path}: no point set {points!r}; there are {", ".join(layouts.LAYOUTS)}')
+    return [f'{axis}_{i}' for i in range(layouts.layout(points).count) for axis in 'xyz']
+
+
+def _openface(path) -> Motion:
+    table = openface.read(path)
+    first = table.face == table.face[0]
+    valid = np.repeat(table.success[first, None], table.aus.shape[1], 1)
+    motion = Motion(table.aus[first], valid, _rate(table.seconds[first], path))
+    if table.points is None or not valid.any():
+        return motion
+    # One square for all frames, around the first face, as a driver's video is cropped.
+    places = table.points[first]
+    x0, y0, side = lm.crop_box(places[valid[:, 0]][:1])
+    places = (places - np.float32([x0, y0, 0])) / np.float32(side)
+    places[~valid[:, 0]] = np.nan
+    return motion._replace(points='68c', landmarks=places)
+
+
+def _number(value, where: str) -> float:
+    if value in ('', None):
+        return math.nan
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        raise UserError(f'{where}: {str(value)[:40]!r} is no number') from None
+
+
+def _rate(times: Float[np.ndarray, ' t'], path) -> Fraction:
+    """Frames a second of times; without them, or of a single frame, as a folder of stills."""
+    length = float(times[-1] - times[0])
+    if math.isnan(length) or len(times) == 1:
+        return reading.FOLDER_RATE
+    rate = (len(times) - 1) / length if length else math.inf
+    if not RATES[0] <= rate <= RATES[1]:
+        raise UserError(
+            f'{path}: {rate:.4g} frames a second by its timestamps, which are seconds; expected '
+            f'{RATES[0]} to {RATES[1]}'
+        )
+    return Fraction(rate).limit_denominator(1001)

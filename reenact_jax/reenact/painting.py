@@ -1,0 +1,126 @@
+"""From landmarks to finished frames: the crop, or the whole picture with the crop in its place.
+
+A model that gives layers draws at the picture's own pixels (composing.py); the result of another is
+pasted under a mask (pasting.py).
+"""
+
+from typing import Protocol
+
+import numpy as np
+from jaxtyping import Array, Float, UInt8
+from PIL import Image
+
+from reenact_jax.bundle import Bundle
+from reenact_jax.geometry import images
+from reenact_jax.reenact import portraits
+from reenact_jax.reenact.composing import MARGIN, Composer
+from reenact_jax.reenact.pasting import Canvas, Paster
+from reenact_jax.reenact.portraits import Portrait
+
+MOST_SIDE = 1024  # longest side of a composed result, pixels
+LEAST_SIDE = 64
+
+
+class Painter(Protocol):
+    """Draws frames of one source."""
+
+    def draw(self, points: Float[np.ndarray, 'b n _']) -> UInt8[Array, 'b h w 3']:
+        """Draw on the device; landmarks in pixels of the model's crop, with or without depth."""
+
+    def finish(self, drawn: UInt8[np.ndarray, 'h w 3']) -> UInt8[np.ndarray, 'H W 3']:
+        """Make a frame of the result of what was drawn."""
+
+    def close_up(self, frame: UInt8[np.ndarray, 'H W 3']) -> UInt8[np.ndarray, 's s 3']:
+        """Cut the source's crop out of a finished frame."""
+
+
+def painter(
+    bundle: Bundle,
+    source: Portrait,
+    *,
+    whole: bool = False,
+    background: UInt8[np.ndarray, 's s 3'] | None = None,
+    most: int | None = None,
+) -> Painter:
+    """Choose how frames of a source are drawn.
+
+    Args:
+      whole: the whole picture, not the square crop alone.
+      background: put behind the head, which leaves the crop alone; None: the source's own.
+      most: longest side of the result, pixels; None: `MOST_SIDE` for a model that gives layers,
+        no limit for others, whose pictures are as large as the source's.
+    """
+    if background is not None:
+        appearance = bundle.encode(source.face(), images.to_float(background)[None])
+        return _Pasted(bundle, appearance, None)
+    appearance = bundle.encode(source.face())
+    if bundle.has_layers:
+        return _Composed(bundle, appearance, source, whole, most or MOST_SIDE)
+    canvas = source.canvas if whole and source.canvas and source.canvas.has_more else None
+    return _Pasted(bundle, appearance, canvas and fitted(canvas, most))
+
+
+class _Pasted:
+    """A model's image, in its place."""
+
+    def __init__(self, bundle: Bundle, appearance: tuple, canvas: Canvas | None):
+        self._bundle, self._appearance, self._canvas = bundle, appearance, canvas
+        self.finish = Paster(canvas) if canvas else lambda crop: crop
+
+    def draw(self, points):
+        return images.to_uint8(self._bundle.render(self._appearance, points))
+
+    def close_up(self, frame):
+        if self._canvas is None:
+            return frame
+        return portraits.crop(frame, self._canvas.window, self._bundle.size)
+
+
+class _Composed:
+    """A model's layers, at the picture's pixels."""
+
+    def __init__(self, bundle: Bundle, appearance: tuple, source: Portrait, whole: bool, most: int):
+        self._bundle, self._appearance, self._whole = bundle, appearance, whole
+        canvas = source.canvas
+        if canvas is None:
+            canvas = Canvas(np.asarray(images.to_uint8(source.image)), (0, 0, bundle.size))
+        self._canvas = fitted(canvas, most) if whole else around(canvas, most)
+        self._composer = Composer(self._canvas, source.known['landmarks'], bundle.size)
+
+    def draw(self, points):
+        layers = self._bundle.layers(self._appearance, points)
+        return self._composer.draw(layers, np.asarray(points))
+
+    def finish(self, drawn):
+        picture = self._composer.whole(drawn)
+        return picture if self._whole else self._cut(picture)
+
+    def close_up(self, frame):
+        return self._cut(frame) if self._whole else frame
+
+    def _cut(self, picture):
+        """Whole pixels of what `around` made; resampled out of a whole picture."""
+        return portraits.crop(picture, self._canvas.window, max(round(self._canvas.window[2]), 1))
+
+
+def fitted(canvas: Canvas, most: int | None) -> Canvas:
+    """Shrink a picture to a longest side; None: none."""
+    height, width = canvas.picture.shape[:2]
+    if most is None or max(height, width) <= most:
+        return canvas
+    scale = most / max(height, width)
+    size = max(round(width * scale), 1), max(round(height * scale), 1)
+    small = Image.fromarray(canvas.picture).resize(size, Image.Resampling.LANCZOS)
+    return Canvas(np.asarray(small), tuple(x * scale for x in canvas.window))
+
+
+def around(canvas: Canvas, most: int) -> Canvas:
+    """Cut the crop out with what lies around it, upright on whole pixels."""
+    x0, y0, side = canvas.window
+    if not canvas.has_more:
+        return fitted(canvas, most)
+    pixels = max(min(round(side), most), 1)
+    more = round(MARGIN * pixels)
+    total, off = pixels + 2 * more, more * side / pixels
+    window = x0 - off, y0 - off, side * total / pixels
+    return Canvas(portraits.crop(canvas.picture, window, total), (more, more, pixels))

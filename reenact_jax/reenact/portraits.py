@@ -1,0 +1,197 @@
+"""The source: a portrait's crop and its landmarks, from a picture file or from a stored track.
+
+What is known of a face goes from here to a bundle as a dict of arrays, named as in `tracks.Face`.
+"""
+
+import itertools
+import math
+from typing import NamedTuple
+
+import numpy as np
+import simplejpeg
+from jaxtyping import Float, UInt8
+from PIL import Image
+
+from reenact_jax import faces
+from reenact_jax.common.errors import UserError
+from reenact_jax.data import shards
+from reenact_jax.data.tracks import Track
+from reenact_jax.geometry import images
+from reenact_jax.geometry import landmarks as lm
+from reenact_jax.media import reading
+from reenact_jax.reenact.pasting import Canvas
+
+
+class Portrait(NamedTuple):
+    """A face in its square crop, as a model of that size takes it."""
+
+    image: Float[np.ndarray, 's s 3']  # in [-1, 1]
+    known: dict[str, np.ndarray]  # landmarks [n, 2] and more, pixels of the crop
+    canvas: Canvas | None = None  # what it was cut from; None: nobody knows
+
+    def face(self) -> dict:
+        """The portrait as a bundle's `source`: arrays with a leading axis of 1."""
+        return {name: value[None] for name, value in {'image': self.image, **self.known}.items()}
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the picture ends within the face: some landmarks lie outside of it."""
+        if self.canvas is None:
+            return False
+        (x0, y0, side), (height, width) = self.canvas.window, self.canvas.picture.shape[:2]
+        points = self.known['landmarks'] * (side / len(self.image)) + np.array([x0, y0])
+        return bool((points < 0).any() or (points > np.array([width, height])).any())
+
+    def shown(self, side: int) -> UInt8[np.ndarray, 'side side 3']:
+        """Cut the crop out of what it comes from, to be looked at."""
+        if self.canvas is None:
+            return np.asarray(images.to_uint8(self.image))
+        return crop(self.canvas.picture, self.canvas.window, side)
+
+
+def from_file(
+    path: str,
+    size: int,
+    points: str,
+    detector: faces.Detector,
+    which: str | int | None = None,
+    frame: int = 0,
+) -> Portrait:
+    """The face in a picture, or in a frame of a video.
+
+    Args:
+      size: side of the crop, pixels.
+      points: point set.
+      which: of several faces: None (there must be one), 'largest' or its number from the left.
+      frame: of a video, from 0.
+
+    Raises UserError: no picture, no such frame, no face, several faces and no choice, hardly a
+    human one.
+    """
+    if reading.kind(path) == 'video':
+        reader = reading.Reader(path)
+        shown = next(itertools.islice(reader, frame, None), None) if frame >= 0 else None
+        if shown is None:
+            raise UserError(
+                f'--source-frame {frame}: {path} has {reader.probe.frames} frames, from 0'
+            )
+        return from_picture(shown, size, points, detector, which, f'{path}, frame {frame}')
+    return from_picture(reading.read_still(path), size, points, detector, which, path)
+
+
+def from_picture(
+    picture: UInt8[np.ndarray, 'h w 3'],
+    size: int,
+    points: str,
+    detector: faces.Detector,
+    which: str | int | None = None,
+    where: str = 'picture',
+) -> Portrait:
+    """The face in a decoded picture; `where` names it in messages. As `from_file`."""
+    found = faces.choose(detector.detect(picture, thorough=True), which, where)
+    if which is None and not detector.is_certain(picture, found):
+        raise UserError(
+            f'{where}: what was found is hardly a human face (an animal, a drawing?); if it is '
+            'one, say so: --face largest'
+        )
+    landmarks = getattr(found, f'landmarks_{points}')
+    window = lm.crop_box(landmarks[None])
+    image = np.asarray(images.to_float(crop(picture, window, size)))
+    moved = known(into_crop(landmarks, window, size), found.aus, found.aus_valid)
+    return Portrait(image, moved, Canvas(picture, window))
+
+
+def astronaut() -> UInt8[np.ndarray, 'h w 3']:
+    """A photograph that everybody has: Eileen Collins, by NASA, public domain.
+
+    Raises UserError without scikit-image.
+    """
+    try:
+        from skimage import data
+    except ImportError:
+        raise UserError(
+            'the photograph is in scikit-image: pip install scikit-image, or give another'
+        ) from None
+    return data.astronaut()
+
+
+def from_track(track: Track, frame: int, size: int, points: str) -> Portrait:
+    """A frame of a stored track, scaled to `size`; its canvas is the crop as it is stored.
+
+    Raises UserError when the track has no such frame.
+    """
+    if not -track.frames <= frame < track.frames:
+        raise UserError(
+            f'--source-frame {frame}: track {track.track_id} has {track.frames} frames, from 0'
+        )
+    every = faces_of(track, size, points)
+    stored = simplejpeg.decode_jpeg(track.image[frame])
+    own = {name: value[frame] for name, value in every.items()}
+    return Portrait(picture(track, frame, size), own, Canvas(stored, (0, 0, len(stored))))
+
+
+def picture(track: Track, frame: int, size: int) -> Float[np.ndarray, 's s 3']:
+    """A frame's image in [-1, 1], scaled as training scales it."""
+    decoded = simplejpeg.decode_jpeg(track.image[frame])
+    return np.asarray(images.resize(images.to_float(decoded), size))
+
+
+def faces_of(track: Track, size: int, points: str) -> dict[str, np.ndarray]:
+    """What is known of a track's faces, [t, ...], in pixels of a crop of side `size`."""
+    landmarks = np.float32(getattr(track, f'landmarks_{points}') * (size / track.size))
+    return known(landmarks, track.aus, track.aus_valid)
+
+
+def known(
+    landmarks: Float[np.ndarray, '*s n 3'], aus: Float[np.ndarray, '*s 20'], valid
+) -> dict[str, np.ndarray]:
+    """Landmarks with depth and action units as fields of `tracks.Face`; `valid` as 0 and 1."""
+    units = {'aus': np.float32(aus), 'aus_valid': np.float32(valid)}
+    return {'landmarks': landmarks[..., :2], 'landmarks3d': landmarks} | units
+
+
+def find_track(directory: str, track_id: str) -> Track:
+    """The track of that name in any split of a set. Raises UserError that names some it has."""
+    known = []
+    for split in shards.splits(directory):
+        part = shards.ShardSet(directory, split)
+        names = [str(name) for name in part.columns.track_id]
+        if track_id in names:
+            return part.track(names.index(track_id))
+        known += names
+    some = ', '.join(known[:3])
+    raise UserError(f'{directory}: no track {track_id!r}; there are {len(known)}, such as {some}')
+
+
+def scene(path: str, size: int) -> UInt8[np.ndarray, 'size size 3']:
+    """The middle of a picture, as a background. Raises UserError when it is no picture."""
+    found = reading.read_still(path)
+    height, width = found.shape[:2]
+    side = min(height, width)
+    return crop(found, ((width - side) / 2, (height - side) / 2, side), size)
+
+
+def crop(
+    image: UInt8[np.ndarray, 'h w 3'], window: tuple[float, float, float], size: int
+) -> UInt8[np.ndarray, 'size size 3']:
+    """The square (x0, y0, side) of an image at `size` pixels; outside, the border repeats."""
+    x0, y0, side = window
+    height, width = image.shape[:2]
+    left, top = math.floor(x0), math.floor(y0)
+    right, bottom = math.ceil(x0 + side), math.ceil(y0 + side)
+    part = image[_rows(top, bottom, height)][:, _rows(left, right, width)]
+    box = (x0 - left, y0 - top, x0 - left + side, y0 - top + side)
+    resized = Image.fromarray(part).resize((size, size), Image.Resampling.BILINEAR, box=box)
+    return np.asarray(resized)
+
+
+def into_crop(
+    points: Float[np.ndarray, '*s n 3'], window: tuple[float, float, float], size: int
+) -> Float[np.ndarray, '*s n 3']:
+    """Points of the image, with depth, as pixels of the crop that `crop` makes."""
+    x0, y0, side = window
+    return np.float32((points - np.array([x0, y0, 0])) * (size / side))
+
+
+def _rows(first: int, last: int, length: int) -> np.ndarray:
+    return np.clip(np.arange(first, last), 0, length - 1)

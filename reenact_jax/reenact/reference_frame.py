@@ -1,0 +1,68 @@
+"""A driver read twice: its faces on disk, and the one nearest the source in pose and expression.
+
+Relative motion starts at a frame of the driver; a frame in which the driver looks as the source
+does gives the best result. Results do not depend on the frames before, so that running forward and
+backward from that frame is the same as taking it for the first one.
+"""
+
+import tempfile
+from collections.abc import Iterator
+
+import numpy as np
+from tqdm import tqdm
+
+from reenact_jax.reenact import starts
+from reenact_jax.reenact.drivers import Driver, Frame
+from reenact_jax.reenact.portraits import Portrait
+
+
+def nearest(driver: Driver, source: Portrait) -> tuple[Driver, dict | None, int]:
+    """(the driver again, its face nearest the source, number of that frame).
+
+    Reads all frames once; faces go to a temporary file, so that memory does not grow with them.
+    Nearest in pose and expression (`starts.distance`). The face is None where there is none.
+    """
+    best, number, distance = None, -1, np.inf
+    spool = _Spool()
+    watched = tqdm(driver.frames, total=driver.count, unit='frame', desc='reading the driver')
+    for place, frame in enumerate(watched):
+        spool.add(frame)
+        if frame.face is not None:
+            apart = starts.distance(frame.face, source.known)
+            if apart < distance:
+                best, number, distance = frame.face, place, apart
+    return driver._replace(frames=spool.frames()), best, number
+
+
+class _Spool:
+    """Frames in a temporary file: a byte that says whether there is a face, then its numbers."""
+
+    def __init__(self):
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - read as frames are asked for
+        self._shapes: dict[str, tuple] = {}
+        self._pictures: dict[int, np.ndarray] = {}
+        self._count = 0
+
+    def add(self, frame: Frame) -> None:
+        face = frame.face
+        self._file.write(bytes([face is not None]))
+        if face is not None:
+            self._shapes = self._shapes or {name: np.shape(face[name]) for name in sorted(face)}
+            for name in self._shapes:
+                self._file.write(np.float32(face[name]).tobytes())
+        if frame.picture is not None:
+            self._pictures[self._count] = frame.picture
+        self._count += 1
+
+    def frames(self) -> Iterator[Frame]:
+        self._file.seek(0)
+        for number in range(self._count):
+            face = None
+            if self._file.read(1)[0]:
+                face = {name: self._array(shape) for name, shape in self._shapes.items()}
+            yield Frame(face, self._pictures.pop(number, None))
+        self._file.close()
+
+    def _array(self, shape: tuple) -> np.ndarray:
+        data = self._file.read(4 * int(np.prod(shape)))
+        return np.frombuffer(data, np.float32).reshape(shape)

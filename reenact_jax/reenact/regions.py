@@ -1,0 +1,87 @@
+"""How much of a relative motion is taken: its strength, and the regions of the face that move."""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from reenact_jax.common.errors import UserError
+from reenact_jax.geometry.layouts import Layout
+
+STRENGTHS = 0.0, 3.0  # lowest and highest; beyond it is no face
+POSE, ALL = 'pose', 'all'
+REGIONS = {
+    'eyes': ('left_eye', 'left_pupil', 'right_eye', 'right_pupil'),
+    'brows': ('left_brow', 'right_brow'),
+    'mouth': ('outer_lips', 'inner_lips', 'jaw'),
+    POSE: (),  # rotation, scale and place
+}
+NAMES = (*REGIONS, ALL)
+_EXPECTED = 'expected a number from {:g} to {:g}'.format(*STRENGTHS)
+
+
+class Amount(NamedTuple):
+    """How much of the motion is taken."""
+
+    strength: float = 1.0  # of the change of expression, of the rotation's angle and of the shift
+    regions: tuple[str, ...] = (ALL,)  # of `NAMES`
+
+    def takes(self, region: str) -> bool:
+        """Tell whether a region moves."""
+        return ALL in self.regions or region in self.regions
+
+
+def asked(
+    strength: str | None, names: Sequence[str] | None, relative: bool, driven: bool
+) -> Amount:
+    """Read what was typed after --strength and --region; None is the default.
+
+    Args:
+      relative: whether the motion is relative.
+      driven: whether there is a driver.
+
+    Raises:
+      UserError: no such strength or region, or no relative motion to take it of.
+    """
+    for flag, value in (('--strength', strength), ('--region', names)):
+        if value is not None and not relative:
+            raise UserError(f'{flag}: is of relative motion; leave out --motion absolute')
+        if value is not None and not driven:
+            raise UserError(f'{flag}: is of the motion of a driver; give --driving')
+    found = Amount()
+    if strength is not None:
+        try:
+            found = found._replace(strength=float(strength))
+        except ValueError:
+            raise UserError(f'--strength {strength}: {_EXPECTED}') from None
+    return check(found if names is None else found._replace(regions=tuple(names)))
+
+
+def check(amount: Amount) -> Amount:
+    """Return the amount itself.
+
+    Raises:
+      UserError: a strength or a region that cannot be.
+    """
+    low, high = STRENGTHS
+    if not (math.isfinite(amount.strength) and low <= amount.strength <= high):
+        raise UserError(f'--strength {amount.strength}: {_EXPECTED}')
+    for name in amount.regions:
+        if name not in NAMES:
+            raise UserError(f'--region {name}: no such region; there are {", ".join(NAMES)}')
+    if not amount.regions:
+        raise UserError(f'--region: name at least one of {", ".join(NAMES)}')
+    return amount
+
+
+def weights(layout: Layout, amount: Amount) -> Float[np.ndarray, 'n 1']:
+    """Return 1 for points whose expression changes, else 0. With all parts, the nose does."""
+    if all(amount.takes(region) for region in REGIONS):
+        return np.ones((layout.count, 1))
+    found = np.zeros((layout.count, 1))
+    for region in amount.regions:
+        for part in REGIONS[region]:
+            found[list(layout.parts.get(part, ()))] = 1
+    return found

@@ -1,0 +1,57 @@
+"""Less jitter: the 1 euro filter (Casiez, Roussel, Vogel 2012) over a driver's faces.
+
+A first-order low pass whose cutoff grows with speed: still faces hold still, quick ones do not lag.
+"""
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+from jaxtyping import Float
+
+from reenact_jax.geometry import landmarks as lm
+
+# Hz, and Hz per unit of speed (ours). Points are filtered in sides of the face's box, so that a
+# quick turn of the head, two sides a second, is followed at some 20 Hz.
+CUTOFF, SLOPE, SPEED_CUTOFF = 1.5, 10.0, 1.0
+SMOOTHED = ('landmarks', 'landmarks3d', 'aus')
+
+
+class OneEuro:
+    """The filter of one array of numbers."""
+
+    def __init__(self, rate: float, cutoff: float = CUTOFF, slope: float = SLOPE):
+        """Args: rate: frames a second; cutoff in Hz at rest; slope in Hz per unit of speed."""
+        self.rate, self.cutoff, self.slope = float(rate), cutoff, slope
+        self._value = self._speed = None
+
+    def __call__(self, value: Float[np.ndarray, '*s'], scale: float = 1.0) -> np.ndarray:
+        """The filtered value of the next frame; speeds count in units of `scale` a second."""
+        if self._value is None:
+            self._value, self._speed = np.float64(value), np.zeros_like(value, np.float64)
+            return value
+        speed = (value - self._value) * self.rate
+        self._speed += _share(SPEED_CUTOFF, self.rate) * (speed - self._speed)
+        cutoff = self.cutoff + self.slope * np.abs(self._speed) / scale
+        self._value = self._value + _share(cutoff, self.rate) * (value - self._value)
+        return self._value.astype(np.asarray(value).dtype)
+
+
+def _share(cutoff, rate: float):
+    """How much of the new value is taken."""
+    return 1 / (1 + rate / (2 * np.pi * cutoff))
+
+
+def smooth(faces: Iterable[dict | None], rate: float) -> Iterator[dict | None]:
+    """A driver's faces (`portraits.known`, one crop for all) filtered; None stays None."""
+    filters: dict[str, OneEuro] = {}
+    for face in faces:
+        if face is None:
+            yield None
+            continue
+        side = 2 * float(lm.box(face['landmarks'])[1])
+        made = dict(face)
+        for name in SMOOTHED:
+            if name in face:
+                own = filters.setdefault(name, OneEuro(rate))
+                made[name] = own(face[name], side if name != 'aus' else 1.0)
+        yield made

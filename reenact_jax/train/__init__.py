@@ -1,0 +1,1 @@
+"""A run of training: config.py says what, jobs.py builds it, loop.py is the loop."""

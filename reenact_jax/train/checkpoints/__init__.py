@@ -1,0 +1,1 @@
+"""Checkpoints: where they lie, what they hold, whether they are whole."""

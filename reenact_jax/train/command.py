@@ -1,0 +1,91 @@
+"""Train a system: all its stages in order, resumable at any moment.
+
+    python -m reenact_jax.train --config configs/aan.py:tiny --config.data=DATA --workdir=out/aan
+
+`--config FILE[:PRESET]` names the paper's file in configs/ and one of its presets; every field of
+the config can be set by `--config.FIELD=VALUE` and every number of the paper by
+`--config.hparams.FIELD=VALUE`; a wrong name or value is refused before anything starts. The same
+command with the same --workdir resumes: after a crash, a SIGTERM (which saves and exits with
+code 42), or to add stages. The folder then holds config.json, checkpoints/, metrics.jsonl and
+tensorboard/ (`tensorboard --logdir=WORKDIR`).
+
+Several hosts: start the same command on each, with a --workdir that all of them see, and either
+--distributed (where the cluster's environment says who is who: Slurm, Cloud TPU, Open MPI, K8s) or
+--coordinator=HOST:PORT --num_processes=N --process_id=I. When one of them is lost, the others end
+too, at the latest after --heartbeat_timeout seconds; start all of them again.
+"""
+
+import logging
+import sys
+
+import absl.logging
+import jax
+from absl import flags
+
+from reenact_jax.common import command_line
+from reenact_jax.common.errors import UserError
+from reenact_jax.train import config
+
+CLUSTER = ('coordinator', 'num_processes', 'process_id')
+
+
+def define_flags(values: flags.FlagValues) -> None:
+    """The command's flags."""
+    command_line.define_config(values)
+    text = 'folder of the run; made if it is not there'
+    flags.DEFINE_string('workdir', None, text, flag_values=values)
+    text = 'one of several processes, found by their cluster environment'
+    flags.DEFINE_bool('distributed', False, text, flag_values=values)
+    flags.DEFINE_string('coordinator', None, 'HOST:PORT of process 0', flag_values=values)
+    flags.DEFINE_integer('num_processes', None, 'how many processes there are', flag_values=values)
+    flags.DEFINE_integer('process_id', None, 'number of this process, from 0', flag_values=values)
+    text = 'seconds of silence after which another process counts as lost, and the run ends'
+    flags.DEFINE_integer('heartbeat_timeout', 100, text, lower_bound=1, flag_values=values)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command. Returns its exit code."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if command_line.wants_help(arguments):
+        print(command_line.usage(define_flags, __doc__))
+        return 0
+    values = command_line.parse(define_flags, arguments, ('config', 'workdir'))
+    checked = config.to_json(values.config)  # raises before anything heavy is imported
+    _join(values)
+    _show_logs()
+
+    from reenact_jax.train import loop  # late: a wrong config is refused without its seconds
+
+    return loop.train(checked, values.workdir)
+
+
+def _join(values: flags.FlagValues) -> None:
+    """Joins the other processes, if there are to be any."""
+    given = {name: values[name].value for name in CLUSTER}
+    missing = [f'--{name}' for name, value in given.items() if value is None]
+    patience = {'heartbeat_timeout_seconds': values.heartbeat_timeout}
+    if values.distributed:
+        jax.distributed.initialize(**patience)
+    elif not missing:
+        if not 0 <= given['process_id'] < given['num_processes']:
+            raise UserError(f'--process_id: {given["process_id"]} of {given["num_processes"]}')
+        jax.distributed.initialize(*given.values(), **patience)
+    elif len(missing) < len(CLUSTER):
+        raise UserError(f'{", ".join(missing)}: missing; give all of coordinator, number and id')
+
+
+def _show_logs() -> None:
+    """Warnings of all libraries (orbax narrates at INFO), our own notes from the first process."""
+    if not flags.FLAGS.is_parsed():  # ours are in `values`; absl and grain look here
+        flags.FLAGS.mark_as_parsed()
+    absl.logging.use_absl_handler()
+    absl.logging.set_verbosity(absl.logging.WARNING)
+    absl.logging.get_absl_handler().addFilter(_once)
+    logging.getLogger('asyncio').setLevel(logging.CRITICAL)  # as `_once`
+    first = jax.process_index() == 0
+    logging.getLogger('reenact_jax').setLevel(logging.INFO if first else logging.WARNING)
+
+
+def _once(record: logging.LogRecord) -> bool:
+    """Drops what orbax logs of an exception in each of its threads: it raises it as well."""
+    return record.exc_info is None or 'orbax' not in record.pathname

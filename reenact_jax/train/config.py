@@ -1,0 +1,263 @@
+"""What a run is: its settings, the config that carries them, and the checks before it starts.
+
+A config is an `ml_collections.ConfigDict` with the fields of `Run` at the top and the system's
+`Hparams` under `hparams`; every field is there with its default, so that any of them can be set on
+the command line (`--config.batch_size=8`, `--config.hparams.width=64`). Types, ranges and choices
+stand once, in the dataclasses. Nothing here opens data or starts a device: a wrong value is
+reported within seconds.
+"""
+
+import dataclasses
+import importlib
+import types
+import typing
+from collections.abc import Mapping
+
+import ml_collections
+
+from reenact_jax.common import settings
+from reenact_jax.common.errors import UserError
+from reenact_jax.common.settings import setting
+
+SYSTEM = 'system'
+HPARAMS = 'hparams'
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """Settings of a run that are not a paper's. `None` stands for: as the system has it."""
+
+    # Data
+    data: str | None = setting(None, doc='folder of the training shards')
+    points: str = setting('68', choices=('68', '106', '68c'), doc='point set, see tracks.py')
+    size: int | None = setting(
+        None, low=8, high=4096, doc='working side in pixels; None: as stored'
+    )
+    flip: bool = setting(False, doc='mirror half of the pairs')
+    colour: float = setting(0.0, low=0, high=1, doc='colour augmentation, see preprocess.Augment')
+    affine: float = setting(0.0, low=0, high=1, doc='affine augmentation, see preprocess.Augment')
+    stabilise: str = setting(
+        'track', choices=('track', 'frame'), doc='crop rule, see preprocess.py'
+    )
+    au_bound: float = setting(
+        0.05, low=0, high=1, doc='partners of the same expression: mean |AU difference|'
+    )
+    bad_record_budget: float = setting(
+        0.001, low=0, high=1, doc='share of records that may be damaged, over all hosts'
+    )
+    threads: int = setting(0, low=0, high=256, doc='reading threads a host; 0: one a core')
+    # Length and size
+    stages: tuple[str, ...] = setting((), doc='names of the stages to train; empty: all, in order')
+    batch_size: int | None = setting(
+        None, low=2, high=2**20, doc="rows a step over all devices; None: stage's"
+    )
+    accumulate: int = setting(1, low=1, high=4096, doc='microbatches a step, gradients averaged')
+    scan: int = setting(1, low=1, high=10000, doc='steps in one compiled call')
+    seed: int = setting(0, low=0, high=2**31 - 1, doc='of initialisation, order and noise')
+    # Device
+    dtype: str = setting(
+        'float32', choices=('float32', 'bfloat16'), doc='of computation, see binding.py'
+    )
+    sharding: str = setting(
+        'replicated', choices=('replicated', 'fsdp'), doc='of parameters, see sharding.py'
+    )
+    fences: bool = setting(
+        False, doc='keep compilers from fusing across normalisations, see nets/blocks.py; for v6e'
+    )
+    ema_decay: float = setting(
+        0.999, low=0, high=1, doc='of averaged networks, see step.py (ours); 0: off'
+    )
+    compilation_cache: str | None = setting(
+        None, doc="folder of compiled programs; None: ~/.cache/reenact_jax; '': none"
+    )
+    # Keeping and showing
+    checkpoint_every: int = setting(1000, low=1, high=2**31 - 1, doc='steps between checkpoints')
+    checkpoint_seconds: float = setting(
+        900.0,
+        low=0,
+        high=1e7,
+        doc='seconds after which one is written all the same; 0: by steps alone',
+    )
+    keep: int = setting(2, low=1, high=1_000_000, doc='checkpoints kept of each stage')
+    log_every: int = setting(50, low=1, high=2**31 - 1, doc='steps between lines of metrics.jsonl')
+    preview_every: int = setting(
+        500, low=0, high=2**31 - 1, doc='steps between pictures in TensorBoard; 0: none'
+    )
+    nan_limit: int = setting(
+        20,
+        low=0,
+        high=2**31 - 1,
+        doc='steps of a stage that may be left out for NaN or infinity of one player',
+    )
+
+
+# A resumed run may differ in these: they leave the numbers and their order as they are. The data
+# are recognised by their digest, not by where they lie. Of a system's fields those that end in
+# `steps` may change as well: a run may be made longer.
+FREE = frozenset(
+    {'data', 'threads', 'bad_record_budget', 'stages', 'scan', 'sharding', 'nan_limit', 'keep'}
+    | {'checkpoint_every', 'checkpoint_seconds', 'log_every', 'preview_every', 'compilation_cache'}
+    | {'fences'}
+)
+
+
+def build(system: str, run: Mapping, hparams: Mapping) -> ml_collections.ConfigDict:
+    """The config of `system` with all fields, departures from the defaults given.
+
+    Raises UserError that names an unknown system, an unknown field or a bad value.
+    """
+    values = {SYSTEM: system, **_complete(Run, run, 'config')}
+    values[HPARAMS] = _complete(_module(system).Hparams, hparams, f'config.{HPARAMS}')
+    return ml_collections.ConfigDict(values)
+
+
+def resolve(config: ml_collections.ConfigDict) -> tuple[types.ModuleType, Run, object]:
+    """(system module, Run, Hparams) of a config, checked field by field.
+
+    Fields that have other names today are read as those.
+
+    Raises UserError naming the field: unknown, of a wrong type, NaN, out of range, missing
+    (`data`), or impossible beside another.
+    """
+    values = config.to_dict() if isinstance(config, ml_collections.ConfigDict) else dict(config)
+    if SYSTEM not in values:
+        raise UserError(f'config.{SYSTEM}: missing; make the config with config.build')
+    system = _module(values.pop(SYSTEM))
+    given = _renamed(system, values.pop(HPARAMS, {}))
+    run = settings.build(Run, values, 'config')
+    hparams = settings.build(system.Hparams, given, f'config.{HPARAMS}')
+    _together(run)
+    return system, run, hparams
+
+
+def preset(presets: Mapping[str, Mapping], name: str) -> Mapping:
+    """One entry of a config's presets. Raises UserError that lists them."""
+    if name not in presets:
+        raise UserError(f'--config: no preset {name!r}; there are {", ".join(presets)}')
+    return presets[name]
+
+
+def chosen(stages: tuple, run: Run) -> dict:
+    """{number in the system's table: stage} of those that this run trains, in order.
+
+    Raises UserError for unknown names, and when nothing is left to train.
+    """
+    names = [stage.name for stage in stages]
+    for name in run.stages:
+        if name not in names:
+            raise UserError(f'config.stages: no stage {name!r}; there are {", ".join(names)}')
+    if not stages:
+        raise UserError('config.hparams: every stage has 0 steps, nothing to train')
+    sized = [
+        stage if run.batch_size is None else stage._replace(batch_size=run.batch_size)
+        for stage in stages
+    ]
+    return {n: stage for n, stage in enumerate(sized) if not run.stages or stage.name in run.stages}
+
+
+def to_json(config: ml_collections.ConfigDict) -> dict:
+    """The resolved config as plain values (for checkpoints, config.json and comparison)."""
+    _, run, hparams = resolve(config)
+    return {SYSTEM: config[SYSTEM], **_plain(run), HPARAMS: _plain(hparams)}
+
+
+def differences(old: Mapping, new: Mapping) -> list[str]:
+    """Fields in which two results of `to_json` differ, without those a resumed run may change.
+
+    One line a field: `config.seed: 0 before, 1 now`. A field that the older one lacks had its
+    default, one with another name today is read as that.
+    """
+    old = {name: _as_now(value) for name, value in upgraded(old).items()}
+
+    def flat(values):
+        top = {f'config.{name}': value for name, value in values.items() if name not in FREE}
+        inner = top.pop(f'config.{HPARAMS}', {}).items()
+        fixed = {name: value for name, value in inner if not name.endswith('steps')}
+        return top | {f'config.{HPARAMS}.{name}': value for name, value in fixed.items()}
+
+    old, new = flat(old), flat(new)
+    return [
+        f'{name}: {old.get(name)!r} before, {new.get(name)!r} now'
+        for name in sorted(old | new)
+        if old.get(name) != new.get(name)
+    ]
+
+
+def upgraded(values: Mapping) -> dict:
+    """Give a stored result of `to_json` the fields of today: new names, defaults for new ones."""
+    values = dict(values)
+    schema = _module(values[SYSTEM]) if SYSTEM in values else None
+    if schema is not None:
+        hparams = _renamed(schema, values.get(HPARAMS, {}))
+        values[HPARAMS] = settings.defaults(schema.Hparams) | hparams
+    return {**settings.defaults(Run), **values}
+
+
+def _as_now(value):
+    """Tuples as JSON has them."""
+    if isinstance(value, Mapping):
+        return {name: _as_now(one) for name, one in value.items()}
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _renamed(system: types.ModuleType, hparams: Mapping) -> dict:
+    """Hparams with the names of today: a system lists its old ones as `RENAMED`."""
+    renamed = getattr(system, 'RENAMED', {})
+    found = {name: value for name, value in hparams.items() if name not in renamed}
+    for name, now in renamed.items():
+        if name in hparams:
+            found |= now(hparams[name])
+    return found
+
+
+def _module(system: str) -> types.ModuleType:
+    """The system's module. Raises UserError for an unknown name."""
+    systems = importlib.import_module('reenact_jax.systems')  # late: systems import this package
+    if system not in systems.SYSTEMS:
+        raise UserError(
+            f'config.{SYSTEM}: no system {system!r}; there are {", ".join(systems.SYSTEMS)}'
+        )
+    found = systems.SYSTEMS[system]
+    return importlib.import_module(found) if isinstance(found, str) else found
+
+
+def _complete(schema: type, given: Mapping, where: str) -> dict:
+    """All fields of `schema` as values a ConfigDict can hold, None as a typed placeholder."""
+    checked = settings.build(schema, {**settings.defaults(schema), **given}, where)
+    values = {field.name: getattr(checked, field.name) for field in dataclasses.fields(schema)}
+    hints = typing.get_type_hints(schema)
+    return {
+        name: ml_collections.config_dict.placeholder(_kind(hints[name])) if value is None else value
+        for name, value in values.items()
+    }
+
+
+def _kind(hint) -> type:
+    """The type beside None in `T | None`."""
+    return next(kind for kind in typing.get_args(hint) if kind is not type(None))
+
+
+def _plain(instance) -> dict:
+    return {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in dataclasses.asdict(instance).items()
+    }
+
+
+def _together(run: Run) -> None:
+    """Combinations that cannot be."""
+    if not run.data:
+        raise UserError(
+            'config.data: not set; give the folder of the shards: --config.data=FOLDER '
+            '(data_prep/ makes shards from videos or of synthetic heads)'
+        )
+    size = run.batch_size
+    if size is not None and size % 2:
+        raise UserError(f'config.batch_size: {size} is odd; rows come in pairs of different people')
+    if size is not None and size % (2 * run.accumulate):
+        raise UserError(
+            f'config.batch_size: {size} does not give each of config.accumulate = '
+            f'{run.accumulate} microbatches an even number of rows'
+        )
+    if len(set(run.stages)) != len(run.stages):
+        raise UserError(f'config.stages: a name stands twice in {list(run.stages)}')

@@ -1,0 +1,155 @@
+"""What a run has before its first step: data, networks, stages, first states."""
+
+import functools
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from reenact_jax.data.shards import ShardSet
+from reenact_jax.data.tracks import Batch, DataInfo
+from reenact_jax.nets.blocks import fenced
+from reenact_jax.systems import interface
+from reenact_jax.systems.interface import Stage
+from reenact_jax.train import config, feed, sharding, step
+from reenact_jax.train.config import Run
+from reenact_jax.train.step import State
+
+PREVIEW_ROWS = 8
+
+
+class Job(NamedTuple):
+    """What all stages of a run share."""
+
+    system: ModuleType
+    run: Run
+    hparams: Any
+    values: dict  # the config as plain values
+    shards: ShardSet | None  # None: a job without data
+    record: dict  # what the data are, see feed.open_data
+    stored: int  # side of the stored images, pixels
+    nets: dict
+    table: tuple[Stage, ...]  # the system's stages, all of them
+    chosen: dict[int, Stage]  # those of this run
+    prepare: Any
+    constants: Any
+    mesh: jax.sharding.Mesh
+
+
+def make_job(values: dict) -> Job:
+    """Opens the data and checks everything that can be checked before anything is computed."""
+    system, run, hparams = config.resolve(values)
+    shards, info, record = feed.open_data(run)
+    job = _planned(values, info, int(shards.columns.size[0]), sharding.make_mesh())
+    constants = sharding.to_all(system.constants(hparams), job.mesh)
+    return job._replace(shards=shards, record=record, constants=constants)
+
+
+def make_abstract_job(values: dict, info: DataInfo, side: int, mesh: jax.sharding.Mesh) -> Job:
+    """A job to compile for devices that need not be there: no data, constants are shapes.
+
+    Args:
+      info: what the data would be.
+      side: of the stored images, pixels.
+    """
+    job = _planned(values, info, side, mesh)
+    arrays = job.system.constants(job.hparams, load=False)
+    return job._replace(constants=sharding.abstract(arrays, sharding.replicated(mesh)))
+
+
+def _planned(values: dict, info: DataInfo, side: int, mesh) -> Job:
+    """A job without shards and constants, its stages checked."""
+    system, run, hparams = config.resolve(values)
+    nets = system.networks(hparams, info)
+    table = system.stages(hparams, info)
+    chosen = config.chosen(table, run)
+    for stage in chosen.values():
+        interface.check(stage, nets)
+        interface.check_rows(stage, stage.batch_size, mesh.size, run.accumulate)
+    prepare = feed.preparation(run, run.size or side)
+    return Job(
+        system, run, hparams, values, None, {}, side, nets, table, chosen, prepare, None, mesh
+    )
+
+
+def _create(job: Job, stage: Stage):
+    """The function () -> state of a stage that starts from nothing."""
+    raw = feed.example(job.table, job.stored, job.run.points)
+
+    def create():
+        key = jax.random.key(job.run.seed)
+        batch = job.prepare(raw, key)
+        return step.start(stage, job.system.init(job.hparams, job.nets, key, batch))
+
+    return create
+
+
+def shapes(job: Job, stage: Stage) -> State:
+    """The state of a stage as shapes with shardings."""
+    return sharding.shapes(_create(job, stage), mesh=job.mesh, mode=job.run.sharding)
+
+
+def fresh(job: Job, stage: Stage, networks: dict | None) -> State:
+    """The first state of a stage: from nothing, or from the networks of the stage before."""
+    where = {'mesh': job.mesh, 'mode': job.run.sharding}
+    if networks is None:
+        return sharding.born(_create(job, stage), **where)
+    return sharding.born(functools.partial(step.start, stage), networks, **where)
+
+
+def one_step(job: Job, stage: Stage) -> Callable:
+    """The function (state, constants, batch) -> (state, metrics) of a stage."""
+    one = step.train_step(
+        stage,
+        job.nets,
+        prepare=job.prepare,
+        seed=job.run.seed,
+        accumulate=job.run.accumulate,
+        devices=job.mesh.size,
+        gather=sharding.gathering(job.mesh, job.run.sharding),
+        dtype=job.run.dtype,
+        ema_decay=job.run.ema_decay,
+    )
+    return fenced(one) if job.run.fences else one
+
+
+def program(job: Job, stage: Stage, state: State) -> Callable:
+    """The jitted function of `run.scan` steps that training calls.
+
+    `state` may be shapes; batches have a leading axis of steps.
+    """
+    steps = step.scan_steps(one_step(job, stage))
+    return sharding.compile_step(steps, state, job.mesh, job.run.sharding, stacked=True)
+
+
+def abstract_batch(job: Job, stage: Stage) -> Batch:
+    """The batch that `program` takes, as shapes with shardings."""
+    raw = feed.example([stage], job.stored, job.run.points)
+    lead = (job.run.scan, stage.batch_size)
+    wide = jax.tree.map(lambda x: jax.ShapeDtypeStruct((*lead, *x.shape[1:]), x.dtype), raw)
+    return sharding.abstract(wide, sharding.rows(job.mesh, 1))
+
+
+def previewer(job: Job) -> Callable | None:
+    """(state, stacked batches) -> pictures on the host; None where the system has none."""
+    if not hasattr(job.system, 'preview'):
+        return None
+
+    names: list[str] = []  # in the system's order, which a dict loses in jit
+
+    def pictures(variables: dict, batch: Batch):
+        batch = jax.tree.map(lambda x: x[0, :PREVIEW_ROWS], batch)
+        batch = job.prepare(batch, jax.random.key(0))
+        made = job.system.preview(job.hparams, job.nets, variables, batch)
+        names[:] = made
+        return list(made.values())
+
+    compiled = jax.jit(pictures, out_shardings=sharding.replicated(job.mesh))
+
+    def show(state: State, batch: Batch) -> dict[str, np.ndarray]:
+        made = compiled(state.variables | state.ema, batch)
+        return {name: np.asarray(image) for name, image in zip(names, made, strict=True)}
+
+    return show

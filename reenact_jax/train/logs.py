@@ -1,0 +1,148 @@
+"""What a run says of itself: `metrics.jsonl`, TensorBoard, and a progress bar or lines.
+
+Every line of `metrics.jsonl` is one interval: `stage`, `step` (its last), the metrics as means over
+its applied steps (null when there was none), `frames_per_second` and `data_wait`, the share of the
+time that was spent waiting for data. The same go to TensorBoard as `STAGE/metric`.
+"""
+
+import json
+import math
+import sys
+import time
+
+import numpy as np
+import tensorboardX
+from etils import epath
+from tqdm import tqdm
+
+from reenact_jax.common import storage
+
+METRICS = 'metrics.jsonl'
+QUIET_SECONDS = 30.0  # between progress lines when standard error is not a terminal
+
+
+class Logs:
+    """Writes the logs of a run; on processes other than the first it does nothing."""
+
+    def __init__(self, workdir: epath.PathLike, write: bool, resumed: tuple[int, int] | None):
+        """
+        Args:
+          workdir: of the run.
+          write: whether this process writes.
+          resumed: (stage number, step) that the run continues from; what was logged of later steps
+            is removed, and so is a line cut off by a crash. None: a new run.
+        """
+        self._write = write
+        self._bar, self._board, self._file = None, None, None
+        self._sums: dict[str, list[float]] = {}
+        if write:
+            folder = storage.path(workdir)
+            kept = _kept(folder / METRICS, resumed)
+            storage.write(folder / METRICS, ''.join(f'{line}\n' for line in kept))
+            self._file = (folder / METRICS).open('a')
+            self._board = tensorboardX.SummaryWriter(str(folder / 'tensorboard'))
+
+    def begin(self, number: int, name: str, step: int, steps: int, frames: int, waited: float):
+        """A stage begins at `step` of `steps`; `frames` a step over all devices."""
+        self._stage = (number, name, steps, frames)
+        self._shown = time.perf_counter()
+        self.start_clock(step, waited)
+        if self._write and sys.stderr.isatty():
+            self._bar = tqdm(total=steps, initial=step, desc=name, unit='step', smoothing=0.1)
+
+    def start_clock(self, step: int, waited: float) -> None:
+        """Speeds and the time left count from here: after the compilation."""
+        self._mark = (time.perf_counter(), step, waited)
+        self._began = (time.perf_counter(), step)
+
+    def take(self, step: int, metrics: dict[str, np.ndarray], applied: np.ndarray) -> None:
+        """Metrics [n] of n steps, the last of them `step`; `applied` [n] says which counted."""
+        for name, values in metrics.items():
+            self._sums.setdefault(name, []).extend(np.asarray(values)[applied].tolist())
+        if self._bar is not None:
+            self._bar.update(step - self._bar.n)
+
+    def line(self, step: int, waited: float, extra: dict[str, float]) -> None:
+        """Ends an interval at `step`: writes the means and the speed, begins the next."""
+        number, name, steps, frames = self._stage
+        now, (then, from_step, waited_before) = time.perf_counter(), self._mark
+        seconds = max(now - then, 1e-9)
+        values = {key: float(np.mean(v)) if v else math.nan for key, v in self._sums.items()}
+        values |= {
+            'frames_per_second': (step - from_step) * frames / seconds,
+            'data_wait': min(1.0, (waited - waited_before) / seconds),
+            **extra,
+        }
+        self._sums, self._mark = {}, (now, step, waited)
+        if not self._write:
+            return
+        plain = {key: value if math.isfinite(value) else None for key, value in values.items()}
+        head = {'stage': name, 'stage_number': number, 'step': step, 'time': time.time()}
+        self._file.write(json.dumps(head | plain) + '\n')
+        self._file.flush()
+        for key, value in plain.items():
+            if value is not None:
+                self._board.add_scalar(f'{name}/{key}', value, step)
+        losses = {key: value for key, value in values.items() if key.startswith('loss/')}
+        self._progress(step, steps, name, losses)
+
+    def pictures(self, step: int, images: dict[str, np.ndarray]) -> None:
+        """A grid of pictures [b, h, w, 1 or 3] in [-1, 1]: a column a name, a row a face."""
+        if not self._write:
+            return
+        columns: dict[int, list[np.ndarray]] = {}
+        for image in images.values():
+            rows = np.clip((np.asarray(image, np.float32) + 1) * 127.5, 0, 255).astype(np.uint8)
+            rows = np.broadcast_to(rows, (*rows.shape[:3], 3))
+            columns.setdefault(rows.shape[1], []).append(np.concatenate(list(rows), 0))
+        for height, group in columns.items():  # one grid a size of picture
+            tag = f'{self._stage[1]}/preview' + ('' if len(columns) == 1 else f'_{height}')
+            self._board.add_image(tag, np.concatenate(group, 1), step, dataformats='HWC')
+        self._board.flush()
+
+    def end(self) -> None:
+        """A stage ends."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+    def close(self) -> None:
+        """Ends the files."""
+        self.end()
+        if self._write:
+            self._file.close()
+            self._board.close()
+
+    def _progress(self, step: int, steps: int, name: str, losses: dict[str, float]) -> None:
+        shown = '  '.join(f'{key}={value:.4g}' for key, value in losses.items())
+        if self._bar is not None:
+            self._bar.set_postfix_str(shown)
+            return
+        now = time.perf_counter()
+        if now - self._shown < QUIET_SECONDS and step < steps:
+            return
+        self._shown = now
+        began, from_step = self._began
+        left = (steps - step) * (now - began) / max(step - from_step, 1)
+        print(f'{name}: step {step}/{steps}, {_clock(left)} left  {shown}', file=sys.stderr)
+
+
+def _clock(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f'{hours}:{minutes:02d}:{seconds:02d}'
+
+
+def _kept(file: epath.Path, resumed: tuple[int, int] | None) -> list[str]:
+    """Whole lines up to the place that a run resumes from."""
+    if resumed is None or not file.exists():
+        return []
+    kept = []
+    for line in file.read_text().splitlines():
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        if (entry['stage_number'], entry['step']) <= resumed:
+            kept.append(line)
+    return kept

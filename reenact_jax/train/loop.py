@@ -1,0 +1,197 @@
+"""A run: the stages in order, each handing its networks to the next, and the only loop over steps.
+
+A stage hands on what it would export: where it averaged a network, the average; the next stage's
+optimisers are fresh. Everything between two steps is a function of the checkpoint, so that a
+resumed run is the run (to the bit on one kind of device).
+"""
+
+import contextlib
+import time
+from typing import NamedTuple
+
+import jax
+
+from reenact_jax.common.errors import UserError
+from reenact_jax.train import disk, feed, jobs, peers, workdirs
+from reenact_jax.train.checkpoints.places import Place
+from reenact_jax.train.checkpoints.store import Store
+from reenact_jax.train.feed import Feed
+from reenact_jax.train.jobs import Job
+from reenact_jax.train.logs import Logs
+from reenact_jax.train.signals import STOPPED, Stop
+from reenact_jax.train.step import State
+from reenact_jax.train.watch import Watch
+
+
+class Start(NamedTuple):
+    """Where a run goes on: at a stage's beginning, or inside it."""
+
+    number: int = 0  # of the stage
+    networks: dict | None = None  # of the stage before
+    state: State | None = None  # of a stage under way
+    loader: dict | None = None  # its place in the data
+
+
+class Tools(NamedTuple):
+    """What the loop writes to and listens to."""
+
+    store: Store
+    logs: Logs
+    stop: Stop
+
+
+def train(values: dict, workdir: str) -> int:
+    """Runs a config (`config.to_json`) in a folder, from its newest valid checkpoint if it has one.
+
+    Returns the exit code: 0 when all stages are done, 42 when it was told to stop. Raises UserError
+    for data, folders and checkpoints that do not fit, and for a run that has failed.
+    """
+    job = jobs.make_job(values)
+    with disk.explained(workdir), contextlib.ExitStack() as at_the_end:
+        workdirs.claim(workdir, values)
+        workdirs.keep_programs(job.run)
+        store = Store(workdir, job.run.keep)
+        at_the_end.callback(store.close)
+        place = store.newest()
+        resumed = (place.number, place.step) if place else None
+        logs = Logs(workdir, jax.process_index() == 0, resumed)
+        at_the_end.callback(logs.close)
+        tools = Tools(store, logs, Stop())
+        at_the_end.callback(tools.stop.close)
+        with peers.leaving_with_them():
+            return _stages(job, tools, place, workdir)
+
+
+def _stages(job: Job, tools: Tools, place: Place | None, workdir: str) -> int:
+    """All stages that are not done; what is under way is continued."""
+    start = _start(job, tools.store, place)
+    left = {n: stage for n, stage in job.chosen.items() if n >= start.number}
+    networks = start.networks
+    for n, stage in left.items():
+        state, loader = start.state, start.loader
+        if state is None or n != start.number:
+            state, loader = jobs.fresh(job, stage, networks), None
+        state, stopped = _stage(job, tools, n, state, loader)
+        if stopped:
+            _say(
+                f'{workdir}: stopped after step {int(state.step)} of stage {stage.name}; the same '
+                'command resumes it'
+            )
+            return STOPPED
+        networks = state.variables | state.ema
+    names = ', '.join(stage.name for stage in left.values()) or 'nothing was left to do'
+    _say(f'{workdir}: finished ({names}); it holds checkpoints/, metrics.jsonl and tensorboard/')
+    return 0
+
+
+def _start(job: Job, store: Store, place: Place | None) -> Start:
+    if place is None:
+        return Start()
+    position, _ = store.position(place)
+    _check_place(job, place, position)
+    stage = job.table[place.number]
+    like = jobs.shapes(job, stage)
+    if position['finished'] and place.step >= stage.steps:
+        return Start(place.number + 1, store.networks(place, like.variables))
+    if place.number not in job.chosen:
+        raise UserError(
+            f'config.stages: stage {stage.name} is half done in this --workdir and not among '
+            f'{list(job.run.stages)}'
+        )
+    _say(f'resuming stage {stage.name} after step {place.step}')
+    return Start(place.number, None, store.restore(place, like), position['loader'])
+
+
+def _check_place(job: Job, place: Place, position: dict) -> None:
+    names = [stage.name for stage in job.table]
+    if place.number >= len(names) or names[place.number] != place.stage:
+        raise UserError(
+            f'config.hparams: this --workdir stands at stage {place.stage}, number '
+            f'{place.number + 1}; the stages are now {", ".join(names)}; name another folder'
+        )
+    if position['data'] != job.record:
+        different = [key for key, value in job.record.items() if position['data'].get(key) != value]
+        raise UserError(
+            f'config.data: {job.run.data} is not the data that this --workdir was begun with '
+            f'({", ".join(different)} differ); give that, or name another folder'
+        )
+
+
+def _stage(job: Job, tools: Tools, number: int, state: State, loader) -> tuple[State, bool]:
+    """Trains one stage to its end; (state, whether it was told to stop before)."""
+    stage, run = job.chosen[number], job.run
+    source = feed.open_feed(job.shards, stage, number, run, job.mesh, loader)
+    compiled = jobs.program(job, stage, state)
+    show = jobs.previewer(job)
+    begun = int(state.step)
+    frames = stage.batch_size * stage.frames
+    tools.logs.begin(number, stage.name, begun, stage.steps, frames, source.waited)
+    _say(f'{stage.name}: compiling, which takes a while the first time')
+    try:
+        return _loop(job, tools, number, state, source, compiled, show)
+    finally:
+        tools.logs.end()
+        source.close()
+
+
+def _loop(job, tools, number, state, source: Feed, compiled, show) -> tuple[State, bool]:
+    """The loop over steps. `run.scan` of them are one call; what is due between is done between."""
+    stage, run, logs = job.chosen[number], job.run, tools.logs
+    before = sum(one.steps for one in job.table[:number])
+    begun = done = int(state.step)
+    read, saved = None, time.monotonic()
+    watch = Watch(stage, state, run.nan_limit, tools.store)
+    while done < stage.steps:
+        count = min(run.scan, stage.steps - done)
+        batch = source.take(count)
+        state, metrics = compiled(state, job.constants, batch)
+        if done == begun:
+            logs.start_clock(done, source.waited)
+        then, done = done, done + count
+        if read is not None:  # of the call before, while this one runs
+            logs.take(read[0], *watch(*read))
+        read = (done, metrics)
+        last = done == stage.steps
+        if last or _crossed(then, done, run.log_every):
+            logs.take(done, *watch(*read))
+            read = None
+            source.check_budget()
+            logs.line(done, source.waited, {'epoch': source.epoch})
+        if show and run.preview_every and (last or _crossed(then, done, run.preview_every)):
+            logs.pictures(done, show(state, batch))
+        stop = not last and tools.stop(before + done)
+        late = run.checkpoint_seconds and jax.process_count() == 1
+        due = late and time.monotonic() - saved > run.checkpoint_seconds
+        if last or stop or due or _crossed(then, done, run.checkpoint_every):
+            if read is not None:
+                logs.take(read[0], *watch(*read))
+                read = None
+            _save(job, tools.store, Place(number, stage.name, done), state, source, last)
+            saved = time.monotonic()
+        if stop:
+            tools.store.wait()
+            return state, True
+    tools.store.wait()
+    return state, False
+
+
+def _save(job: Job, store: Store, place: Place, state: State, source: Feed, last: bool) -> None:
+    position = {
+        'stage': place.stage,
+        'number': place.number,
+        'step': place.step,
+        'finished': last,
+        'loader': source.state(),
+        'data': job.record,
+    }
+    store.save(place, state, position, job.values)
+
+
+def _crossed(before: int, now: int, every: int) -> bool:
+    """Whether a multiple of `every` lies in (before, now]."""
+    return now // every > before // every
+
+
+def _say(text: str) -> None:
+    if jax.process_index() == 0:
+        print(text, flush=True)

@@ -1,0 +1,147 @@
+"""Where things lie: one mesh over all devices of all processes, the batch split along `data`.
+
+Parameters are replicated, or with `fsdp` split too: every leaf of at least `LARGE` numbers along
+its largest axis that the devices divide. The state is born where it will lie.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+
+from reenact_jax.train.step import State
+
+AXIS = 'data'
+LARGE = 2**16  # numbers in a leaf from which on splitting it pays for its gathering
+MODES = ('replicated', 'fsdp')
+
+
+def make_mesh(devices=None) -> Mesh:
+    """The mesh of the given devices, by default of all devices of all processes."""
+    devices = np.asarray(jax.devices() if devices is None else devices)
+    return Mesh(devices, (AXIS,), axis_types=(AxisType.Auto,))
+
+
+def replicated(mesh: Mesh) -> NamedSharding:
+    """The same whole on every device."""
+    return NamedSharding(mesh, PartitionSpec())
+
+
+def rows(mesh: Mesh, leading: int = 0) -> NamedSharding:
+    """Batch rows over the devices, after `leading` unsplit axes (1 for a stack of batches)."""
+    return NamedSharding(mesh, PartitionSpec(*(None,) * leading, AXIS))
+
+
+def of_tree(tree: Any, mesh: Mesh, mode: str = 'replicated', large: int = LARGE) -> Any:
+    """A sharding for every leaf (an array or its shape) of a state or of variables."""
+    return jax.tree.map(lambda leaf: NamedSharding(mesh, _spec(leaf, mesh, mode, large)), tree)
+
+
+def born(create: Callable, *args, mesh: Mesh, mode: str = 'replicated', large: int = LARGE):
+    """The result of `create(*args)`, computed in place: no device holds more than its part."""
+    shardings = of_tree(jax.eval_shape(create, *args), mesh, mode, large)
+    return jax.jit(create, out_shardings=shardings)(*args)
+
+
+def shapes(create: Callable, *args, mesh: Mesh, mode: str = 'replicated', large: int = LARGE):
+    """What `born` would give, as shapes with shardings: where to restore to."""
+    leaves = jax.eval_shape(create, *args)
+    return abstract(leaves, of_tree(leaves, mesh, mode, large))
+
+
+def abstract(tree: Any, where: Any) -> Any:
+    """Arrays or shapes as shapes with shardings; `where`: one sharding, or one a leaf."""
+    if isinstance(where, NamedSharding):
+        where = jax.tree.map(lambda _: where, tree)
+    return jax.tree.map(
+        lambda leaf, place: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=place),
+        tree,
+        where,
+    )
+
+
+def compile_step(
+    step: Callable,
+    state: State,
+    mesh: Mesh,
+    mode: str = 'replicated',
+    *,
+    stacked: bool = False,
+    large: int = LARGE,
+) -> Callable:
+    """The one jit of a training step.
+
+    Args:
+      step: (state, constants, batch) -> (state, metrics), from `train_step` or `scan_steps`.
+      state: the state (or its shapes) that it will be called with; it is donated.
+      mode: 'replicated' or 'fsdp'.
+      stacked: whether batches have a leading axis of steps.
+    """
+    shardings = of_tree(state, mesh, mode, large)
+    whole = replicated(mesh)
+    return jax.jit(
+        step,
+        in_shardings=(shardings, whole, rows(mesh, int(stacked))),
+        out_shardings=(shardings, whole),
+        donate_argnums=0,
+    )
+
+
+def gathering(mesh: Mesh, mode: str, large: int = LARGE) -> Callable:
+    """The function that makes variables whole for a forward pass; for `train_step`.
+
+    With `fsdp` every device gathers what is split before it computes with it, and gets its part of
+    the summed gradients. Left to itself, XLA splits the matrix products instead and sends
+    activations around. Optimiser state, averages and gradients stay split.
+    """
+
+    def one(leaf):
+        place = NamedSharding(mesh, _spec(leaf, mesh, mode, large))
+        return leaf if place.is_fully_replicated else _whole(leaf, place)
+
+    return lambda tree: jax.tree.map(one, tree)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
+def _whole(x: jax.Array, place: NamedSharding) -> jax.Array:
+    """x on every device; its gradient lies as x does, in `place`."""
+    return jax.lax.with_sharding_constraint(x, replicated(place.mesh))
+
+
+def _whole_forward(x, place):
+    return _whole(x, place), None
+
+
+def _whole_backward(place, _, gradient):
+    return (jax.lax.with_sharding_constraint(gradient, place),)
+
+
+_whole.defvjp(_whole_forward, _whole_backward)
+
+
+def to_devices(batch: Any, mesh: Mesh, *, stacked: bool = False) -> Any:
+    """Global arrays from this process's share of the rows, NumPy arrays [rows / processes, ...]."""
+    sharding = rows(mesh, int(stacked))
+    return jax.tree.map(lambda x: jax.make_array_from_process_local_data(sharding, x), batch)
+
+
+def to_all(tree: Any, mesh: Mesh) -> Any:
+    """The same host values on every device of every process."""
+    whole = replicated(mesh)
+    return jax.tree.map(
+        lambda x: jax.make_array_from_process_local_data(whole, np.asarray(x)), tree
+    )
+
+
+def _spec(leaf, mesh: Mesh, mode: str, large: int) -> PartitionSpec:
+    shape, count = leaf.shape, mesh.size
+    if mode == 'replicated' or np.prod(shape, dtype=int) < large:
+        return PartitionSpec()
+    divisible = [axis for axis, side in enumerate(shape) if side % count == 0]
+    if not divisible:
+        return PartitionSpec()
+    largest = max(divisible, key=lambda axis: shape[axis])
+    return PartitionSpec(*(AXIS if axis == largest else None for axis in range(len(shape))))

@@ -1,0 +1,256 @@
+"""The n-player step: one forward pass, one vjp, every player its own gradient. Knows no paper.
+
+All players step from the same point (simultaneous updates, as pix2pixHD's code does): the losses
+are computed once, and `pull(one_hot(player))` of their vjp is the gradient of that player's loss.
+A player takes only the part that belongs to its own networks, so nothing needs to be detached.
+"""
+
+import functools
+import zlib
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, Int
+
+from reenact_jax.common.errors import UserError
+from reenact_jax.systems.interface import Stage, moving
+from reenact_jax.train.binding import Binding, collections
+
+
+@flax.struct.dataclass
+class State:
+    """All that a step changes. `step` is also the number of batches taken from the loader."""
+
+    step: Int[Array, '']  # steps of this stage, applied and skipped
+    variables: dict[str, Any]  # letter -> {'params': ..., other collections}, all networks
+    opt: dict[str, Any]  # player -> state of its optimiser
+    ema: dict[str, Any]  # letter -> averaged variables
+    skipped: dict[str, Int[Array, '']]  # player -> steps not applied on its account
+
+
+class _Pass(NamedTuple):
+    statistics: dict  # letter -> collections after the pass, of the moving networks
+    grads: dict  # player -> letter -> gradient of the player's loss
+    values: dict  # player -> loss
+    metrics: dict
+
+
+def start(stage: Stage, variables: dict) -> State:
+    """The state before the first step: fresh optimisers, averages equal to the networks."""
+    variables = {letter: {'params': {}, **value} for letter, value in variables.items()}
+    return State(
+        step=jnp.zeros((), jnp.int32),
+        variables=variables,
+        opt={player: stage.tx[player].init(_own(stage, player, variables)) for player in stage.tx},
+        # A copy, not an alias: the state is donated, and a buffer can be donated only once.
+        ema={letter: jax.tree.map(jnp.copy, variables[letter]) for letter in stage.ema},
+        skipped={player: jnp.zeros((), jnp.int32) for player in stage.players},
+    )
+
+
+def train_step(
+    stage: Stage,
+    nets: dict,
+    *,
+    prepare: Callable | None = None,
+    seed: int = 0,
+    accumulate: int = 1,
+    devices: int = 1,
+    gather: Callable = lambda tree: tree,
+    dtype: str = 'float32',
+    ema_decay: float = 0.999,
+) -> Callable:
+    """The pure function (state, constants, batch) -> (state, metrics) of a stage, to be jitted.
+
+    Args:
+      stage: checked with `check`.
+      nets: modules by letter; each takes the keyword `train`.
+      prepare: (raw batch, rng) -> batch as the losses take it, e.g. `preprocess.prepare`.
+      seed: of all random draws; they depend on seed, stage, step, microbatch and call alone.
+      accumulate: microbatches of a step. Gradients are summed and divided; collections are
+        threaded through. Batch normalisation sees one microbatch at a time, so with it the result
+        is not that of one large batch.
+      devices: over how many devices the rows of a batch are spread (they stay where they are).
+      gather: variables that are split over devices -> whole ones, see `sharding.gathering`.
+      dtype: of computation, see binding.py.
+      ema_decay: d in e <- d e + (1 - d) v, at most (1 + t) / (10 + t) at step t, so that a short
+        run's average is not its initialisation.
+
+    `constants` are frozen pretrained networks: an argument, neither compiled in nor saved.
+    Metrics are float32 scalars: the stage's own, `loss/P`, `grad_norm/P`, `skipped/P` (a count)
+    and, where the optimiser shows it, `learning_rate/P`.
+
+    A step in which a loss, gradient or new value of some player is NaN or infinite is not applied:
+    of the state only `step` and that player's `skipped` change.
+    """
+    root = jax.random.fold_in(jax.random.key(seed), zlib.crc32(stage.name.encode()))
+    once = functools.partial(_one_pass, stage, nets, prepare, gather, dtype)
+
+    def step(state: State, constants, batch) -> tuple[State, dict]:
+        key = jax.random.fold_in(root, state.step)
+        if accumulate == 1:
+            result = once(state.variables, constants, batch, jax.random.fold_in(key, 0))
+        else:
+            parts = _microbatches(batch, accumulate, devices)
+            result = _accumulated(once, stage, state.variables, constants, parts, key)
+        return _update(stage, state, result, ema_decay)
+
+    return step
+
+
+def scan_steps(step: Callable) -> Callable:
+    """n steps in one call: (state, constants, batches [n, b, ...]) -> (state, metrics [n]).
+
+    One step is no loop: inside of one, XLA's convolutions on CPUs are five times slower.
+    """
+
+    def steps(state: State, constants, batches):
+        if len(jax.tree.leaves(batches)[0]) == 1:
+            state, metrics = step(state, constants, jax.tree.map(lambda x: x[0], batches))
+            return state, jax.tree.map(lambda x: x[None], metrics)
+        return jax.lax.scan(lambda state, batch: step(state, constants, batch), state, batches)
+
+    return steps
+
+
+def _one_pass(stage, nets, prepare, gather, dtype, variables, constants, batch, key) -> _Pass:
+    """One forward pass and the gradient of every player."""
+    prepare_key, losses_key, calls_key = jax.random.split(key, 3)
+    if prepare is not None:
+        batch = prepare(batch, prepare_key)
+
+    def losses(params):
+        apply = Binding(nets, gather(params), gather(variables), calls_key, dtype)
+        values, metrics = stage.losses(apply, constants, batch, losses_key)
+        return _scalars(stage, values), (metrics, apply.collections)
+
+    params = {letter: variables[letter]['params'] for letter in moving(stage)}
+    values, pull, (metrics, statistics) = jax.vjp(losses, params, has_aux=True)
+    grads = {player: _one_player(stage, player, pull) for player in stage.players}
+    return _Pass(statistics, grads, values, metrics)
+
+
+def _accumulated(once, stage, variables, constants, parts, key) -> _Pass:
+    """Passes over microbatches: gradients, losses and metrics averaged, statistics threaded."""
+
+    def micro(carry, item):
+        statistics, total = carry
+        index, rows = item
+        now = {letter: {**variables[letter], **statistics[letter]} for letter in statistics}
+        one = once(variables | now, constants, rows, jax.random.fold_in(key, index))
+        return (one.statistics, jax.tree.map(jnp.add, total, one.grads)), (one.values, one.metrics)
+
+    statistics = {letter: collections(variables[letter]) for letter in moving(stage)}
+    own = {player: _own(stage, player, variables) for player in stage.players}
+    count = len(jax.tree.leaves(parts)[0])
+    carry = (statistics, jax.tree.map(jnp.zeros_like, own))
+    (statistics, grads), several = jax.lax.scan(micro, carry, (jnp.arange(count), parts))
+    grads = jax.tree.map(lambda total: total / count, grads)
+    return _Pass(statistics, grads, *jax.tree.map(lambda x: jnp.mean(x, 0), several))
+
+
+def _update(stage: Stage, state: State, result: _Pass, ema_decay: float) -> tuple[State, dict]:
+    """The next state, if everything in it is finite, and the metrics of this step."""
+    variables, opt, written = dict(state.variables), {}, {}
+    for player, letters in stage.players.items():
+        grads, params = result.grads[player], _own(stage, player, state.variables)
+        updates, opt[player] = stage.tx[player].update(grads, state.opt[player], params)
+        params = optax.apply_updates(params, updates)
+        new = {
+            letter: {**result.statistics[letter], 'params': params[letter]} for letter in letters
+        }
+        variables |= new
+        written[player] = grads, new, opt[player]
+    ema = _averaged(state.ema, variables, ema_decay, state.step)
+    good, bad = _verdict(result.values, written)
+    # A branch, not a where a leaf: XLA would copy the test of all leaves into each leaf's kernel,
+    # and compile times grow with the square of their number (minutes instead of seconds).
+    variables, opt, ema = jax.lax.cond(
+        good,
+        lambda new, old: new,
+        lambda new, old: old,
+        (variables, opt, ema),
+        (state.variables, state.opt, state.ema),
+    )
+    skipped = {player: state.skipped[player] + bad[player] for player in state.skipped}
+    return State(state.step + 1, variables, opt, ema, skipped), _metrics(result, opt, skipped)
+
+
+def _metrics(result: _Pass, opt: dict, skipped: dict) -> dict[str, Float[Array, '']]:
+    metrics = {name: jnp.asarray(value, jnp.float32) for name, value in result.metrics.items()}
+    for player, value in result.values.items():
+        metrics[f'loss/{player}'] = value
+        metrics[f'grad_norm/{player}'] = optax.tree.norm(result.grads[player])
+        metrics[f'skipped/{player}'] = skipped[player].astype(jnp.float32)
+        for _, rate in optax.tree_utils.tree_get_all_with_path(opt[player], 'learning_rate'):
+            if isinstance(rate, jax.Array):  # and not the schedule's own counter
+                metrics[f'learning_rate/{player}'] = rate.astype(jnp.float32)
+    return metrics
+
+
+def _averaged(ema: dict, variables: dict, decay: float, step) -> dict:
+    """e <- d e + (1 - d) v of all floating-point leaves; others take the newest value."""
+    decay = jnp.minimum(decay, (1 + step) / (10 + step))
+
+    def average(old, new):
+        if not jnp.issubdtype(old.dtype, jnp.floating):
+            return new
+        return (old + (1 - decay) * (new - old)).astype(old.dtype)
+
+    return {letter: jax.tree.map(average, ema[letter], variables[letter]) for letter in ema}
+
+
+def _scalars(stage: Stage, values: dict) -> dict:
+    if set(values) != set(stage.players):
+        raise UserError(
+            f'stage {stage.name}: losses of {sorted(values)}, players are {sorted(stage.players)}'
+        )
+    for player, value in values.items():
+        if jnp.shape(value) != ():
+            raise UserError(f'stage {stage.name}: the loss of {player} has shape {value.shape}')
+    return {player: jnp.asarray(value, jnp.float32) for player, value in values.items()}
+
+
+def _one_player(stage: Stage, player: str, pull: Callable) -> dict:
+    """The gradient of a player's loss in its own networks."""
+    (grads,) = pull({other: jnp.float32(other == player) for other in stage.players})
+    return {letter: grads[letter] for letter in stage.players[player]}
+
+
+def _own(stage: Stage, player: str, variables: dict) -> dict:
+    return {letter: variables[letter]['params'] for letter in stage.players[player]}
+
+
+def _microbatches(batch, accumulate: int, devices: int):
+    """Rows [b, ...] -> [accumulate, b / accumulate, ...]; every row stays on its device."""
+
+    def split(x):
+        parts = x.reshape(devices, accumulate, -1, *x.shape[1:])
+        return parts.swapaxes(0, 1).reshape(accumulate, -1, *x.shape[1:])
+
+    return jax.tree.map(split, batch)
+
+
+def _verdict(values: dict, written: dict) -> tuple[Array, dict[str, Array]]:
+    """Whether the step is to be applied, and which players are to blame if not.
+
+    A loss that is not finite spoils every gradient of the shared pass (0 times infinity), so
+    gradients and new values accuse their player only while all losses are finite.
+    """
+    losses = {player: jnp.isfinite(value) for player, value in values.items()}
+    all_losses = jnp.all(jnp.stack(list(losses.values())))
+    rest = {player: _finite(tree) for player, tree in written.items()}
+    bad = {player: ~losses[player] | (all_losses & ~rest[player]) for player in values}
+    good = jnp.all(jnp.stack([~value for value in bad.values()]))
+    # The barrier keeps the compiler from computing the verdict anew for every leaf it decides on.
+    return jax.lax.optimization_barrier((good, bad))
+
+
+def _finite(tree) -> Array:
+    leaves = [leaf for leaf in jax.tree.leaves(tree) if jnp.issubdtype(leaf.dtype, jnp.floating)]
+    each = jax.lax.optimization_barrier(jnp.stack([jnp.isfinite(leaf).all() for leaf in leaves]))
+    return jnp.all(each)

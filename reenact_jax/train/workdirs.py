@@ -1,0 +1,50 @@
+"""The folder of a run: whose it is, and where compiled programs are kept."""
+
+import os
+
+import jax
+from etils import epath
+
+from reenact_jax.common import storage
+from reenact_jax.common.errors import UserError
+from reenact_jax.train import config
+from reenact_jax.train.config import Run
+
+CONFIG = 'config.json'
+
+
+def claim(workdir: epath.PathLike, values: dict) -> None:
+    """Makes the folder this config's; `values` of `config.to_json`.
+
+    Raises UserError naming the fields when it belongs to another config, or holds something else.
+    """
+    folder = storage.path(workdir)
+    file = folder / CONFIG
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f'--workdir {workdir}: a file, expected a folder')
+    if file.exists():
+        _compare(workdir, storage.read_json(file), values)
+    elif folder.is_dir() and any(not storage.is_partial(item.name) for item in folder.iterdir()):
+        raise UserError(f'--workdir {workdir}: holds files but no run ({CONFIG}); name another')
+    if jax.process_index() == 0:
+        storage.write_json(file, values)
+
+
+def keep_programs(run: Run) -> None:
+    """Compiled programs are found again by later runs, unless the setting or JAX's own says so."""
+    folder = run.compilation_cache
+    if folder is None and not os.environ.get('JAX_COMPILATION_CACHE_DIR'):
+        folder = os.path.expanduser('~/.cache/reenact_jax/programs')
+    if folder:
+        jax.config.update('jax_compilation_cache_dir', folder)
+
+
+def _compare(workdir: epath.PathLike, before: dict, now: dict) -> None:
+    old, new = before.get(config.SYSTEM), now[config.SYSTEM]
+    if old != new:
+        raise UserError(f'--workdir {workdir}: a run of system {old!r}, not {new!r}; name another')
+    if fields := config.differences(before, now):
+        raise UserError(
+            f'--workdir {workdir}: begun with another config: {"; ".join(fields)}; '
+            'resume with the same, or name another folder'
+        )
