@@ -10,9 +10,8 @@ import jax
 import jax.numpy as jnp
 from jax.experimental.compilation_cache import compilation_cache
 
-from reenact_jax import systems
 from reenact_jax.data.tracks import Batch, Face
-from reenact_jax.export import programs
+from reenact_jax.systems import interface
 from reenact_jax.systems.interface import Stage
 from reenact_jax.train import feed, jobs, sharding
 from reenact_jax.train.checkpoints.places import Place
@@ -136,9 +135,9 @@ def using(job: Job, seconds: float) -> Iterator[tuple[str, float]]:
         return result, 1e3 / calls_per_second(lambda: jitted(state.variables, *args), seconds)
 
     bound = (job.hparams, job.nets)
-    if systems.able(job.system, job.nets, 'render'):
+    if interface.able(job.system, job.nets, 'render'):
         encode = functools.partial(job.system.encode, *bound)
-        deep = programs.takes_depth(job.system, job.hparams)
+        deep = interface.member(job.system, 'takes_depth')(job.hparams)
         own = 'landmarks3d' if deep else 'landmarks'
         portrait = face(0, 1, ('image', *{'landmarks', own}))
         points = getattr(face(-1, FRAMES, (own,)), own)
@@ -146,8 +145,8 @@ def using(job: Job, seconds: float) -> Iterator[tuple[str, float]]:
         yield 'encode, ms a source', spent
         render = functools.partial(job.system.render, *bound)
         yield 'render, ms a frame', milliseconds(render, appearance, points)[1] / FRAMES
-    if systems.able(job.system, job.nets, 'transfer'):
-        names = programs.driven_by(job.system)
+    if interface.able(job.system, job.nets, 'transfer'):
+        names = interface.member(job.system, 'DRIVEN_BY')
         first = face(-1, 1, names)
         identify = functools.partial(job.system.identify, *bound)
         identity, spent = milliseconds(identify, face(0, 1, names))

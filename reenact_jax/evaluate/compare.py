@@ -16,7 +16,6 @@ import sys
 from pathlib import Path
 
 from reenact_jax import bundle as bundles
-from reenact_jax import systems
 from reenact_jax.bundle import Bundle
 from reenact_jax.common import storage
 from reenact_jax.common.errors import UserError
@@ -27,6 +26,7 @@ from reenact_jax.evaluate.pairs import Pairs
 from reenact_jax.evaluate.scoring import Estimators, Scores
 from reenact_jax.export import live, trained
 from reenact_jax.media import credentials, writing
+from reenact_jax.systems import interface
 
 
 def options(arguments: list[str], commands: str) -> argparse.Namespace:
@@ -115,14 +115,14 @@ def read_model(path: str, transfer: str | None) -> Bundle:
             raise UserError(f'--transfer: {path} is a bundle, which has its own')
         return bundles.load(path)
     generator = trained.read(path)
-    if not systems.able(generator.module, generator.nets, 'render'):
+    if not interface.able(generator.module, generator.nets, 'render'):
         raise UserError(
             f'--model {path}: {generator.system} as trained here makes no images; its landmarks '
             'are measured by `evaluate lmtest`, `ace` and `units`, or give an image generator and '
             f'--transfer {path}'
         )
     mover = trained.read(transfer) if transfer else generator
-    if not systems.able(mover.module, mover.nets, 'transfer'):
+    if not interface.able(mover.module, mover.nets, 'transfer'):
         if transfer:
             raise UserError(f'--transfer {transfer}: {mover.system} has no landmark transfer')
         mover = None

@@ -11,11 +11,12 @@ import argparse
 import json
 import os
 
-from reenact_jax import bundle, systems
+from reenact_jax import bundle
 from reenact_jax.common import storage
 from reenact_jax.common.errors import UserError
 from reenact_jax.export import model_card, precision, programs, trained
 from reenact_jax.export.trained import Trained
+from reenact_jax.systems import interface
 
 DTYPES = ('float32', 'bfloat16', 'float16')
 
@@ -135,7 +136,7 @@ def read_workdirs(args: argparse.Namespace) -> tuple[Trained, Trained | None]:
 
 
 def _check_kind(flag: str, part: Trained, function: str) -> None:
-    if not systems.able(part.module, part.nets, function):
+    if not interface.able(part.module, part.nets, function):
         raise UserError(
             f'{flag}: this run trained {part.system}, which has no {function} as configured; '
             'give another workdir'

@@ -5,6 +5,7 @@ import jax
 from reenact_jax.bundle import NO_TRANSFER, Bundle, everywhere
 from reenact_jax.export import programs
 from reenact_jax.export.trained import Trained
+from reenact_jax.systems.interface import member
 
 
 def assemble(generator: Trained, transfer: Trained | None) -> Bundle:
@@ -15,13 +16,13 @@ def assemble(generator: Trained, transfer: Trained | None) -> Bundle:
     calls = programs.calls(generator, transfer)
     own = None
     if transfer is not None:
-        driven_by = list(programs.driven_by(transfer.module))
+        driven_by = list(member(transfer.module, 'DRIVEN_BY'))
         own = {'system': transfer.system, 'driven_by': driven_by, **transfer.record}
     card = {
         'points': generator.points,
         'size': generator.size,
         'generator': {'system': generator.system, **generator.record}
-        | {'takes_depth': programs.takes_depth(generator.module, generator.hp)},
+        | {'takes_depth': member(generator.module, 'takes_depth')(generator.hp)},
         'transfer': own,
     }
     functions = {name: jax.jit(call.function) for name, call in calls.items()}

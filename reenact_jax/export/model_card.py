@@ -6,7 +6,8 @@ import inspect
 
 from reenact_jax import __version__, bundle
 from reenact_jax.common import storage
-from reenact_jax.export.programs import PLATFORMS, Function, Trained, driven_by, takes_depth
+from reenact_jax.export.programs import PLATFORMS, Function, Trained
+from reenact_jax.systems.interface import member
 
 LICENCE = 'Apache-2.0'
 INTENDED_USE = (
@@ -64,8 +65,8 @@ def facts(generator: Trained, transfer: Trained | None) -> dict:
         'points': generator.points,
         'size': generator.size,
         'generator': _model(generator)
-        | {'takes_depth': takes_depth(generator.module, generator.hp)},
-        'transfer': _model(transfer) | {'driven_by': list(driven_by(transfer.module))}
+        | {'takes_depth': member(generator.module, 'takes_depth')(generator.hp)},
+        'transfer': _model(transfer) | {'driven_by': list(member(transfer.module, 'DRIVEN_BY'))}
         if transfer
         else None,
     }
@@ -78,7 +79,7 @@ def versions(packages: tuple[str, ...]) -> dict[str, str]:
 
 def _model(part: Trained) -> dict:
     """A system's entry. The paper is the first paragraph of the system's own docstring."""
-    paper = inspect.getdoc(part.module).split('\n\n')[0]
+    paper = (inspect.getdoc(part.module) or part.system).split('\n\n')[0]
     entry = {'system': part.system, 'paper': ' '.join(paper.split()), **part.record}
     if hasattr(part.hp, 'features'):
         entry['perceptual_features'] = part.hp.features

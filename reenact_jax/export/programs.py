@@ -7,7 +7,6 @@ pass on (identity, appearance) becomes a flat tuple of arrays.
 """
 
 from collections.abc import Callable
-from types import ModuleType
 from typing import NamedTuple
 
 import jax
@@ -22,6 +21,7 @@ from reenact_jax.export.trained import Trained
 from reenact_jax.geometry import landmarks as lm
 from reenact_jax.geometry import layouts
 from reenact_jax.geometry.layers import as_tree
+from reenact_jax.systems.interface import member
 
 PLATFORMS = ('cpu', 'cuda', 'tpu')
 
@@ -91,7 +91,7 @@ def calls(generator: Trained, transfer: Trained | None) -> dict[str, Call]:
 
 def transfer_calls(part: Trained, size: int) -> dict[str, Call]:
     """`identify` and `transfer` of a landmark model, for a source image of `size`."""
-    source, driving, first = _faces(part.points, size, driven_by(part.module))
+    source, driving, first = _faces(part.points, size, member(part.module, 'DRIVEN_BY'))
 
     def raw(variables, source):
         return part.module.identify(part.hp, part.nets, variables, Face(**source))
@@ -113,21 +113,13 @@ def transfer_calls(part: Trained, size: int) -> dict[str, Call]:
     }
 
 
-def driven_by(module: ModuleType) -> tuple[str, ...]:
-    """Which fields of a face (`tracks.Face`) a system's transfer takes: the landmarks, or its own.
-
-    A system that takes others names them as `DRIVEN_BY`.
-    """
-    return getattr(module, 'DRIVEN_BY', ('landmarks',))
-
-
 def generator_calls(part: Trained) -> dict[str, Call]:
     """`encode` and `render` of an image generator; `encode_onto`, with another background, of one
     that says `TAKES_BACKGROUND`; `layers` of one that has them.
     """
     source, driving, _ = _faces(part.points, part.size)
     points = driving['landmarks']
-    if takes_depth(part.module, part.hp):
+    if member(part.module, 'takes_depth')(part.hp):
         _, deep, one = _faces(part.points, part.size, ('landmarks3d',))
         source, points = source | one, deep['landmarks3d']
 
@@ -148,7 +140,7 @@ def generator_calls(part: Trained) -> dict[str, Call]:
         'encode': Call(encode, part.variables, (source,)),
         'render': Call(render, part.variables, (appearance, points)),
     }
-    if hasattr(part.module, 'layers'):
+    if member(part.module, 'layers') is not None:
 
         def layers(variables, appearance, landmarks):
             appearance = jax.tree.unflatten(like, appearance)
@@ -158,7 +150,7 @@ def generator_calls(part: Trained) -> dict[str, Call]:
         call = Call(layers, part.variables, (appearance, points))
         if jax.eval_shape(layers, *call[1:2], *call.arguments) is not None:
             found['layers'] = call
-    if getattr(part.module, 'TAKES_BACKGROUND', False):
+    if member(part.module, 'TAKES_BACKGROUND'):
 
         def encode_onto(variables, source, background):
             face = Face(**source)
@@ -166,11 +158,6 @@ def generator_calls(part: Trained) -> dict[str, Call]:
 
         found['encode_onto'] = Call(encode_onto, part.variables, (source, source['image']))
     return found
-
-
-def takes_depth(module: ModuleType, hp) -> bool:
-    """Whether a generator takes landmarks with depth; a system that may says so by this name."""
-    return hasattr(module, 'takes_depth') and module.takes_depth(hp)
 
 
 def carry_calls(points: str, size: int) -> dict[str, Call]:

@@ -1,11 +1,15 @@
-"""A stage of training as data: who moves what, by which losses and optimisers, for how long."""
+"""What a system is: the functions that rooms call, and its stages of training as data."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
+import jax
 import optax
+from jaxtyping import Array, Float
 
 from reenact_jax.common.errors import UserError
+from reenact_jax.data.tracks import Batch, DataInfo, Face
+from reenact_jax.geometry.layers import Layers
 
 
 class Stage(NamedTuple):
@@ -21,6 +25,102 @@ class Stage(NamedTuple):
     reads: tuple[str, ...] = ('landmarks', 'identity')  # Batch fields the loader must bring
     frames: int = 2  # K
     neighbour: str = 'other_identity'  # a rule for partners: batches.loader.NEIGHBOURS
+
+
+class System(Protocol):
+    """A system's module: pure functions under these names.
+
+    `hp` is its `Hparams`, `nets` what `networks` gave, `variables` their variables by letter.
+    Training needs the first five. A landmark transfer has `identify` and `transfer`, an image
+    generator `encode` and `render`, one system may be both. The rest may be missing: ask by
+    `member`, which knows what that means.
+    """
+
+    Hparams: type  # frozen dataclass of `settings.setting` fields: the paper's numbers
+
+    def networks(self, hp, data: DataInfo) -> dict[str, Any]:
+        """Linen modules by letter, the paper's names."""
+
+    def init(self, hp, nets: dict, rng: jax.Array, batch: Batch) -> dict:
+        """Fresh variables of all networks."""
+
+    def stages(self, hp, data: DataInfo) -> tuple[Stage, ...]:
+        """The training table, without stages of 0 steps."""
+
+    def constants(self, hp, load: bool = True) -> dict:
+        """Arrays that losses need and nobody moves; load=False: anything of the same shapes."""
+
+    # A landmark transfer
+    def identify(self, hp, nets: dict, variables: dict, source: Face) -> Any:
+        """What `transfer` needs of the source: a tree of arrays, a row each."""
+
+    def transfer(
+        self, hp, nets: dict, variables: dict, identity: Any, driving: Face, first: Face
+    ) -> Float[Array, 'b n 2']:
+        """The source's landmarks with the driver's motion; `first`: the driver's first frame."""
+
+    # An image generator
+    def encode(
+        self, hp, nets: dict, variables: dict, source: Face, background: Array | None = None
+    ) -> Any:
+        """What `render` needs of the source: a tree of arrays, a row each."""
+
+    def render(
+        self, hp, nets: dict, variables: dict, appearance: Any, landmarks: Float[Array, 'b n d']
+    ) -> Float[Array, 'b s s 3']:
+        """Images in [-1, 1] of the source with these landmarks."""
+
+    # Optional
+    RENAMED: dict[str, Callable]  # fields of old configs -> (value) -> today's fields
+    NEEDS: dict[str, tuple[str, ...]]  # function -> networks without which there is none
+    DRIVEN_BY: tuple[str, ...]  # fields of a `Face` that `identify` and `transfer` take
+    TAKES_BACKGROUND: bool  # whether `encode` can put the face before another background
+
+    def takes_depth(self, hp) -> bool:
+        """Whether `render` takes landmarks with depth, d = 3."""
+
+    def layers(
+        self, hp, nets: dict, variables: dict, appearance: Any, landmarks: Array
+    ) -> Layers | None:
+        """`render` taken apart: what moves and what is painted; None: not as configured."""
+
+    def pieces(
+        self, hp, nets: dict, variables: dict, appearance: Any, landmarks: Array
+    ) -> dict[str, Array]:
+        """`render` with what it is mixed of: face, background, mask."""
+
+    def latent(self, hp, nets: dict, variables: dict, face: Face) -> dict[str, Array]:
+        """Codes of faces: `identity` and `pose`."""
+
+    def preview(self, hp, nets: dict, variables: dict, batch: Batch) -> dict[str, Array]:
+        """Pictures of a batch for TensorBoard, by name, in [-1, 1]."""
+
+
+REQUIRED = ('Hparams', 'networks', 'init', 'stages', 'constants')
+# What may be missing -> what then stands for it. None: there is no such function.
+OPTIONAL = {
+    **dict.fromkeys(('identify', 'transfer', 'encode', 'render')),
+    **dict.fromkeys(('layers', 'pieces', 'latent', 'preview')),
+    'RENAMED': {},
+    'NEEDS': {},
+    'DRIVEN_BY': ('landmarks',),
+    'TAKES_BACKGROUND': False,
+    'takes_depth': lambda hp: False,
+}
+
+
+def member(system: System, name: str) -> Any:
+    """An optional member of a system, or what stands for it."""
+    return getattr(system, name, OPTIONAL[name])
+
+
+def able(system: System, nets: dict, function: str) -> bool:
+    """Whether a system, trained with these networks, has a function (`transfer`, `render`).
+
+    A system whose networks depend on its settings names those of a function in `NEEDS`.
+    """
+    needed = member(system, 'NEEDS').get(function, ())
+    return member(system, function) is not None and all(letter in nets for letter in needed)
 
 
 def check(stage: Stage, nets: dict) -> None:

@@ -202,7 +202,8 @@ def _as_now(value):
 
 def _renamed(system: types.ModuleType, hparams: Mapping) -> dict:
     """Hparams with the names of today: a system lists its old ones as `RENAMED`."""
-    renamed = getattr(system, 'RENAMED', {})
+    interface = importlib.import_module('reenact_jax.systems.interface')  # late, as `_module`
+    renamed = interface.member(system, 'RENAMED')
     found = {name: value for name, value in hparams.items() if name not in renamed}
     for name, now in renamed.items():
         if name in hparams:

@@ -134,7 +134,7 @@ def abstract_batch(job: Job, stage: Stage) -> Batch:
 
 def previewer(job: Job) -> Callable | None:
     """(state, stacked batches) -> pictures on the host; None where the system has none."""
-    if not hasattr(job.system, 'preview'):
+    if interface.member(job.system, 'preview') is None:
         return None
 
     names: list[str] = []  # in the system's order, which a dict loses in jit

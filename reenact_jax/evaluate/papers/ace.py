@@ -27,9 +27,9 @@ from reenact_jax.data.tracks import Face
 from reenact_jax.evaluate import metrics
 from reenact_jax.evaluate.papers.labelled import in_chunks
 from reenact_jax.evaluate.papers.transfer_rules import alike
-from reenact_jax.export.programs import driven_by
 from reenact_jax.export.trained import Trained
 from reenact_jax.geometry import landmarks as lm
+from reenact_jax.systems.interface import member
 
 
 class Frames(NamedTuple):
@@ -125,7 +125,7 @@ def rules(frames: Frames, cases: Cases) -> dict[str, Float[np.ndarray, 'c n 2']]
 
 def converted(model: Trained, frames: Frames, cases: Cases) -> Float[np.ndarray, 'c n 2']:
     """The model's landmarks, in pixels of the reference's crop."""
-    if more := set(driven_by(model.module)) - {'landmarks'}:
+    if more := set(member(model.module, 'DRIVEN_BY')) - {'landmarks'}:
         raise UserError(f'{model.system} needs {", ".join(sorted(more))}, which this test has not')
 
     @jax.jit

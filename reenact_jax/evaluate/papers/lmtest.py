@@ -21,8 +21,8 @@ from reenact_jax.data.shards import ShardSet
 from reenact_jax.data.tracks import Face
 from reenact_jax.evaluate.papers import codes, drawings, labelled, transfer_rules
 from reenact_jax.evaluate.papers.labelled import Labelled
-from reenact_jax.export.programs import driven_by
 from reenact_jax.export.trained import Trained, untrained
+from reenact_jax.systems.interface import member
 
 # "One-Shot Identity-Preserving Portrait Reenactment", table 1.
 PAPER = {
@@ -92,7 +92,7 @@ def _transfer(every: dict[str, Trained], shown: list[str], frames: Labelled, cas
 def point_set(models: dict[str, Trained]) -> str:
     """The point set of all models. Raises UserError when they differ, or have no codes."""
     for name, model in models.items():
-        if not hasattr(model.module, 'latent'):
+        if member(model.module, 'latent') is None:
             raise UserError(f'--model {name}: {model.system} has no codes; give a run of LD-Net')
     names = {model.points for model in models.values()}
     if len(names) > 1:
@@ -114,7 +114,7 @@ def latent(model: Trained, frames: Labelled) -> dict[str, np.ndarray]:
 
     Raises UserError when the model needs depth, which these landmarks do not have.
     """
-    if 'landmarks3d' in driven_by(model.module) and not frames.deep[..., 2].any():
+    if 'landmarks3d' in member(model.module, 'DRIVEN_BY') and not frames.deep[..., 2].any():
         raise UserError(f'{model.system} needs landmarks with depth, which the data do not have')
 
     @jax.jit

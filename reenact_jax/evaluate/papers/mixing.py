@@ -24,6 +24,7 @@ from reenact_jax.data.shards import ShardSet
 from reenact_jax.data.tracks import BACKGROUND, FACE, HAIR, UNKNOWN, Face, Track
 from reenact_jax.evaluate import cases, metrics
 from reenact_jax.export.trained import Trained
+from reenact_jax.systems.interface import member
 
 HEADINGS = {
     'result': 'L1 of the result',
@@ -41,7 +42,7 @@ def measure(models: dict[str, Trained], part: ShardSet, most: int) -> dict[str, 
     """
     found = {}
     for name, model in models.items():
-        if not hasattr(model.module, 'pieces') or 'G_b1' not in model.nets:
+        if member(model.module, 'pieces') is None or 'G_b1' not in model.nets:
             raise UserError(f'--model {name}: {model.system} has no trained background mixer')
         score = _scorer(model)
         kept: list[dict] = []

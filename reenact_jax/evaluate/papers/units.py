@@ -15,9 +15,9 @@ from reenact_jax.common.errors import UserError
 from reenact_jax.data.shards import ShardSet
 from reenact_jax.data.tracks import AU_NAMES, Face
 from reenact_jax.evaluate.papers.labelled import Labelled, as_face, read
-from reenact_jax.export.programs import driven_by
 from reenact_jax.export.trained import Trained
 from reenact_jax.geometry import layouts
+from reenact_jax.systems.interface import member
 
 REGIONS = {
     'brows': ('left_brow', 'right_brow'),
@@ -39,7 +39,7 @@ def measure(models: dict[str, Trained], part: ShardSet, most: int) -> dict:
     """
     found = {}
     for name, model in models.items():
-        if 'aus' not in driven_by(model.module):
+        if 'aus' not in member(model.module, 'DRIVEN_BY'):
             raise UserError(f'--model {name}: {model.system} is not driven by action units')
         frames = read(part, model.points)
         rows = part.frame_starts[:-1][:most]
