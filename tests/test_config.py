@@ -9,6 +9,7 @@ import pytest
 import toy
 import toy_config
 
+from reenact_jax import systems
 from reenact_jax.common import command_line
 from reenact_jax.common.errors import UserError
 from reenact_jax.train import command as train
@@ -151,3 +152,22 @@ def test_configs_of_before_a_field_was_renamed_are_read_and_resumed():
         "config.hparams.upscale: 'shuffle_soft' before, 'resize' now"
     ]
     assert config.resolve(before)[2].upscale == 'shuffle_soft'
+
+
+def test_a_system_is_named_or_is_a_module_of_yours(tmp_path, monkeypatch):
+    assert systems.find('aan').__name__ == 'reenact_jax.systems.aan'
+    with pytest.raises(UserError, match=r"no system 'fregan'; did you mean f\w+\?"):
+        systems.find('fregan')
+    with pytest.raises(UserError, match=r"no module 'nobodys\.system'.*PYTHONPATH"):
+        systems.find('nobodys.system')
+    monkeypatch.syspath_prepend(tmp_path)
+    package = tmp_path / 'somebodys'
+    package.mkdir()
+    (package / 'half.py').write_text('def networks(hp, data): return {}\n')
+    (package / 'broken.py').write_text('import no_such_package\n')
+    with pytest.raises(UserError, match='half is no system: it lacks Hparams, init'):
+        systems.find('somebodys.half')
+    with pytest.raises(ModuleNotFoundError, match='no_such_package'):
+        systems.find('somebodys.broken')
+    with pytest.raises(UserError, match=r"no module 'somebodys\.none'"):
+        systems.find('somebodys.none')

@@ -69,7 +69,7 @@ def drill(
 @contextlib.contextmanager
 def _poisoned(system: str, stage: str, player: str) -> Iterator[None]:
     """A system in whose stage the player's loss is NaN for every second key."""
-    real = systems.SYSTEMS[system]
+    real = systems.find(system)
 
     def stages(hp, data):
         table = real.stages(hp, data)

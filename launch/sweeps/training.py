@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from launch.sweeps.plan import Table
+from reenact_jax import systems
 from reenact_jax.data import shards
-from reenact_jax.systems import SYSTEMS
 from reenact_jax.train import command as train
 
 
@@ -47,7 +47,7 @@ def _applies(flag: str, hparams: dict, system: str) -> bool:
     name, prefix = flag.partition('=')[0], '--config.hparams.'
     if not name.startswith(prefix):
         return True
-    return name.removeprefix(prefix) in SYSTEMS[system].Hparams.__dataclass_fields__
+    return name.removeprefix(prefix) in systems.find(system).Hparams.__dataclass_fields__
 
 
 def run(training: Training) -> int:

@@ -16,7 +16,7 @@ from reenact_jax.train.checkpoints import store as checkpoints
 class Trained(NamedTuple):
     """Networks out of a workdir, and what they were trained as."""
 
-    system: str  # key of systems.SYSTEMS
+    system: str  # key of systems.SYSTEMS, or the path of a module
     module: ModuleType
     hp: Any
     nets: dict

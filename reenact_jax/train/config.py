@@ -8,16 +8,17 @@ reported within seconds.
 """
 
 import dataclasses
-import importlib
 import types
 import typing
 from collections.abc import Mapping
 
 import ml_collections
 
+from reenact_jax import systems
 from reenact_jax.common import settings
 from reenact_jax.common.errors import UserError
 from reenact_jax.common.settings import setting
+from reenact_jax.systems.interface import member
 
 SYSTEM = 'system'
 HPARAMS = 'hparams'
@@ -107,7 +108,7 @@ def build(system: str, run: Mapping, hparams: Mapping) -> ml_collections.ConfigD
     Raises UserError that names an unknown system, an unknown field or a bad value.
     """
     values = {SYSTEM: system, **_complete(Run, run, 'config')}
-    values[HPARAMS] = _complete(_module(system).Hparams, hparams, f'config.{HPARAMS}')
+    values[HPARAMS] = _complete(systems.find(system).Hparams, hparams, f'config.{HPARAMS}')
     return ml_collections.ConfigDict(values)
 
 
@@ -122,7 +123,7 @@ def resolve(config: ml_collections.ConfigDict) -> tuple[types.ModuleType, Run, o
     values = config.to_dict() if isinstance(config, ml_collections.ConfigDict) else dict(config)
     if SYSTEM not in values:
         raise UserError(f'config.{SYSTEM}: missing; make the config with config.build')
-    system = _module(values.pop(SYSTEM))
+    system = systems.find(values.pop(SYSTEM))
     given = _renamed(system, values.pop(HPARAMS, {}))
     run = settings.build(Run, values, 'config')
     hparams = settings.build(system.Hparams, given, f'config.{HPARAMS}')
@@ -186,7 +187,7 @@ def differences(old: Mapping, new: Mapping) -> list[str]:
 def upgraded(values: Mapping) -> dict:
     """Give a stored result of `to_json` the fields of today: new names, defaults for new ones."""
     values = dict(values)
-    schema = _module(values[SYSTEM]) if SYSTEM in values else None
+    schema = systems.find(values[SYSTEM]) if SYSTEM in values else None
     if schema is not None:
         hparams = _renamed(schema, values.get(HPARAMS, {}))
         values[HPARAMS] = settings.defaults(schema.Hparams) | hparams
@@ -202,24 +203,12 @@ def _as_now(value):
 
 def _renamed(system: types.ModuleType, hparams: Mapping) -> dict:
     """Hparams with the names of today: a system lists its old ones as `RENAMED`."""
-    interface = importlib.import_module('reenact_jax.systems.interface')  # late, as `_module`
-    renamed = interface.member(system, 'RENAMED')
+    renamed = member(system, 'RENAMED')
     found = {name: value for name, value in hparams.items() if name not in renamed}
     for name, now in renamed.items():
         if name in hparams:
             found |= now(hparams[name])
     return found
-
-
-def _module(system: str) -> types.ModuleType:
-    """The system's module. Raises UserError for an unknown name."""
-    systems = importlib.import_module('reenact_jax.systems')  # late: systems import this package
-    if system not in systems.SYSTEMS:
-        raise UserError(
-            f'config.{SYSTEM}: no system {system!r}; there are {", ".join(systems.SYSTEMS)}'
-        )
-    found = systems.SYSTEMS[system]
-    return importlib.import_module(found) if isinstance(found, str) else found
 
 
 def _complete(schema: type, given: Mapping, where: str) -> dict:
