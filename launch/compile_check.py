@@ -76,7 +76,7 @@ def check(values: dict, info: DataInfo, side: int, topology: str, rows: int) -> 
             'HBM': chip.hbm,
             'state': sum(
                 math.prod(leaf.sharding.shard_shape(leaf.shape)) * leaf.dtype.itemsize
-                for leaf in jax.tree.leaves(jobs.shapes(job, stage))
+                for leaf in jax.tree.leaves(job.shapes(stage))
             ),
             'FLOPs a chip': flops,
             'FLOPs a step': flops * mesh.size,
@@ -85,9 +85,9 @@ def check(values: dict, info: DataInfo, side: int, topology: str, rows: int) -> 
 
 
 def _lowered(job: Job, stage: Stage):
-    state = jobs.shapes(job, stage)
-    batch = jobs.abstract_batch(job, stage)
-    return jobs.program(job, stage, state).lower(state, job.constants, batch)
+    state = job.shapes(stage)
+    batch = job.abstract_batch(stage)
+    return job.program(stage, state).lower(state, job.constants, batch)
 
 
 def _compiled(job: Job, stage: Stage, hbm: int) -> dict:
@@ -122,7 +122,7 @@ def _memory(found) -> dict[str, int]:
 def _sent(job: Job, stage: Stage, text: str) -> list[dict]:
     """Arrays sent in a step, grouped by kind and purpose; JAX's names of those of no purpose."""
     sizes = {True: set(), False: set()}  # of parameters, of running statistics
-    for variables in jobs.shapes(job, stage).variables.values():
+    for variables in job.shapes(stage).variables.values():
         for name, tree in variables.items():
             sizes[name == 'params'] |= {leaf.size for leaf in jax.tree.leaves(tree)}
     fsdp, groups = job.run.sharding == 'fsdp', {}

@@ -114,7 +114,7 @@ def sent_by(values, number, **changes):
     stage = job.chosen[number]
     lowered = compile_check._lowered(job, stage)
     sent = compile_check._sent(job, stage, lowered.compile(compiler_options=QUICK).as_text())
-    variables = jobs.shapes(job, stage).variables
+    variables = job.shapes(stage).variables
     own = {letter: variables[letter]['params'] for letter in moving(stage)}
     return {(one['kind'], one['for']): one for one in sent}, sum(
         leaf.size for leaf in jax.tree.leaves(own) if leaf.size > 1

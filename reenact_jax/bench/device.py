@@ -13,7 +13,7 @@ from jax.experimental.compilation_cache import compilation_cache
 from reenact_jax.data.tracks import Batch, Face
 from reenact_jax.systems import interface
 from reenact_jax.systems.interface import Stage
-from reenact_jax.train import feed, jobs, sharding
+from reenact_jax.train import feed, sharding
 from reenact_jax.train.checkpoints.places import Place
 from reenact_jax.train.checkpoints.store import Store
 from reenact_jax.train.jobs import Job
@@ -48,7 +48,7 @@ def training(job: Job, number: int, seconds: float) -> Iterator[tuple[str, float
     Yields (name, value) as they are found.
     """
     stage = job.chosen[number]
-    state = jobs.fresh(job, stage, None)
+    state = job.fresh(stage, None)
     source = feed.open_feed(job.shards, stage, number, job.run, job.mesh, None)
     try:
         batch = source.take()
@@ -77,7 +77,7 @@ def training(job: Job, number: int, seconds: float) -> Iterator[tuple[str, float
 
 def _programs(job: Job, stage: Stage, state, batch: Batch):
     """Compiles the step twice, with an empty cache of programs and from it."""
-    one = jobs.one_step(job, stage)
+    one = job.one_step(stage)
     before = jax.config.jax_compilation_cache_dir
     with tempfile.TemporaryDirectory() as folder:
         jax.config.update('jax_compilation_cache_dir', folder)
@@ -119,7 +119,7 @@ def using(job: Job, seconds: float) -> Iterator[tuple[str, float]]:
     Those of a source are of one call, those of a frame of a call for several.
     """
     number, stage = list(job.chosen.items())[-1]  # which reads images, if one does
-    state = jobs.fresh(job, stage, None)
+    state = job.fresh(stage, None)
     source = feed.open_feed(job.shards, stage, number, job.run, job.mesh, None)
     batch = job.prepare(source.take(), jax.random.key(0))
     source.close()

@@ -21,7 +21,7 @@ PREVIEW_ROWS = 8
 
 
 class Job(NamedTuple):
-    """What all stages of a run share."""
+    """What all stages of a run share, and what each of them starts with."""
 
     system: ModuleType
     run: Run
@@ -36,6 +36,80 @@ class Job(NamedTuple):
     prepare: Any
     constants: Any
     mesh: jax.sharding.Mesh
+
+    def shapes(self, stage: Stage) -> State:
+        """The state of a stage as shapes with shardings."""
+        return sharding.shapes(self._create(stage), mesh=self.mesh, mode=self.run.sharding)
+
+    def fresh(self, stage: Stage, networks: dict | None) -> State:
+        """The first state of a stage: from nothing, or from the networks of the stage before."""
+        where = {'mesh': self.mesh, 'mode': self.run.sharding}
+        if networks is None:
+            return sharding.born(self._create(stage), **where)
+        return sharding.born(functools.partial(step.start, stage), networks, **where)
+
+    def one_step(self, stage: Stage) -> Callable:
+        """The function (state, constants, batch) -> (state, metrics) of a stage."""
+        one = step.train_step(
+            stage,
+            self.nets,
+            prepare=self.prepare,
+            seed=self.run.seed,
+            accumulate=self.run.accumulate,
+            devices=self.mesh.size,
+            gather=sharding.gathering(self.mesh, self.run.sharding),
+            dtype=self.run.dtype,
+            ema_decay=self.run.ema_decay,
+        )
+        return fenced(one) if self.run.fences else one
+
+    def program(self, stage: Stage, state: State) -> Callable:
+        """The jitted function of `run.scan` steps that training calls.
+
+        `state` may be shapes; batches have a leading axis of steps.
+        """
+        steps = step.scan_steps(self.one_step(stage))
+        return sharding.compile_step(steps, state, self.mesh, self.run.sharding, stacked=True)
+
+    def abstract_batch(self, stage: Stage) -> Batch:
+        """The batch that `program` takes, as shapes with shardings."""
+        raw = feed.example([stage], self.stored, self.run.points)
+        lead = (self.run.scan, stage.batch_size)
+        wide = jax.tree.map(lambda x: jax.ShapeDtypeStruct((*lead, *x.shape[1:]), x.dtype), raw)
+        return sharding.abstract(wide, sharding.rows(self.mesh, 1))
+
+    def previewer(self) -> Callable | None:
+        """(state, stacked batches) -> pictures on the host; None where the system has none."""
+        if interface.member(self.system, 'preview') is None:
+            return None
+
+        names: list[str] = []  # in the system's order, which a dict loses in jit
+
+        def pictures(variables: dict, batch: Batch):
+            batch = jax.tree.map(lambda x: x[0, :PREVIEW_ROWS], batch)
+            batch = self.prepare(batch, jax.random.key(0))
+            made = self.system.preview(self.hparams, self.nets, variables, batch)
+            names[:] = made
+            return list(made.values())
+
+        compiled = jax.jit(pictures, out_shardings=sharding.replicated(self.mesh))
+
+        def show(state: State, batch: Batch) -> dict[str, np.ndarray]:
+            made = compiled(state.variables | state.ema, batch)
+            return {name: np.asarray(image) for name, image in zip(names, made, strict=True)}
+
+        return show
+
+    def _create(self, stage: Stage):
+        """The function () -> state of a stage that starts from nothing."""
+        raw = feed.example(self.table, self.stored, self.run.points)
+
+        def create():
+            key = jax.random.key(self.run.seed)
+            batch = self.prepare(raw, key)
+            return step.start(stage, self.system.init(self.hparams, self.nets, key, batch))
+
+        return create
 
 
 def make_job(values: dict) -> Job:
@@ -72,84 +146,3 @@ def _planned(values: dict, info: DataInfo, side: int, mesh) -> Job:
     return Job(
         system, run, hparams, values, None, {}, side, nets, table, chosen, prepare, None, mesh
     )
-
-
-def _create(job: Job, stage: Stage):
-    """The function () -> state of a stage that starts from nothing."""
-    raw = feed.example(job.table, job.stored, job.run.points)
-
-    def create():
-        key = jax.random.key(job.run.seed)
-        batch = job.prepare(raw, key)
-        return step.start(stage, job.system.init(job.hparams, job.nets, key, batch))
-
-    return create
-
-
-def shapes(job: Job, stage: Stage) -> State:
-    """The state of a stage as shapes with shardings."""
-    return sharding.shapes(_create(job, stage), mesh=job.mesh, mode=job.run.sharding)
-
-
-def fresh(job: Job, stage: Stage, networks: dict | None) -> State:
-    """The first state of a stage: from nothing, or from the networks of the stage before."""
-    where = {'mesh': job.mesh, 'mode': job.run.sharding}
-    if networks is None:
-        return sharding.born(_create(job, stage), **where)
-    return sharding.born(functools.partial(step.start, stage), networks, **where)
-
-
-def one_step(job: Job, stage: Stage) -> Callable:
-    """The function (state, constants, batch) -> (state, metrics) of a stage."""
-    one = step.train_step(
-        stage,
-        job.nets,
-        prepare=job.prepare,
-        seed=job.run.seed,
-        accumulate=job.run.accumulate,
-        devices=job.mesh.size,
-        gather=sharding.gathering(job.mesh, job.run.sharding),
-        dtype=job.run.dtype,
-        ema_decay=job.run.ema_decay,
-    )
-    return fenced(one) if job.run.fences else one
-
-
-def program(job: Job, stage: Stage, state: State) -> Callable:
-    """The jitted function of `run.scan` steps that training calls.
-
-    `state` may be shapes; batches have a leading axis of steps.
-    """
-    steps = step.scan_steps(one_step(job, stage))
-    return sharding.compile_step(steps, state, job.mesh, job.run.sharding, stacked=True)
-
-
-def abstract_batch(job: Job, stage: Stage) -> Batch:
-    """The batch that `program` takes, as shapes with shardings."""
-    raw = feed.example([stage], job.stored, job.run.points)
-    lead = (job.run.scan, stage.batch_size)
-    wide = jax.tree.map(lambda x: jax.ShapeDtypeStruct((*lead, *x.shape[1:]), x.dtype), raw)
-    return sharding.abstract(wide, sharding.rows(job.mesh, 1))
-
-
-def previewer(job: Job) -> Callable | None:
-    """(state, stacked batches) -> pictures on the host; None where the system has none."""
-    if interface.member(job.system, 'preview') is None:
-        return None
-
-    names: list[str] = []  # in the system's order, which a dict loses in jit
-
-    def pictures(variables: dict, batch: Batch):
-        batch = jax.tree.map(lambda x: x[0, :PREVIEW_ROWS], batch)
-        batch = job.prepare(batch, jax.random.key(0))
-        made = job.system.preview(job.hparams, job.nets, variables, batch)
-        names[:] = made
-        return list(made.values())
-
-    compiled = jax.jit(pictures, out_shardings=sharding.replicated(job.mesh))
-
-    def show(state: State, batch: Batch) -> dict[str, np.ndarray]:
-        made = compiled(state.variables | state.ema, batch)
-        return {name: np.asarray(image) for name, image in zip(names, made, strict=True)}
-
-    return show

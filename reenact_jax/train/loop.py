@@ -15,6 +15,7 @@ from reenact_jax.common.errors import UserError
 from reenact_jax.train import disk, feed, jobs, peers, workdirs
 from reenact_jax.train.checkpoints.places import Place
 from reenact_jax.train.checkpoints.store import Store
+from reenact_jax.train.config import Run
 from reenact_jax.train.feed import Feed
 from reenact_jax.train.jobs import Job
 from reenact_jax.train.logs import Logs
@@ -70,7 +71,7 @@ def _stages(job: Job, tools: Tools, place: Place | None, workdir: str) -> int:
     for n, stage in left.items():
         state, loader = start.state, start.loader
         if state is None or n != start.number:
-            state, loader = jobs.fresh(job, stage, networks), None
+            state, loader = job.fresh(stage, networks), None
         state, stopped = _stage(job, tools, n, state, loader)
         if stopped:
             _say(
@@ -90,7 +91,7 @@ def _start(job: Job, store: Store, place: Place | None) -> Start:
     position, _ = store.position(place)
     _check_place(job, place, position)
     stage = job.table[place.number]
-    like = jobs.shapes(job, stage)
+    like = job.shapes(stage)
     if position['finished'] and place.step >= stage.steps:
         return Start(place.number + 1, store.networks(place, like.variables))
     if place.number not in job.chosen:
@@ -121,58 +122,66 @@ def _stage(job: Job, tools: Tools, number: int, state: State, loader) -> tuple[S
     """Trains one stage to its end; (state, whether it was told to stop before)."""
     stage, run = job.chosen[number], job.run
     source = feed.open_feed(job.shards, stage, number, run, job.mesh, loader)
-    compiled = jobs.program(job, stage, state)
-    show = jobs.previewer(job)
-    begun = int(state.step)
-    frames = stage.batch_size * stage.frames
+    begun, frames = int(state.step), stage.batch_size * stage.frames
     tools.logs.begin(number, stage.name, begun, stage.steps, frames, source.waited)
     _say(f'{stage.name}: compiling, which takes a while the first time')
     try:
-        return _loop(job, tools, number, state, source, compiled, show)
+        return _steps(job, tools, number, state, source)
     finally:
         tools.logs.end()
         source.close()
 
 
-def _loop(job, tools, number, state, source: Feed, compiled, show) -> tuple[State, bool]:
+def _steps(job: Job, tools: Tools, number: int, state: State, source: Feed) -> tuple[State, bool]:
     """The loop over steps. `run.scan` of them are one call; what is due between is done between."""
     stage, run, logs = job.chosen[number], job.run, tools.logs
+    program, show = job.program(stage, state), job.previewer()
     before = sum(one.steps for one in job.table[:number])
     begun = done = int(state.step)
-    read, saved = None, time.monotonic()
-    watch = Watch(stage, state, run.nan_limit, tools.store)
-    while done < stage.steps:
+    late = Late(Watch(stage, state, run.nan_limit, tools.store), logs)
+    saved, stop = time.monotonic(), False
+    while done < stage.steps and not stop:
         count = min(run.scan, stage.steps - done)
         batch = source.take(count)
-        state, metrics = compiled(state, job.constants, batch)
+        state, metrics = program(state, job.constants, batch)
         if done == begun:
             logs.start_clock(done, source.waited)
         then, done = done, done + count
-        if read is not None:  # of the call before, while this one runs
-            logs.take(read[0], *watch(*read))
-        read = (done, metrics)
+        late.take(done, metrics)
         last = done == stage.steps
         if last or _crossed(then, done, run.log_every):
-            logs.take(done, *watch(*read))
-            read = None
+            late.read()
             source.check_budget()
             logs.line(done, source.waited, {'epoch': source.epoch})
         if show and run.preview_every and (last or _crossed(then, done, run.preview_every)):
             logs.pictures(done, show(state, batch))
         stop = not last and tools.stop(before + done)
-        late = run.checkpoint_seconds and jax.process_count() == 1
-        due = late and time.monotonic() - saved > run.checkpoint_seconds
-        if last or stop or due or _crossed(then, done, run.checkpoint_every):
-            if read is not None:
-                logs.take(read[0], *watch(*read))
-                read = None
+        if last or stop or _is_old(saved, run) or _crossed(then, done, run.checkpoint_every):
+            late.read()
             _save(job, tools.store, Place(number, stage.name, done), state, source, last)
             saved = time.monotonic()
-        if stop:
-            tools.store.wait()
-            return state, True
     tools.store.wait()
-    return state, False
+    return state, stop
+
+
+class Late:
+    """Metrics of a call, read while the next one runs: reading waits for the device."""
+
+    def __init__(self, watch: Watch, logs: Logs):
+        self._watch, self._logs = watch, logs
+        self._held: tuple[int, dict] | None = None
+
+    def take(self, step: int, metrics: dict) -> None:
+        """Keeps those of the call that ends with `step`, reads those of the call before."""
+        self.read()
+        self._held = step, metrics
+
+    def read(self) -> None:
+        """Reads what is kept. Raises UserError when the run has failed."""
+        if self._held is not None:
+            step, metrics = self._held
+            self._logs.take(step, *self._watch(step, metrics))
+            self._held = None
 
 
 def _save(job: Job, store: Store, place: Place, state: State, source: Feed, last: bool) -> None:
@@ -185,6 +194,12 @@ def _save(job: Job, store: Store, place: Place, state: State, source: Feed, last
         'data': job.record,
     }
     store.save(place, state, position, job.values)
+
+
+def _is_old(saved: float, run: Run) -> bool:
+    """Whether the last checkpoint was long ago. Clocks of several processes would not agree."""
+    timed = run.checkpoint_seconds and jax.process_count() == 1
+    return bool(timed) and time.monotonic() - saved > run.checkpoint_seconds
 
 
 def _crossed(before: int, now: int, every: int) -> bool:
