@@ -12,8 +12,7 @@ from data_prep.tracking import Sighting
 from reenact_jax.data import tracks
 from reenact_jax.data.tracks import Track
 from reenact_jax.faces import mesh as facemesh
-from reenact_jax.geometry import landmarks
-from reenact_jax.reenact import portraits
+from reenact_jax.geometry import crops, landmarks
 
 SETS = ('68', '106', '68c')
 # Around the face's silhouette all is unknown (hair, ears and neck are not detected), as wide as
@@ -32,7 +31,7 @@ def picture(
 ) -> bytes:
     """The crop of a frame as JPEG, antialiased; the image's border is repeated outside it."""
     return simplejpeg.encode_jpeg(
-        np.ascontiguousarray(portraits.crop(image, crop, size)),
+        np.ascontiguousarray(crops.crop(image, crop, size)),
         quality=quality,
         colorspace='RGB',
         colorsubsampling='444',

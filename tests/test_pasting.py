@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from skimage import data
 
-from reenact_jax.reenact import portraits
+from reenact_jax.geometry import crops
 from reenact_jax.reenact.pasting import Canvas, Paster
 
 PICTURE = data.astronaut()
@@ -13,7 +13,7 @@ PICTURE = data.astronaut()
 @pytest.mark.parametrize('window', [(100.3, 40.7, 160.5), (-30.2, 300, 250), (400, -40, 180.9)])
 def test_a_crop_comes_back_where_it_was(window):
     """Cut and put back, the picture is itself again but for the softness of two resamplings."""
-    crop = portraits.crop(PICTURE, window, 256)
+    crop = crops.crop(PICTURE, window, 256)
     made = Paster(Canvas(PICTURE, window))(crop)
     outside = np.ones(PICTURE.shape[:2], bool)
     x, y, side = window

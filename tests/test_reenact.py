@@ -14,7 +14,7 @@ from reenact_jax import bundle, faces
 from reenact_jax.common.errors import UserError
 from reenact_jax.export import command as export
 from reenact_jax.faces.model import find_model
-from reenact_jax.geometry import landmarks, layouts
+from reenact_jax.geometry import crops, landmarks, layouts
 from reenact_jax.media import credentials, reading, writing
 from reenact_jax.reenact import command as reenact
 from reenact_jax.reenact import drivers, portraits
@@ -270,10 +270,10 @@ def test_crop_and_points_agree():
     image = np.zeros((40, 50, 3), np.uint8)
     image[12, 33] = 255
     for window in ((20.0, 4.0, 24.0), (25.5, -6.25, 40.0)):
-        made = portraits.crop(image, window, 96)[..., 0].astype(float)
+        made = crops.crop(image, window, 96)[..., 0].astype(float)
         y, x = np.mgrid[:96, :96] + 0.5
         found = np.array([(made * x).sum(), (made * y).sum()]) / made.sum()
-        expected = portraits.into_crop(np.array([[33.5, 12.5, 0]]), window, 96)[0, :2]
+        expected = crops.into_crop(np.array([[33.5, 12.5, 0]]), window, 96)[0, :2]
         np.testing.assert_allclose(found, expected, atol=0.15)
 
 

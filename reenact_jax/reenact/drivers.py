@@ -15,6 +15,7 @@ from reenact_jax import faces
 from reenact_jax.common.errors import UserError
 from reenact_jax.data.tracks import Track
 from reenact_jax.faces import windows
+from reenact_jax.geometry import crops
 from reenact_jax.geometry import landmarks as lm
 from reenact_jax.media import reading
 from reenact_jax.media.sound import has_sound
@@ -154,7 +155,7 @@ def _detected(reader, size, points, detector, shown, side) -> Iterator[Frame]:
         if window is None:
             window = lm.crop_box(landmarks[None])
         picture = _show(image, window, side) if number in shown else None
-        points_there = portraits.into_crop(landmarks, window, size)
+        points_there = crops.into_crop(landmarks, window, size)
         yield Frame(portraits.known(points_there, face.aus, face.aus_valid), picture)
 
 
@@ -167,4 +168,4 @@ def _same(found, last):
 
 
 def _show(image, window, side: int):
-    return None if window is None else portraits.crop(image, window, side)
+    return None if window is None else crops.crop(image, window, side)

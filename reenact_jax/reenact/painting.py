@@ -11,8 +11,7 @@ from jaxtyping import Array, Float, UInt8
 from PIL import Image
 
 from reenact_jax.bundle import Bundle
-from reenact_jax.geometry import images
-from reenact_jax.reenact import portraits
+from reenact_jax.geometry import crops, images
 from reenact_jax.reenact.composing import MARGIN, Composer
 from reenact_jax.reenact.pasting import Canvas, Paster
 from reenact_jax.reenact.portraits import Portrait
@@ -73,7 +72,7 @@ class _Pasted:
     def close_up(self, frame):
         if self._canvas is None:
             return frame
-        return portraits.crop(frame, self._canvas.window, self._bundle.size)
+        return crops.crop(frame, self._canvas.window, self._bundle.size)
 
 
 class _Composed:
@@ -100,7 +99,7 @@ class _Composed:
 
     def _cut(self, picture):
         """Whole pixels of what `around` made; resampled out of a whole picture."""
-        return portraits.crop(picture, self._canvas.window, max(round(self._canvas.window[2]), 1))
+        return crops.crop(picture, self._canvas.window, max(round(self._canvas.window[2]), 1))
 
 
 def fitted(canvas: Canvas, most: int | None) -> Canvas:
@@ -123,4 +122,4 @@ def around(canvas: Canvas, most: int) -> Canvas:
     more = round(MARGIN * pixels)
     total, off = pixels + 2 * more, more * side / pixels
     window = x0 - off, y0 - off, side * total / pixels
-    return Canvas(portraits.crop(canvas.picture, window, total), (more, more, pixels))
+    return Canvas(crops.crop(canvas.picture, window, total), (more, more, pixels))

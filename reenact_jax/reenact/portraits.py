@@ -4,19 +4,17 @@ What is known of a face goes from here to a bundle as a dict of arrays, named as
 """
 
 import itertools
-import math
 from typing import NamedTuple
 
 import numpy as np
 import simplejpeg
 from jaxtyping import Float, UInt8
-from PIL import Image
 
 from reenact_jax import faces
 from reenact_jax.common.errors import UserError
 from reenact_jax.data import shards
 from reenact_jax.data.tracks import Track
-from reenact_jax.geometry import images
+from reenact_jax.geometry import crops, images
 from reenact_jax.geometry import landmarks as lm
 from reenact_jax.media import reading
 from reenact_jax.reenact.pasting import Canvas
@@ -46,7 +44,7 @@ class Portrait(NamedTuple):
         """Cut the crop out of what it comes from, to be looked at."""
         if self.canvas is None:
             return np.asarray(images.to_uint8(self.image))
-        return crop(self.canvas.picture, self.canvas.window, side)
+        return crops.crop(self.canvas.picture, self.canvas.window, side)
 
 
 def from_file(
@@ -96,8 +94,8 @@ def from_picture(
         )
     landmarks = getattr(found, f'landmarks_{points}')
     window = lm.crop_box(landmarks[None])
-    image = np.asarray(images.to_float(crop(picture, window, size)))
-    moved = known(into_crop(landmarks, window, size), found.aus, found.aus_valid)
+    image = np.asarray(images.to_float(crops.crop(picture, window, size)))
+    moved = known(crops.into_crop(landmarks, window, size), found.aus, found.aus_valid)
     return Portrait(image, moved, Canvas(picture, window))
 
 
@@ -168,30 +166,4 @@ def scene(path: str, size: int) -> UInt8[np.ndarray, 'size size 3']:
     found = reading.read_still(path)
     height, width = found.shape[:2]
     side = min(height, width)
-    return crop(found, ((width - side) / 2, (height - side) / 2, side), size)
-
-
-def crop(
-    image: UInt8[np.ndarray, 'h w 3'], window: tuple[float, float, float], size: int
-) -> UInt8[np.ndarray, 'size size 3']:
-    """The square (x0, y0, side) of an image at `size` pixels; outside, the border repeats."""
-    x0, y0, side = window
-    height, width = image.shape[:2]
-    left, top = math.floor(x0), math.floor(y0)
-    right, bottom = math.ceil(x0 + side), math.ceil(y0 + side)
-    part = image[_rows(top, bottom, height)][:, _rows(left, right, width)]
-    box = (x0 - left, y0 - top, x0 - left + side, y0 - top + side)
-    resized = Image.fromarray(part).resize((size, size), Image.Resampling.BILINEAR, box=box)
-    return np.asarray(resized)
-
-
-def into_crop(
-    points: Float[np.ndarray, '*s n 3'], window: tuple[float, float, float], size: int
-) -> Float[np.ndarray, '*s n 3']:
-    """Points of the image, with depth, as pixels of the crop that `crop` makes."""
-    x0, y0, side = window
-    return np.float32((points - np.array([x0, y0, 0])) * (size / side))
-
-
-def _rows(first: int, last: int, length: int) -> np.ndarray:
-    return np.clip(np.arange(first, last), 0, length - 1)
+    return crops.crop(found, ((width - side) / 2, (height - side) / 2, side), size)
