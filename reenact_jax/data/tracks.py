@@ -272,8 +272,8 @@ class Batch:
     """What crosses the host-device border: K frames each of B tracks. A field not read is None.
 
     Rows 2i and 2i + 1 are of different identity, so that each is the other's *stranger*.
-    On the device, after `images.prepare`, `image` is float32 in [-1, 1] and points are in pixels of
-    the working size.
+    On the device, after `preprocess.prepare`, `image` is float32 in [-1, 1] and points are in
+    pixels of the working size.
     """
 
     image: UInt8[Array, 'b k h w 3'] | None = None

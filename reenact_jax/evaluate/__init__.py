@@ -1,1 +1,1 @@
-"""Evaluation on held-out people: pictures (frames.py), landmark codes and transfer (lmtest.py)."""
+"""Evaluation on held-out people: compare.py scores pictures, papers/ what single papers measure."""

@@ -133,7 +133,7 @@ def feature_matching(made: list[list[Array]], real: list[list[Array]]) -> Float[
 
 
 def stranger(x: Array) -> Array:
-    """Every row's partner, of another identity: rows 2i and 2i + 1 swapped (batches.py's order)."""
+    """Every row's partner, of another identity: rows 2i and 2i + 1 swapped (batches/pairs.py)."""
     return x.reshape(-1, 2, *x.shape[1:])[:, ::-1].reshape(x.shape)
 
 
