@@ -1,8 +1,8 @@
 """LD-Net + FD-GAN, "One-Shot Identity-Preserving Portrait Reenactment": a preset trains one.
 
-    python -m reenact_jax.train --config configs/ldnet_fdgan.py:cpu \
+    reenact-jax train --config ldnet_fdgan:cpu \
         --config.data DATA --workdir out/ldnet
-    python -m reenact_jax.train --config configs/ldnet_fdgan.py:fdgan_small \
+    reenact-jax train --config ldnet_fdgan:fdgan_small \
         --config.data DATA --workdir out/fdgan
 
 Presets (after the colon) of LD-Net, landmark disentanglement:
@@ -28,11 +28,11 @@ README.md, "LD-Net"), point error and identity leak on the synthetic LMTest, one
   quick as it was, without them    0.02 0.36 0.76 0.69   1.61  0.28   100 people x 24 tracks
   quick                            0.86 0.83 0.83 0.78   1.57  0.30   300 x 8, the quickstart's
   small                            0.91 0.78 0.95 0.70   1.60  0.31   1,000 x 8, README.md's
-    python -m data_prep.synthetic --out points --landmarks-only --identities 300 --tracks 8 \
+    reenact-jax prepare synthetic --out points --landmarks-only --identities 300 --tracks 8 \
         --seed 1 --val-identities 0 --test-identities 0 --cross-pairs 0
-    python -m reenact_jax.train --config configs/ldnet_fdgan.py:quick --config.data=points \
+    reenact-jax train --config ldnet_fdgan:quick --config.data=points \
         --workdir out/quick
-    python -m reenact_jax.evaluate lmtest --model out/quick --data data/lmtest --split train
+    reenact-jax evaluate lmtest --model out/quick --data data/lmtest --split train
 `lambda_part` and `lambda_chord` of 10 without gestures, on 100 people: 0.82 0.45 0.87 0.68 and a
 leak of 0.34. Settings with heavier weights and gestures than these, several fields at a time,
 leaked 0.31 to 0.43 and followed no better. `cpu` has none of them; its slopes were not measured.

@@ -1,7 +1,7 @@
 """MarioNETte's PCA landmark transformer (Ha et al. 2020): a landmark transfer for any generator.
 
-    python -m data_prep.landmark_bases DATA --out bases.npz
-    python -m reenact_jax.train --config configs/marionette.py --config.data=DATA \
+    reenact-jax prepare bases DATA --out bases.npz
+    reenact-jax train --config marionette --config.data=DATA \
         --config.hparams.bases=bases.npz --workdir out/marionette
 
 Presets (after the colon):

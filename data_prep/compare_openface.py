@@ -7,8 +7,6 @@ the offset of MediaPipe's against OpenFace's (angles in degrees), and each one's
 correlation of an angle would mean that its sign is not the one of tracks.py.
 """
 
-import argparse
-
 import numpy as np
 from tqdm import tqdm
 
@@ -59,10 +57,9 @@ def text(found, known, theirs) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """The command."""
-    parser = argparse.ArgumentParser(
+    parser = errors.Parser(
         prog='python -m data_prep.compare_openface',
         description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument('table', help="OpenFace's table of the video")
     parser.add_argument('video')

@@ -5,15 +5,15 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from data_prep import records
-from data_prep.footage import Source
-from data_prep.outcome import Outcome, finish
-from data_prep.tracking import CutFinder, Sighting, Stretch, Tracker, sample
 from reenact_jax.common import storage
 from reenact_jax.common.errors import UserError
 from reenact_jax.common.settings import setting
 from reenact_jax.data import tracks
 from reenact_jax.data.shards import framing as tfrecord
+from reenact_jax.data_prep import records
+from reenact_jax.data_prep.footage import Source
+from reenact_jax.data_prep.outcome import Outcome, finish
+from reenact_jax.data_prep.tracking import CutFinder, Sighting, Stretch, Tracker, sample
 from reenact_jax.faces import SELFIE, Detector, segmenter
 from reenact_jax.faces import mesh as facemesh
 from reenact_jax.media import reading

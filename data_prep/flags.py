@@ -4,12 +4,12 @@ import argparse
 import dataclasses
 from collections.abc import Sequence
 
-from data_prep import outcome
-from data_prep.gather import CONSENT, SPLITS, Dealing
-from data_prep.outcome import Outcome
 from reenact_jax.common import settings
 from reenact_jax.common.errors import UserError
 from reenact_jax.data import shards
+from reenact_jax.data_prep import outcome
+from reenact_jax.data_prep.gather import CONSENT, SPLITS, Dealing
+from reenact_jax.data_prep.outcome import Outcome
 from reenact_jax.faces import segmenter
 
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from data_prep.gather import CONSENT
 from reenact_jax.common.errors import UserError
+from reenact_jax.data_prep.gather import CONSENT
 from reenact_jax.media import reading
 
 

@@ -15,12 +15,12 @@ from typing import NamedTuple, Protocol
 
 from tqdm import tqdm
 
-from data_prep.outcome import Outcome, table
-from data_prep.workers import end_with_parent
 from reenact_jax.common import storage
 from reenact_jax.common.errors import UserError
 from reenact_jax.data import shards, tracks
 from reenact_jax.data.shards import framing as tfrecord
+from reenact_jax.data_prep.outcome import Outcome, table
+from reenact_jax.data_prep.workers import end_with_parent
 from reenact_jax.faces import Detector
 from reenact_jax.faces.model import find_model
 

@@ -1,6 +1,6 @@
 """Look into a set of track shards: counts, people, action units, pose, and pictures with points.
 
-    python -m data_prep.inspect data/people --out sheet.png
+    reenact-jax inspect data/people --out sheet.png
 
 Prints, for each split, the number of tracks, frames and people, the lengths of tracks, how far
 action units and head angles spread (text bars over all frames where they are known), and where the
@@ -8,7 +8,6 @@ tracks come from. `--out` draws a contact sheet: a row a track, with its points,
 segmentation.
 """
 
-import argparse
 import io
 from collections import Counter
 
@@ -132,10 +131,9 @@ def sheet(
 
 def main(arguments: list[str] | None = None) -> int:
     """The command."""
-    parser = argparse.ArgumentParser(
-        prog='python -m data_prep.inspect',
+    parser = errors.Parser(
+        prog='reenact-jax inspect',
         description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument('directory', help='the set')
     parser.add_argument('--split', help='one split (default: all)')

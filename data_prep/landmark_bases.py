@@ -1,7 +1,7 @@
 """Fits the bases of MarioNETte's landmark transformer on the landmarks of a shard set.
 
-    python -m data_prep.landmark_bases data/heads --out bases.npz
-    python -m reenact_jax.train --config configs/marionette.py --config.data=data/heads \\
+    reenact-jax prepare bases data/heads --out bases.npz
+    reenact-jax train --config marionette --config.data=data/heads \\
         --config.hparams.bases=bases.npz --workdir out/marionette
 
 3D landmarks are freed of size, place and rotation by repeated fits to their mean (generalised
@@ -10,7 +10,6 @@ what remains of each frame less its person's mean, a group of face parts at a ti
 of that each group's components explain. The set must have depth (z) in its landmarks.
 """
 
-import argparse
 import functools
 import json
 
@@ -116,10 +115,9 @@ def fit(
 
 def main(arguments: list[str] | None = None) -> int:
     """The command."""
-    parser = argparse.ArgumentParser(
-        prog='python -m data_prep.landmark_bases',
+    parser = errors.Parser(
+        prog='reenact-jax prepare bases',
         description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
     add('data', metavar='SHARDS', help='the training data')

@@ -1,13 +1,12 @@
 """Several sets -> one set to train on.
 
-    python -m data_prep.mix data/heads data/people data/people --out data/mixed
+    reenact-jax prepare mix data/heads data/people data/people --out data/mixed
 
 People and labels of different sets have nothing to do with each other: each set's numbers follow
 those of the set before. A set that is named twice counts twice. Records are copied as they are but
 for these numbers and the name of the track, which gets the number of its set in front.
 """
 
-import argparse
 import dataclasses
 import json
 from collections.abc import Iterator
@@ -72,10 +71,9 @@ def _moved(track: Track, number: int, first: dict[str, int]) -> Track:
 
 def main(arguments: list[str] | None = None) -> int:
     """The command."""
-    parser = argparse.ArgumentParser(
-        prog='python -m data_prep.mix',
+    parser = errors.Parser(
+        prog='reenact-jax prepare mix',
         description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
     add('sets', nargs='+', metavar='SHARDS', help='two or more')

@@ -1,7 +1,7 @@
 """Videos with the tables that OpenFace wrote of them -> track shards.
 
     FeatureExtraction -f clip.mp4 -out_dir tables -2Dfp -3Dfp -pose -aus      # OpenFace's own
-    python -m data_prep.openface tables/ --videos footage/ --out data/openface
+    reenact-jax prepare openface tables/ --videos footage/ --out data/openface
 
 A table is read with the video of the same name, which lies beside it or in --videos. Points, head
 pose and the 17 intensities are OpenFace's; nothing is detected anew. Points are stored as the set
@@ -13,7 +13,6 @@ its own. Without --segmenter the face is the hull of its points in the stored ma
 ears and neck are unknown. The neutral reference is the frame with the smallest sum of intensities.
 """
 
-import argparse
 import dataclasses
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -24,13 +23,13 @@ import numpy as np
 from jaxtyping import Float
 from PIL import Image, ImageDraw
 
-from data_prep import flags, footage, gather, records
-from data_prep.outcome import Outcome, finish
 from reenact_jax.common import errors, storage
 from reenact_jax.common.errors import UserError
 from reenact_jax.common.settings import setting
 from reenact_jax.data import tracks
 from reenact_jax.data.shards import framing as tfrecord
+from reenact_jax.data_prep import flags, footage, gather, records
+from reenact_jax.data_prep.outcome import Outcome, finish
 from reenact_jax.faces import SELFIE, openface, segmenter
 from reenact_jax.faces import mesh as facemesh
 from reenact_jax.faces.openface import Table
@@ -263,10 +262,9 @@ def _classes(points: Float[np.ndarray, '68 3'], size: int, inside) -> bytes:
 
 def main(arguments: list[str] | None = None) -> int:
     """The command."""
-    parser = argparse.ArgumentParser(
-        prog='python -m data_prep.openface',
+    parser = errors.Parser(
+        prog='reenact-jax prepare openface',
         description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
     add('tables', nargs='+', metavar='CSV', help="OpenFace's tables: files, or folders of them")

@@ -1,6 +1,6 @@
 """Tables of landmarks with the person's name -> track shards without images.
 
-    python -m data_prep.points_csv faces.csv --out data/faces --test 0.5
+    reenact-jax prepare points faces.csv --out data/faces --test 0.5
 
 A row is a face: a column `identity`, and x0, y0, x1, y1, ... in pixels of any image. Columns
 `expression` and `pose_id` (numbers that all people share) are kept where they are. Points:
@@ -14,7 +14,6 @@ People, not rows, are dealt out to train and test. Rows with a missing point (0,
 counted.
 """
 
-import argparse
 import csv
 import io
 import json
@@ -26,11 +25,11 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from data_prep.gather import deal
 from reenact_jax.common import errors, storage
 from reenact_jax.common.errors import UserError
 from reenact_jax.data import shards, tracks
 from reenact_jax.data.tracks import Track
+from reenact_jax.data_prep.gather import deal
 from reenact_jax.geometry import landmarks
 
 SIDE = 256  # of the crop that the points are put into, pixels
@@ -202,10 +201,9 @@ def _tracks(people: dict, numbers: dict[str, int], licence: str) -> Iterator[Tra
 
 def main(arguments: list[str] | None = None) -> int:
     """The command."""
-    parser = argparse.ArgumentParser(
-        prog='python -m data_prep.points_csv',
+    parser = errors.Parser(
+        prog='reenact-jax prepare points',
         description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
     add('tables', nargs='+', metavar='CSV', help='one name is one person in all tables')

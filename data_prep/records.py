@@ -8,9 +8,9 @@ import simplejpeg
 from jaxtyping import Bool, Float, UInt8
 from PIL import Image
 
-from data_prep.tracking import Sighting
 from reenact_jax.data import tracks
 from reenact_jax.data.tracks import Track
+from reenact_jax.data_prep.tracking import Sighting
 from reenact_jax.faces import mesh as facemesh
 from reenact_jax.geometry import crops, landmarks
 

@@ -1,8 +1,8 @@
 """Stills whose names say person, expression and pose -> track shards.
 
-    python -m data_prep.stills RaFD/ --naming rafd --out data/rafd
-    python -m data_prep.stills multipie/ --naming multipie --only flash=07 --out data/multipie
-    python -m data_prep.stills CelebV/ --naming celebv --every 20 --out data/celebv
+    reenact-jax prepare stills RaFD/ --naming rafd --out data/rafd
+    reenact-jax prepare stills multipie/ --naming multipie --only flash=07 --out data/multipie
+    reenact-jax prepare stills CelebV/ --naming celebv --every 20 --out data/celebv
 
 Pictures of one person from one camera, in one light, become one record, with the same crop for all
 of them, `expression` and `pose_id` as the names say, and the neutral picture as reference: what
@@ -13,7 +13,6 @@ Pictures that ought to be there and are not, that cannot be read, that show no f
 do not fit, are listed in OUT/report.tsv. Started again, only what is new or changed is read.
 """
 
-import argparse
 import dataclasses
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -22,16 +21,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from data_prep import flags, gather, namings, records
-from data_prep.extract import unfit
-from data_prep.namings import NAMINGS, NEUTRAL, Found, Still
-from data_prep.outcome import Outcome, finish
-from data_prep.tracking import Sighting
 from reenact_jax.common import errors, storage
 from reenact_jax.common.errors import UserError
 from reenact_jax.common.settings import setting
 from reenact_jax.data import tracks
 from reenact_jax.data.shards import framing as tfrecord
+from reenact_jax.data_prep import flags, gather, namings, records
+from reenact_jax.data_prep.extract import unfit
+from reenact_jax.data_prep.namings import NAMINGS, NEUTRAL, Found, Still
+from reenact_jax.data_prep.outcome import Outcome, finish
+from reenact_jax.data_prep.tracking import Sighting
 from reenact_jax.faces import SELFIE, Detector, choose, segmenter
 from reenact_jax.faces import mesh as facemesh
 from reenact_jax.media import reading
@@ -171,10 +170,9 @@ def _record(group, seen, images, neutral, options: Options, detector: Detector) 
 
 def main(arguments: list[str] | None = None) -> int:
     """The command."""
-    parser = argparse.ArgumentParser(
-        prog='python -m data_prep.stills',
+    parser = errors.Parser(
+        prog='reenact-jax prepare stills',
         description=__doc__ + '\n' + (namings.__doc__ or ''),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
     add('folder', metavar='FOLDER', help='searched with its sub-folders')

@@ -1,14 +1,13 @@
 """Synthetic face tracks with exact labels, as shards.
 
-    python -m data_prep.synthetic --out data/heads
-    python -m data_prep.synthetic --out data/lmtest --landmarks-only --crossed \
+    reenact-jax prepare synthetic --out data/heads
+    reenact-jax prepare synthetic --out data/lmtest --landmarks-only --crossed \
         --identities 100 --tracks 125 --val-identities 0 --test-identities 0 --cross-pairs 0
 
 Heads are made from a seed; every image, point, action unit, pose, gaze, segmentation and label is
 exact, and the same command writes the same bytes. An interrupted command continues where it was.
 """
 
-import argparse
 import contextlib
 import dataclasses
 import functools
@@ -22,11 +21,11 @@ from concurrent import futures
 
 from tqdm import tqdm
 
-from data_prep.heads import motion, plan
-from data_prep.workers import end_with_parent
 from reenact_jax.common import errors, settings
 from reenact_jax.common.errors import UserError
 from reenact_jax.data import shards
+from reenact_jax.data_prep.heads import motion, plan
+from reenact_jax.data_prep.workers import end_with_parent
 
 _EPILOG = """\
 splits
@@ -38,11 +37,11 @@ splits
 
 examples
   a set to train on, about half an hour on two cores:
-    python -m data_prep.synthetic --out data/heads --identities 200 --tracks 8
+    reenact-jax prepare synthetic --out data/heads --identities 200 --tracks 8
   landmarks of 100 people x 2,000 poses, fully crossed (LD-Net's LMTest), under a minute:
-    python -m data_prep.synthetic --out data/lmtest --landmarks-only --crossed --identities 100 \\
+    reenact-jax prepare synthetic --out data/lmtest --landmarks-only --crossed --identities 100 \\
         --tracks 125 --val-identities 0 --test-identities 0 --cross-pairs 0
-  look at people, action units and poses: python -m data_prep.heads.sheets --help
+  look at people, action units and poses: see data_prep/heads/sheets.py
 """
 
 
@@ -93,7 +92,7 @@ def _parameters(request: plan.Request) -> dict:
 
 def _shard(directory, request, parameters, split, number, count, jobs, advance) -> None:
     """Writes one shard; the tracks of a person lie together, so that she is baked once."""
-    from data_prep.heads import clips, likeness
+    from reenact_jax.data_prep.heads import clips, likeness
 
     person = baked = None
     with shards.ShardWriter(directory, split, number, count, parameters) as writer:
@@ -115,7 +114,7 @@ def _shard(directory, request, parameters, split, number, count, jobs, advance) 
 
 @functools.lru_cache(4)
 def _baked(seed: int):
-    from data_prep.heads import head  # compiles: not where only points are wanted
+    from reenact_jax.data_prep.heads import head  # compiles: not where only points are wanted
 
     return head.bake(seed)
 
@@ -173,12 +172,11 @@ def _processes(directory, request, parameters, todo, workers, advance) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """The command."""
-    parser = argparse.ArgumentParser(
-        prog='python -m data_prep.synthetic',
+    parser = errors.Parser(
+        prog='reenact-jax prepare synthetic',
         description='Writes synthetic face tracks with exact labels. The same flags write the same '
         'bytes; run again after an interruption, finished shards are kept.',
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument('--out', required=True, metavar='DIR', help='directory of the set')
     for field in dataclasses.fields(plan.Request):

@@ -1,6 +1,6 @@
 """Videos and stills -> track shards.
 
-    python -m data_prep.videos footage/ portraits/*.jpg --out data/people --labels people.csv
+    reenact-jax prepare videos footage/ portraits/*.jpg --out data/people --labels people.csv
 
 Faces are found (MediaPipe, extra [video]), followed from frame to frame, cut out with one fixed
 crop a record, and stored with points, pose, action units, gaze, a neutral reference and where they
@@ -13,19 +13,16 @@ command reads only what it has not read yet (finished inputs are kept in OUT/.in
 A still becomes a record of one frame, which the loader repeats where it needs several.
 """
 
-import argparse
-
-from data_prep import flags, footage, gather
-from data_prep.extract import Options, extract
 from reenact_jax.common import errors
+from reenact_jax.data_prep import flags, footage, gather
+from reenact_jax.data_prep.extract import Options, extract
 
 
 def main(arguments: list[str] | None = None) -> int:
     """The command."""
-    parser = argparse.ArgumentParser(
-        prog='python -m data_prep.videos',
+    parser = errors.Parser(
+        prog='reenact-jax prepare videos',
         description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
     add('inputs', nargs='+', metavar='INPUT', help='folder, glob or file: videos and stills')

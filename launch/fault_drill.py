@@ -87,11 +87,10 @@ def _run(name: str, folder: pathlib.Path, flags: argparse.Namespace) -> dict:
 
 def _flags(arguments: list[str] | None) -> argparse.Namespace:
     listed = '\n'.join(f'  {name:10}{text}' for name, text in DRILLS.items())
-    parser = argparse.ArgumentParser(
+    parser = errors.Parser(
         prog='python -m launch.fault_drill',
         description=__doc__,
         epilog=f'drills:\n{listed}',
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument('drills', nargs='*', metavar='DRILL', help='of those below; none: all')
     text = 'folder of the rounds (default out/drills)'

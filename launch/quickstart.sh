@@ -16,8 +16,8 @@ OUT=out/quickstart
 HEADS="--identities 24 --test-identities 4 --tracks 5 --size 64 --cross-pairs 8"
 POINTS="--identities 300 --tracks 8"
 DRIVER=100
-LDNET="--config configs/ldnet_fdgan.py:quick"
-AAN="--config configs/aan.py:quick"
+LDNET="--config ldnet_fdgan:quick"
+AAN="--config aan:quick"
 MOST=40
 case "${1:-}" in
   '') ;;
@@ -26,8 +26,8 @@ case "${1:-}" in
     HEADS="--identities 4 --test-identities 2 --tracks 2 --size 64 --cross-pairs 2 --frames 8"
     POINTS="--identities 20 --tracks 8"
     DRIVER=24
-    LDNET="--config configs/ldnet_fdgan.py:tiny"
-    AAN="--config configs/aan.py:tiny --config.hparams.lambda_gan=0"
+    LDNET="--config ldnet_fdgan:tiny"
+    AAN="--config aan:tiny --config.hparams.lambda_gan=0"
     MOST=4
     ;;
   -h | --help)

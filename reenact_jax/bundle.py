@@ -236,7 +236,7 @@ def read_card(directory: str | os.PathLike) -> dict:
         version = card['format']
     except FileNotFoundError:
         raise UserError(
-            f'{directory}: no bundle here (no {CARD}); make one with python -m reenact_jax.export'
+            f'{directory}: no bundle here (no {CARD}); make one with reenact-jax export'
         ) from None
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(f'{file}: not a model card ({error!r})') from None

@@ -3,10 +3,10 @@
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from data_prep.heads import motion, points, pose
-from data_prep.heads.likeness import likeness, marks
-from data_prep.heads.pose import State
 from reenact_jax.data.tracks import AU_NAMES
+from reenact_jax.data_prep.heads import motion, points, pose
+from reenact_jax.data_prep.heads.likeness import likeness, marks
+from reenact_jax.data_prep.heads.pose import State
 from reenact_jax.geometry import landmarks
 
 SIZE = 256

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import quick
 
-from configs import aan as configs
 from reenact_jax.common.errors import UserError
+from reenact_jax.configs import aan as configs
 from reenact_jax.data.tracks import Batch, DataInfo, Face
 from reenact_jax.geometry import flows, folds, images, layers, layouts
 from reenact_jax.nets import frozen_apply

@@ -6,11 +6,11 @@ import simplejpeg
 from bundles import SIZE, drawing_model, landmark_model
 from fakes import fake_track
 
-from data_prep.heads import points as heads
 from reenact_jax import bundle
 from reenact_jax.common.errors import UserError
 from reenact_jax.data import shards
 from reenact_jax.data.tracks import DRIVING, POSE, SOURCE, TRUTH
+from reenact_jax.data_prep.heads import points as heads
 from reenact_jax.evaluate import (
     arrivals,
     asked,

@@ -9,11 +9,11 @@ import pytest
 import toy_config
 from bundles import drawing_model
 
-from configs import freenet, ldnet_fdgan
 from reenact_jax import faces
 from reenact_jax.bench import __main__ as bench
 from reenact_jax.bench import device, host, memory, reenact
 from reenact_jax.common.errors import UserError
+from reenact_jax.configs import freenet, ldnet_fdgan
 from reenact_jax.export import command as export
 from reenact_jax.train import config, jobs
 

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import toy_config
 
-from configs import aan, ldnet_fdgan
-from launch import chips, collectives, compile_check
-from launch.collectives import GRADIENTS, OTHER, PARAMETERS, STATISTICS
+from reenact_jax.bench import chips, collectives, compile_check
+from reenact_jax.bench.collectives import GRADIENTS, OTHER, PARAMETERS, STATISTICS
 from reenact_jax.common.errors import UserError
+from reenact_jax.configs import aan, ldnet_fdgan
 from reenact_jax.data.tracks import DataInfo
 from reenact_jax.systems.interface import moving
 from reenact_jax.train import config, jobs, sharding
@@ -214,7 +214,7 @@ def test_refusals(monkeypatch, four_chips):
 @pytest.mark.timeout(1200)
 def test_with_libtpu(tmp_path):
     pytest.importorskip('libtpu', reason='libtpu is not installed: pip install -e .[tpu-check]')
-    arguments = ['--config=configs/ldnet_fdgan.py:tiny', '--topology=v5e:4x4', '--batch-per-chip=4']
+    arguments = ['--config=ldnet_fdgan:tiny', '--topology=v5e:4x4', '--batch-per-chip=4']
     out = tmp_path / 'report.json'
     done = subprocess.run(
         [sys.executable, '-m', 'launch.compile_check', *arguments, f'--out={out}'],

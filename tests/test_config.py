@@ -139,7 +139,7 @@ def test_the_command_says_so_within_seconds_and_without_the_heavy_rooms():
 
 
 def test_configs_of_before_a_field_was_renamed_are_read_and_resumed():
-    from configs import aan
+    from reenact_jax.configs import aan
 
     before = config.to_json({**aan.get_config('tiny').to_dict(), 'data': 'x'})
     now = dict(before, hparams=dict(before['hparams']))

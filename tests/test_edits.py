@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from data_prep.heads import likeness, motion, pose
 from reenact_jax.common.errors import UserError
+from reenact_jax.data_prep.heads import likeness, motion, pose
 from reenact_jax.geometry.layouts import layout
 from reenact_jax.reenact.edits import landmark_edits
 
@@ -16,7 +16,7 @@ def face(request):
 
 
 def faces_of(name):
-    from data_prep.heads import points
+    from reenact_jax.data_prep.heads import points
 
     person = likeness.likeness(3)
     state = motion.motion(5, 2)

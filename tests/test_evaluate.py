@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data_prep import mix, points_csv, synthetic
-from data_prep.heads import plan
 from reenact_jax.common.errors import UserError
 from reenact_jax.data.shards import ShardSet
+from reenact_jax.data_prep import mix, points_csv, synthetic
+from reenact_jax.data_prep.heads import plan
 from reenact_jax.evaluate import __main__ as command
 from reenact_jax.evaluate import baselines
 from reenact_jax.evaluate.papers import (
@@ -47,7 +47,7 @@ def crossed(tmp_path_factory):
 def workdir(crossed, tmp_path_factory):
     folder = tmp_path_factory.mktemp('ldnet') / 'run'
     arguments = [
-        '--config=configs/ldnet_fdgan.py:tiny',
+        '--config=ldnet_fdgan:tiny',
         f'--config.data={crossed}',
         '--config.hparams.examples=16',
     ]
@@ -372,7 +372,7 @@ def test_ace_command(own_poses, workdir, tmp_path, capsys):
     with pytest.raises(UserError, match='a label of expression and pose'):
         command.main([*arguments, '--split', 'train'])  # LD-Net takes the driver's pose
     folder = tmp_path / 'ulc'
-    flags = ['--config=configs/freenet.py:tiny', '--config.hparams.gag_epochs=0']
+    flags = ['--config=freenet:tiny', '--config.hparams.gag_epochs=0']
     flags += ['--config.hparams.lambda_d=0']
     flags += [f'--config.data={own_poses.directory}', f'--workdir={folder}']
     assert train.main(flags) == 0

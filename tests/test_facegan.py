@@ -10,8 +10,8 @@ import pytest
 import quick
 from fakes import fake_shards
 
-from configs import facegan as configs
 from reenact_jax.common.errors import UserError
+from reenact_jax.configs import facegan as configs
 from reenact_jax.data.tracks import BACKGROUND, FACE, HAIR, UNKNOWN, Batch, DataInfo, Face
 from reenact_jax.evaluate import cases
 from reenact_jax.evaluate.papers import mixing

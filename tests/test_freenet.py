@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import quick
 
-from configs import freenet as configs
-from configs.ablations import freenet_table1, freenet_table3
 from reenact_jax.common.errors import UserError
+from reenact_jax.configs import freenet as configs
+from reenact_jax.configs.ablations import freenet_table1, freenet_table3
 from reenact_jax.data.tracks import Batch, DataInfo, Face
 from reenact_jax.geometry import landmarks as lm
 from reenact_jax.nets.freenet import GAG

@@ -7,11 +7,20 @@ import pytest
 
 pytest.importorskip('numba', reason='the extra [synthetic] is not installed')
 
-from data_prep.heads import additive, clips, head, likeness, motion, points, pose, render
-from data_prep.heads.background import background
-from data_prep.heads.light import scene
-from data_prep.heads.sheets import state
 from reenact_jax.data.tracks import AU_NAMES, BACKGROUND, FACE
+from reenact_jax.data_prep.heads import (
+    additive,
+    clips,
+    head,
+    likeness,
+    motion,
+    points,
+    pose,
+    render,
+)
+from reenact_jax.data_prep.heads.background import background
+from reenact_jax.data_prep.heads.light import scene
+from reenact_jax.data_prep.heads.sheets import state
 from reenact_jax.geometry.landmarks import LAYOUTS
 
 SIZE = 64

@@ -26,11 +26,15 @@ export
 reenact
 evaluate.estimators
 evaluate
+configs
+data_prep
+sweeps
 bench
 app
+commands
 """.strip().splitlines()
 LEVEL = {room: level for level, room in enumerate(ROOMS)}
-COMMANDS = {'provenance', 'report', 'shards', 'summary', 'to_onnx'}  # beside the rooms, thin
+COMMANDS = {'__main__', 'provenance', 'report', 'shards', 'summary', 'to_onnx'}  # beside the rooms, thin
 SAYS_NOTHING = {'utils', 'util', 'misc', 'helpers', 'tools', 'core', 'base'}
 
 

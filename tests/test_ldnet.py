@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import quick
 
-from configs import ldnet_fdgan as configs
 from reenact_jax.common.errors import UserError
+from reenact_jax.configs import ldnet_fdgan as configs
 from reenact_jax.data.tracks import Batch, DataInfo, Face
 from reenact_jax.geometry import landmarks as lm
 from reenact_jax.nets import frozen_apply

@@ -10,10 +10,10 @@ import pytest
 import quick
 from fakes import fake_track
 
-from data_prep import landmark_bases
 from reenact_jax.common.errors import UserError
 from reenact_jax.data import shards
 from reenact_jax.data.tracks import Batch, DataInfo, Face
+from reenact_jax.data_prep import landmark_bases
 from reenact_jax.geometry import landmarks as lm
 from reenact_jax.geometry import layouts, rigid
 from reenact_jax.nets import frozen_apply

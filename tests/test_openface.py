@@ -6,9 +6,9 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from data_prep import compare_openface, gather, inspect, openface
 from reenact_jax.common.errors import UserError
 from reenact_jax.data import shards, tracks
+from reenact_jax.data_prep import compare_openface, gather, inspect, openface
 from reenact_jax.faces import openface as tables
 from reenact_jax.media import writing
 

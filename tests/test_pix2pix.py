@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import quick
 
-from configs import pix2pix as configs
 from reenact_jax.common.errors import UserError
+from reenact_jax.configs import pix2pix as configs
 from reenact_jax.data.tracks import Batch, DataInfo, Face
 from reenact_jax.nets import frozen_apply
 from reenact_jax.nets import pix2pix as net

@@ -9,7 +9,7 @@ import pytest
 import toy
 from test_step import assert_close, make
 
-from launch import collectives
+from reenact_jax.bench import collectives
 from reenact_jax.train import sharding
 from reenact_jax.train.step import scan_steps, start, train_step
 

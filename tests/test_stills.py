@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data_prep import namings, stills, synthetic
-from data_prep.heads import plan
 from reenact_jax.common.errors import UserError
 from reenact_jax.data import shards
+from reenact_jax.data_prep import namings, stills, synthetic
+from reenact_jax.data_prep.heads import plan
 from reenact_jax.faces import find_model
 
 

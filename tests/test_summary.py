@@ -2,8 +2,8 @@
 
 import pytest
 
-from configs import aan, freenet, ldnet_fdgan, marionette, pix2pix
 from reenact_jax.common.errors import UserError
+from reenact_jax.configs import aan, freenet, ldnet_fdgan, marionette, pix2pix
 from reenact_jax.data.tracks import DataInfo
 from reenact_jax.systems.ldnet_fdgan import ldnet as ld
 from reenact_jax.train import summary
@@ -47,9 +47,9 @@ def test_report_needs_no_data(module, preset, letters):
 
 
 def test_command(capsys):
-    assert summary.main(['--config=configs/ldnet_fdgan.py:tiny', '--config.hparams.width=8']) == 0
+    assert summary.main(['--config=ldnet_fdgan:tiny', '--config.hparams.width=8']) == 0
     assert 'width = 8 (default 512)' in capsys.readouterr().out
     with pytest.raises(UserError, match='--config: missing'):
         summary.main(['--size=64'])
     with pytest.raises(UserError, match='identities'):
-        summary.main(['--config=configs/ldnet_fdgan.py:tiny', '--identities=1'])
+        summary.main(['--config=ldnet_fdgan:tiny', '--identities=1'])

@@ -11,12 +11,12 @@ import jax
 import pytest
 from fakes import fake_track
 
-from configs.ablations import tables
-from launch import sweep
-from launch.sweeps import data, plan, text, training
 from reenact_jax.common.errors import UserError
+from reenact_jax.configs.ablations import tables
 from reenact_jax.data import shards
 from reenact_jax.data.tracks import DRIVING, SOURCE, TRUTH, DataInfo
+from reenact_jax.sweeps import command as sweep
+from reenact_jax.sweeps import data, plan, text, training
 from reenact_jax.train import config
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -51,7 +51,7 @@ def test_every_model_of_every_table_is_a_config(file, size):
 
 
 TABLE = """'''A small table.'''
-from configs.ablations import tables
+from reenact_jax.configs.ablations import tables
 MODELS = {'gag': tables.freenet(ulc_epochs=0, lambda_tp=0.0), 'ulc': tables.ulc(lambda_d=0.0)}
 MEASURES = {'gt_cross': ('l1', 'point_error', 'frechet'), 'ace': ('ace',)}
 def sweep(add):
@@ -193,6 +193,6 @@ def test_requests_are_possible():
     for size, requests in data.REQUESTS.items():
         assert set(requests) == set(data.KINDS), size
         for request in requests.values():
-            from data_prep.heads.plan import Request, splits
+            from reenact_jax.data_prep.heads.plan import Request, splits
 
             assert splits(Request(**request))

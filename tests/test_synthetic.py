@@ -14,11 +14,11 @@ pytest.importorskip('numba', reason='the extra [synthetic] is not installed')
 import simplejpeg
 from PIL import Image
 
-from data_prep import synthetic
-from data_prep.heads import plan
 from reenact_jax.common.errors import UserError
 from reenact_jax.data.shards import ShardSet, splits
 from reenact_jax.data.tracks import DRIVING, POSE, SOURCE, TRUTH
+from reenact_jax.data_prep import synthetic
+from reenact_jax.data_prep.heads import plan
 
 ROOT = pathlib.Path(__file__).parent.parent
 TINY = plan.Request(

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from bundles import drawing_model, landmark_model, random_face
 
-from data_prep.heads import pose
 from reenact_jax import bundle
+from reenact_jax.data_prep.heads import pose
 from reenact_jax.export import command as export
 from reenact_jax.geometry import layouts
 from reenact_jax.reenact.animation import Changes, animate, lead

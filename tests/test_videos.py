@@ -9,10 +9,10 @@ import pytest
 import simplejpeg
 from PIL import Image
 
-from data_prep import extract, footage, gather, inspect, records, tracking, videos
 from reenact_jax import faces
 from reenact_jax.common.errors import UserError
 from reenact_jax.data import shards, tracks
+from reenact_jax.data_prep import extract, footage, gather, inspect, records, tracking, videos
 from reenact_jax.faces import model as face_model
 from reenact_jax.faces import segment
 from reenact_jax.media import writing

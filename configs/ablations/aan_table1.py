@@ -3,7 +3,7 @@
 CSIM by ArcFace, poses and action units by OpenFace in the paper; ours: see the table's estimators.
 """
 
-from configs.ablations import tables
+from reenact_jax.configs.ablations import tables
 
 MODELS = {'full': tables.aan()}
 MEASURES = {'self': ('csim', 'prmse', 'aucon')}

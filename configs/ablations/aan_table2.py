@@ -3,7 +3,7 @@
 The paper moves landmarks by MarioNETte's transformer; here LD-Net does.
 """
 
-from configs.ablations import tables
+from reenact_jax.configs.ablations import tables
 
 MODELS = {'full': tables.aan(), 'ldnet': tables.ldnet()}
 MEASURES = {'cross': ('csim', 'prmse', 'aucon'), 'gt_cross': ('l1', 'ssim')}

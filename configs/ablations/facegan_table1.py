@@ -4,7 +4,7 @@ Both rows are one training: the second one is given the driver's own landmarks. 
 say what its MSE compares with where another person drives; here: with an exact truth (gt_cross).
 """
 
-from configs.ablations import tables
+from reenact_jax.configs.ablations import tables
 
 MODELS = {'full': tables.facegan()}
 MEASURES = {'gt_cross': ('mse', 'l1', 'ssim'), 'cross': ('csim', 'psim', 'ed_mean')}

@@ -1,6 +1,6 @@
 """FACEGAN, table 2: beside other methods (FaceForensics++)."""
 
-from configs.ablations import tables
+from reenact_jax.configs.ablations import tables
 
 MODELS = {'full': tables.facegan()}
 MEASURES = {

@@ -1,6 +1,6 @@
 """LD-Net + FD-GAN, table 3: the image generator and its rivals, all with LD-Net's landmarks."""
 
-from configs.ablations import tables
+from reenact_jax.configs.ablations import tables
 
 MODELS = {
     'pix2pixhd': tables.pix2pix_hd(),

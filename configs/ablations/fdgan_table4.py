@@ -1,6 +1,6 @@
 """LD-Net + FD-GAN, table 4: beside other methods, another person drives."""
 
-from configs.ablations import tables
+from reenact_jax.configs.ablations import tables
 
 MODELS = {'fdgan': tables.fdgan(), 'ldnet': tables.ldnet()}
 MEASURES = {'ldnet_cross': ('csim', 'psim', 'ed_l2', 'frechet')}

@@ -5,7 +5,7 @@ truth (gt_cross). What people took for real on Amazon Mechanical Turk (41.3% of 
 74.9% of the full model's) cannot be reproduced here.
 """
 
-from configs.ablations import tables
+from reenact_jax.configs.ablations import tables
 
 MODELS = {
     'pix2pix': tables.pix2pix_unet(),

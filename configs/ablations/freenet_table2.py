@@ -3,7 +3,7 @@
 The others' parameters grow with the number n of persons: n(n - 1) Pix2Pix, n ReenactGAN.
 """
 
-from configs.ablations import tables
+from reenact_jax.configs.ablations import tables
 
 MODELS = {'full': tables.freenet()}
 MEASURES = {'speed': ('transfer_parameters', 'generator_parameters', 'frames_per_second')}

@@ -3,7 +3,7 @@
 The paper says neither in which size its pixels are nor what its +- is.
 """
 
-from configs.ablations import tables
+from reenact_jax.configs.ablations import tables
 
 MODELS = {
     'l1': tables.ulc(lambda_cycle=0.0, lambda_d=0.0),

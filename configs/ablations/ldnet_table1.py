@@ -3,7 +3,7 @@
 Mean distances of codes in 8 principal dimensions; only ratios inside a row can be compared.
 """
 
-from configs.ablations import tables
+from reenact_jax.configs.ablations import tables
 
 MODELS = {'ldnet': tables.ldnet()}
 MEASURES = {'lmtest': ()}

@@ -1,6 +1,6 @@
 """LD-Net + FD-GAN, table 2: LD-Net's landmarks against true ones and the driver's own."""
 
-from configs.ablations import tables
+from reenact_jax.configs.ablations import tables
 
 MODELS = {'fdgan': tables.fdgan(), 'ldnet': tables.ldnet()}
 MEASURES = {

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from configs import aan as aan_config
-from configs import facegan as facegan_config
-from configs import freenet as freenet_config
-from configs import ldnet_fdgan, pix2pix
+from reenact_jax.configs import aan as aan_config
+from reenact_jax.configs import facegan as facegan_config
+from reenact_jax.configs import freenet as freenet_config
+from reenact_jax.configs import ldnet_fdgan, pix2pix
 from reenact_jax.train import config
 
 SIZES = ('paper', 'cpu', 'tiny')

@@ -8,16 +8,14 @@ rotation differ from person to person, so the rule errs. Errors are mean distanc
 in percent of the side of the face's box, on exact truth.
 """
 
-import argparse
-
 import numpy as np
 
-from data_prep.heads import motion, points, pose
-from data_prep.heads.expressions import AU
-from data_prep.heads.likeness import likeness, marks
-from data_prep.heads.pose import State
 from reenact_jax.common import errors
 from reenact_jax.common.errors import UserError
+from reenact_jax.data_prep.heads import motion, points, pose
+from reenact_jax.data_prep.heads.expressions import AU
+from reenact_jax.data_prep.heads.likeness import likeness, marks
+from reenact_jax.data_prep.heads.pose import State
 
 
 def transfer_errors(people: int, motions: int, seed: int = 0) -> dict[str, float]:
@@ -66,7 +64,7 @@ def _error(guess, truth) -> float:
 
 def main(arguments: list[str] | None = None) -> int:
     """The command."""
-    parser = argparse.ArgumentParser(
+    parser = errors.Parser(
         prog='python -m data_prep.heads.additive',
         description='Prints the error of additive rules of motion transfer in percent of the box.',
     )

@@ -7,8 +7,8 @@ Farkas, *Anthropometry of the Head and Face*, 1994, rounded). Every factor moves
 
 import dataclasses
 
-from data_prep.heads.identity import Identity
-from data_prep.heads.implicit import Primitive, cone, ellipsoid
+from reenact_jax.data_prep.heads.identity import Identity
+from reenact_jax.data_prep.heads.implicit import Primitive, cone, ellipsoid
 
 EYEBALL = 1.48  # radius, larger than life so that lids close on one sphere
 LID = 1.555

@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Float
 
-from data_prep.heads.surface import step
+from reenact_jax.data_prep.heads.surface import step
 
 
 def background(seed: int, size: int) -> Float[np.ndarray, 'size size 3']:

@@ -7,13 +7,13 @@ import numpy as np
 import simplejpeg
 from PIL import Image
 
-from data_prep.heads import light, motion, points, pose
-from data_prep.heads.background import background
-from data_prep.heads.head import Head
-from data_prep.heads.likeness import Likeness, Marks, marks
-from data_prep.heads.pose import State
-from data_prep.heads.render import render, visible
 from reenact_jax.data import tracks
+from reenact_jax.data_prep.heads import light, motion, points, pose
+from reenact_jax.data_prep.heads.background import background
+from reenact_jax.data_prep.heads.head import Head
+from reenact_jax.data_prep.heads.likeness import Likeness, Marks, marks
+from reenact_jax.data_prep.heads.pose import State
+from reenact_jax.data_prep.heads.render import render, visible
 from reenact_jax.geometry import landmarks
 
 QUALITY = 95  # of the JPEG frames

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from data_prep.heads.identity import Identity
+from reenact_jax.data_prep.heads.identity import Identity
 
 _TONES = np.array([0, 0.2, 0.4, 0.6, 0.8, 1.0])
 _SKIN = np.array(

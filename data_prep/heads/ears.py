@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from data_prep.heads.eyes import rolled
-from data_prep.heads.identity import Identity
-from data_prep.heads.surface import step
+from reenact_jax.data_prep.heads.eyes import rolled
+from reenact_jax.data_prep.heads.identity import Identity
+from reenact_jax.data_prep.heads.surface import step
 
 RINGS, AROUND = 18, 44
 

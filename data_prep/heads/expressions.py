@@ -11,11 +11,11 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from data_prep.heads.anatomy import Measures
-from data_prep.heads.compiled import compiled
-from data_prep.heads.identity import Identity
-from data_prep.heads.surface import step
 from reenact_jax.data.tracks import AU_NAMES
+from reenact_jax.data_prep.heads.anatomy import Measures
+from reenact_jax.data_prep.heads.compiled import compiled
+from reenact_jax.data_prep.heads.identity import Identity
+from reenact_jax.data_prep.heads.surface import step
 
 AU = {name: i for i, name in enumerate(AU_NAMES)}
 JAW_ANGLE = np.deg2rad(17.0)  # at AU26 = 1

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from data_prep.heads.anatomy import Measures
-from data_prep.heads.expressions import AU
+from reenact_jax.data_prep.heads.anatomy import Measures
+from reenact_jax.data_prep.heads.expressions import AU
 
 SAMPLES = 49  # of a lid's edge
 

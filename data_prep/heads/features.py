@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from data_prep.heads.anatomy import Measures
-from data_prep.heads.surface import mouth_line
+from reenact_jax.data_prep.heads.anatomy import Measures
+from reenact_jax.data_prep.heads.surface import mouth_line
 
 BROW_INNER, BROW_OUTER = 1.15, 5.05  # abs(x)
 

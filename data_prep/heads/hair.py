@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from data_prep.heads import colours, implicit, noise
-from data_prep.heads.anatomy import Measures
-from data_prep.heads.features import brow_line, brow_width
-from data_prep.heads.hairline import beard_region, scalp
-from data_prep.heads.identity import Identity
-from data_prep.heads.strands import FACIAL, HAIR, Strands, Style, grow
-from data_prep.heads.surface import Surface, step
+from reenact_jax.data_prep.heads import colours, implicit, noise
+from reenact_jax.data_prep.heads.anatomy import Measures
+from reenact_jax.data_prep.heads.features import brow_line, brow_width
+from reenact_jax.data_prep.heads.hairline import beard_region, scalp
+from reenact_jax.data_prep.heads.identity import Identity
+from reenact_jax.data_prep.heads.strands import FACIAL, HAIR, Strands, Style, grow
+from reenact_jax.data_prep.heads.surface import Surface, step
 
 STEPS = 20
 COUNT = 8500

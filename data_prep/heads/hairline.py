@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from data_prep.heads.anatomy import Measures
-from data_prep.heads.identity import Identity
-from data_prep.heads.surface import step
+from reenact_jax.data_prep.heads.anatomy import Measures
+from reenact_jax.data_prep.heads.identity import Identity
+from reenact_jax.data_prep.heads.surface import step
 
 # Height of the hairline by the angle from the middle of the face (0) to the back (180 degrees),
 # and how far one standard score of recession raises it there.

@@ -5,10 +5,20 @@ import dataclasses
 import numpy as np
 from jaxtyping import Float, Int
 
-from data_prep.heads import colours, ears, expressions, eyes, hair, mouth, occlusion, pose, surface
-from data_prep.heads import texture as paint
-from data_prep.heads.likeness import Likeness, likeness, skew
-from data_prep.heads.strands import Strands
+from reenact_jax.data_prep.heads import (
+    colours,
+    ears,
+    expressions,
+    eyes,
+    hair,
+    mouth,
+    occlusion,
+    pose,
+    surface,
+)
+from reenact_jax.data_prep.heads import texture as paint
+from reenact_jax.data_prep.heads.likeness import Likeness, likeness, skew
+from reenact_jax.data_prep.heads.strands import Strands
 
 SKIN, FLESH, LEFT_EYE, RIGHT_EYE, INSIDE = 0, 1, 2, 3, 4
 
@@ -150,7 +160,7 @@ def _ears(person: Likeness, skin: surface.Surface) -> list[dict]:
 
 
 def _balls(person: Likeness) -> list[dict]:
-    from data_prep.heads.anatomy import EYEBALL
+    from reenact_jax.data_prep.heads.anatomy import EYEBALL
 
     unit, faces = eyes.ball()
     out = []

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from data_prep.heads.compiled import compiled
+from reenact_jax.data_prep.heads.compiled import compiled
 
 ELLIPSOID, CONE = 0.0, 1.0
 

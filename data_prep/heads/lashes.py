@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from data_prep.heads import eyes, points
-from data_prep.heads.hair import STEPS
-from data_prep.heads.likeness import Likeness, skew
-from data_prep.heads.strands import FACIAL, Strands
+from reenact_jax.data_prep.heads import eyes, points
+from reenact_jax.data_prep.heads.hair import STEPS
+from reenact_jax.data_prep.heads.likeness import Likeness, skew
+from reenact_jax.data_prep.heads.strands import FACIAL, Strands
 
 PER_LID = 44
 

@@ -6,12 +6,12 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from data_prep.heads import anatomy, expressions, eyes, implicit, points, pose
-from data_prep.heads.compiled import compiled
-from data_prep.heads.identity import Identity, sample
-from data_prep.heads.pose import State
-from data_prep.heads.surface import step
 from reenact_jax.data.tracks import AU_NAMES
+from reenact_jax.data_prep.heads import anatomy, expressions, eyes, implicit, points, pose
+from reenact_jax.data_prep.heads.compiled import compiled
+from reenact_jax.data_prep.heads.identity import Identity, sample
+from reenact_jax.data_prep.heads.pose import State
+from reenact_jax.data_prep.heads.surface import step
 
 NEUTRAL = np.zeros(len(AU_NAMES))
 TURN_LIMIT = -0.12  # cosine at which a surface point counts as turned away

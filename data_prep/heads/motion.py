@@ -6,9 +6,9 @@ expression and pose shared by all.
 
 import numpy as np
 
-from data_prep.heads.expressions import AU
-from data_prep.heads.pose import State
-from data_prep.heads.surface import step
+from reenact_jax.data_prep.heads.expressions import AU
+from reenact_jax.data_prep.heads.pose import State
+from reenact_jax.data_prep.heads.surface import step
 
 RATE = 25.0  # frames a second
 LENGTH = 4.0  # seconds

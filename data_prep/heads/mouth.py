@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from data_prep.heads.anatomy import Measures
-from data_prep.heads.eyes import rolled
-from data_prep.heads.surface import step
+from reenact_jax.data_prep.heads.anatomy import Measures
+from reenact_jax.data_prep.heads.eyes import rolled
+from reenact_jax.data_prep.heads.surface import step
 
 LIP_TO_TEETH = 0.62  # cm from the front of the lips to the incisors
 

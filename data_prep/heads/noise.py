@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from data_prep.heads.compiled import compiled
+from reenact_jax.data_prep.heads.compiled import compiled
 
 
 @compiled

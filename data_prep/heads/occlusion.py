@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from data_prep.heads import rasteriser
-from data_prep.heads.compiled import compiled
+from reenact_jax.data_prep.heads import rasteriser
+from reenact_jax.data_prep.heads.compiled import compiled
 
 DIRECTIONS = 44
 SPAN = 56.0  # cm across a depth map

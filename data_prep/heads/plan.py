@@ -5,10 +5,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from data_prep.heads.clips import Labels
 from reenact_jax.common.errors import UserError
 from reenact_jax.common.settings import setting
 from reenact_jax.data.tracks import DRIVING, SOURCE, TRUTH
+from reenact_jax.data_prep.heads.clips import Labels
 
 SHARED_BY = 4  # identities that perform the same motion, where there are enough
 

@@ -9,12 +9,12 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from data_prep.heads import implicit
-from data_prep.heads.anatomy import EYEBALL, Measures
-from data_prep.heads.expressions import Place
-from data_prep.heads.eyes import chart_x
-from data_prep.heads.features import brow_line, brow_width, brow_x, lip_edge
-from data_prep.heads.surface import mouth_line
+from reenact_jax.data_prep.heads import implicit
+from reenact_jax.data_prep.heads.anatomy import EYEBALL, Measures
+from reenact_jax.data_prep.heads.expressions import Place
+from reenact_jax.data_prep.heads.eyes import chart_x
+from reenact_jax.data_prep.heads.features import brow_line, brow_width, brow_x, lip_edge
+from reenact_jax.data_prep.heads.surface import mouth_line
 
 STRIP = 25  # candidates for each of the 17 points of the contour
 # iBUG's 68 points among the 106.

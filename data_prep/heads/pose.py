@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from data_prep.heads.compiled import compiled
-from data_prep.heads.surface import step
+from reenact_jax.data_prep.heads.compiled import compiled
+from reenact_jax.data_prep.heads.surface import step
 
 PIVOT = np.array([0.0, -9.0, -2.0])  # the upper neck
 LEVELS = 17  # of the share of the rotation along the neck

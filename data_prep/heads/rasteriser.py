@@ -7,7 +7,7 @@ fast mathematics, in a fixed order: the same bytes for the same input.
 
 import numpy as np
 
-from data_prep.heads.compiled import compiled
+from reenact_jax.data_prep.heads.compiled import compiled
 
 EMPTY = np.float32(1e30)
 

@@ -5,14 +5,23 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from data_prep.heads import colours, expressions, eyes, occlusion, pose, rasteriser, shade, strands
-from data_prep.heads.head import SKIN, Head
-from data_prep.heads.lashes import lashes
-from data_prep.heads.light import Scene
-from data_prep.heads.likeness import Marks, drive
-from data_prep.heads.pose import State
-from data_prep.heads.texture import WRINKLES
 from reenact_jax.data.tracks import FACE, HAIR
+from reenact_jax.data_prep.heads import (
+    colours,
+    expressions,
+    eyes,
+    occlusion,
+    pose,
+    rasteriser,
+    shade,
+    strands,
+)
+from reenact_jax.data_prep.heads.head import SKIN, Head
+from reenact_jax.data_prep.heads.lashes import lashes
+from reenact_jax.data_prep.heads.light import Scene
+from reenact_jax.data_prep.heads.likeness import Marks, drive
+from reenact_jax.data_prep.heads.pose import State
+from reenact_jax.data_prep.heads.texture import WRINKLES
 
 SHADOW_MAP = 256
 BEHIND = 0.5  # cm behind what is seen where no part of a hair can show any more

@@ -7,9 +7,9 @@ lobes of shine with Fresnel's rise at grazing angles (Schlick 1994). Linear colo
 
 import numpy as np
 
-from data_prep.heads.compiled import compiled, inlined
 from reenact_jax.data.tracks import BACKGROUND, FACE
 from reenact_jax.data.tracks import HAIR as HAIR_CLASS
+from reenact_jax.data_prep.heads.compiled import compiled, inlined
 
 IRIS = 0.395  # radius of the iris and the pupil, radians of the eyeball
 PUPIL = 0.150

@@ -8,18 +8,16 @@ people: different people, each with its seed; units: every action unit at 0.5 an
 looks and expressions of one person.
 """
 
-import argparse
-
 import numpy as np
 from PIL import Image, ImageDraw
 
-from data_prep.heads import clips, head, light, motion, pose, render
-from data_prep.heads.background import background
-from data_prep.heads.likeness import marks
-from data_prep.heads.pose import State
 from reenact_jax.common import errors
 from reenact_jax.common.errors import UserError
 from reenact_jax.data.tracks import AU_NAMES, FACE, HAIR
+from reenact_jax.data_prep.heads import clips, head, light, motion, pose, render
+from reenact_jax.data_prep.heads.background import background
+from reenact_jax.data_prep.heads.likeness import marks
+from reenact_jax.data_prep.heads.pose import State
 
 _POSES = (
     {}, {'turn': (0, 20, 0)}, {'turn': (0, 40, 0)}, {'turn': (0, -20, 0)}, {'turn': (0, -40, 0)},
@@ -110,10 +108,9 @@ def poses(seed: int, size: int, dots: bool) -> Image.Image:
 
 def main(arguments: list[str] | None = None) -> int:
     """The command."""
-    parser = argparse.ArgumentParser(
+    parser = errors.Parser(
         prog='python -m data_prep.heads.sheets',
         description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument('what', choices=('people', 'units', 'poses'))
     parser.add_argument('--out', required=True, help='PNG or JPEG to write')

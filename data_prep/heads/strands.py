@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from data_prep.heads.compiled import compiled
-from data_prep.heads.implicit import field, gradient
+from reenact_jax.data_prep.heads.compiled import compiled
+from reenact_jax.data_prep.heads.implicit import field, gradient
 
 HAIR, FACIAL = 0, 1  # kinds of strands: facial ones are segmented as face
 

@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from data_prep.heads import implicit
-from data_prep.heads.anatomy import Measures
+from reenact_jax.data_prep.heads import implicit
+from reenact_jax.data_prep.heads.anatomy import Measures
 
 MOUTH_ROWS = 6  # upper edge, two inner; two inner, lower edge
 FAR = 60.0

@@ -10,13 +10,13 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from data_prep.heads import colours, noise
-from data_prep.heads.anatomy import Measures
-from data_prep.heads.compiled import compiled
-from data_prep.heads.features import brow_line, brow_width, lip_heights
-from data_prep.heads.hairline import beard_region, scalp
-from data_prep.heads.identity import Identity
-from data_prep.heads.surface import Surface, step
+from reenact_jax.data_prep.heads import colours, noise
+from reenact_jax.data_prep.heads.anatomy import Measures
+from reenact_jax.data_prep.heads.compiled import compiled
+from reenact_jax.data_prep.heads.features import brow_line, brow_width, lip_heights
+from reenact_jax.data_prep.heads.hairline import beard_region, scalp
+from reenact_jax.data_prep.heads.identity import Identity
+from reenact_jax.data_prep.heads.surface import Surface, step
 
 FINE = 4  # texels a grid cell
 WRINKLES = ('AU01', 'AU02', 'AU04', 'AU06', 'AU09', 'AU12')  # units with painted furrows

@@ -1,7 +1,7 @@
 """Flipped bits and truncations in shards and checkpoints: none goes unnoticed.
 
 Even rounds damage a file of a shard set and read the set as training does: a UserError names the
-file, or what was read is the same bytes and the set's check (`python -m reenact_jax.shards`) names
+file, or what was read is the same bytes and the set's check (`reenact-jax shards`) names
 it. Odd rounds damage a file of the newest checkpoint: it is refused by name, the one before it is
 taken, and that one is as it was written.
 """

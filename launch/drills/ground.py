@@ -7,8 +7,8 @@ import subprocess
 import sys
 from typing import NamedTuple
 
-from data_prep import synthetic
-from data_prep.heads.plan import Request
+from reenact_jax.data_prep import synthetic
+from reenact_jax.data_prep.heads.plan import Request
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
 _POINTS = dict(layers=1, width=8, pose_code=4, identity_code=4, examples=16, frames=2)

@@ -1,13 +1,12 @@
 """Memory of an animation as its clip goes on: flat, or growing.
 
-    python -m reenact_jax.bench.memory --model BUNDLE --minutes 10
+    reenact-jax bench memory --model BUNDLE --minutes 10
 
 Writes a clip of that length (scikit-image's astronaut, shifted to and fro, 25 frames a second),
 animates her with it as reenact does, and prints the memory that the process holds after every
 minute of the clip (on Linux; elsewhere the most that it has held until then).
 """
 
-import argparse
 import json
 import resource
 import sys
@@ -21,7 +20,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from reenact_jax import bundle, faces
-from reenact_jax.common import errors
+from reenact_jax.common import command_line, errors
 from reenact_jax.common.errors import UserError
 from reenact_jax.media import writing
 from reenact_jax.reenact import drivers, portraits, recording
@@ -68,10 +67,9 @@ def measure(model: bundle.Bundle, detector, minutes: float, folder: Path) -> lis
 
 def main(arguments: list[str] | None = None) -> int:
     """The command."""
-    parser = argparse.ArgumentParser(
-        prog='python -m reenact_jax.bench.memory',
+    parser = errors.Parser(
+        prog='reenact-jax bench memory',
         description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
     add('--model', required=True, metavar='BUNDLE', help='of reenact_jax.export')
@@ -80,6 +78,7 @@ def main(arguments: list[str] | None = None) -> int:
     args = parser.parse_args(arguments)
     if not 1 / 60 <= args.minutes <= 240:
         raise UserError(f'--minutes {args.minutes}: from a second (0.017) to 240')
+    command_line.say_device()
     model = bundle.load(args.model)
     with tempfile.TemporaryDirectory() as folder, faces.Detector(args.face_landmarker) as detector:
         held = measure(model, detector, args.minutes, Path(folder))

@@ -1,13 +1,12 @@
 """End to end: what every part of an animation costs a frame, and the whole.
 
-    python -m reenact_jax.bench.reenact --model BUNDLE --source portrait.jpg --driving clip.mp4
+    reenact-jax bench reenact --model BUNDLE --source portrait.jpg --driving clip.mp4
 
 Without --source and --driving: scikit-image's astronaut, driven by a clip of her picture shifted to
 and fro. Each part runs by itself over the same frames; `whole` is reenact's own pipeline, where the
 device renders while the host reads and writes.
 """
 
-import argparse
 import json
 import tempfile
 import time
@@ -19,7 +18,7 @@ import jax
 import numpy as np
 
 from reenact_jax import bundle, faces
-from reenact_jax.common import errors
+from reenact_jax.common import command_line, errors
 from reenact_jax.common.errors import UserError
 from reenact_jax.media import reading, watermark, writing
 from reenact_jax.reenact import drivers, painting, portraits, recording
@@ -100,10 +99,9 @@ def shifted(path: str, picture: np.ndarray) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """The command."""
-    parser = argparse.ArgumentParser(
-        prog='python -m reenact_jax.bench.reenact',
+    parser = errors.Parser(
+        prog='reenact-jax bench reenact',
         description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
     add('--model', required=True, metavar='BUNDLE', help='of reenact_jax.export')
@@ -111,6 +109,7 @@ def main(arguments: list[str] | None = None) -> int:
     add('--driving', metavar='CLIP', help='default: her picture, shifted')
     add('--face-landmarker', metavar='FILE', help="the face detector's model file")
     args = parser.parse_args(arguments)
+    command_line.say_device()
     model = bundle.load(args.model)
     with tempfile.TemporaryDirectory() as folder, faces.Detector(args.face_landmarker) as detector:
         like = model.size, model.points, detector, 'largest'

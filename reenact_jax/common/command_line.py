@@ -8,7 +8,22 @@ from collections.abc import Callable, Sequence
 from absl import flags
 from ml_collections import config_flags
 
+from reenact_jax.common import shipped
 from reenact_jax.common.errors import UserError
+
+# What other programs call fields of ours.
+CALLED_ELSEWHERE = {
+    'lr': 'rate',
+    'learning_rate': 'rate',
+    'batch': 'batch_size',
+    'bs': 'batch_size',
+    'iterations': 'steps',
+    'num_steps': 'steps',
+    'image_size': 'size',
+    'resolution': 'size',
+    'data_dir': 'data',
+    'dataset': 'data',
+}
 
 
 def parse(
@@ -25,7 +40,7 @@ def parse(
     """
     values = flags.FlagValues()
     define(values)
-    _check_file(arguments)
+    arguments = _with_file(arguments)
     try:
         rest = _read(values, arguments)
     except flags.Error as error:
@@ -42,9 +57,8 @@ def parse(
 
 def define_config(values: flags.FlagValues) -> None:
     """The flag --config and with it --config.FIELD."""
-    config_flags.DEFINE_config_file(
-        'config', None, 'config file, with a preset after a colon', flag_values=values
-    )
+    text = 'NAME[:PRESET] of a shipped config, or FILE.py[:PRESET] of another'
+    config_flags.DEFINE_config_file('config', None, text, flag_values=values)
 
 
 def wants_help(arguments: Sequence[str]) -> bool:
@@ -59,13 +73,17 @@ def usage(define: Callable[[flags.FlagValues], None], text: str) -> str:
     return f'{text}\n{values.get_help()}'
 
 
-def _check_file(arguments: Sequence[str]) -> None:
-    for text, after in zip(arguments, [*arguments[1:], ''], strict=True):
+def _with_file(arguments: Sequence[str]) -> list[str]:
+    """The arguments with the path of the config file in place of a shipped one's name."""
+    found = list(arguments)
+    for i, text in enumerate(found):
         name, equals, value = text.lstrip('-').partition('=')
-        if text.startswith('-') and name == 'config':
-            file = (value if equals else after).partition(':')[0]
-            if not os.path.isfile(file):
-                raise UserError(f'--config: {file}: no such file')
+        if not text.startswith('-') or name != 'config' or (not equals and i + 1 == len(found)):
+            continue
+        file, colon, preset = (value if equals else found[i + 1]).partition(':')
+        whole = shipped.find(file) + colon + preset
+        found[i if equals else i + 1] = f'--config={whole}' if equals else whole
+    return found
 
 
 def _read(values: flags.FlagValues, arguments: Sequence[str]) -> list[str]:
@@ -89,9 +107,28 @@ def _field_error(define, arguments: Sequence[str], error: Exception) -> str:
             fields = values.config
             for part in name.split('.')[1:]:
                 if part not in fields:
-                    near = difflib.get_close_matches(part, fields, 1) or sorted(fields)
-                    return f'{name}: unknown field; did you mean {" or ".join(near)}?'
+                    near = _nearest(part, values.config)
+                    return f'{name}: unknown; did you mean {near}? summary lists all fields'
                 fields = fields[part]
     except (AttributeError, KeyError, TypeError, ValueError):
         pass
     return f'--config: {error}'
+
+
+def _nearest(part: str, config) -> str:
+    """The field, of the run or the system, that is most like an unknown one."""
+    fields = {name: name for name in config if name != 'hparams'}
+    fields |= {name: f'hparams.{name}' for name in config.get('hparams', {})}
+    asked = CALLED_ELSEWHERE.get(part, part)
+    near = difflib.get_close_matches(asked, fields, 1, cutoff=0.5)
+    return fields[near[0]] if near else ' or '.join(sorted(fields.values()))
+
+
+def say_device() -> None:
+    """Say on standard error which devices the command runs on."""
+    import jax  # a command refuses wrong flags before it takes the seconds of this import
+
+    devices = jax.devices()
+    kind, count = devices[0].device_kind, len(devices)
+    what = f'{os.cpu_count()} cores' if devices[0].platform == 'cpu' else f'{count} x {kind}'
+    print(f'device: {devices[0].platform}, {what}', file=sys.stderr)

@@ -5,16 +5,36 @@ into one message on standard error and exit code 1; every other exception keeps 
 because it is a defect of ours.
 """
 
+import argparse
 import sys
 from collections.abc import Callable
+from typing import NoReturn
 
 
 class UserError(Exception):
     """Bad input: a file, field or flag that the user can put right."""
 
 
+class Parser(argparse.ArgumentParser):
+    """A parser of flags that refuses as everything here does, and prints a docstring as it is."""
+
+    def __init__(self, prog: str, description: str | None, **keywords):
+        """Args: those of `argparse.ArgumentParser`."""
+        keywords.setdefault('formatter_class', argparse.RawDescriptionHelpFormatter)
+        super().__init__(prog=prog, description=description, **keywords)
+
+    def error(self, message: str) -> NoReturn:
+        """Raises UserError, where argparse ends the process with exit code 2."""
+        raise UserError(f'{message}; see {self.prog} --help')
+
+
 def command(main: Callable[..., int | None], *args) -> None:
-    """Run a command's `main`, print a `UserError` as `error: ...`, and exit (1 for an error)."""
+    """Run a command's `main`, print a `UserError` as `error: ...`, and exit (1 for an error).
+
+    Without arguments in `sys.argv`, and none given here, it shows its help.
+    """
+    if not args and len(sys.argv) == 1:
+        args = (['--help'],)
     try:
         code = main(*args)
     except UserError as error:

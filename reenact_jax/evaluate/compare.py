@@ -1,12 +1,12 @@
 """Scores a model on pairs of frames, beside what needs no training, and shows them.
 
-    python -m reenact_jax.evaluate --model BUNDLE_or_WORKDIR --data SHARDS --pairs self
+    reenact-jax evaluate --model BUNDLE_or_WORKDIR --data SHARDS --pairs self
 
 Writes into --out: table.md and table.json (means with 95% bootstrap intervals), scores.csv (a row a
 pair and method), pairs.csv (the list; give it as --pairs to score the same pairs again) and
 sheet.png (best, median and worst pairs). An interrupted run goes on with the same command. Frames
 are scored before video encoding, at the model's size. Further measurements are commands of their
-own: `python -m reenact_jax.evaluate NAME --help` with one of {commands}.
+own: `reenact-jax evaluate NAME --help` with one of {commands}.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from pathlib import Path
 
 from reenact_jax import bundle as bundles
 from reenact_jax.bundle import Bundle
-from reenact_jax.common import storage
+from reenact_jax.common import command_line, errors, storage
 from reenact_jax.common.errors import UserError
 from reenact_jax.data import shards
 from reenact_jax.data.shards import ShardSet
@@ -31,10 +31,9 @@ from reenact_jax.systems import interface
 
 def options(arguments: list[str], commands: str) -> argparse.Namespace:
     """The command line; `commands`: names of the others, for the help."""
-    parser = argparse.ArgumentParser(
-        prog='python -m reenact_jax.evaluate',
+    parser = errors.Parser(
+        prog='reenact-jax evaluate',
         description=__doc__.format(commands=commands),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog='lists of pairs:\n' + '\n'.join(f'  {k}: {v}' for k, v in pairs.KINDS.items()),
     )
     add = parser.add_argument
@@ -84,6 +83,7 @@ def main(arguments: list[str], commands: str) -> int:
     """The command without a name."""
     args = options(arguments, commands)
     credentials.check()  # the sheet is signed, after hours
+    command_line.say_device()
     model = read_model(args.model, args.transfer)
     part = ShardSet(args.data, args.split or ('gt_cross' if args.pairs == 'gt_cross' else 'test'))
     chosen = choose(args.pairs, part, args.most, args.seed)

@@ -1,6 +1,6 @@
 """Measure a bundle on held-out people and show it: report.md, contact sheets and videos.
 
-    python -m reenact_jax.report --model BUNDLE --data SHARDS --out DIR
+    reenact-jax report --model BUNDLE --data SHARDS --out DIR
 
 Writes DIR/report.md (the tables), DIR/synthetic.mp4 and .png (a held-out synthetic person, driven
 by another), DIR/portrait.mp4 and .png (a photograph with the same driver; needs the extra
@@ -21,7 +21,7 @@ import numpy as np
 from reenact_jax import bundle as bundles
 from reenact_jax import faces
 from reenact_jax.bundle import Bundle
-from reenact_jax.common import storage
+from reenact_jax.common import command_line, errors, storage
 from reenact_jax.common.errors import UserError
 from reenact_jax.data import shards
 from reenact_jax.data.shards import ShardSet
@@ -73,7 +73,7 @@ def text(bundle: Bundle, data: str, own: Scored, cross: Scored | None, shown: li
     )
     return f"""# Report
 
-Made by `python -m reenact_jax.report`, reenact_jax {card['versions']['reenact_jax']}, jax
+Made by `reenact-jax report`, reenact_jax {card['versions']['reenact_jax']}, jax
 {jax.__version__}, {device.platform} ({device.device_kind}), {platform.machine()}.
 
 {trained}
@@ -150,10 +150,9 @@ def driving_track(directory: str | None, part: ShardSet) -> Track:
 
 def options(arguments: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        prog='python -m reenact_jax.report',
+    parser = errors.Parser(
+        prog='reenact-jax report',
         description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
     add('--model', required=True, metavar='BUNDLE', help='folder that reenact_jax.export made')
@@ -181,6 +180,7 @@ def main(arguments: list[str] | None = None) -> int:
     args = options(arguments)
     if args.most < 1:
         raise UserError(f'--most {args.most}: must be at least 1')
+    command_line.say_device()
     bundle, out = bundles.load(args.model), Path(args.out)
     held_out = shards.ShardSet(args.data, TEST)
     exact = CROSS in shards.splits(args.data)

@@ -1,6 +1,6 @@
 """Join trained models into a bundle: one folder that animates portraits with jax alone.
 
-    python -m reenact_jax.export --generator out/aan --transfer out/ldnet --out out/bundle
+    reenact-jax export --generator out/aan --transfer out/ldnet --out out/bundle
 
 Any system's landmark transfer goes with any system's generator, if both were trained with the same
 point set. Without --transfer the driver's landmarks are used as they are. bundle.py says what is in
@@ -12,7 +12,7 @@ import json
 import os
 
 from reenact_jax import bundle
-from reenact_jax.common import storage
+from reenact_jax.common import command_line, errors, storage
 from reenact_jax.common.errors import UserError
 from reenact_jax.export import model_card, precision, programs, trained
 from reenact_jax.export.trained import Trained
@@ -92,10 +92,9 @@ def write_folder(directory, files: dict[str, bytes]) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """The command."""
-    parser = argparse.ArgumentParser(
-        prog='python -m reenact_jax.export',
+    parser = errors.Parser(
+        prog='reenact-jax export',
         description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
     add_workdirs(parser)
@@ -107,6 +106,7 @@ def main(arguments: list[str] | None = None) -> int:
     add('--overwrite', action='store_true', help='replace a bundle that is there')
     args = parser.parse_args(arguments)
     check_target(args.out, args.overwrite)
+    command_line.say_device()
     generator, transfer = read_workdirs(args)
     card = write(args.out, generator, transfer, args.dtype)
     summary = {'out': args.out, 'generator': generator.system, 'size': card['size']}

@@ -1,6 +1,6 @@
 """What says of a file that it is synthetic: metadata, the invisible mark, content credentials.
 
-    python -m reenact_jax.provenance result.mp4 portrait.jpg
+    reenact-jax provenance result.mp4 portrait.jpg
 
 Prints a line of JSON a file: `metadata` (digital source type trainedAlgorithmicMedia), `watermark`
 (whether the pixels bear reenact_jax's mark, from about 200 pixels a side on) and its `score`, in
@@ -11,11 +11,11 @@ the authorities in the file of --trust. An untrusted signer may be anybody. None
 picture is real: metadata and credentials can be removed, and the mark is of this program alone.
 """
 
-import argparse
 import itertools
 import json
 from typing import NamedTuple
 
+from reenact_jax.common import errors
 from reenact_jax.media import certificates, credentials, reading, watermark, writing
 
 FRAMES = 48  # of a video, evenly spread: what is in all of them adds up
@@ -46,10 +46,9 @@ def inspect(path: str, anchors: str | None = None) -> Found:
 
 def main(arguments: list[str] | None = None) -> int:
     """The command."""
-    parser = argparse.ArgumentParser(
-        prog='python -m reenact_jax.provenance',
+    parser = errors.Parser(
+        prog='reenact-jax provenance',
         description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument('file', nargs='+', metavar='FILE', help='pictures, videos')
     parser.add_argument('--trust', metavar='FILE', help='authorities of signers to trust, as PEM')

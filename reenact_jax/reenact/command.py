@@ -1,19 +1,19 @@
 """Animate a portrait: the source's face and identity, the driver's motion.
 
-    python -m reenact_jax.reenact --model BUNDLE --source portrait.jpg --driving clip.mp4 \\
+    reenact-jax reenact --model BUNDLE --source portrait.jpg --driving clip.mp4 \\
         --out result.mp4 --sheet result.png
 
 The driver may be a video, a still or a folder of stills. Source and driver may also be tracks of a
 shard set (synthetic heads, say), which need no face detection:
 
-    python -m reenact_jax.reenact --model BUNDLE --source SHARDS --source-track ID \\
+    reenact-jax reenact --model BUNDLE --source SHARDS --source-track ID \\
         --driving SHARDS --driving-track ID --out result.mp4
 
 What changes in the driver is added to the source's own face: --strength takes more or less of it,
 --region only a part (the eyes, say), and --reference best starts at the frame of the driver that
 looks most as the source does:
 
-    python -m reenact_jax.reenact --model BUNDLE --source portrait.jpg --driving clip.mp4 \\
+    reenact-jax reenact --model BUNDLE --source portrait.jpg --driving clip.mp4 \\
         --strength 1.3 --region mouth --region eyes --reference best --out result.mp4
 
 Without a driver, changes act on the source's own face, and --steps leads from it to the changed one
@@ -21,11 +21,11 @@ Without a driver, changes act on the source's own face, and --steps leads from i
 and --pose-... turns the head, with any model; --au and --sweep set action units, with a bundle made
 with FACEGAN's transfer. --pose-... and --au change those of a driver, too:
 
-    python -m reenact_jax.reenact --model BUNDLE --source portrait.jpg --edit mouth_open=0.8 \\
+    reenact-jax reenact --model BUNDLE --source portrait.jpg --edit mouth_open=0.8 \\
         --steps 6 --out strip.png
-    python -m reenact_jax.reenact --model BUNDLE --source portrait.jpg --au 12=0.8 --au 45=1 \\
+    reenact-jax reenact --model BUNDLE --source portrait.jpg --au 12=0.8 --au 45=1 \\
         --pose-yaw +15 --out smile.png
-    python -m reenact_jax.reenact --model BUNDLE --source portrait.jpg --sweep 26 --out jaw.mp4
+    reenact-jax reenact --model BUNDLE --source portrait.jpg --sweep 26 --out jaw.mp4
 
 Motion travels without its video, too: --save-motion writes a driver's landmarks and action units,
 --driving reads them (and OpenFace's tables).
@@ -35,7 +35,7 @@ draws at the picture's own pixels, at most --max-side of them; that of others is
 that fades at the crop's border. --crop gives the square crop alone, as do strips, sheets and tracks
 of shard sets, which have no more. It is marked as synthetic in the file's metadata and, invisibly,
 in its pixels, and signed (content credentials) where c2pa-python is installed:
-`python -m reenact_jax.provenance FILE` looks for all three.
+`reenact-jax provenance FILE` looks for all three.
 """
 
 import argparse
@@ -46,6 +46,7 @@ import sys
 from reenact_jax import bundle as bundles
 from reenact_jax import faces
 from reenact_jax.bundle import Bundle
+from reenact_jax.common import command_line
 from reenact_jax.common.errors import UserError
 from reenact_jax.media import credentials
 from reenact_jax.reenact import drivers, portraits, recording
@@ -59,6 +60,7 @@ from reenact_jax.reenact.portraits import Portrait
 def main(arguments: list[str] | None = None) -> int:
     """The command."""
     args = reenact_flags.read(__doc__, arguments)
+    command_line.say_device()
     bundle = bundles.load(args.model, args.transfer)
     with contextlib.ExitStack() as stack:
         detector = None

@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from reenact_jax.common import errors
 from reenact_jax.common.errors import UserError
 from reenact_jax.media import credentials, reading
 from reenact_jax.reenact import motion, painting, recording, regions
@@ -21,11 +22,10 @@ action units, from 0 to 1, for a bundle whose transfer is facegan's
 
 def read(description: str, arguments: list[str] | None = None) -> argparse.Namespace:
     """The arguments, checked. Raises UserError naming the flag."""
-    parser = argparse.ArgumentParser(
-        prog='python -m reenact_jax.reenact',
+    parser = errors.Parser(
+        prog='reenact-jax reenact',
         description=description,
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     _faces(parser.add_argument_group('who and how').add_argument)
     _changes(parser.add_argument_group('changes').add_argument)

@@ -7,7 +7,7 @@
 of the mean over everything, the person's own mean less that, and the rest. Principal components of
 l_exp, a group of face parts at a time, are the basis b_exp, fitted beforehand:
 
-    python -m data_prep.landmark_bases DATA --out bases.npz
+    reenact-jax prepare bases DATA --out bases.npz
 
 M guesses the coefficients of one frame: l^_exp = lambda_exp b_exp^T alpha^, l^_id = l - l_m -
 l^_exp. Transfer: l_m + l^_id(source) + l^_exp(driving) at the driver's rotation.
@@ -163,7 +163,7 @@ def constants(hp: Hparams, load: bool = True) -> dict:
     if load and not hp.bases:
         raise UserError(
             'hparams.bases: no file given; fit the bases on the training data: '
-            'python -m data_prep.landmark_bases DATA --out bases.npz'
+            'reenact-jax prepare bases DATA --out bases.npz'
         )
     return {}
 
@@ -173,7 +173,7 @@ def constants(hp: Hparams, load: bool = True) -> dict:
 
 def load(hp: Hparams, net: Bases) -> dict[str, np.ndarray]:
     """The arrays of collection `bases`. Raises UserError naming the file when they do not fit."""
-    advice = 'fit it on the training data: python -m data_prep.landmark_bases DATA --out FILE'
+    advice = 'fit it on the training data: reenact-jax prepare bases DATA --out FILE'
     if not os.path.isfile(hp.bases):
         raise UserError(f'hparams.bases: {hp.bases}: no such file; {advice}')
     try:

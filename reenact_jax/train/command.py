@@ -1,6 +1,6 @@
 """Train a system: all its stages in order, resumable at any moment.
 
-    python -m reenact_jax.train --config configs/aan.py:tiny --config.data=DATA --workdir=out/aan
+    reenact-jax train --config aan:tiny --config.data=DATA --workdir=out/aan
 
 `--config FILE[:PRESET]` names the paper's file in configs/ and one of its presets; every field of
 the config can be set by `--config.FIELD=VALUE` and every number of the paper by
@@ -52,6 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
     values = command_line.parse(define_flags, arguments, ('config', 'workdir'))
     checked = config.to_json(values.config)  # raises before anything heavy is imported
     _join(values)
+    command_line.say_device()
     _show_logs()
 
     from reenact_jax.train import loop  # late: a wrong config is refused without its seconds

@@ -1,6 +1,6 @@
 """What a config builds, without data: networks, stages, settings.
 
-    python -m reenact_jax.summary --config configs/aan.py:small --size 128
+    reenact-jax summary --config aan:small --size 128
 
 For every network its parameters, the arithmetic of one call on one frame as XLA counts it (GFLOP;
 a multiplication and an addition are two) and the shapes it returns; for every stage its players and

@@ -160,7 +160,7 @@ class Loader:
             named = '; '.join(list(self.damaged.values())[:3]) or 'see the log of the other hosts'
             raise UserError(
                 f'{self._shards.directory}: {total} damaged records, the budget is '
-                f'{allowed:g} ({named}); check the set: python -m reenact_jax.shards '
+                f'{allowed:g} ({named}); check the set: reenact-jax shards '
                 f'{self._shards.directory}; or raise damage_budget'
             )
 

@@ -129,7 +129,7 @@ class Pairs:
             raise UserError(
                 f'{self._shards.directory}: {_ATTEMPTS} records in a row are damaged, such as '
                 f'{self._shards.where(damaged[-1])}; check the set: '
-                f'python -m reenact_jax.shards {self._shards.directory}'
+                f'reenact-jax shards {self._shards.directory}'
             )
         raise UserError(
             f'{self._shards.directory}: {_ATTEMPTS} tracks in a row, such as '

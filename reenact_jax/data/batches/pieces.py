@@ -3,7 +3,7 @@
 A record is 16 frames with all that is known of them, of which a batch takes two. The index says
 where the pieces of a record lie and the checksum of each: an image is a piece, a field of numbers
 is one. So a flipped bit that reaches a batch is found, and so is a file that changed since it was
-written; what no batch asks for is the business of `python -m reenact_jax.shards`.
+written; what no batch asks for is the business of `reenact-jax shards`.
 """
 
 from collections.abc import Sequence

@@ -6,8 +6,8 @@
 Each set is TFRecord files named the TFDS way, a sidecar index beside each, the set's index
 `face_tracks.json` and TFDS metadata. Writing: `write`, or `ShardWriter` and `finish`.
 
-    python -m reenact_jax.shards DIR                    # check every digest
-    python -m reenact_jax.shards DIR --rebuild-index    # make indices and metadata anew
+    reenact-jax shards DIR                    # check every digest
+    reenact-jax shards DIR --rebuild-index    # make indices and metadata anew
 """
 
 from reenact_jax.data.shards.check import rebuild, verify

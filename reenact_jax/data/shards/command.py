@@ -1,14 +1,13 @@
-"""`python -m reenact_jax.shards DIR`: check a set, or rebuild its indices."""
+"""`reenact-jax shards DIR`: check a set, or rebuild its indices."""
 
-import argparse
-
+from reenact_jax.common import errors
 from reenact_jax.data.shards import ShardSet, rebuild, splits, verify
 
 
 def main(arguments: list[str] | None = None) -> int:
     """The command: check a set, or rebuild its indices."""
-    parser = argparse.ArgumentParser(
-        prog='python -m reenact_jax.shards',
+    parser = errors.Parser(
+        prog='reenact-jax shards',
         description='Checks every digest and every record of a shard set and names what is '
         'damaged. Exit code 1 if anything is.',
     )

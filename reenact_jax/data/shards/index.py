@@ -160,4 +160,4 @@ def concatenate(parts: list[Columns]) -> Columns:
 def rebuild_command(where: str) -> str:
     """The command that makes the indices of the set anew, for error messages."""
     directory = where.rpartition('/')[0] or '.'
-    return f'python -m reenact_jax.shards {directory} --rebuild-index'
+    return f'reenact-jax shards {directory} --rebuild-index'

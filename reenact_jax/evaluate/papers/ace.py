@@ -1,8 +1,8 @@
 """FReeNet's ACE (table 3): converted landmarks against exact truth, in pixels at 256 x 256.
 
-    python -m data_prep.synthetic --out data/expressions --landmarks-only --crossed --own-poses \\
+    reenact-jax prepare synthetic --out data/expressions --landmarks-only --crossed --own-poses \\
         --identities 100 --tracks 20 --val-identities 0 --test-identities 0 --cross-pairs 0 --seed 1
-    python -m reenact_jax.evaluate ace --model out/ulc --data data/expressions --split train
+    reenact-jax evaluate ace --model out/ulc --data data/expressions --split train
 
 A case is the truth (person A, an expression), the same face at rest, and a driver: another person B
 with that expression by its label. Where the model keeps the portrait's pose (FReeNet's paper) the

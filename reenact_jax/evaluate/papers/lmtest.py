@@ -1,8 +1,8 @@
 """LD-Net's LMTest: table 1 of its paper beside ours, and landmark transfer against exact truth.
 
-    python -m data_prep.synthetic --out data/lmtest --landmarks-only --crossed --identities 100 \\
+    reenact-jax prepare synthetic --out data/lmtest --landmarks-only --crossed --identities 100 \\
         --tracks 125 --val-identities 0 --test-identities 0 --cross-pairs 0 --seed 1
-    python -m reenact_jax.evaluate lmtest --model out/ldnet --data data/lmtest --split train
+    reenact-jax evaluate lmtest --model out/ldnet --data data/lmtest --split train
 
 The paper's LMTest is 100 people x 2,000 frames of which identity and motion are both labelled; the
 synthetic set has that exactly, tables of landmarks (data_prep.points_csv) may have it. The people

@@ -1,6 +1,6 @@
 """What a background mixer (FACEGAN's G_b) adds, in self-reenactment.
 
-    python -m reenact_jax.evaluate mixing --model out/facegan --data data/heads
+    reenact-jax evaluate mixing --model out/facegan --data data/heads
 
 The first frame of a track is the source; the landmarks of its others drive, those frames are the
 truth. `result` is I_r; `pasted` the driven face over the source's image, S_fr * I_fr +

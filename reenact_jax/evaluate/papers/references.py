@@ -1,6 +1,6 @@
 """What a generator takes from its reference image (FReeNet's figure 8, as numbers).
 
-    python -m reenact_jax.evaluate references --model BUNDLE --data SHARDS
+    reenact-jax evaluate references --model BUNDLE --data SHARDS
 
 Every track's own landmarks are rendered with four references: its first frame, another person, a
 black image, Gaussian noise; the truth are the track's frames. A generator that draws the person

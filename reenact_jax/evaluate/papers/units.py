@@ -1,6 +1,6 @@
 """What each action unit moves: every one swept from 0 to 1, by region of the face.
 
-    python -m reenact_jax.evaluate units --model out/facegan --data data/heads
+    reenact-jax evaluate units --model out/facegan --data data/heads
 
 The first frame of every track, with all other units as they are in it; the mean shift of a region's
 points between both ends, in % of the side of the face's box. A unit's own region is named after the

@@ -1,6 +1,6 @@
 """Whether codes tell people apart: same / different area under the ROC curve, beside raw landmarks.
 
-    python -m reenact_jax.evaluate verify --model out/ldnet --data data/faces --split test
+    reenact-jax evaluate verify --model out/ldnet --data data/faces --split test
 
 Two frames of one person against two of different people, by the Euclidean distance of E_I's codes,
 and of the landmarks themselves in units of their box. 0.5 is chance. The people must not have been

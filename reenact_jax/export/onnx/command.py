@@ -1,6 +1,6 @@
 """Write trained models as ONNX files, checked against onnxruntime: for use without JAX.
 
-    python -m reenact_jax.to_onnx --generator out/aan --transfer out/ldnet --out out/onnx
+    reenact-jax onnx --generator out/aan --transfer out/ldnet --out out/onnx
 
 Needs the extra [onnx] and jax2onnx, in an environment of its own (pyproject.toml says why). The
 folder holds the functions of a bundle, `identify`, `transfer`, `encode`, `render` and `carry` (the
@@ -9,7 +9,6 @@ card.json: the model card, every file's inputs, outputs and SHA-256, and how far
 from JAX. Every file is run before the folder appears; one that is too far off is an error.
 """
 
-import argparse
 import json
 import os
 
@@ -17,7 +16,7 @@ import jax
 import numpy as np
 
 from reenact_jax import bundle
-from reenact_jax.common import storage
+from reenact_jax.common import errors, storage
 from reenact_jax.common.errors import UserError
 from reenact_jax.export import command as export
 from reenact_jax.export import model_card, precision, programs
@@ -155,10 +154,9 @@ def _shape(value: jax.ShapeDtypeStruct) -> list:
 
 def main(arguments: list[str] | None = None) -> int:
     """The command."""
-    parser = argparse.ArgumentParser(
-        prog='python -m reenact_jax.to_onnx',
+    parser = errors.Parser(
+        prog='reenact-jax onnx',
         description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     export.add_workdirs(parser)
     parser.add_argument('--out', required=True, metavar='FOLDER', help='folder to write')

@@ -7,9 +7,9 @@ people, every one with every motion.
 
 import pathlib
 
-from data_prep import synthetic
-from data_prep.heads.plan import Request
 from reenact_jax.common.errors import UserError
+from reenact_jax.data_prep import synthetic
+from reenact_jax.data_prep.heads.plan import Request
 
 KINDS = ('heads', 'people', 'expressions', 'lmtest', 'expressions_test')
 _LANDMARKS = dict(landmarks_only=True, test_identities=0, cross_pairs=0, val_identities=0)

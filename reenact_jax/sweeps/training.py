@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from launch.sweeps.plan import Table
 from reenact_jax import systems
 from reenact_jax.data import shards
+from reenact_jax.sweeps.plan import Table
 from reenact_jax.train import command as train
 
 

@@ -6,8 +6,9 @@ import pathlib
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from configs.ablations.tables import SIZES, Model
+from reenact_jax.common import shipped
 from reenact_jax.common.errors import UserError
+from reenact_jax.configs.ablations.tables import SIZES, Model
 from reenact_jax.evaluate.pairs import KINDS
 
 LANDMARKS = {'lmtest': 'lmtest', 'ace': 'expressions_test'}  # measurement -> the data it is made on
@@ -61,11 +62,10 @@ class Table(NamedTuple):
 
 
 def load(text: str) -> Table:
-    """The table of `FILE.py[:SIZE]`. Raises UserError for anything that is not one."""
+    """The table of `NAME[:SIZE]` or `FILE.py[:SIZE]`. Raises UserError where there is none."""
     name, _, size = text.partition(':')
-    file, size = pathlib.Path(name), size or SIZES[0]
-    if not file.is_file():
-        raise UserError(f'{name}: no such file; tables are configs/ablations/*_table*.py')
+    file = pathlib.Path(shipped.find(name, shipped.TABLES, 'table'))
+    size = size or SIZES[0]
     if size not in SIZES:
         raise UserError(f'{text}: no size {size!r}; there are {", ".join(SIZES[1:])}, and none')
     spec = importlib.util.spec_from_file_location(file.stem, file)

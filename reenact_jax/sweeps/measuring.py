@@ -7,7 +7,6 @@ import time
 import jax
 import numpy as np
 
-from launch.sweeps.plan import Row, Table
 from reenact_jax.common import storage
 from reenact_jax.data.shards import ShardSet
 from reenact_jax.data.tracks import DataInfo
@@ -15,6 +14,7 @@ from reenact_jax.evaluate import compare, tables
 from reenact_jax.evaluate.papers import ace, lmtest
 from reenact_jax.export import live, trained
 from reenact_jax.export.trained import Trained
+from reenact_jax.sweeps.plan import Row, Table
 from reenact_jax.train import config
 
 FRECHET, NO_FACE = 'frechet', 'no_face'

@@ -4,14 +4,14 @@ import subprocess
 
 import numpy as np
 
-from launch.sweeps import training
-from launch.sweeps.plan import LANDMARKS, Table
 from reenact_jax import __version__
 from reenact_jax.data import shards
 from reenact_jax.evaluate.columns import COLUMNS
 from reenact_jax.evaluate.estimators import Card
 from reenact_jax.evaluate.estimators import table as card_table
 from reenact_jax.evaluate.papers import lmtest
+from reenact_jax.sweeps import training
+from reenact_jax.sweeps.plan import LANDMARKS, Table
 
 FRECHET, NO_FACE = 'frechet', 'no_face'
 FID = 'fid'  # what papers give where we have another network's Frechet distance

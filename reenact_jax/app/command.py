@@ -1,0 +1,113 @@
+"""A page in the browser where a model animates portraits.
+
+    reenact-jax app --model BUNDLE
+
+Choose or photograph a portrait, or take one of the synthetic ones. Move sliders: landmarks and the
+head's pose with any model, action units with a bundle made with FACEGAN's transfer, another
+background with FACEGAN's generator. Or choose or record a driver, and animate.
+
+The page is served to this machine alone, and asks nothing of any other; pictures stay in a
+temporary folder that goes with the command. For others to reach it, --host 0.0.0.0, with a user and
+a password in REENACT_APP_AUTH=USER:PASSWORD. Needs Gradio: pip install -e .[app]
+"""
+
+import argparse
+import ipaddress
+import itertools
+import os
+import pathlib
+import signal
+import sys
+import tempfile
+
+from reenact_jax import bundle, faces
+from reenact_jax.app.studio import Studio
+from reenact_jax.common import command_line, errors
+from reenact_jax.common.errors import UserError
+from reenact_jax.media import credentials
+
+AUTH = 'REENACT_APP_AUTH'
+LARGEST = '500mb'  # of an upload
+
+
+def options(arguments: list[str] | None) -> argparse.Namespace:
+    """The command line."""
+    parser = errors.Parser(
+        prog='reenact-jax app',
+        description=__doc__,
+    )
+    add = parser.add_argument
+    add('--model', required=True, metavar='BUNDLE', help='folder that reenact_jax.export made')
+    add('--host', default='127.0.0.1', help='address to serve; default 127.0.0.1, this machine')
+    add('--port', type=int, default=7860, help='default 7860; 0: one that is free')
+    add('--browser', action='store_true', help='open the page')
+    add('--face-landmarker', metavar='FILE', help="the face detector's model file")
+    args = parser.parse_args(arguments)
+    if not 0 <= args.port < 65536:
+        raise UserError(f'--port {args.port}: a number from 0 to 65535')
+    if login(os.environ.get(AUTH)) is None and not _is_this_machine(args.host):
+        raise UserError(
+            f'--host {args.host}: others could reach the page; set {AUTH}=USER:PASSWORD'
+        )
+    return args
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == 'localhost'
+
+
+def login(text: str | None) -> tuple[str, str] | None:
+    """User and password of USER:PASSWORD. Raises UserError for another form."""
+    if text is None:
+        return None
+    user, _, password = text.partition(':')
+    if not user or not password:
+        raise UserError(f'{AUTH}: expected USER:PASSWORD')
+    return user, password
+
+
+def serve(args: argparse.Namespace, folder: pathlib.Path, detector):
+    """Starts the page and prints its address. Returns Gradio's page, its local address.
+
+    Raises UserError without Gradio, for what is no bundle, and where the port is taken.
+    """
+    os.environ['GRADIO_ANALYTICS_ENABLED'] = 'False'
+    os.environ['GRADIO_TEMP_DIR'] = str(folder / 'uploads')
+    try:
+        import gradio as gr
+    except ImportError:
+        raise UserError('the page needs Gradio: pip install -e .[app]') from None
+    from reenact_jax.app import page
+
+    auth = login(os.environ.get(AUTH))
+    studio = Studio(bundle.load(args.model), detector, folder, itertools.count())
+    plain = dict(font='system-ui', font_mono='monospace')  # others would be asked of a server
+    how = dict(theme=gr.themes.Default(**plain), css=page.CSS, footer_links=[], ssr_mode=False)
+    how |= dict(share=False, quiet=True, inbrowser=args.browser, prevent_thread_lock=True)
+    how |= dict(auth=auth, max_file_size=LARGEST, show_error=True, server_name=args.host)
+    if args.port:
+        how['server_port'] = args.port
+    built = page.build(studio)
+    try:
+        _, address, _ = built.launch(**how)
+    except OSError:
+        where = f'--host {args.host} --port {args.port}'
+        raise UserError(f"{where}: taken, or not this machine's address") from None
+    print(f'{address}   (Ctrl-C ends it)', flush=True)
+    return built, address
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command."""
+    args = options(arguments)
+    command_line.say_device()
+    credentials.check()
+    for number in (signal.SIGTERM, signal.SIGHUP):  # so that the folder goes then, too
+        signal.signal(number, lambda *_: sys.exit(1))
+    with tempfile.TemporaryDirectory() as folder, faces.Detector(args.face_landmarker) as detector:
+        page, _ = serve(args, pathlib.Path(folder), detector)
+        page.block_thread()
+    return 0

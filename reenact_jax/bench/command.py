@@ -1,0 +1,85 @@
+"""Speed of a config on this machine, beside what the machine can do.
+
+    reenact-jax bench steps --config aan:small --config.data=DATA --out bench.json
+
+For every stage: seconds of compilation with an empty cache and with a full one, frames a second of
+the training step on data at hand and on data as they are read, its arithmetic as XLA counts it and
+as a share of the fastest matrix product, the share of time spent waiting for data, the loader's
+frames a second beside raw JPEG decoding with as many threads, and how long a checkpoint holds the
+step up; then milliseconds of encoding or identifying a source and of rendering or transferring a
+frame, which with --use is all. Nothing is kept but --out.
+"""
+
+import json
+import platform
+import sys
+
+import jax
+from absl import flags
+
+from reenact_jax.bench import device, host
+from reenact_jax.common import command_line, storage
+from reenact_jax.train import config, jobs
+
+
+def measure(values: dict, seconds: float, training: bool = True) -> dict:
+    """{'machine': ..., 'peak, GFLOP/s': ..., stage: {name: number}, 'use': {...}} of a config.
+
+    training: False leaves the stages out.
+    """
+    job = jobs.make_job(values)
+    peak = device.peak(job.run.dtype, seconds) / 1e9
+    report = {'config': values, 'machine': machine(), 'dtype': job.run.dtype}
+    report['peak, GFLOP/s'] = _say('peak, GFLOP/s', peak)
+    for number, stage in job.chosen.items() if training else ():
+        print(f'\n{stage.name}: {stage.batch_size} rows x {stage.frames} frames')
+        found = {}
+        for part in (host.reading, device.training):
+            for name, value in part(job, number, seconds):
+                found[name] = _say(name, value)
+                if name == 'step, GFLOP/s':
+                    name = 'step, share of the peak'
+                    found[name] = _say(name, value / peak)
+        report[stage.name] = found
+    print()
+    report['use'] = {name: _say(name, value) for name, value in device.using(job, seconds)}
+    return report
+
+
+def machine() -> dict:
+    """What the numbers are of."""
+    kinds = sorted({one.device_kind for one in jax.local_devices()})
+    return {
+        'devices': f'{jax.local_device_count()} x {", ".join(kinds)} ({jax.default_backend()})',
+        'host': f'{platform.machine()}, {platform.system()}',
+        'jax': jax.__version__,
+        'python': platform.python_version(),
+    }
+
+
+def _say(name: str, value: float) -> float:
+    print(f'  {name:<38}{value:>12.4g}', flush=True)
+    return value
+
+
+def define_flags(values: flags.FlagValues) -> None:
+    """The command's flags."""
+    command_line.define_config(values)
+    flags.DEFINE_float('seconds', 5.0, 'of every measurement', 0.1, flag_values=values)
+    flags.DEFINE_boolean('use', False, 'time no training', flag_values=values)
+    flags.DEFINE_string('out', None, 'JSON file to write', flag_values=values)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command. Returns its exit code."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if command_line.wants_help(arguments):
+        print(command_line.usage(define_flags, __doc__))
+        return 0
+    values = command_line.parse(define_flags, arguments, ('config',))
+    command_line.say_device()
+    report = measure(config.to_json(values.config), values.seconds, not values.use)
+    if values.out:
+        storage.write(values.out, json.dumps(report, indent=2) + '\n')
+        print(f'\n{values.out} written')
+    return 0

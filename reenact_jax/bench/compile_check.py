@@ -1,0 +1,202 @@
+"""What a config's training steps need of TPUs, from TPU's own compiler, on any machine.
+
+    reenact-jax compile-check --config aan --topology v5e:16x16 --batch-per-chip 2
+
+Every stage's step, the very program that training calls, is compiled for a slice of TPUs that need
+not be there. Prints, for each stage: memory of a chip beside what it has, FLOPs of a step, and all
+that chips send each other: how, how much, and what for. Exit code 1 where a step does not fit.
+Needs no data and no pretrained weights: image size, number of people and of records are flags.
+
+Settings of the run count as in training: --config.stages=NAME, --config.sharding=fsdp,
+--config.dtype=bfloat16, --config.accumulate=4 (of a chip's rows as many microbatches).
+
+Needs libtpu (`pip install -e .[tpu-check]`), which serves one process at a time. Compiling takes
+minutes for networks of images.
+"""
+
+import json
+import math
+import os
+import sys
+import time
+from collections.abc import Iterator
+
+import jax
+from absl import flags
+
+from reenact_jax.bench import chips, collectives
+from reenact_jax.common import command_line, storage
+from reenact_jax.common.errors import UserError
+from reenact_jax.data.tracks import DataInfo
+from reenact_jax.systems.interface import Stage
+from reenact_jax.train import config, jobs, sharding, summary
+from reenact_jax.train.jobs import Job
+
+GIB = 2**30
+ADVICE = (
+    'lower --batch-per-chip, raise --config.accumulate, set --config.dtype=bfloat16 or '
+    '--config.sharding=fsdp, or take chips with more'
+)
+
+
+def check(values: dict, info: DataInfo, side: int, topology: str, rows: int) -> Iterator[dict]:
+    """Compiles the stages of a resolved config, one after the other.
+
+    Args:
+      values: `config.to_json`; its batch size is replaced.
+      info, side: what the data would be, and the side of its images in pixels.
+      topology: see `chips.parse`.
+      rows: of a batch, a chip.
+
+    Yields a report a stage: plain values, bytes and FLOPs; `refused` is there if it does not fit.
+    Raises UserError for a wrong topology or batch, and where libtpu is absent or in use.
+    """
+    chip, sides = chips.parse(topology)
+    if rows % (unit := 2 * values['accumulate']):
+        raise UserError(
+            f'--batch-per-chip: {rows} rows are not pairs for each of config.accumulate = '
+            f'{unit // 2} microbatches; give a multiple of {unit}'
+        )
+    values = values | {'batch_size': rows * math.prod(sides)}
+    mesh = sharding.make_mesh(chips.devices(topology))
+    job = jobs.make_abstract_job(values, info, side, mesh)
+    alone = values | {'batch_size': rows, 'accumulate': 1, 'scan': 1, 'sharding': 'replicated'}
+    here = sharding.make_mesh(jax.devices('cpu')[:1])
+    one_chip = jobs.make_abstract_job(alone, info, side, here)
+    for number, stage in job.chosen.items():
+        flops = _lowered(one_chip, one_chip.chosen[number]).cost_analysis()['flops']
+        yield {
+            'stage': stage.name,
+            'topology': topology,
+            'chips': mesh.size,
+            'rows a chip': rows,
+            'sharding': job.run.sharding,
+            'dtype': job.run.dtype,
+            'accumulate': job.run.accumulate,
+            'HBM': chip.hbm,
+            'state': sum(
+                math.prod(leaf.sharding.shard_shape(leaf.shape)) * leaf.dtype.itemsize
+                for leaf in jax.tree.leaves(job.shapes(stage))
+            ),
+            'FLOPs a chip': flops,
+            'FLOPs a step': flops * mesh.size,
+            **_compiled(job, stage, chip.hbm),
+        }
+
+
+def _lowered(job: Job, stage: Stage):
+    state = job.shapes(stage)
+    batch = job.abstract_batch(stage)
+    return job.program(stage, state).lower(state, job.constants, batch)
+
+
+def _compiled(job: Job, stage: Stage, hbm: int) -> dict:
+    """What the compiled program needs and sends, or why it was refused."""
+    lowered, begin = _lowered(job, stage), time.perf_counter()
+    try:
+        program = lowered.compile()
+    except jax.errors.JaxRuntimeError as error:
+        if 'RESOURCE_EXHAUSTED' not in str(error):
+            raise
+        return {'refused': str(error).partition(': ')[2].splitlines()[0]}
+    report = {'compile seconds': round(time.perf_counter() - begin, 1)}
+    report['memory'] = _memory(program.memory_analysis())
+    if (total := report['memory']['total']) > hbm:
+        report['refused'] = f'{total / GIB:.2f} GiB of {hbm / GIB:.0f}'
+    report['collectives'] = _sent(job, stage, program.as_text())
+    return report
+
+
+def _memory(found) -> dict[str, int]:
+    """Bytes on a chip. Outputs that take over an argument's place (the state) count once."""
+    parts = {
+        'arguments': found.argument_size_in_bytes,
+        'outputs': found.output_size_in_bytes,
+        'aliased': found.alias_size_in_bytes,
+        'temporaries': found.temp_size_in_bytes,
+        'program': found.generated_code_size_in_bytes,
+    }
+    return parts | {'total': sum(parts.values()) - 2 * parts['aliased']}
+
+
+def _sent(job: Job, stage: Stage, text: str) -> list[dict]:
+    """Arrays sent in a step, grouped by kind and purpose; JAX's names of those of no purpose."""
+    sizes = {True: set(), False: set()}  # of parameters, of running statistics
+    for variables in job.shapes(stage).variables.values():
+        for name, tree in variables.items():
+            sizes[name == 'params'] |= {leaf.size for leaf in jax.tree.leaves(tree)}
+    fsdp, groups = job.run.sharding == 'fsdp', {}
+    for one in collectives.read(text):
+        purpose = collectives.purpose(one, sizes[True], sizes[False], fsdp)
+        groups.setdefault((one.kind, purpose), []).append(one)
+    return [
+        {
+            'kind': kind,
+            'for': purpose,
+            'operations': len({one.operation for one in some}),
+            'arrays': sum(one.times for one in some),
+            'bytes': sum(one.bytes * one.times for one in some),
+            'sources': sorted({one.source for one in some}) if purpose == collectives.OTHER else [],
+        }
+        for (kind, purpose), some in sorted(groups.items())
+    ]
+
+
+def table(report: dict) -> str:
+    """A stage's report as text."""
+    share = f'{report["rows a chip"]} rows a chip, {report["sharding"]}, {report["dtype"]}'
+    lines = [
+        f'{report["stage"]}: {report["topology"]}, {report["chips"]} chips, {share}, '
+        f'accumulate {report["accumulate"]}',
+        f'  FLOPs: {report["FLOPs a step"]:.4g} a step, {report["FLOPs a chip"]:.4g} a chip; '
+        f'state: {report["state"] / GIB:.3f} GiB a chip',
+    ]
+    if 'memory' in report:
+        lines.append(f'  compiled in {report["compile seconds"]:.1f} s; memory of a chip, GiB:')
+        lines += [f'    {name:<12}{size / GIB:>9.3f}' for name, size in report['memory'].items()]
+        share = report['memory']['total'] / report['HBM']
+        lines.append(f'    {"HBM":<12}{report["HBM"] / GIB:>9.3f}   {share:.1%} used')
+        lines.append(f'  {"sent":<20}{"for":<32}{"operations":>10}{"arrays":>8}{"MB":>12}')
+        for one in report['collectives']:
+            size = f'{one["bytes"] / 1e6:.6f}'
+            counts = f'{one["operations"]:>10}{one["arrays"]:>8}{size:>12}'
+            lines.append(f'  {one["kind"]:<20}{one["for"]:<32}{counts}')
+            lines += [f'      from {source or "(no name)"}' for source in one['sources'][:8]]
+    if 'refused' in report:
+        lines.append(f'  DOES NOT FIT: {report["refused"]}')
+    return '\n'.join(lines)
+
+
+def define_flags(values: flags.FlagValues) -> None:
+    """The command's flags."""
+    summary.define_flags(values)
+    text = 'slice of TPUs, such as v5e:16x16, v6e:4x4 or v5p:2x2x2'
+    flags.DEFINE_string('topology', None, text, flag_values=values)
+    flags.DEFINE_integer('batch-per-chip', 8, 'rows a chip', 2, flag_values=values)
+    flags.DEFINE_string('out', None, 'JSON file to write', flag_values=values)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command. Returns its exit code."""
+    os.environ['JAX_PLATFORMS'] = 'cpu'  # nothing is run; a TPU of this machine stays free
+    jax.config.update('jax_platforms', 'cpu')
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if command_line.wants_help(arguments):
+        print(command_line.usage(define_flags, __doc__))
+        return 0
+    values = command_line.parse(define_flags, arguments, ('config', 'topology'))
+    if values.config.batch_size is not None:
+        raise UserError('config.batch_size: not here; give --batch-per-chip, the rows of one chip')
+    values.config.data = values.config.data or '(none)'  # not needed here, but a run has it
+    info = DataInfo(values.identities, values.examples, values.config.points)
+    rows = values['batch-per-chip'].value
+    reports = []
+    for report in check(config.to_json(values.config), info, values.size, values.topology, rows):
+        reports.append(report)
+        print(table(report), flush=True)
+        if values.out:
+            storage.write(values.out, json.dumps(reports, indent=2) + '\n')
+    refused = [report['stage'] for report in reports if 'refused' in report]
+    if refused:
+        raise UserError(f'{", ".join(refused)}: not on {values.topology}; {ADVICE}')
+    return 0

@@ -1,0 +1,140 @@
+"""Evaluation: `reenact-jax evaluate --help`; `... NAME --help` for single measures."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from reenact_jax import bundle
+from reenact_jax.common import command_line, errors, storage
+from reenact_jax.common.errors import UserError
+from reenact_jax.data.shards import ShardSet
+from reenact_jax.evaluate import compare
+from reenact_jax.evaluate.papers import ace, lmtest, mixing, references, units, verify
+from reenact_jax.export import trained
+from reenact_jax.export.trained import Trained
+from reenact_jax.media import credentials, writing
+
+
+def run_lmtest(args: argparse.Namespace) -> int:
+    """The command `lmtest`."""
+    if args.sheet:
+        credentials.check()
+    found = lmtest.measure(_models(args), ShardSet(args.data, args.split), args.pairs, args.cases)
+    if args.sheet and found.sheet is None:
+        print(f'{args.sheet}: not written, there are no cases to draw', file=sys.stderr)
+    elif args.sheet:
+        writing.write_still(args.sheet, found.sheet)
+    values = found._asdict()
+    del values['sheet']
+    return _finish(args, lmtest.text(found), values)
+
+
+def run_verify(args: argparse.Namespace) -> int:
+    """The command `verify`."""
+    part = ShardSet(args.data, args.split)
+    found = verify.measure(_models(args), part, args.pairs)
+    return _finish(args, verify.text(found, part), {'auc': found})
+
+
+def run_ace(args: argparse.Namespace) -> int:
+    """The command `ace`."""
+    found = ace.measure(_models(args), ShardSet(args.data, args.split), args.cases)
+    return _finish(args, ace.text(found), {'ace': found})
+
+
+def run_references(args: argparse.Namespace) -> int:
+    """The command `references`."""
+    found = references.measure(bundle.load(args.model), ShardSet(args.data, args.split), args.most)
+    return _finish(args, references.text(found), {'references': found})
+
+
+def run_units(args: argparse.Namespace) -> int:
+    """The command `units`."""
+    found = units.measure(_models(args), ShardSet(args.data, args.split), args.most)
+    return _finish(args, units.text(found), {'units': found})
+
+
+def run_mixing(args: argparse.Namespace) -> int:
+    """The command `mixing`."""
+    found = mixing.measure(_models(args), ShardSet(args.data, args.split), args.most)
+    return _finish(args, mixing.text(found), {'mixing': found})
+
+
+def _models(args: argparse.Namespace) -> dict[str, Trained]:
+    """Name -> model; a model's name is its folder's, or what stands before `=`."""
+    models = {}
+    for given in args.model:
+        name, sign, workdir = given.partition('=')
+        if not sign:
+            name, workdir = Path(given).name, given
+        if name in models:
+            raise UserError(f'--model: {name!r} twice; name them: --model one={given} two=...')
+        models[name] = trained.read(workdir)
+    return models
+
+
+def _finish(args: argparse.Namespace, text: str, values: dict) -> int:
+    print(text)
+    if args.out:
+        values = {'data': args.data, 'split': args.split, 'models': args.model, **values}
+        storage.write(args.out, json.dumps(values, indent=1) + '\n')
+        print(f'\n{args.out} written', file=sys.stderr)
+    return 0
+
+
+COMMANDS = {
+    'lmtest': (lmtest, run_lmtest),
+    'verify': (verify, run_verify),
+    'ace': (ace, run_ace),
+    'references': (references, run_references),
+    'units': (units, run_units),
+    'mixing': (mixing, run_mixing),
+}
+
+
+def options(arguments: list[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = errors.Parser(prog='reenact-jax evaluate', description=__doc__)
+    commands = parser.add_subparsers(dest='command', required=True, metavar='NAME')
+    for name, (module, run) in COMMANDS.items():
+        one = commands.add_parser(
+            name,
+            help=module.__doc__.split('\n', 1)[0],
+            description=module.__doc__,
+        )
+        add = one.add_argument
+        if name == 'references':
+            add('--model', required=True, metavar='BUNDLE', help='of reenact_jax.export')
+        else:
+            runs = dict(metavar='[NAME=]WORKDIR', help='runs of a landmark model')
+            add('--model', required=True, nargs='+', **runs)
+        add('--data', required=True, metavar='SHARDS', help='set with people kept out of training')
+        add('--split', default='test', help='its split; default test')
+        add('--out', metavar='FILE', help='the numbers as JSON')
+        one.set_defaults(run=run)
+        if name in ('references', 'units', 'mixing'):
+            add('--most', type=_count, default=40, help='most tracks; default 40')
+        if name in ('lmtest', 'verify'):
+            add('--pairs', type=_count, default=1_000_000, help='of each kind; default 1,000,000')
+        if name in ('lmtest', 'ace'):
+            add('--cases', type=_count, default=20_000, help='of transfer; default 20,000')
+        if name == 'lmtest':
+            add('--sheet', metavar='FILE', help='drawings of some cases, .png or .jpg')
+    return parser.parse_args(arguments)
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f'{text!r} is not a number from 1')
+    return int(text)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command: one of `COMMANDS`, or the comparison of methods on pairs."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if not arguments or arguments[0] not in COMMANDS:
+        return compare.main(arguments, ', '.join(COMMANDS))
+    args = options(arguments)
+    command_line.say_device()
+    return args.run(args)
