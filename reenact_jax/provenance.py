@@ -1,4 +1,4 @@
-"""`python -m reenact_jax.provenance`: see media/provenance.py."""
+"""`reenact-jax provenance`: see media/provenance.py."""
 
 from reenact_jax.common import errors
 from reenact_jax.media import provenance

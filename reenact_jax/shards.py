@@ -1,4 +1,4 @@
-"""`python -m reenact_jax.shards`: see data/shards/command.py."""
+"""`reenact-jax shards`: see data/shards/command.py."""
 
 from reenact_jax.common import errors
 from reenact_jax.data.shards import command

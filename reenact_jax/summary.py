@@ -1,4 +1,4 @@
-"""`python -m reenact_jax.summary`: see train/summary.py."""
+"""`reenact-jax summary`: see train/summary.py."""
 
 import os
 

@@ -34,7 +34,14 @@ app
 commands
 """.strip().splitlines()
 LEVEL = {room: level for level, room in enumerate(ROOMS)}
-COMMANDS = {'__main__', 'provenance', 'report', 'shards', 'summary', 'to_onnx'}  # beside the rooms, thin
+COMMANDS = {
+    '__main__',
+    'provenance',
+    'report',
+    'shards',
+    'summary',
+    'to_onnx',
+}  # beside the rooms, thin
 SAYS_NOTHING = {'utils', 'util', 'misc', 'helpers', 'tools', 'core', 'base'}
 
 

@@ -1,4 +1,4 @@
-"""`python -m reenact_jax.evaluate`: see evaluate/command.py."""
+"""`reenact-jax evaluate`: see evaluate/command.py."""
 
 from reenact_jax.common import errors
 from reenact_jax.evaluate import command

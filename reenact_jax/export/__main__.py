@@ -1,4 +1,4 @@
-"""`python -m reenact_jax.export`: see export/command.py."""
+"""`reenact-jax export`: see export/command.py."""
 
 from reenact_jax.common import errors
 from reenact_jax.export import command

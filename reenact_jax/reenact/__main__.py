@@ -1,4 +1,4 @@
-"""`python -m reenact_jax.reenact`: see reenact/command.py."""
+"""`reenact-jax reenact`: see reenact/command.py."""
 
 from reenact_jax.common import errors
 from reenact_jax.reenact import command

@@ -1,4 +1,4 @@
-"""`python -m reenact_jax.train`: see train/command.py."""
+"""`reenact-jax train`: see train/command.py."""
 
 import os
 
