@@ -12,7 +12,7 @@ Presets (after the colon):
           50 times the paper's learning rate with a cosine, no discriminators (what is sharp comes
           from the source); and what is ours: the flow starts from the landmarks, masks choose
           between warped source and paint, a net for the inside of the mouth, and colours, places
-          and sides of the training images vary. What to expect: README.md, "AAN".
+          and sides of the training images vary. What to expect: docs/results.md, "AAN".
   quick   `small` for the few minutes of the quickstart at 64 x 64.
   printed `quick` without what is ours: the paper's generator, for the tables on CPUs.
   tiny    64 x 64, a few channels; for tests.

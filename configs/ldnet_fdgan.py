@@ -24,10 +24,10 @@ Ours, in `small` and `quick`, so that lids and brows follow the driver on real p
                 pose code takes a raised brow for an expression, not for a person
 `mean_swap` is 1 and `stage1_lambda_c` 2 with them. They take every point set; measured on `68`:
 slopes of the transferred points on the driver's own (lids, brows, lips, mouth width; real clips,
-README.md, "LD-Net"), point error and identity leak on the synthetic LMTest, one seed each:
+docs/results.md, "LD-Net"), point error and identity leak on the synthetic LMTest, one seed each:
   quick as it was, without them    0.02 0.36 0.76 0.69   1.61  0.28   100 people x 24 tracks
   quick                            0.86 0.83 0.83 0.78   1.57  0.30   300 x 8, the quickstart's
-  small                            0.91 0.78 0.95 0.70   1.60  0.31   1,000 x 8, README.md's
+  small                            0.91 0.78 0.95 0.70   1.60  0.31   1,000 x 8, docs/results.md's
     reenact-jax prepare synthetic --out points --landmarks-only --identities 300 --tracks 8 \
         --seed 1 --val-identities 0 --test-identities 0 --cross-pairs 0
     reenact-jax train --config ldnet_fdgan:quick --config.data=points \
@@ -37,9 +37,9 @@ README.md, "LD-Net"), point error and identity leak on the synthetic LMTest, one
 leak of 0.34. Settings with heavier weights and gestures than these, several fields at a time,
 leaked 0.31 to 0.43 and followed no better. `cpu` has none of them; its slopes were not measured.
 
-What to expect: README.md, "LD-Net". `cpu` takes a quarter of an hour of one core and leaves 0.47 of
-the error of the driver's own landmarks on new people; the paper's losses as printed leave 0.73
-after the same number of steps, and an identity code that tells nobody apart:
+What to expect: docs/results.md, "LD-Net". `cpu` takes a quarter of an hour of one core and leaves
+0.47 of the error of the driver's own landmarks on new people; the paper's losses as printed leave
+0.73 after the same number of steps, and an identity code that tells nobody apart:
     --config.hparams.mean_swap=0 --config.hparams.renormalise=False \
     --config.hparams.stage1_lambda_c=0.1 --config.hparams.warm_steps=0 \
     --config.hparams.stage2_rate=5e-4 --config.hparams.stage2_steps=7000
@@ -51,7 +51,7 @@ Presets of FD-GAN, the image generator:
                drawing of landmarks are ours. For a GPU.
   fdgan_small  for 64 x 64 on one or two CPU cores: fewer rows and features, 50 times the paper's
                rate with a cosine, adversarial terms at 1/50 of their weight. What to expect:
-               README.md, "FD-GAN".
+               docs/results.md, "FD-GAN".
   fdgan_tiny   64 x 64, a few channels; for tests.
 Ablations of the paper's table 3 (ISIM / SSIM / FID of self-reenactment; FD-GAN .63 / .63 / 55.19):
     --config.hparams.dictionary=one      FD-GAN-1   .49 / .56 / 70.34

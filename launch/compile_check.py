@@ -1,4 +1,4 @@
-"""`reenact-jax compile-check`: see reenact_jax/bench/compile_check.py."""
+"""`python -m launch.compile_check`: see reenact_jax/bench/compile_check.py."""
 
 from reenact_jax.bench import compile_check
 from reenact_jax.common import errors

@@ -1,4 +1,4 @@
-"""`reenact-jax sweep`: see reenact_jax/sweeps/command.py."""
+"""`python launch/sweep.py`: see reenact_jax/sweeps/command.py."""
 
 from reenact_jax.common import errors
 from reenact_jax.sweeps import command

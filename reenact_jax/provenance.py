@@ -1,4 +1,4 @@
-"""`reenact-jax provenance`: see media/provenance.py."""
+"""`python -m reenact_jax.provenance`: see media/provenance.py."""
 
 from reenact_jax.common import errors
 from reenact_jax.media import provenance

@@ -1,4 +1,4 @@
-"""`reenact-jax report`: see evaluate/report.py."""
+"""`python -m reenact_jax.report`: see evaluate/report.py."""
 
 from reenact_jax.common import errors
 from reenact_jax.evaluate import report

@@ -1,4 +1,4 @@
-"""`reenact-jax shards`: see data/shards/command.py."""
+"""`python -m reenact_jax.shards`: see data/shards/command.py."""
 
 from reenact_jax.common import errors
 from reenact_jax.data.shards import command

@@ -1,4 +1,4 @@
-"""`reenact-jax summary`: see train/summary.py."""
+"""`python -m reenact_jax.summary`: see train/summary.py."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""`reenact-jax onnx`: see export/onnx/command.py."""
+"""`python -m reenact_jax.to_onnx`: see export/onnx/command.py."""
 
 from reenact_jax.common import errors
 from reenact_jax.export.onnx import command

@@ -1,4 +1,4 @@
-"""ONNX files give what JAX gives; without the packages a clear word. README: "ONNX"."""
+"""ONNX files give what JAX gives; without the packages a clear word. docs/export.md: "ONNX"."""
 
 import importlib.util
 import json

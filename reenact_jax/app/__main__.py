@@ -1,4 +1,4 @@
-"""`reenact-jax app`: see app/command.py."""
+"""`python -m reenact_jax.app`: see app/command.py."""
 
 from reenact_jax.app import command
 from reenact_jax.common import errors

@@ -1,4 +1,4 @@
-"""`reenact-jax bench`: see bench/command.py."""
+"""`python -m reenact_jax.bench`: see bench/command.py."""
 
 from reenact_jax.bench import command
 from reenact_jax.common import errors

@@ -1,4 +1,4 @@
-"""`reenact-jax evaluate`: see evaluate/command.py."""
+"""`python -m reenact_jax.evaluate`: see evaluate/command.py."""
 
 from reenact_jax.common import errors
 from reenact_jax.evaluate import command

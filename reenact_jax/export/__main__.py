@@ -1,4 +1,4 @@
-"""`reenact-jax export`: see export/command.py."""
+"""`python -m reenact_jax.export`: see export/command.py."""
 
 from reenact_jax.common import errors
 from reenact_jax.export import command

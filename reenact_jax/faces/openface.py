@@ -2,8 +2,8 @@
 
 Axes and signs are those of tracks.py already: x right, y down, z away from the camera,
 R = R_x R_y R_z in radians (OpenFace's documentation; measured against MediaPipe on one clip, see
-the README). Intensities `_r` are 0..5 and become 0..1. Points are iBUG's, the jaw on the silhouette
-(point set 68c). Names of columns may carry spaces, and their order does not matter.
+docs/data.md). Intensities `_r` are 0..5 and become 0..1. Points are iBUG's, the jaw on the
+silhouette (point set 68c). Names of columns may carry spaces, and their order does not matter.
 """
 
 import csv

@@ -83,7 +83,7 @@ def load(path: str, depth: int = 19) -> dict:
     Raises UserError when the file is missing, unreadable or of another network.
     """
     advice = (
-        f'make it from torchvision\'s vgg{depth} (see "Perceptual features" in the README), '
+        f'make it from torchvision\'s vgg{depth} (docs/training.md, "Perceptual features"), '
         "or set config.hparams.features = 'random'"
     )
     if not path:

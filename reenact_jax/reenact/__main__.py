@@ -1,4 +1,4 @@
-"""`reenact-jax reenact`: see reenact/command.py."""
+"""`python -m reenact_jax.reenact`: see reenact/command.py."""
 
 from reenact_jax.common import errors
 from reenact_jax.reenact import command

@@ -1,4 +1,4 @@
-"""`reenact-jax train`: see train/command.py."""
+"""`python -m reenact_jax.train`: see train/command.py."""
 
 import os
 
