@@ -12,6 +12,7 @@ the exit code is 1 when a round failed.
 import argparse
 import os
 import pathlib
+import sys
 
 import jax
 
@@ -113,4 +114,4 @@ def _flags(arguments: list[str] | None) -> argparse.Namespace:
 
 if __name__ == '__main__':
     os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
-    errors.command(main)
+    errors.command(main, sys.argv[1:])  # without arguments: every drill

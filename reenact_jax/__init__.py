@@ -1,9 +1,18 @@
 """Face reenactment in JAX: animate one portrait with the motion of another face."""
 
+import importlib
 import importlib.metadata
 import os
 
 __version__ = '0.1.0'
+__all__ = ['Clip', 'Model', 'UserError', '__version__', 'load']
+
+_PUBLIC = {
+    'Clip': 'reenact_jax.reenact.model',
+    'Model': 'reenact_jax.reenact.model',
+    'load': 'reenact_jax.reenact.model',
+    'UserError': 'reenact_jax.common.errors',
+}
 
 # From 0.10.2 on, jaxlib's CPU compiler hands some programs to YNNPACK and gets wrong numbers back:
 # jitted attention whose keys all images share was off by more than its values
@@ -13,3 +22,10 @@ _YNN = '--xla_cpu_experimental_ynn_fusion_type'
 _flags = os.environ.get('XLA_FLAGS', '')
 if _YNN not in _flags and importlib.metadata.version('jaxlib').startswith(('0.10.', '0.11.')):
     os.environ['XLA_FLAGS'] = f'{_flags} {_YNN}='.strip()
+
+
+def __getattr__(name: str):
+    """The public names, imported when they are asked for: commands start without them."""
+    if name not in _PUBLIC:
+        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+    return getattr(importlib.import_module(_PUBLIC[name]), name)

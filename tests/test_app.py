@@ -11,8 +11,7 @@ import pytest
 from bundles import drawing_model, landmark_model, random_face, shifting_model
 
 from reenact_jax import bundle, faces
-from reenact_jax.app import __main__ as command
-from reenact_jax.app import studio
+from reenact_jax.app import command, studio
 from reenact_jax.common.errors import UserError
 from reenact_jax.export import command as export
 from reenact_jax.faces.model import find_model

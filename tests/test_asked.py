@@ -22,7 +22,7 @@ from reenact_jax.evaluate import (
     scoring,
     tables,
 )
-from reenact_jax.evaluate.__main__ import main
+from reenact_jax.evaluate.command import main
 from reenact_jax.export import command as export
 from reenact_jax.geometry import flows, images, layouts
 

@@ -10,7 +10,7 @@ import toy_config
 from bundles import drawing_model
 
 from reenact_jax import faces
-from reenact_jax.bench import __main__ as bench
+from reenact_jax.bench import command as bench
 from reenact_jax.bench import device, host, memory, reenact
 from reenact_jax.common.errors import UserError
 from reenact_jax.configs import freenet, ldnet_fdgan

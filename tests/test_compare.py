@@ -21,8 +21,8 @@ from reenact_jax.evaluate import (
     scoring,
     tables,
 )
-from reenact_jax.evaluate.__main__ import main
 from reenact_jax.evaluate.baselines import COPY
+from reenact_jax.evaluate.command import main
 from reenact_jax.evaluate.scoring import Estimators, Scores
 from reenact_jax.export import command as export
 from reenact_jax.export import live

@@ -13,8 +13,7 @@ from reenact_jax.common.errors import UserError
 from reenact_jax.data.shards import ShardSet
 from reenact_jax.data_prep import mix, points_csv, synthetic
 from reenact_jax.data_prep.heads import plan
-from reenact_jax.evaluate import __main__ as command
-from reenact_jax.evaluate import baselines
+from reenact_jax.evaluate import baselines, command
 from reenact_jax.evaluate.papers import (
     ace,
     codes,

@@ -20,7 +20,7 @@ def pictures(count):
 
 def test_a_loop_has_its_frames_times_and_marks(tmp_path):
     path = tmp_path / 'sub' / 'loop.webp'
-    with recording._writer(str(path), Fraction(30000, 1001), True, 7) as write:
+    with recording.writer(str(path), Fraction(30000, 1001), True, 7) as write:
         for picture in pictures(7):
             write(picture)
     with Image.open(path) as loop:

@@ -12,8 +12,7 @@ from reenact_jax import bundle
 from reenact_jax.common.errors import UserError
 from reenact_jax.data import shards
 from reenact_jax.data.tracks import DRIVING, SOURCE, TRUTH
-from reenact_jax.evaluate import __main__ as command
-from reenact_jax.evaluate import baselines, cases, methods, metrics, pairs, report, scoring
+from reenact_jax.evaluate import baselines, cases, command, methods, metrics, pairs, report, scoring
 from reenact_jax.evaluate.papers import references
 from reenact_jax.export import command as export
 from reenact_jax.geometry import landmarks

@@ -53,15 +53,15 @@ def test_a_wrong_value_is_refused_with_its_fields_name(name, value, message):
 
 
 def test_command_reports_user_errors_and_lets_defects_through(capsys):
-    def bad():
+    def bad(arguments):
         raise errors.UserError('--data: no such directory')
 
     with pytest.raises(SystemExit) as stop:
-        errors.command(bad)
+        errors.command(bad, [])
     assert stop.value.code == 1
     assert capsys.readouterr().err == 'error: --data: no such directory\n'
     with pytest.raises(ZeroDivisionError):
-        errors.command(lambda: 1 / 0)
+        errors.command(lambda arguments: 1 / 0, [])
     with pytest.raises(SystemExit) as stop:
-        errors.command(lambda: None)
+        errors.command(lambda arguments: None, [])
     assert stop.value.code == 0

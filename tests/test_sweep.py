@@ -137,7 +137,7 @@ def test_flags_of_other_systems_are_left_out():
 @pytest.mark.parametrize(
     ('table', 'flags', 'message'),
     [
-        ('nowhere.py', [], r'nowhere.py: no such file; tables are configs/ablations'),
+        ('nowhere.py', [], r'table: nowhere.py: no such file; shipped are aan_table1, '),
         ('configs/ablations/aan_table3.py:huge', [], "no size 'huge'; there are cpu, tiny"),
         ('configs/aan.py', [], 'has no MODELS, MEASURES, sweep'),
         ('configs/ablations/aan_table3.py', [], 'needs your data: --data heads=SHARDS --data pe'),

@@ -70,6 +70,18 @@ def from_file(
     return Driver(frames, reader.probe.frames, rate, reader.fault, shown, heard)
 
 
+def from_pictures(
+    pictures: UInt8[np.ndarray, 't h w 3'],
+    rate: Fraction,
+    size: int,
+    points: str,
+    detector: faces.Detector,
+) -> Driver:
+    """Frames in memory, RGB, followed as of `from_file`."""
+    frames = _detected(pictures, size, points, detector, frozenset(), SHOWN)
+    return Driver(frames, len(pictures), rate, lambda: None)
+
+
 def from_track(track: Track, size: int, points: str, pictures: int = 0) -> Driver:
     """A stored track: its landmarks, no detection. `pictures` as in `from_file`."""
     shown = spread(track.frames, pictures)

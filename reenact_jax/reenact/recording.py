@@ -95,7 +95,7 @@ def record(
     )
     held = count = 0
     shown = drivers.spread(driver.count, sheet_rows) if beside else driver.shown
-    with _writer(out, driver.rate, signed, driver.count, driver.sound) as write:
+    with writer(out, driver.rate, signed, driver.count, driver.sound) as write:
         for number, one in enumerate(made):
             seen, frame = pictures.pop(number, None), one.image
             if beside:
@@ -160,7 +160,7 @@ def record_lead(
     close = [painter.close_up(picture) for picture in pictures]
     marked = watermark.embed if mark else lambda picture: picture
     if is_video(out):
-        with _writer(out, LEAD_RATE, signed, steps) as write:
+        with writer(out, LEAD_RATE, signed, steps) as write:
             for picture in pictures:
                 write(marked(picture))
     else:
@@ -218,7 +218,7 @@ def _motion(faces: list, bundle: Bundle, changes: Changes, rate: Fraction) -> mo
 
 
 @contextlib.contextmanager
-def _writer(out: str, rate: Fraction, signed: bool, count: int, sound: str | None = None):
+def writer(out: str, rate: Fraction, signed: bool, count: int, sound: str | None = None):
     """A function that takes frames, in order."""
     if out.lower().endswith('.webp'):
         with loops.LoopWriter(out, rate, signed, count) as loop:

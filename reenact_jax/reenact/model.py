@@ -1,0 +1,211 @@
+"""Animation from Python: a loaded model, and the clips that it makes.
+
+model = reenact_jax.load('bundle')
+clip = model.animate('portrait.jpg', 'driver.mp4')
+clip.save('out.mp4')
+"""
+
+import dataclasses
+import os
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from reenact_jax import bundle as bundles
+from reenact_jax.bundle import Bundle
+from reenact_jax.common.errors import UserError
+from reenact_jax.faces import Detector
+from reenact_jax.media import watermark
+from reenact_jax.reenact import (
+    animation,
+    drivers,
+    painting,
+    portraits,
+    recording,
+    reference_frame,
+    starts,
+)
+from reenact_jax.reenact.animation import Changes
+from reenact_jax.reenact.drivers import Driver
+from reenact_jax.reenact.portraits import Portrait
+from reenact_jax.reenact.regions import Amount
+
+RATE = 25  # frames a second of pictures in memory
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class Clip:
+    """An animation in memory.
+
+    Attributes:
+      frames: RGB.
+      landmarks: as they were rendered, pixels of the source's crop.
+      held: frames in which the driver's face was not found; they keep the motion before.
+      rate: frames a second, exact.
+      sound: a file with the driver's sound; None: it has none.
+    """
+
+    frames: UInt8[np.ndarray, 't h w 3']
+    landmarks: Float[np.ndarray, 't n 2']
+    held: tuple[int, ...]
+    rate: Fraction
+    sound: str | None = None
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def __repr__(self) -> str:
+        height, width = self.frames.shape[1:3]
+        return f'Clip({len(self)} frames of {width} x {height}, {float(self.rate):g} a second)'
+
+    def save(self, path: str | os.PathLike, *, mark: bool = True, signed: bool = True) -> None:
+        """Write it, marked as synthetic.
+
+        Args:
+          path: .mp4, .webp for a short loop, .png or .jpg for a single frame.
+          mark: the invisible mark in the pixels.
+          signed: content credentials, where c2pa-python is installed.
+
+        Raises:
+          UserError: for another suffix, or a still name for several frames.
+        """
+        out = os.fspath(path)
+        if not recording.is_video(out) and len(self) != 1:
+            raise UserError(f'{out}: a clip of {len(self)} frames; name it .mp4 or .webp')
+        with recording.writer(out, self.rate, signed, len(self), self.sound) as write:
+            for frame in self.frames:
+                write(watermark.embed(frame) if mark else frame)
+
+
+class Model:
+    """A loaded bundle with a face detector; `load` makes it."""
+
+    def __init__(self, bundle: Bundle, face_landmarker: str | None = None):
+        """Args: bundle; the detector's model file, None: the one that is found."""
+        self.bundle, self._file, self._found = bundle, face_landmarker, None
+
+    def __repr__(self) -> str:
+        card = self.bundle.card
+        generator = card['generator']['system']
+        what = "drawn at the picture's own pixels" if self.bundle.has_layers else 'as they are'
+        return (
+            f'Model({generator} with landmarks by {self.bundle.transfer_name}, '
+            f'{self.bundle.size} x {self.bundle.size} pixels, {what}; '
+            f'driven by {", ".join(self.bundle.driven_by)}; licence {card["licence"]})'
+        )
+
+    def portrait(self, source, face: str | int | None = None) -> Portrait:
+        """Find the face that is to be animated.
+
+        Args:
+          source: a file, or a picture [h, w, 3] of uint8, RGB.
+          face: of several: 'largest' or its number from the left.
+
+        Raises:
+          UserError: no such file, no face, several faces and no choice.
+        """
+        like = self.bundle.size, self.bundle.points, self._detector(), face
+        if isinstance(source, np.ndarray):
+            return portraits.from_picture(_pictures(source, 3), *like)
+        return portraits.from_file(os.fspath(source), *like)
+
+    def animate(
+        self,
+        source,
+        driving,
+        *,
+        motion: str = 'relative',
+        reference: str = 'first',
+        strength: float = 1.0,
+        regions: Sequence[str] = (),
+        edits: Mapping[str, float] = animation.NO_EDITS,
+        face: str | int | None = None,
+        rate: float | Fraction = RATE,
+        max_side: int | None = None,
+        crop: bool = False,
+    ) -> Clip:
+        """Animate a portrait with the motion of another face.
+
+        Args:
+          source: a file, a picture [h, w, 3] of uint8, or what `portrait` found.
+          driving: a video, a still, a folder of stills, or pictures [t, h, w, 3] of uint8.
+          motion: 'relative' adds what changes in the driver to the source's own face; 'absolute'
+            gives the source the driver's pose, expression and place.
+          reference: where relative motion starts: 'first' frame, or 'best', that which is most like
+            the source.
+          strength, regions: how much of a relative motion, and where: 'eyes', 'brows', 'mouth',
+            'pose'; none: everywhere.
+          edits: landmark edits by name, such as {'smile': 0.5}.
+          face: of several in the source: 'largest' or its number from the left.
+          rate: frames a second of driving pictures in memory.
+          max_side: longest side of the result, pixels.
+          crop: the square crop alone instead of the whole picture.
+
+        Raises:
+          UserError: what cannot be read, or has no face.
+        """
+        found = source if isinstance(source, Portrait) else self.portrait(source, face)
+        driver, start = self._driver(driving, rate), None
+        if reference not in recording.REFERENCES:
+            raise UserError(f'reference {reference!r}: one of {", ".join(recording.REFERENCES)}')
+        if reference == 'best' and motion == 'relative' and driver.count != 1:
+            driver, start, _ = reference_frame.nearest(driver, found)
+        first, faces = starts.first(frame.face for frame in driver.frames)
+        if motion == 'relative' and driver.count == 1 and first is not None:
+            start = starts.onto(found.known, first)
+        made = list(
+            animation.animate(
+                self.bundle,
+                found,
+                faces,
+                motion=motion,
+                changes=Changes(strengths=edits),
+                reference=start,
+                painter=painting.painter(self.bundle, found, whole=not crop, most=max_side),
+                amount=Amount(strength, tuple(regions)),
+            )
+        )
+        frames, places = (
+            np.stack([getattr(one, n) for one in made]) for n in ('image', 'landmarks')
+        )
+        held = tuple(number for number, one in enumerate(made) if one.held)
+        return Clip(frames, places, held, driver.rate, driver.sound)
+
+    def _driver(self, driving, rate) -> Driver:
+        like = self.bundle.size, self.bundle.points, self._detector()
+        if isinstance(driving, np.ndarray):
+            every = Fraction(rate).limit_denominator(1001)
+            return drivers.from_pictures(_pictures(driving, 4), every, *like)
+        return drivers.from_file(os.fspath(driving), *like)
+
+    def _detector(self) -> Detector:
+        if self._found is None:
+            self._found = Detector(self._file)
+        return self._found
+
+
+def load(
+    bundle: str | os.PathLike, transfer: str | None = None, face_landmarker: str | None = None
+) -> Model:
+    """Load a bundle, which `reenact-jax export` made.
+
+    Args:
+      bundle: its folder.
+      transfer: another landmark transfer: 'none', or None for its own.
+      face_landmarker: the face detector's model file; None: the one that is found.
+
+    Raises:
+      UserError: there is none, it is damaged, or made for other devices.
+    """
+    return Model(bundles.load(bundle, transfer), face_landmarker)
+
+
+def _pictures(values: np.ndarray, axes: int) -> UInt8[np.ndarray, '*s h w 3']:
+    if values.dtype != np.uint8 or values.ndim != axes or values.shape[-1] != 3:
+        shape = '[h, w, 3]' if axes == 3 else '[t, h, w, 3]'
+        raise UserError(
+            f'pictures of {values.dtype} {list(values.shape)}: expected uint8 {shape}, RGB'
+        )
+    return values
