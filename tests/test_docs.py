@@ -6,6 +6,8 @@ import re
 
 import pytest
 
+from reenact_jax.commands import COMMANDS
+
 ROOT = pathlib.Path(__file__).parent.parent
 FOLDERS = ('reenact_jax', 'configs', 'data_prep', 'launch', 'tests', 'docs', '.github', '.ci')
 PACKAGES = ('reenact_jax', 'configs', 'data_prep', 'launch')
@@ -54,7 +56,7 @@ def path_exists(path: str) -> bool:
 def module_exists(dotted: str) -> bool:
     """Return whether a module exists and its source has the names that follow it."""
     parts = dotted.split('.')
-    for end in range(len(parts), 1, -1):
+    for end in range(len(parts), 0, -1):
         base = ROOT.joinpath(*parts[:end])
         for source in (base.with_suffix('.py'), base / '__init__.py'):
             if source.is_file():
@@ -67,7 +69,8 @@ def wrong_words(text: str) -> list[str]:
     """Return paths and modules in backticks and code blocks that do not exist."""
     blocks = re.findall(r'```\w*\n(.*?)```', text, flags=re.S)
     spans = re.findall(r'`([^`\n]+(?:\n[^`\n]+)?)`', re.sub(r'```.*?```', '', text, flags=re.S))
-    wrong = [f'python -m {name}' for name in _commands('\n'.join(blocks + spans))]
+    code = '\n'.join(blocks + spans)
+    wrong = [f'python -m {name}' for name in _commands(code)] + _programs(code)
     for span in spans:  # a path by itself may be a folder, or a name without its folder
         path = span.split(':')[0]
         likely = path.endswith(SUFFIXES) or ('/' in path and re.search('[a-z]', path))
@@ -92,6 +95,16 @@ def _commands(code: str) -> list[str]:
         and not ROOT.joinpath(*name.split('.')).with_suffix('.py').is_file()
         and not ROOT.joinpath(*name.split('.'), '__main__.py').is_file()
     ]
+
+
+def _programs(code: str) -> list[str]:
+    """Return what is called as a part of `reenact-jax` and is none."""
+    wrong = []
+    for name, part in re.findall(r'reenact-jax ([a-z][a-z-]*)(?: ([a-z]+))?', code):
+        known = COMMANDS.get(name)
+        if known is None or (isinstance(known, dict) and part and part not in known):
+            wrong.append(f'reenact-jax {name} {part}'.strip())
+    return wrong
 
 
 def wrong_links(text: str, page: pathlib.Path) -> list[str]:
@@ -130,6 +143,8 @@ def test_what_a_page_names_exists(page):
         '```\n$PY -m reenact_jax.trian --config configs/aan.py\n```',
         '```\n$PY -m data_prep.videos --config config/aan.py:small\n```',
         '```\nbash launch/tests.sh\n```',
+        '```\nreenact-jax trian --config aan\n```',
+        '`reenact-jax prepare vidoes`',
         '[results](docs/result.md)',
         '[results](docs/results.md#no-such-heading)',
         '![picture](docs/nothing.jpg)',
