@@ -67,7 +67,7 @@ VARIED = dict(colour=0.2, affine=0.05, flip=True)  # real photographs differ in 
 QUICK = SMALL | dict(lambda_gan=0, steps=1000)
 PRESETS = {
     'paper': {},
-    'small': SMALL | WARPED | dict(lambda_gan=0, steps=3200),
+    'small': SMALL | WARPED | dict(lambda_gan=0, steps=4800),
     'quick': QUICK | WARPED | dict(part_size=32, steps=800),
     'printed': QUICK,
     'tiny': SMALL

@@ -126,6 +126,7 @@ def test_step_moves_every_net_once_and_only_them(built):
     assert quick.change(own, state.variables, 'spectral')['G_f'] > 0
     total = HP.lambda_c * (metrics['l1'] + metrics['perceptual'])
     total += HP.lambda_local * metrics['local'] + HP.lambda_gan * metrics['gan']
+    total += HP.lambda_regions * metrics['regions']
     assert float(metrics['loss/G']) == pytest.approx(float(total), rel=1e-4)
 
 

@@ -5,6 +5,7 @@ import pytest
 import simplejpeg
 from bundles import SIZE, drawing_model, landmark_model
 from fakes import fake_track
+from heads_of_points import face_points
 
 from reenact_jax import bundle
 from reenact_jax.common.errors import UserError
@@ -338,12 +339,12 @@ class _Open(Lagging):
 
 def test_the_flow_brings_landmarks_to_their_places():
     """An image whose colours are its coordinates shows at every point where it came from."""
-    size = 48
+    size = 256
     image = images.pixel_grid(size, size)
     rng = np.random.default_rng(0)
-    source = rng.uniform(10, 38, (12, 2)).astype(np.float32)
-    at = np.unique(np.round(source + rng.normal(0, 1.5, source.shape)).astype(int), axis=0)
-    source, driving = source[: len(at)], np.float32(at + 0.5)  # at pixels' centres
+    at = np.round(face_points(size)).astype(int)
+    driving = np.float32(at + 0.5)  # at pixels' centres
+    source = np.float32(driving + rng.normal(0, 1, driving.shape))
     still, moved = baselines.prior_warp(image, source, np.stack([source, driving]))
     np.testing.assert_allclose(still, image, atol=1e-4)
     np.testing.assert_allclose(moved[at[:, 1], at[:, 0]], source, atol=0.2)

@@ -43,8 +43,8 @@ def test_every_field_is_there_and_can_be_set():
 @pytest.mark.parametrize(
     'argument,words',
     [
-        ('--config.bach_size=8', r'config\.bach_size: unknown field; did you mean batch_size'),
-        ('--config.hparams.wdth=8', r'config\.hparams\.wdth: unknown field; did you mean width'),
+        ('--config.bach_size=8', r'config\.bach_size: unknown; did you mean batch_size'),
+        ('--config.hparams.wdth=8', r'config\.hparams\.wdth: unknown; did you mean hparams.width'),
         ('--config.batch_size=7', r'config\.batch_size: 7 is odd'),
         ('--config.batch_size=0', r'config\.batch_size: 0 is below'),
         ('--config.batch_size=many', r'config\.batch_size'),

@@ -117,8 +117,8 @@ def _field_error(define, arguments: Sequence[str], error: Exception) -> str:
 
 def _nearest(part: str, config) -> str:
     """The field, of the run or the system, that is most like an unknown one."""
-    fields = {name: name for name in config if name != 'hparams'}
-    fields |= {name: f'hparams.{name}' for name in config.get('hparams', {})}
+    fields = {name: f'hparams.{name}' for name in config.get('hparams', {})}
+    fields |= {name: name for name in config if name != 'hparams'}
     asked = CALLED_ELSEWHERE.get(part, part)
     near = difflib.get_close_matches(asked, fields, 1, cutoff=0.5)
     return fields[near[0]] if near else ' or '.join(sorted(fields.values()))

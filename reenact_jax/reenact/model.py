@@ -27,10 +27,11 @@ from reenact_jax.reenact import (
     reference_frame,
     starts,
 )
+from reenact_jax.reenact import regions as regions_of
 from reenact_jax.reenact.animation import Changes
 from reenact_jax.reenact.drivers import Driver
 from reenact_jax.reenact.portraits import Portrait
-from reenact_jax.reenact.regions import Amount
+from reenact_jax.reenact.regions import ALL, Amount
 
 RATE = 25  # frames a second of pictures in memory
 
@@ -119,7 +120,7 @@ class Model:
         motion: str = 'relative',
         reference: str = 'first',
         strength: float = 1.0,
-        regions: Sequence[str] = (),
+        regions: Sequence[str] = (ALL,),
         edits: Mapping[str, float] = animation.NO_EDITS,
         face: str | int | None = None,
         rate: float | Fraction = RATE,
@@ -136,7 +137,7 @@ class Model:
           reference: where relative motion starts: 'first' frame, or 'best', that which is most like
             the source.
           strength, regions: how much of a relative motion, and where: 'eyes', 'brows', 'mouth',
-            'pose'; none: everywhere.
+            'pose', 'all'.
           edits: landmark edits by name, such as {'smile': 0.5}.
           face: of several in the source: 'largest' or its number from the left.
           rate: frames a second of driving pictures in memory.
@@ -146,6 +147,7 @@ class Model:
         Raises:
           UserError: what cannot be read, or has no face.
         """
+        amount = regions_of.check(Amount(strength, tuple(regions)))
         found = source if isinstance(source, Portrait) else self.portrait(source, face)
         driver, start = self._driver(driving, rate), None
         if reference not in recording.REFERENCES:
@@ -164,7 +166,7 @@ class Model:
                 changes=Changes(strengths=edits),
                 reference=start,
                 painter=painting.painter(self.bundle, found, whole=not crop, most=max_side),
-                amount=Amount(strength, tuple(regions)),
+                amount=amount,
             )
         )
         frames, places = (
