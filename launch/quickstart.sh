@@ -45,25 +45,25 @@ step() { # step TITLE COMMAND...
 }
 
 make_environment video,synthetic
-PYTHON_HERE="$VENV/bin/python"
+COMMAND="$VENV/bin/reenact-jax"
 installed=$(date +%s)
 
 step 'Synthetic heads: people, videos of them, exact labels' \
-  "$PYTHON_HERE" -m data_prep.synthetic --out "$OUT/heads" $HEADS --val-identities 0
+  "$COMMAND" prepare synthetic --out "$OUT/heads" $HEADS --val-identities 0
 
 step 'Landmarks of more people, for the landmark transfer' \
-  "$PYTHON_HERE" -m data_prep.synthetic --out "$OUT/points" $POINTS --seed 1 \
+  "$COMMAND" prepare synthetic --out "$OUT/points" $POINTS --seed 1 \
   --landmarks-only --val-identities 0 --test-identities 0 --cross-pairs 0
 
 step 'A driver: two held-out people, every frame' \
-  "$PYTHON_HERE" -m data_prep.synthetic --out "$OUT/drivers" --identities 2 --tracks 1 \
+  "$COMMAND" prepare synthetic --out "$OUT/drivers" --identities 2 --tracks 1 \
   --frames $DRIVER --size 64 --seed 2 --val-identities 0 --test-identities 0 --cross-pairs 0
 
 step 'Train LD-Net: whose face it is apart from what it does' \
-  "$PYTHON_HERE" -m reenact_jax.train $LDNET --config.data="$OUT/points" --workdir "$OUT/ldnet"
+  "$COMMAND" train $LDNET --config.data="$OUT/points" --workdir "$OUT/ldnet"
 
 step 'Train AAN: the picture of a face from its landmarks' \
-  "$PYTHON_HERE" -m reenact_jax.train $AAN --config.data="$OUT/heads" --workdir "$OUT/aan"
+  "$COMMAND" train $AAN --config.data="$OUT/heads" --workdir "$OUT/aan"
 
 newer() { # is there a checkpoint that the bundle does not hold yet?
   [ ! -e "$OUT/bundle/card.json" ] ||
@@ -72,12 +72,12 @@ newer() { # is there a checkpoint that the bundle does not hold yet?
 
 if newer; then
   step 'Join both into a bundle, which runs with jax alone' \
-    "$PYTHON_HERE" -m reenact_jax.export --generator "$OUT/aan" --transfer "$OUT/ldnet" \
+    "$COMMAND" export --generator "$OUT/aan" --transfer "$OUT/ldnet" \
     --out "$OUT/bundle" --overwrite
 fi
 
 step 'Measure it on people it has not seen; animate one of them and a photograph' \
-  "$PYTHON_HERE" -m reenact_jax.report --model "$OUT/bundle" --data "$OUT/heads" --out "$OUT" \
+  "$COMMAND" report --model "$OUT/bundle" --data "$OUT/heads" --out "$OUT" \
   --driving "$OUT/drivers" --most "$MOST"
 
 quick=''
@@ -93,8 +93,8 @@ Open
   $OUT/portrait.mp4   $OUT/portrait.png     a photograph, driven by a synthetic person
   $OUT/report.md                            what was measured, beside copying the source
 Next, your own (a picture and a video of a face):
-  $PYTHON_HERE -m reenact_jax.reenact --model $OUT/bundle --source portrait.jpg \\
+  $COMMAND reenact --model $OUT/bundle --source portrait.jpg \\
     --driving clip.mp4 --out result.mp4 --sheet result.png
 or a page with sliders:
-  $PYTHON_HERE -m pip install -e .[app] && $PYTHON_HERE -m reenact_jax.app --model $OUT/bundle
+  $VENV/bin/pip install -e .[app] && $COMMAND app --model $OUT/bundle
 END
