@@ -68,7 +68,7 @@ QUICK = SMALL | dict(lambda_gan=0, steps=1000)
 PRESETS = {
     'paper': {},
     'small': SMALL | WARPED | dict(lambda_gan=0, steps=4800),
-    'quick': QUICK | WARPED | dict(part_size=32, steps=800),
+    'quick': QUICK | WARPED | dict(part_size=32, steps=1000, lambda_regions=0),
     'printed': QUICK,
     'tiny': SMALL
     | WARPED

@@ -19,7 +19,6 @@ SUFFIXES = ('.py', '.sh', '.toml', '.yml', '.yaml', '.cff', '.md')  # of files i
 # What commands read and write, outside the repository.
 OUTSIDE = {'out', 'data', 'checkpoints', 'tensorboard', '.venv', 'my_lab', 'report.md', 'table.md'}
 TOOLS = {'venv', 'pip', 'pytest', 'build', 'mkdocs'}  # modules of others, after `python -m`
-PENDING = {'docs/hero.webp'}  # named already, not made yet
 
 PATH = re.compile(r'[\w.\-*]+(/[\w.\-*]+)*/?')
 LINK = re.compile(r'\]\(([^)\s#]*)(#[^)\s]*)?\)|src="([^"]*)"')
@@ -116,8 +115,7 @@ def wrong_links(text: str, page: pathlib.Path) -> list[str]:
             continue
         target = (page.parent / path).resolve() if path else page
         if not target.exists():
-            if str(target.relative_to(ROOT.resolve())) not in PENDING:
-                wrong.append(path)
+            wrong.append(path)
         elif anchor and anchor[1:] not in slugs(target):
             wrong.append(path + anchor)
     return wrong

@@ -7,6 +7,7 @@ flushed to the disk and renamed.
 import contextlib
 import errno
 import hashlib
+import importlib.util
 import itertools
 import json
 import os
@@ -18,12 +19,27 @@ from etils import epath
 from reenact_jax.common.errors import UserError
 
 PARTIAL = '.partial'  # the ending of temporary names, which also begin with a dot
+# Buckets: prefix -> (the package that reads and writes there, the extra that brings it).
+BUCKETS = {'gs://': ('gcsfs', 'gcs'), 's3://': ('s3fs', 's3')}
 _OPENING = threading.Lock()
 
 
 def path(name: epath.PathLike) -> epath.Path:
-    """A path with pathlib's methods, `~` expanded; the file system follows from its prefix."""
+    """A path with pathlib's methods, `~` expanded; the file system follows from its prefix.
+
+    Raises UserError for a bucket whose package is not installed.
+    """
+    text = os.fspath(name)
+    for prefix, (package, extra) in BUCKETS.items():
+        if text.startswith(prefix) and importlib.util.find_spec(package) is None:
+            raise UserError(f'{text}: {prefix} needs {package}: pip install "reenact_jax[{extra}]"')
     return epath.Path(name).expanduser()
+
+
+def absolute(name: epath.PathLike) -> epath.Path:
+    """The path from the root of its file system; that of a bucket is so already."""
+    found = path(name)
+    return found.absolute() if is_local(name) else found
 
 
 def is_local(name: epath.PathLike) -> bool:

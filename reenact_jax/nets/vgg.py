@@ -12,7 +12,7 @@ torchvision can download them, this makes the file:
 Without a file there are `random` features: He-initialised kernels from a fixed seed, of any width.
 """
 
-import pathlib
+import io
 import zipfile
 
 import jax
@@ -22,6 +22,7 @@ import safetensors
 import safetensors.numpy
 from jaxtyping import Array, Float
 
+from reenact_jax.common import storage
 from reenact_jax.common.errors import UserError
 
 BLOCKS = {16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}  # convolutions between poolings
@@ -88,7 +89,7 @@ def load(path: str, depth: int = 19) -> dict:
     )
     if not path:
         raise UserError(f'hparams.vgg_weights: no file given for vgg{depth} features; {advice}')
-    if not pathlib.Path(path).is_file():
+    if storage.size(path) is None:
         raise UserError(f'hparams.vgg_weights: {path}: no such file; {advice}')
     arrays = _read(path, advice)
     weights, inputs = {}, 3
@@ -113,9 +114,9 @@ def _torch_places(depth: int) -> list[int]:
 def _read(path: str, advice: str) -> dict:
     try:
         if path.endswith('.npz'):
-            with np.load(path, allow_pickle=False) as archive:
+            with np.load(io.BytesIO(storage.read(path)), allow_pickle=False) as archive:
                 return dict(archive)
-        return safetensors.numpy.load_file(path)
+        return safetensors.numpy.load(storage.read(path))
     except (
         ValueError,
         OSError,

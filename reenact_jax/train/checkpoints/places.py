@@ -81,4 +81,4 @@ def move_aside(folder: epath.Path) -> None:
 
 
 def _root(workdir: epath.PathLike) -> epath.Path:
-    return storage.path(workdir).absolute() / FOLDER
+    return storage.absolute(workdir) / FOLDER
