@@ -18,7 +18,7 @@ them the network warps what the source shows and paints what it does not, and of
 
 The paper moves landmarks between people by MarioNETte's transformer before all this; here that is
 the part of any system with a `transfer` (MarioNETte's, LD-Net), joined at export. The sub-nets are
-in nets/appearance.py.
+in nets/aan.py.
 """
 
 import logging
@@ -32,7 +32,7 @@ from reenact_jax.data.tracks import Batch, DataInfo, Face
 from reenact_jax.geometry import images, layouts
 from reenact_jax.geometry.layers import Layers
 from reenact_jax.geometry.layouts import local_points
-from reenact_jax.nets import appearance as net
+from reenact_jax.nets import aan as net
 from reenact_jax.nets import frozen_apply, vgg
 from reenact_jax.nets.initial import init_each
 from reenact_jax.nets.patch import MultiScale

@@ -4,7 +4,7 @@ import dataclasses
 
 from reenact_jax.common.settings import setting
 from reenact_jax.geometry.layouts import INNER_MOUTH, LOCAL_PARTS
-from reenact_jax.nets import appearance as net
+from reenact_jax.nets import aan as net
 from reenact_jax.nets import blocks, vgg
 from reenact_jax.systems import losses, optimisers
 
