@@ -1,1 +1,1 @@
-"""The parts of launch/sweep.py: plan, data, trainings, measurements, text."""
+"""A paper's table of ablations: plan, data, trainings, measurements, text."""

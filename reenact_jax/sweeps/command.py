@@ -69,7 +69,7 @@ def main(arguments: list[str] | None = None) -> int:
     if args.only:
         return 0
     found = measure(table, args, {(t.model, t.seed): t for t in trainings}, folders, workdir)
-    command = shlex.join(['python', 'launch/sweep.py', *arguments])
+    command = shlex.join(['reenact-jax', 'sweep', *arguments])
     written = text.document(table, found, trainings, folders, command)
     target = workdir / table.name
     storage.write(target / 'table.md', written)
@@ -84,9 +84,9 @@ def _commands(table: Table, args: argparse.Namespace, arguments: list[str]) -> i
     rest = [word for word in arguments if word != '--print']
     for seed in args.seeds:
         for model in table.models if table.trains else ():
-            print(shlex.join(['python', 'launch/sweep.py', *_with(rest, model, seed)]))
+            print(shlex.join(['reenact-jax', 'sweep', *_with(rest, model, seed)]))
     print('# when these are done:')
-    print(shlex.join(['python', 'launch/sweep.py', *rest]))
+    print(shlex.join(['reenact-jax', 'sweep', *rest]))
     return 0
 
 
