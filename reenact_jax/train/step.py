@@ -2,7 +2,9 @@
 
 All players step from the same point (simultaneous updates, as pix2pixHD's code does): the losses
 are computed once, and `pull(one_hot(player))` of their vjp is the gradient of that player's loss.
-A player takes only the part that belongs to its own networks, so nothing needs to be detached.
+A player takes only the part that belongs to its own networks, so nothing needs to be detached. One
+vjp for generator and discriminator is the trick of XMC-GAN's code (Zhang et al. 2021), here for any
+number of players.
 """
 
 import functools
