@@ -149,14 +149,7 @@ class Model:
         """
         amount = regions_of.check(Amount(strength, tuple(regions)))
         found = source if isinstance(source, Portrait) else self.portrait(source, face)
-        driver, start = self._driver(driving, rate), None
-        if reference not in recording.REFERENCES:
-            raise UserError(f'reference {reference!r}: one of {", ".join(recording.REFERENCES)}')
-        if reference == 'best' and motion == 'relative' and driver.count != 1:
-            driver, start, _ = reference_frame.nearest(driver, found)
-        first, faces = starts.first(frame.face for frame in driver.frames)
-        if motion == 'relative' and driver.count == 1 and first is not None:
-            start = starts.onto(found.known, first)
+        driver, faces, start = self._read(driving, rate, found, motion, reference)
         made = list(
             animation.animate(
                 self.bundle,
@@ -174,6 +167,18 @@ class Model:
         )
         held = tuple(number for number, one in enumerate(made) if one.held)
         return Clip(frames, places, held, driver.rate, driver.sound)
+
+    def _read(self, driving, rate, source: Portrait, motion: str, reference: str):
+        """The driver, its faces, and the face at which relative motion starts; None: the first."""
+        if reference not in recording.REFERENCES:
+            raise UserError(f'reference {reference!r}: one of {", ".join(recording.REFERENCES)}')
+        driver, start = self._driver(driving, rate), None
+        if reference == 'best' and motion == 'relative' and driver.count != 1:
+            driver, start, _ = reference_frame.nearest(driver, source)
+        first, faces = starts.first(frame.face for frame in driver.frames)
+        if motion == 'relative' and driver.count == 1 and first is not None:
+            start = starts.onto(source.known, first)
+        return driver, faces, start
 
     def _driver(self, driving, rate) -> Driver:
         like = self.bundle.size, self.bundle.points, self._detector()
