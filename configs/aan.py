@@ -61,6 +61,7 @@ WARPED = dict(
     part_size=48,
     inner_mouth=True,
     occlusion=True,
+    unseen=True,
     upscale='shuffle_soft',
 )
 VARIED = dict(colour=0.2, affine=0.05, flip=True)  # real photographs differ in these

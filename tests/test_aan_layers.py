@@ -20,7 +20,7 @@ from reenact_jax.train import step
 
 HP = dataclasses.replace(aan.Hparams(**configs.PRESETS['tiny']), lambda_gan=0.0, prior_grid=48)
 DATA, SIDE = DataInfo(identities=4, examples=4), 32
-FOLDS = folds.of_layout(layouts.LAYOUTS['68'])
+FOLDS = tuple(folds.of_layout(layouts.LAYOUTS['68']).values())
 
 
 def faces(rows, seed=0):

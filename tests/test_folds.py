@@ -10,7 +10,7 @@ from reenact_jax.geometry import flows, folds, images, layouts
 
 SIDE = 256
 LAYOUT = layouts.LAYOUTS['68']
-FOLDS = folds.of_layout(LAYOUT)
+FOLDS = tuple(folds.of_layout(LAYOUT).values())
 
 
 def moved(points, which: int, by: float):
@@ -98,7 +98,7 @@ def test_odd_openings_give_finite_flows_and_gradients(odd):
 
 @pytest.mark.parametrize('name', list(layouts.LAYOUTS))
 def test_every_layout_has_three_openings_of_disjoint_sides(name):
-    for fold in folds.of_layout(layouts.LAYOUTS[name]):
+    for fold in folds.of_layout(layouts.LAYOUTS[name]).values():
         assert len(fold.upper) == len(fold.lower) and len(fold.upper) >= 2
         assert not set(fold.above) & set(fold.below)
         assert not set(fold.corners) & set(fold.above + fold.below)

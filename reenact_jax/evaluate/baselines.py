@@ -57,7 +57,7 @@ def prior_warp(
 def _by_flow(image, source, driving):
     rows, size = len(driving), image.shape[0]
     source, image = (jax.numpy.repeat(one[None], rows, 0) for one in (source, image))
-    opens = folds.of_layout(layouts.of_count(driving.shape[1]))
+    opens = tuple(folds.of_layout(layouts.of_count(driving.shape[1])).values())
     return images.warp(image, flows.landmark_flow(source, driving, size, size, folds=opens))
 
 

@@ -29,18 +29,18 @@ class Fold(NamedTuple):
     below: tuple[int, ...]  # and above
 
 
-def of_layout(layout: Layout) -> tuple[Fold, ...]:
-    """Both eyes and the mouth."""
+def of_layout(layout: Layout) -> dict[str, Fold]:
+    """`left_eye`, `right_eye` and `mouth`."""
 
     def sides(ring):
         half = len(ring) // 2
         return (ring[0], ring[half]), ring[1:half], ring[half + 1 :][::-1]
 
-    eyes = [sides(layout.parts[eye]) for eye in ('left_eye', 'right_eye')]
+    eyes = {eye: sides(layout.parts[eye]) for eye in ('left_eye', 'right_eye')}
     corners, upper, lower = sides(layout.parts['inner_lips'])
     _, over, under = sides(layout.parts['outer_lips'])
     mouth = Fold(corners, upper, lower, upper + over, lower + under)
-    return (*(Fold(*eye, *eye[1:]) for eye in eyes), mouth)
+    return {name: Fold(*eye, *eye[1:]) for name, eye in eyes.items()} | {'mouth': mouth}
 
 
 def kept(
@@ -61,22 +61,41 @@ def kept(
     return 1 - jnp.einsum('bpf,fn->bpn', jnp.stack(lost, -1), members)
 
 
+class Edges(NamedTuple):
+    """Where an opening lies in b faces: its left corner, its axis to the right one, both edges."""
+
+    left: Float[Array, 'b 1 2']
+    axis: Float[Array, 'b 1 2']
+    points: tuple[tuple[Array, Array], tuple[Array, Array]]  # upper and lower, as `place` gives
+
+    def place(self, x: Float[Array, '_ p 2']) -> tuple[Array, Array]:
+        """Places along the axis, 0 and 1 being the corners, and down from it: [b, p] each."""
+        square = (self.axis**2).sum(-1) + _FLOOR
+        off = x - self.left
+        down = self.axis[..., 0] * off[..., 1] - self.axis[..., 1] * off[..., 0]
+        return (off * self.axis).sum(-1) / square, down * jax.lax.rsqrt(square)
+
+    def rows(self, along: Float[Array, 'b p']) -> tuple[Array, Array]:
+        """How far down the upper and the lower edge are, at places along the axis."""
+        upper, lower = (_line(along, *points) for points in self.points)
+        return upper, lower
+
+
+def edges_of(points: Float[Array, 'b n 2'], fold: Fold) -> Edges:
+    """Find an opening in faces."""
+    left, right = (points[:, corner, None] for corner in fold.corners)
+    bare = Edges(left, right - left, ())
+    rows = [bare.place(points[:, list(row)]) for row in (fold.upper, fold.lower)]
+    return bare._replace(points=tuple(rows))
+
+
 def _beyond(pixels, points, fold: Fold, width: float) -> tuple[Array, Array]:
     """How surely a pixel lies above an opening, and below it: 0..1, [b, p] each."""
-    left, right = (points[:, corner, None] for corner in fold.corners)
-    axis = right - left
-    square = (axis**2).sum(-1) + _FLOOR
-
-    def place(x):
-        """Along the axis, 0 and 1 being the corners, and down from it."""
-        off = x - left
-        down = axis[..., 0] * off[..., 1] - axis[..., 1] * off[..., 0]
-        return (off * axis).sum(-1) / square, down * jax.lax.rsqrt(square)
-
-    along, down = place(pixels[None])
-    edges = [_line(along, *place(points[:, list(row)])) for row in (fold.upper, fold.lower)]
-    middle = sum(edges) / 2  # of lids that cross
-    upper, lower = jnp.minimum(edges[0], middle), jnp.maximum(edges[1], middle)
+    edges = edges_of(points, fold)
+    along, down = edges.place(pixels[None])
+    upper, lower = edges.rows(along)
+    middle = (upper + lower) / 2  # of lids that cross
+    upper, lower = jnp.minimum(upper, middle), jnp.maximum(lower, middle)
     sure = jnp.clip(1 - jnp.maximum(-along, along - 1) / FADE, 0, 1)
 
     def share(distance):

@@ -12,9 +12,9 @@ once; the generator is averaged (`config.ema_decay`; 0 switches it off) and the 
 exported. Eq. 6 prints three images for D_I; the text below it has two, and so has this file. Sizes
 in pixels are for 256 x 256 and scale with it.
 
-Off in the paper's preset, ours: `prior`, `mask`, `part_masks`, `inner_mouth`, `occlusion`
-(hparams.py). With
-them the network warps what the source shows and paints what it does not, and offers `layers`.
+Off in the paper's preset, ours: `prior`, `mask`, `part_masks`, `inner_mouth`, `occlusion`,
+`unseen` (hparams.py). With them the network warps what the source shows and paints what it does
+not, and offers `layers`.
 
 The paper moves landmarks between people by MarioNETte's transformer before all this; here that is
 the part of any system with a `transfer` (MarioNETte's, LD-Net), joined at export. The sub-nets are
@@ -62,6 +62,10 @@ def networks(hp: Hparams, data: DataInfo) -> dict:
         )
     if hp.occlusion and not hp.mask:
         raise UserError('hparams.occlusion: tells hparams.mask what to refuse; set mask to True')
+    if hp.unseen and not (hp.mask and hp.prior):
+        raise UserError(
+            'hparams.unseen: bounds hparams.mask by the flow of hparams.prior; set both to True'
+        )
     style = dict(norm=hp.norm, spectral=hp.spectral)
     nets = {
         'E_a': net.Extractor(hp.extractor, hp.fusion, hp.modulation == 'aan', **style),
@@ -97,13 +101,13 @@ def init(hp: Hparams, nets: dict, rng: jax.Array, batch: Batch) -> dict:
         theta.append((pair, pair) if hp.modulation == 'aan' else full)
     part = part_side(hp, side)
     layout = layouts.of_count(n)
-    images_in = 6 if hp.part_masks else 3
+    images_in = 3 + 3 * hp.part_masks + 2 * hp.unseen
     crops = {
         name: jnp.zeros((1, part, part, images_in + 2 * len(local_points(layout, name))))
         for name in parts_of(hp)
     }
     canvas = jnp.zeros((1, side, side, 3 * len(crops))) if hp.local_net else None
-    seen = jnp.zeros((1, side, side, 6 if hp.occlusion else 4)) if hp.mask else None
+    seen = jnp.zeros((1, side, side, 4 + 2 * hp.occlusion + hp.unseen)) if hp.mask else None
     arguments = {
         'E_a': (full,),
         'FEN': (rough, rough),

@@ -5,10 +5,10 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from reenact_jax.geometry import flows, folds, images, layouts
+from reenact_jax.geometry import flows, folds, images, layouts, unseen
 from reenact_jax.geometry import landmarks as lm
 from reenact_jax.geometry.layers import Layers, Part, compose
-from reenact_jax.geometry.layouts import local_points
+from reenact_jax.geometry.layouts import INNER_MOUTH, local_points
 from reenact_jax.systems.aan.hparams import Hparams, part_side, parts_of
 
 FIELD = 32  # side of the grid on which `facing` is spread
@@ -71,49 +71,97 @@ def draw(
     flow = apply('FEN', spread(appearance['S_s']), s_d)
     if hp.prior:
         grid = grid or side
-        opens = folds.of_layout(layouts.of_count(points.shape[1]))
+        opens = tuple(folds.of_layout(layouts.of_count(points.shape[1])).values())
         start = spread(appearance['points'])
         prior = flows.landmark_flow(start, points, side, grid, folds=opens)
         flow = prior + images.resize(flow, grid)
     features = spread(appearance['F_a'])
     features = images.warp(features, images.resize(flow, features.shape[1]))
     warped = images.warp(spread(source), images.resize(flow, side)) if hp.mask else None
+    shown = []
+    if hp.occlusion:
+        there = _facing(places)
+        # Of a driver without depth nothing is known, and the source's alone would mislead.
+        known = there.min(1, keepdims=True) < 1
+        values = jnp.stack([jnp.where(known, appearance['facing'], 1.0), there], -1)
+        shown = [images.resize(flows.landmark_field(values, points, side, FIELD), side)]
+    doubt = _doubt(hp, appearance, points, prior, *shown) if hp.unseen else None
     parts, canvas = {}, None
     if hp.local_net:
-        parts = _local(hp, apply, appearance, points, warped)
+        parts = _local(hp, apply, appearance, points, warped, doubt)
         canvas = jnp.concatenate(
             [images.part_paste(p.image, p.frame, side) for p in parts.values()], -1
         )
     drawn = {name: part.image for name, part in parts.items()}
     if not hp.mask:
         return Drawn(apply('G_f', features, appearance['theta'], canvas), flow, drawn, None)
-    seen = [warped, _there(flow, side)]
-    if hp.occlusion:
-        values = jnp.stack([spread(appearance['facing']), _facing(places)], -1)
-        seen.append(images.resize(flows.landmark_field(values, points, side, FIELD), side))
+    seen = [warped, _there(flow, side), *shown, *([doubt] if hp.unseen else [])]
     seen = jnp.concatenate(seen, -1)
     paint, mask = apply('G_f', features, appearance['theta'], canvas, seen)
+    if hp.unseen:
+        mask = 1 - (1 - mask) * doubt
     layers = Layers(flow, mask, paint, parts if hp.part_masks else {})
     return Drawn(compose(layers, source), flow, drawn, layers)
 
 
-def _local(hp: Hparams, apply, appearance: dict, points, warped) -> dict[str, Part]:
+def _doubt(hp: Hparams, appearance: dict, points, prior, facing=None) -> Float[Array, 'b h w 1']:
+    """Where the source may not show what is asked for: 0..1 (unseen.py)."""
+    side = appearance['image'].shape[1]
+    doubt = images.resize(unseen.stretched(prior), side)
+    if facing is not None:
+        away = unseen.turned_away(facing[..., :1], facing[..., 1:])
+        doubt = jnp.maximum(doubt, away)
+    pixels = jnp.asarray(images.pixel_grid(side, side).reshape(1, -1, 2))
+    for fold in folds.of_layout(layouts.of_count(points.shape[1])).values():
+        gap = _opened(appearance, pixels, points, fold, 1.0)
+        doubt = jnp.maximum(doubt, gap.reshape(-1, side, side, 1))
+    return doubt
+
+
+def _opened(appearance: dict, pixels, points, fold, width):
+    """`unseen.opened` for b frames of one source or of b."""
+    source = jnp.broadcast_to(appearance['points'], points.shape)
+    return unseen.opened(pixels, source, points, fold, jnp.broadcast_to(width, points.shape[:1]))
+
+
+def _local(hp: Hparams, apply, appearance: dict, points, warped, doubt) -> dict[str, Part]:
     """The local regions as drawn; opaque without `part_masks`."""
-    side, inputs, frames = appearance['image'].shape[1], {}, {}
+    side, inputs, frames, gaps, doubts = appearance['image'].shape[1], {}, {}, {}, {}
     for name in parts_of(hp):  # and not in the order of a dict, which is lost on the way
         own = appearance['parts'][name]
         there, maps, frames[name] = crop(hp, warped, points, name, side)
         own = jnp.broadcast_to(own, (points.shape[0], *own.shape[1:]))
-        inputs[name] = jnp.concatenate([own, maps, *([there] if hp.part_masks else [])], -1)
+        given = [own, maps, *([there] if hp.part_masks else [])]
+        if hp.unseen:
+            gaps[name] = _gap(hp, appearance, points, name, frames[name])
+            doubts[name] = images.part_crop(doubt, frames[name], gaps[name].shape[1])
+            given += [gaps[name], doubts[name]]
+        inputs[name] = jnp.concatenate(given, -1)
     made = apply('G_local', inputs)
     if not hp.part_masks:
         opaque = jnp.ones((1, 1, 1, 1))
         return {name: Part(made[name], opaque, frames[name]) for name in frames}
-    border = _border(part_side(hp, side))
-    return {
-        name: Part(made[name][..., :3], made[name][..., 3:] * border, frame)
-        for name, frame in frames.items()
-    }
+    border, parts = _border(part_side(hp, side)), {}
+    for name, frame in frames.items():
+        image, alpha = made[name][..., :3], made[name][..., 3:]
+        if hp.unseen:
+            alpha = jnp.maximum(alpha * doubts[name], gaps[name])
+        parts[name] = Part(image, alpha * border, frame)
+    return parts
+
+
+def _gap(hp: Hparams, appearance: dict, points, part: str, frame) -> Float[Array, 'b s s 1']:
+    """What a part has to paint, whatever its mask: an opened mouth or eye, in the part's frame."""
+    size = part_side(hp, appearance['image'].shape[1])
+    openings = folds.of_layout(layouts.of_count(points.shape[1]))
+    if hp.inner_mouth:
+        openings[INNER_MOUTH] = openings.pop('mouth')
+    if part not in openings:
+        return jnp.zeros((points.shape[0], size, size, 1))
+    pixels = jnp.asarray(images.pixel_grid(size, size).reshape(1, -1, 2))
+    pixels = lm.transform(jnp.broadcast_to(pixels, (points.shape[0], *pixels.shape[1:])), frame)
+    gap = _opened(appearance, pixels, points, openings[part], frame[:, 0, 0])
+    return gap.reshape(-1, size, size, 1)
 
 
 def _border(size: int) -> Float[Array, '1 s s 1']:

@@ -138,6 +138,11 @@ class Hparams:
         doc='the mask sees how squarely source and driver show a place, from landmarks '
         'with depth (ours)',
     )
+    unseen: bool = setting(
+        False,
+        doc='masks paint only what the source cannot show, by landmarks (unseen.py), and parts all '
+        'of a mouth or an eye that it shows shut (ours)',
+    )
     depth_drop: float = setting(
         0.2, low=0, high=1, doc='share of training rows whose depth counts as unknown (ours)'
     )

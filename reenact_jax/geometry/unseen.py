@@ -1,0 +1,62 @@
+"""What a source cannot show of a driven face, from landmarks alone: there a network has to paint.
+
+Everything else is better warped: a small network that may repaint all of a portrait blurs what it
+knows. Shares are 0 where the source shows a place and 1 where it cannot. All rules are ours.
+"""
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from reenact_jax.geometry import folds
+from reenact_jax.geometry import landmarks as lm
+from reenact_jax.geometry.folds import Fold
+
+# Shares rise from 0 at the first number of each to 1 at the second.
+OPENED = 0.75, 0.25  # the source's gap over the driver's, heads being equally large
+STRETCHED = 1.0, 2.5  # log2 of how many times larger than in the source a place is drawn
+AWAY = 0.4, 0.1  # how squarely the source shows a place (flows.facing)
+TURNED = 0.1, 0.3  # and how much more squarely the driver does
+
+
+def opened(
+    pixels: Float[Array, 'b p 2'],
+    source: Float[Array, 'b n 2'],
+    driving: Float[Array, 'b n 2'],
+    fold: Fold,
+    width: Float[Array, ' b'],
+) -> Float[Array, 'b p']:
+    """Share of what lies between a driver's lids or lips that the source's gap does not show.
+
+    Args:
+      pixels: places in the driver's frame, in the unit of the points.
+      width: distance from the lids over which the share rises; a pixel of what is drawn, say.
+    """
+    asked, own = (folds.edges_of(x, fold) for x in (driving, source))
+    along, down = asked.place(pixels)
+    upper, lower = asked.rows(along)
+    above, below = own.rows(along)
+    larger = lm.box(driving)[1] / jnp.maximum(lm.box(source)[1], 1e-6)
+    gap = jnp.maximum(lower - upper, 1e-6)
+    shown = jnp.maximum(below - above, 0) * larger[:, None] / gap
+    inside = jnp.minimum(down - upper, lower - down) / width[:, None]
+    inside = jnp.where((along > 0) & (along < 1), jnp.clip(inside, 0, 1), 0)
+    return inside * _ramp(shown, OPENED)
+
+
+def stretched(flow: Float[Array, 'b g g 2']) -> Float[Array, 'b g g 1']:
+    """Share by how much a backward, normalised flow enlarges; 1 where it turns a place over."""
+    place = flow * (flow.shape[1] / 2)
+    across, down = jnp.gradient(place, axis=2), jnp.gradient(place, axis=1)
+    det = (1 + across[..., 0]) * (1 + down[..., 1]) - across[..., 1] * down[..., 0]
+    return _ramp(-jnp.log2(jnp.maximum(det, 2.0**-8)), STRETCHED)[..., None]
+
+
+def turned_away(source: Float[Array, '*s'], driving: Float[Array, '*s']) -> Float[Array, '*s']:
+    """Share of a place that the driver shows more squarely than the source (`flows.facing`)."""
+    return _ramp(source, AWAY) * _ramp(driving - source, TURNED)
+
+
+def _ramp(x, ends: tuple[float, float]):
+    """0 at the first end, 1 at the second, a cubic between."""
+    t = jnp.clip((x - ends[0]) / (ends[1] - ends[0]), 0, 1)
+    return t * t * (3 - 2 * t)
