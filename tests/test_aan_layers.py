@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import heads_of_points
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -46,12 +47,21 @@ def built():
 def test_untrained_it_is_the_landmark_flow_of_the_source_for_the_most_part(built):
     nets, variables = built
     a, b = faces(1, 3), faces(2, 4)
-    apply = frozen_apply(nets, variables)
+    free, apply = dataclasses.replace(HP, unseen=False), frozen_apply(nets, variables)
+
+    def some(letter, *given):
+        """Without what is unseen, which the last inputs tell of."""
+        if letter == 'G_f':
+            *given, seen = given
+            given.append(jnp.pad(seen, ((0, 0),) * 3 + ((0, 1),)))
+        if letter == 'G_local':
+            given = [{n: jnp.pad(x, ((0, 0),) * 3 + ((0, 2),)) for n, x in given[0].items()}]
+        return apply(letter, *given)
 
     @jax.jit
     def run():
         return generator.draw(
-            HP, apply, generator.encode(HP, apply, a.image, a.landmarks), b.landmarks
+            free, some, generator.encode(free, some, a.image, a.landmarks), b.landmarks
         )
 
     made = run()
@@ -141,9 +151,9 @@ def test_what_the_source_does_not_show_is_painted(built):
     np.testing.assert_allclose(image[:, :18], made.layers.paint[:, :18], atol=1e-5)
 
 
-@pytest.mark.parametrize('name', ['part_masks', 'occlusion'])
+@pytest.mark.parametrize('name', ['part_masks', 'occlusion', 'unseen'])
 def test_what_needs_a_mask(name):
-    plain = dataclasses.replace(HP, mask=False, part_masks=False, occlusion=False)
+    plain = dataclasses.replace(HP, mask=False, part_masks=False, occlusion=False, unseen=False)
     with pytest.raises(UserError, match=rf'hparams\.{name}.*mask'):
         aan.networks(dataclasses.replace(plain, **{name: True}), DATA)
 
@@ -165,6 +175,31 @@ def test_depth_reaches_the_mask_alone(built):
     assert np.abs(with_depth.mask - without.mask).max() > 1e-4
     np.testing.assert_array_equal(with_depth.flow, without.flow)
     np.testing.assert_array_equal(flat.mask, without.mask)
+
+
+def test_nothing_is_painted_where_the_source_shows_it(built):
+    """A face that moves a little: warped alone, but for a mouth that opens; that is all paint."""
+    nets, variables = built
+    apply = frozen_apply(nets, variables)
+    still = heads_of_points.face_points(SIDE)[None]
+    shut, fold = still.copy(), FOLDS[2]
+    for row in (fold.upper, fold.lower):
+        shut[:, list(row), 1] = still[0, list(fold.corners), 1].mean()
+    image = faces(1, 3).image
+
+    @jax.jit
+    def run(source, driving):
+        look = generator.encode(HP, apply, image, source)
+        return generator.draw(HP, apply, look, driving).layers
+
+    same = run(still, still + 1.0)
+    np.testing.assert_array_equal(same.mask, 1)
+    assert max(float(part.alpha.max()) for part in same.parts.values()) == 0
+    opens = run(shut, still)
+    alpha = opens.parts['mouth_inside'].alpha
+    assert alpha[:, 24, 24] > 0.99 and alpha[:, 8, 8] == 0
+    closes = run(still, shut)
+    assert closes.parts['mouth_inside'].alpha[:, 24, 24] < 0.5
 
 
 @pytest.mark.parametrize('upscale', ['shuffle', 'shuffle_soft', 'resize'])
