@@ -44,9 +44,8 @@ def build(models: Mapping[str, Model], preset: str):
 def aan(**changes) -> Model:
     """AAN as printed; `cpu` is as long as the quickstart's, a quarter of an hour of a core."""
     presets = aan_config.PRESETS
-    printed = dict.fromkeys(
-        ('prior', 'mask', 'part_masks', 'inner_mouth', 'occlusion', 'unseen'), False
-    )
+    ours = 'prior', 'mask', 'part_masks', 'inner_mouth', 'occlusion', 'unseen'
+    printed = dict.fromkeys(ours, False)
     tiny = presets['tiny'] | printed | dict(upscale='shuffle')
     sizes = {'paper': {}, 'cpu': presets['printed'], 'tiny': tiny}
     return Model('aan', sizes, changes)

@@ -78,39 +78,40 @@ def draw(
     features = spread(appearance['F_a'])
     features = images.warp(features, images.resize(flow, features.shape[1]))
     warped = images.warp(spread(source), images.resize(flow, side)) if hp.mask else None
-    shown = []
-    if hp.occlusion:
-        there = _facing(places)
-        # Of a driver without depth nothing is known, and the source's alone would mislead.
-        known = there.min(1, keepdims=True) < 1
-        values = jnp.stack([jnp.where(known, appearance['facing'], 1.0), there], -1)
-        shown = [images.resize(flows.landmark_field(values, points, side, FIELD), side)]
-    doubt = _doubt(hp, appearance, points, prior, *shown) if hp.unseen else None
+    shown = [_shown(appearance, places)] if hp.occlusion else []
+    doubt = [_doubt(appearance, points, prior, *shown)] if hp.unseen else []
     parts, canvas = {}, None
     if hp.local_net:
-        parts = _local(hp, apply, appearance, points, warped, doubt)
+        parts = _local(hp, apply, appearance, points, warped, *doubt)
         canvas = jnp.concatenate(
             [images.part_paste(p.image, p.frame, side) for p in parts.values()], -1
         )
     drawn = {name: part.image for name, part in parts.items()}
     if not hp.mask:
         return Drawn(apply('G_f', features, appearance['theta'], canvas), flow, drawn, None)
-    seen = [warped, _there(flow, side), *shown, *([doubt] if hp.unseen else [])]
-    seen = jnp.concatenate(seen, -1)
+    seen = jnp.concatenate([warped, _there(flow, side), *shown, *doubt], -1)
     paint, mask = apply('G_f', features, appearance['theta'], canvas, seen)
-    if hp.unseen:
-        mask = 1 - (1 - mask) * doubt
+    for share in doubt:
+        mask = 1 - (1 - mask) * share
     layers = Layers(flow, mask, paint, parts if hp.part_masks else {})
     return Drawn(compose(layers, source), flow, drawn, layers)
 
 
-def _doubt(hp: Hparams, appearance: dict, points, prior, facing=None) -> Float[Array, 'b h w 1']:
+def _shown(appearance: dict, points: Float[Array, 'b n _']) -> Float[Array, 'b h w 2']:
+    """How squarely the source and the driver show every place (`flows.facing`)."""
+    facing, side = _facing(points), appearance['image'].shape[1]
+    # Of a driver without depth nothing is known, and the source's alone would mislead.
+    known = facing.min(1, keepdims=True) < 1
+    values = jnp.stack([jnp.where(known, appearance['facing'], 1.0), facing], -1)
+    return images.resize(flows.landmark_field(values, points[..., :2], side, FIELD), side)
+
+
+def _doubt(appearance: dict, points, prior, shown=None) -> Float[Array, 'b h w 1']:
     """Where the source may not show what is asked for: 0..1 (unseen.py)."""
     side = appearance['image'].shape[1]
     doubt = images.resize(unseen.stretched(prior), side)
-    if facing is not None:
-        away = unseen.turned_away(facing[..., :1], facing[..., 1:])
-        doubt = jnp.maximum(doubt, away)
+    if shown is not None:
+        doubt = jnp.maximum(doubt, unseen.turned_away(shown[..., :1], shown[..., 1:]))
     pixels = jnp.asarray(images.pixel_grid(side, side).reshape(1, -1, 2))
     for fold in folds.of_layout(layouts.of_count(points.shape[1])).values():
         gap = _opened(appearance, pixels, points, fold, 1.0)
@@ -124,7 +125,7 @@ def _opened(appearance: dict, pixels, points, fold, width):
     return unseen.opened(pixels, source, points, fold, jnp.broadcast_to(width, points.shape[:1]))
 
 
-def _local(hp: Hparams, apply, appearance: dict, points, warped, doubt) -> dict[str, Part]:
+def _local(hp: Hparams, apply, appearance: dict, points, warped, doubt=None) -> dict[str, Part]:
     """The local regions as drawn; opaque without `part_masks`."""
     side, inputs, frames, gaps, doubts = appearance['image'].shape[1], {}, {}, {}, {}
     for name in parts_of(hp):  # and not in the order of a dict, which is lost on the way
