@@ -17,6 +17,8 @@ from jaxtyping import Array, Float
 from reenact_jax.geometry import images
 from reenact_jax.geometry import landmarks as lm
 
+LARGE = 256  # side of a region, pixels, from which parts are laid within a window
+WINDOW = 0.375  # of the region's side: a window's, where all parts are smaller than that
 EDGE = 0.04  # of the crop's side: band at its border in which paint gives way to the picture
 
 
@@ -98,11 +100,12 @@ def compose_onto(
         inside = _inside(window, region) * jnp.maximum(reach.paints, 1 - there)
     mask = 1 - inside * (1 - mask * there)
     result = mask * warped + (1 - mask) * enlarged(layers.paint)
-    side = layers.mask.shape[1]
-    for _, part in sorted(layers.parts.items()):
-        image, alpha = _laid(part, side / window[2], corner, size)
-        result += inside * alpha * (image - result)
-    return result
+    inside = jnp.broadcast_to(inside, (*result.shape[:3], 1))
+    frames = {
+        name: _part_frame(part.frame, layers.mask.shape[1] / window[2], corner)
+        for name, part in layers.parts.items()
+    }
+    return _with_parts(result, layers.parts, frames, inside)
 
 
 def as_tree(layers: Layers) -> dict:
@@ -149,12 +152,44 @@ def _inside(window, region: Region) -> Float[Array, '1 H W 1']:
     return (down[:, None] * across[None])[None, ..., None]
 
 
-def _laid(part: Part, scale, corner, size: tuple[int, int]):
-    """A part's image and alpha where its frame lies in the region; alpha is 0 elsewhere."""
-    out = _frame(scale, corner, part.frame.shape[0])  # region -> crop
-    back = lm.invert(part.frame)  # crop -> part
+def _part_frame(frame: Float[Array, 'b 2 3'], scale, corner) -> Float[Array, 'b 2 3']:
+    """From the region's pixels to those of a part."""
+    out = _frame(scale, corner, frame.shape[0])  # region -> crop
+    back = lm.invert(frame)  # crop -> part
     shift = lm.transform(out[:, None, :, 2], back)
     linear = jnp.einsum('bij,bjk->bik', back[..., :2], out[..., :2])
-    frame = jnp.concatenate([linear, shift[:, 0, :, None]], -1)
-    alpha = images.upright_sample(part.alpha, frame, size, border=False)
-    return images.upright_sample(part.image, frame, size, border=True), alpha
+    return jnp.concatenate([linear, shift[:, 0, :, None]], -1)
+
+
+def _with_parts(result, parts: dict[str, Part], frames: dict, inside) -> Float[Array, 'b H W 3']:
+    """Lay parts over a region; of a large one each within a window, where all are small enough."""
+    size = result.shape[1:3]
+    small = int(WINDOW * size[0]), int(WINDOW * size[1])
+
+    def laid(result, window: tuple[int, int]):
+        for name, part in sorted(parts.items()):
+            result = jax.vmap(lambda *row: _laid(*row, window))(result, part, frames[name], inside)
+        return result
+
+    def pixels(name: str):
+        """A part's side in pixels of the region, and one more at either end."""
+        return parts[name].alpha.shape[1] / frames[name][:, 0, 0].min() + 2
+
+    if not parts or min(size) < LARGE:
+        return laid(result, size)
+    fits = jnp.max(jnp.stack([pixels(name) for name in parts])) < min(small)
+    return jax.lax.cond(fits, lambda x: laid(x, small), lambda x: laid(x, size), result)
+
+
+def _laid(result, part: Part, frame: Float[Array, '2 3'], inside, window: tuple[int, int]):
+    """Blend a part into a window [h, w] of one region; alpha is 0 outside of its frame."""
+    start = jnp.floor(-frame[:, 2] / jnp.diagonal(frame[:, :2])).astype(jnp.int32) - 1
+    most = np.array([result.shape[1] - window[1], result.shape[0] - window[0]])
+    start = jnp.clip(start, 0, most)
+    place = start[1], start[0], 0
+    frame = frame.at[:, 2].add(frame[:, :2] @ start.astype(frame.dtype))[None]
+    alpha = images.upright_sample(part.alpha[None], frame, window, border=False)[0]
+    image = images.upright_sample(part.image[None], frame, window, border=True)[0]
+    under = jax.lax.dynamic_slice(result, place, (*window, 3))
+    alpha *= jax.lax.dynamic_slice(inside, place, (*window, 1))
+    return jax.lax.dynamic_update_slice(result, under + alpha * (image - under), place)
