@@ -64,7 +64,7 @@ WARPED = dict(
     unseen=True,
     upscale='shuffle_soft',
 )
-VARIED = dict(colour=0.2, affine=0.05, flip=True)  # real photographs differ in these
+VARIED = dict(colour=0.25, affine=0.05, flip=True)  # real photographs differ in these
 QUICK = SMALL | dict(lambda_gan=0, steps=1000)
 PRESETS = {
     'paper': {},

@@ -14,12 +14,17 @@ from reenact_jax.data.tracks import UNKNOWN, Batch
 from reenact_jax.geometry import landmarks as lm
 from reenact_jax.geometry.images import affine_sample, pixel_grid, resize, to_float
 
+# Photographs and paintings differ more in saturation than in light: some of them are grey.
+SATURATION, CAST = 4.0, 0.5
+
 
 @dataclasses.dataclass(frozen=True)
 class Augment:
     """Device-side augmentation strengths (ours); 0 switches one off."""
 
-    colour: float = 0.0  # brightness, contrast, saturation: factors in 1 +- colour, a track at once
+    # Brightness and contrast by factors in 1 +- colour, saturation and cast by `SATURATION` and
+    # `CAST` of that, a track at once.
+    colour: float = 0.0
     affine: float = 0.0  # rotation (radians), log scale, shift (sides) up to this, a track at once
 
 
@@ -135,10 +140,12 @@ def _roll(aus, matrix):
 
 
 def _colour(image: Float[Array, 'b k h w 3'], rng: Array, strength: float):
-    """Brightness, contrast and saturation, one draw a row."""
-    draw = jax.random.uniform(rng, (len(image), 3), minval=-1, maxval=1) * strength
-    bright, contrast, colourful = (draw[:, i, None, None, None, None] for i in range(3))
+    """Brightness, contrast, saturation and cast, one draw a row."""
+    draw = jax.random.uniform(rng, (len(image), 6), minval=-1, maxval=1) * strength
+    draw = draw[:, None, None, None]
+    bright, contrast, colourful, cast = draw[..., :1], draw[..., 1:2], draw[..., 2:3], draw[..., 3:]
     mean = image.mean((1, 2, 3, 4), keepdims=True)
     image = (image - mean) * (1 + contrast) + mean + bright
     grey = image.mean(-1, keepdims=True)
-    return jnp.clip((image - grey) * (1 + colourful) + grey, -1, 1)
+    image = (image - grey) * jax.nn.relu(1 + SATURATION * colourful) + grey
+    return jnp.clip((image + 1) * (1 + CAST * cast) - 1, -1, 1)
