@@ -84,6 +84,30 @@ def test_weights_sum_to_one():
     np.testing.assert_allclose(got, same[:, :5], rtol=1e-6)
 
 
+@pytest.mark.parametrize('shared', ['queries', 'keys', 'none'])
+@pytest.mark.parametrize('block', [1, 36, 45, 10**6])
+def test_blocks_of_attention_are_the_whole(monkeypatch, shared, block):
+    """By 1, 4 (which leaves 3 of 7 over), 5 and all queries at a time; gradients too."""
+    draw = np.random.default_rng(0)
+    shapes = {'queries': (2, 7, 4), 'keys': (2, 9, 4), 'values': (2, 9, 3)}
+    given = {
+        name: jnp.asarray(draw.normal(size=shape[1:] if name == shared else shape), jnp.float32)
+        for name, shape in shapes.items()
+    }
+    monkeypatch.setattr(dictionary, 'BLOCK', block)
+
+    def whole(queries, keys, values):
+        weights = jax.nn.softmax(queries @ jnp.swapaxes(keys, -1, -2), -1)
+        return weights @ values
+
+    def loss(attend):
+        return lambda given: jnp.sin(attend(**given)).sum()
+
+    np.testing.assert_allclose(dictionary.attend(**given), whole(**given), atol=1e-6)
+    got, expected = (jax.grad(loss(f))(given) for f in (dictionary.attend, whole))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), got, expected)
+
+
 @pytest.mark.parametrize('kind', ['one', 'adain'])
 def test_one_row_reads_the_same_everywhere(kind):
     """FD-GAN-1: a constant is added; AdaIN: a gain and a shift a channel. Neither has tags."""
