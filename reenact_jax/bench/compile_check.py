@@ -3,8 +3,10 @@
     reenact-jax compile-check --config aan --topology v5e:16x16 --batch-per-chip 2
 
 Every stage's step, the very program that training calls, is compiled for a slice of TPUs that need
-not be there. Prints, for each stage: memory of a chip beside what it has, FLOPs of a step, and all
-that chips send each other: how, how much, and what for. Exit code 1 where a step does not fit.
+not be there. Prints, for each stage: memory of a chip beside what it has, FLOPs of a step, the
+share of float32 and the lines of code that ask for most, and all that chips send each other: how,
+how much, and what for. Exit code 1 where a step does not fit.
+
 Needs no data and no pretrained weights: image size, number of people and of records are flags.
 
 Settings of the run count as in training: --config.stages=NAME, --config.sharding=fsdp,
@@ -24,7 +26,7 @@ from collections.abc import Iterator
 import jax
 from absl import flags
 
-from reenact_jax.bench import chips, collectives
+from reenact_jax.bench import chips, collectives, products
 from reenact_jax.common import command_line, storage
 from reenact_jax.common.errors import UserError
 from reenact_jax.data.tracks import DataInfo
@@ -64,7 +66,8 @@ def check(values: dict, info: DataInfo, side: int, topology: str, rows: int) -> 
     here = sharding.make_mesh(jax.devices('cpu')[:1])
     one_chip = jobs.make_abstract_job(alone, info, side, here)
     for number, stage in job.chosen.items():
-        flops = _lowered(one_chip, one_chip.chosen[number]).cost_analysis()['flops']
+        traced = _traced(one_chip, one_chip.chosen[number])
+        flops = traced.lower().cost_analysis()['flops']
         yield {
             'stage': stage.name,
             'topology': topology,
@@ -80,19 +83,20 @@ def check(values: dict, info: DataInfo, side: int, topology: str, rows: int) -> 
             ),
             'FLOPs a chip': flops,
             'FLOPs a step': flops * mesh.size,
+            **products.report(traced.jaxpr),
             **_compiled(job, stage, chip.hbm),
         }
 
 
-def _lowered(job: Job, stage: Stage):
+def _traced(job: Job, stage: Stage):
     state = job.shapes(stage)
     batch = job.abstract_batch(stage)
-    return job.program(stage, state).lower(state, job.constants, batch)
+    return job.program(stage, state).trace(state, job.constants, batch)
 
 
 def _compiled(job: Job, stage: Stage, hbm: int) -> dict:
     """What the compiled program needs and sends, or why it was refused."""
-    lowered, begin = _lowered(job, stage), time.perf_counter()
+    lowered, begin = _traced(job, stage).lower(), time.perf_counter()
     try:
         program = lowered.compile()
     except jax.errors.JaxRuntimeError as error:
@@ -151,6 +155,11 @@ def table(report: dict) -> str:
         f'  FLOPs: {report["FLOPs a step"]:.4g} a step, {report["FLOPs a chip"]:.4g} a chip; '
         f'state: {report["state"] / GIB:.3f} GiB a chip',
     ]
+    share = f'{report["float32 share"]:.1%} of convolutions and matrix products'
+    lines.append(f'  float32: {share}; the lines that ask for most:')
+    for one in report['dearest']:
+        count = f'{one["count"]:>5} x {one["kind"]} ({one["dtype"]})'
+        lines.append(f'    {one["share"]:>6.1%} {count}  {one["source"]}')
     if 'memory' in report:
         lines.append(f'  compiled in {report["compile seconds"]:.1f} s; memory of a chip, GiB:')
         lines += [f'    {name:<12}{size / GIB:>9.3f}' for name, size in report['memory'].items()]

@@ -48,22 +48,26 @@ def features(
 
     Args:
       weights: {'conv1_1': {'kernel' [3, 3, in, out], 'bias'}, ...} from `load` or `random`.
+        Kernels of bfloat16 are computed with in it.
       image: [-1, 1]; sides of at least `LEAST_SIDE`.
+
+    Returns: float32.
     """
     if min(image.shape[1:3]) < LEAST_SIDE:
         raise ValueError(f'image {image.shape}: sides must be at least {LEAST_SIDE}')
     mean = jnp.asarray(_MEAN, image.dtype)[None, None, None]
     std = jnp.asarray(_STD, image.dtype)[None, None, None]
-    x, maps = ((image + 1) / 2 - mean) / std, []
+    dtype = weights['conv1_1']['kernel'].dtype
+    x, maps = (((image + 1) / 2 - mean) / std).astype(dtype), []
     for name in names(depth):
         if name.endswith('_1') and name != 'conv1_1':
             x = jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, (1, 2, 2, 1), (1, 2, 2, 1), 'VALID')
         x = jax.lax.conv_general_dilated(
             x, weights[name]['kernel'], (1, 1), 'SAME', dimension_numbers=('NHWC', 'HWIO', 'NHWC')
         )
-        x = jax.nn.relu(x + weights[name]['bias'][None, None, None])
+        x = jax.nn.relu(x + weights[name]['bias'].astype(dtype)[None, None, None])
         if name in TAPS[depth]:
-            maps.append(x)
+            maps.append(x.astype(jnp.float32))
     return maps
 
 

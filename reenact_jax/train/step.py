@@ -20,7 +20,7 @@ from jaxtyping import Array, Float, Int
 
 from reenact_jax.common.errors import UserError
 from reenact_jax.systems.interface import Stage, moving
-from reenact_jax.train.binding import Binding, collections
+from reenact_jax.train.binding import Binding, collections, reduced
 
 
 @flax.struct.dataclass
@@ -124,6 +124,7 @@ def _one_pass(stage, nets, prepare, gather, dtype, variables, constants, batch, 
     prepare_key, losses_key, calls_key = jax.random.split(key, 3)
     if prepare is not None:
         batch = prepare(batch, prepare_key)
+    constants = reduced(constants, dtype)
 
     def losses(params):
         apply = Binding(nets, gather(params), gather(variables), calls_key, dtype)
