@@ -3,6 +3,7 @@
 What a program asks for, before any compiler: the same for every device.
 """
 
+import itertools
 import math
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -22,7 +23,7 @@ class Product(NamedTuple):
 
 
 def products(program) -> Iterator[Product]:
-    """List those of a traced program, loops and branches included.
+    """List those of a traced program, loops included, and of branches the dearest.
 
     Args:
       program: a jaxpr, as `jax.jit(f).trace(...).jaxpr`.
@@ -55,15 +56,22 @@ def _of(jaxpr, times: int) -> Iterator[Product]:
             source = _short(source_info_util.summarize(equation.source_info))
             yield Product(name, dtype, times * _flops(equation), source)
         inner = times * equation.params.get('length', 1) if name == 'scan' else times
-        for value in equation.params.values():
-            for one in jax.tree.leaves(value, is_leaf=_is_program):
-                if _is_program(one):
-                    yield from _of(getattr(one, 'jaxpr', one), inner)
+        found = [list(_of(program, inner)) for program in _programs(equation)]
+        if name == 'cond' and found:
+            found = [max(found, key=lambda some: sum(one.flops for one in some))]
+        yield from itertools.chain(*found)
 
 
 def _short(source: str) -> str:
     """A place as `room/module.py:line (function)`, without the path to the package."""
     return source.rpartition('site-packages/')[2].rpartition('reenact_jax/')[2]
+
+
+def _programs(equation) -> Iterator:
+    for value in equation.params.values():
+        for one in jax.tree.leaves(value, is_leaf=_is_program):
+            if _is_program(one):
+                yield getattr(one, 'jaxpr', one)
 
 
 def _is_program(value) -> bool:

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float
 
-from reenact_jax.nets import initial
+from reenact_jax.nets import initial, narrow
 
 NORMS = ('batch', 'instance', 'layer', 'none')
 EPSILON = 1e-5  # PyTorch's, as in pix2pixHD
@@ -36,24 +36,30 @@ class Conv(nn.Module):
         # XLA's CPU gradient by an even kernel of stride 1 (PatchGAN's) is 15 times slower with the
         # convolution's own padding than with the image padded beforehand; others are not.
         even = self.kernel % 2 == 0 and self.stride == 1
-        if pad and (self.reflect or even):
+        few = narrow.suits(self.kernel, self.stride, self.features)
+        if pad and (self.reflect or even or few):
             border = ((0, 0), (pad, pad), (pad, pad), (0, 0))
             x, pad = jnp.pad(x, border, mode='reflect' if self.reflect else 'constant'), 0
         shape = (self.kernel, self.kernel, x.shape[-1], self.features)
         kernel = self.param('kernel', self.kernel_init, shape)
         if self.spectral:
             kernel = kernel / self._largest_singular_value(kernel, train)
-        y = jax.lax.conv_general_dilated(
-            x,
-            kernel.astype(x.dtype),
-            (self.stride, self.stride),
-            ((pad, pad), (pad, pad)),
-            dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
-        )
+        y = self._convolved(x, kernel.astype(x.dtype), pad, few)
         if self.use_bias:
             bias = self.param('bias', nn.initializers.zeros, (self.features,))
             y = y + bias.astype(x.dtype)[None, None, None]
         return y
+
+    def _convolved(self, x: Array, kernel: Array, pad: int, few: bool) -> Array:
+        if few:
+            return narrow.convolution(x, kernel)
+        return jax.lax.conv_general_dilated(
+            x,
+            kernel,
+            (self.stride, self.stride),
+            ((pad, pad), (pad, pad)),
+            dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
+        )
 
     def _largest_singular_value(self, kernel: Array, train: bool) -> Float[Array, '']:
         """One power iteration from `spectral/u`, which training moves on.
