@@ -39,6 +39,9 @@ def test_files_come_and_go(empty):
     assert storage.exists('gs://bucket/a/one') and not storage.is_dir('gs://bucket/a/one')
     assert storage.is_dir('gs://bucket/a/b') and storage.size('gs://bucket/zero') is None
     assert storage.file_digest('gs://bucket/a/one') == storage.digest(b'text')
+    empty.put(('bucket', 'shown/'), b'')  # as a console makes a folder
+    assert storage.names('gs://bucket/shown') == storage.files('gs://bucket/shown') == []
+    del empty.objects['bucket', 'shown/']
     storage.move_tree('gs://bucket/a', 'gs://bucket/c')
     assert empty.names() == ['c/b/two', 'c/one']
     storage.remove('gs://bucket/c/one')

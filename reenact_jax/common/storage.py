@@ -268,12 +268,13 @@ def names(directory: epath.PathLike) -> list[str]:
         if is_local(directory):
             found = [item.name for item in folder.iterdir()]
         else:
-            found = [
-                one.rpartition('/')[2] for one in _bucket(folder).ls(str(folder), detail=False)
-            ]
+            system = _bucket(folder)
+            own = system._strip_protocol(str(folder))  # what a console makes to show a folder
+            listed = [one.rstrip('/') for one in system.ls(str(folder), detail=False)]
+            found = [one.rpartition('/')[2] for one in listed if one != own]
     except (FileNotFoundError, NotADirectoryError):
         raise UserError(f'{directory}: no such directory') from None
-    return sorted(name for name in found if name and not is_partial(name))
+    return sorted(name for name in found if not is_partial(name))
 
 
 def files(directory: epath.PathLike) -> list[str]:
@@ -282,7 +283,7 @@ def files(directory: epath.PathLike) -> list[str]:
     if not is_local(directory):
         system = _bucket(root)
         begin = len(system._strip_protocol(str(root))) + 1
-        return sorted(name[begin:] for name in system.find(str(root)))
+        return sorted(name[begin:] for name in system.find(str(root)) if name[begin:])
     found = []
     for folder, _, inside in os.walk(root):
         found += [os.path.relpath(os.path.join(folder, name), root) for name in inside]
@@ -313,6 +314,12 @@ def digest(content: bytes) -> str:
 
 def file_digest(name: epath.PathLike) -> str:
     """SHA-256 of a file in hexadecimal, read in pieces. Raises UserError when there is none."""
+    if is_local(name):
+        try:
+            with opened(name) as file:
+                return hashlib.file_digest(file, 'sha256').hexdigest()
+        except FileNotFoundError:
+            raise UserError(f'{name}: no such file') from None
     sha, reader, offset = hashlib.sha256(), Reader(name), 0
     while piece := reader.read(offset, _PIECE):
         sha.update(piece)

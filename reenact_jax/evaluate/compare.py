@@ -89,7 +89,7 @@ def main(arguments: list[str], commands: str) -> int:
     part = ShardSet(args.data, args.split or ('gt_cross' if args.pairs == 'gt_cross' else 'test'))
     chosen = choose(args.pairs, part, args.most, args.seed)
     moved = '' if args.placement == cases.AT_TRUTH else f'-{args.placement}'
-    name = f'{storage.absolute(args.model).resolve().name}-{chosen.kind}{moved}'
+    name = f'{storage.path(storage.same(args.model)).name}-{chosen.kind}{moved}'
     out = storage.path(args.out or f'out/evaluation/{name}')
     with measuring(args) as measure:
         what = described(args.model, model, part, chosen, measure, args.stored, args.placement)
