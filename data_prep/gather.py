@@ -165,7 +165,8 @@ def _run(jobs: list, workers: int, progress) -> Iterator[Outcome]:
 
 def _job(job, progress=lambda: None) -> Outcome:
     extract, source, target, options, model = job
-    storage.remove_partials(Path(target).parent, Path(target).name)
+    place = storage.path(target)
+    storage.remove_partials(place.parent, place.name)
     detector = _detector(model, options.faces, options.confidence) if model else None
     return extract(source, target, options, detector, progress)
 

@@ -3,7 +3,6 @@
 import argparse
 import json
 import sys
-from pathlib import Path
 
 from reenact_jax import bundle
 from reenact_jax.common import command_line, errors, storage
@@ -67,7 +66,7 @@ def _models(args: argparse.Namespace) -> dict[str, Trained]:
     for given in args.model:
         name, sign, workdir = given.partition('=')
         if not sign:
-            name, workdir = Path(given).name, given
+            name, workdir = storage.path(given).name, given
         if name in models:
             raise UserError(f'--model: {name!r} twice; name them: --model one={given} two=...')
         models[name] = trained.read(workdir)

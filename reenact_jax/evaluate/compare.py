@@ -13,7 +13,8 @@ import argparse
 import contextlib
 import json
 import sys
-from pathlib import Path
+
+from etils import epath
 
 from reenact_jax import bundle as bundles
 from reenact_jax.bundle import Bundle
@@ -88,19 +89,19 @@ def main(arguments: list[str], commands: str) -> int:
     part = ShardSet(args.data, args.split or ('gt_cross' if args.pairs == 'gt_cross' else 'test'))
     chosen = choose(args.pairs, part, args.most, args.seed)
     moved = '' if args.placement == cases.AT_TRUTH else f'-{args.placement}'
-    name = f'{Path(args.model).resolve().name}-{chosen.kind}{moved}'
-    out = Path(args.out or f'out/evaluation/{name}')
+    name = f'{storage.path(storage.same(args.model)).name}-{chosen.kind}{moved}'
+    out = storage.path(args.out or f'out/evaluation/{name}')
     with measuring(args) as measure:
         what = described(args.model, model, part, chosen, measure, args.stored, args.placement)
         scores = run(model, part, chosen, measure, out, what)
-    print((out / tables.NAME).read_text())
+    print(storage.read(out / tables.NAME).decode())
     print(json.dumps({'out': str(out), 'pairs': len(chosen.rows), 'methods': len(scores.values)}))
     return 0
 
 
 def choose(given: str, part: ShardSet, most: int, seed: int) -> Pairs:
     """The list of that name, or in that file."""
-    if given not in pairs.KINDS and storage.path(given).exists():
+    if given not in pairs.KINDS and storage.exists(given):
         return pairs.read(given, part)
     return pairs.make(part, given, most, seed)
 
@@ -110,7 +111,7 @@ def read_model(path: str, transfer: str | None) -> Bundle:
 
     Raises UserError when there is neither, or no image generator.
     """
-    if (storage.path(path) / bundles.CARD).exists():
+    if storage.exists(storage.path(path) / bundles.CARD):
         if transfer:
             raise UserError(f'--transfer: {path} is a bundle, which has its own')
         return bundles.load(path)
@@ -175,10 +176,10 @@ def described(
 
 
 def run(
-    model: Bundle, part: ShardSet, chosen: Pairs, measure: Estimators, out: Path, what: dict
+    model: Bundle, part: ShardSet, chosen: Pairs, measure: Estimators, out: epath.Path, what: dict
 ) -> Scores:
     """Scores, and writes everything; `what`: of `described`."""
-    out.mkdir(parents=True, exist_ok=True)
+    storage.make_folder(out)
     pairs.write(out / 'pairs.csv', chosen, part)
     kept = out / 'progress.jsonl'
     progress.begin(kept, what)
@@ -192,5 +193,5 @@ def run(
         writing.write_still(out / 'sheet.png', sheet)
     else:
         print('no sheet: nothing was measured that pairs can be ordered by', file=sys.stderr)
-    storage.remove(kept)
+    progress.end(kept)
     return scores

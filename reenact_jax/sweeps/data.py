@@ -5,7 +5,7 @@ expressions: landmarks, shared expressions, own poses; lmtest, expressions_test:
 people, every one with every motion.
 """
 
-import pathlib
+from etils import epath
 
 from reenact_jax.common.errors import UserError
 from reenact_jax.data_prep import synthetic
@@ -46,7 +46,7 @@ def given(texts: list[str]) -> dict[str, str]:
     return found
 
 
-def gather(needs: list[str], size: str, folders: dict[str, str], workdir: pathlib.Path) -> dict:
+def gather(needs: list[str], size: str, folders: dict[str, str], workdir: epath.Path) -> dict:
     """{kind: folder} of all that is needed; what is not given is made in `workdir`/data.
 
     Raises UserError at the paper's size, which synthetic people do not stand in for.

@@ -21,7 +21,6 @@ components; the alignment (all points, `rigid.fit`); where the result is put (`l
 import dataclasses
 import io
 import json
-import os
 import zipfile
 
 import jax
@@ -30,6 +29,7 @@ import numpy as np
 from flax import linen as nn
 from jaxtyping import Array, Float, Int
 
+from reenact_jax.common import storage
 from reenact_jax.common.errors import UserError
 from reenact_jax.common.settings import setting
 from reenact_jax.data.tracks import Batch, DataInfo, Face
@@ -174,10 +174,10 @@ def constants(hp: Hparams, load: bool = True) -> dict:
 def load(hp: Hparams, net: Bases) -> dict[str, np.ndarray]:
     """The arrays of collection `bases`. Raises UserError naming the file when they do not fit."""
     advice = 'fit it on the training data: reenact-jax prepare bases DATA --out FILE'
-    if not os.path.isfile(hp.bases):
+    if storage.size(hp.bases) is None:
         raise UserError(f'hparams.bases: {hp.bases}: no such file; {advice}')
     try:
-        with np.load(hp.bases, allow_pickle=False) as arrays:
+        with np.load(io.BytesIO(storage.read(hp.bases)), allow_pickle=False) as arrays:
             found = {name: arrays[name] for name in ('mean', 'person', 'basis', 'deviation')}
             groups = json.loads(arrays['groups'].item())
     except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:

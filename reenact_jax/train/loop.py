@@ -158,6 +158,7 @@ def _steps(job: Job, tools: Tools, number: int, state: State, source: Feed) -> t
         stop = not last and tools.stop(before + done)
         if last or stop or _is_old(saved, run) or _crossed(then, done, run.checkpoint_every):
             late.read()
+            logs.flush()
             _save(job, tools.store, Place(number, stage.name, done), state, source, last)
             saved = time.monotonic()
     tools.store.wait()

@@ -3,6 +3,7 @@
 import bisect
 import itertools
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from jaxtyping import UInt32
@@ -45,7 +46,7 @@ class ShardSet:
         self.people: int = entry['people']
         self.identities: int = entry['identities']
         self.files = [f'{self.directory}/{shard["file"]}' for shard in entry['shards']]
-        parts = [_open_index(self.directory, shard) for shard in entry['shards']]
+        parts = _open_indices(self.directory, entry['shards'])
         self.columns = shard_index.concatenate(parts)
         self.identity = self.columns.identity
         self.frame_starts = np.concatenate([[0], np.cumsum(self.columns.frames, dtype=np.int64)])
@@ -114,6 +115,12 @@ def splits(directory) -> tuple[str, ...]:
     return tuple(sorted(shard_manifest.read(directory)['splits']))
 
 
+def _open_indices(directory: str, entries: list[dict]) -> list[shard_index.Columns]:
+    """All shards' columns; in a bucket, where each keeps one waiting, several at once."""
+    with ThreadPoolExecutor(1 if storage.is_local(directory) else 16) as pool:
+        return list(pool.map(lambda shard: _open_index(directory, shard), entries))
+
+
 def _open_index(directory: str, shard: dict) -> shard_index.Columns:
     """A shard's columns; the sidecar's digest and the shard's length are checked."""
     file = f'{directory}/{shard["file"]}'
@@ -124,9 +131,10 @@ def _open_index(directory: str, shard: dict) -> shard_index.Columns:
             f'{file}: {found}, the set has it with {shard["bytes"]}; copy or write it again'
         )
     index = f'{directory}/{shard_manifest.index_file(shard["file"])}'
-    if storage.size(index) is None:
-        raise UserError(f'{index}: missing; rebuild it: {rebuild_command(index)}')
-    content = storage.read(index)
+    try:
+        content = storage.read(index)
+    except UserError:
+        raise UserError(f'{index}: missing; rebuild it: {rebuild_command(index)}') from None
     if storage.digest(content) != shard['index_sha256']:
         raise UserError(
             f'{index}: damaged (its digest is not that in the set); '
