@@ -8,8 +8,9 @@ import sys
 import pytest
 
 from reenact_jax import commands
-from reenact_jax.common import errors, shipped
+from reenact_jax.common import command_line, data_flag, errors, shipped
 from reenact_jax.common.errors import UserError
+from reenact_jax.train import command as train
 
 PARTS = [
     [name, *part]
@@ -66,6 +67,42 @@ def test_what_is_wrong_is_said(words, message):
 def test_what_is_missing_is_said(words):
     with pytest.raises(UserError, match=r'required: |name one, or give --list'):
         importlib.import_module(found(words).module).main([])
+
+
+@pytest.mark.parametrize(
+    'words', [['inspect'], ['shards'], ['prepare', 'mix'], ['prepare', 'bases']]
+)
+def test_sets_are_named_by_data_or_without_a_name(words, monkeypatch):
+    """--data in all that read sets; what scripts from before have gives the same options."""
+
+    class Parsed(Exception):
+        pass
+
+    def stop(parser, arguments):
+        raise Parsed(vars(data_flag_parse(parser, arguments)))
+
+    data_flag_parse = data_flag.parse
+    monkeypatch.setattr(data_flag, 'parse', stop)
+    sets, seen = ['data/a', 'data/b'] if words[-1] == 'mix' else ['data/a'], []
+    out = ['--out', 'x'] * (words != ['shards'])
+    for given in ([*out, '--data', *sets], [*sets, *out], [*out, *sets]):
+        with pytest.raises(Parsed) as found:
+            commands.main([*words, *given])
+        seen.append(found.value.args[0] | {'unnamed': None})
+    assert seen[0] == seen[1] == seen[2]
+    assert seen[0]['data'] == (sets if words[-1] == 'mix' else sets[0])
+    with pytest.raises(UserError, match=r'data/c.*: unexpected beside --data'):
+        commands.main([*words, 'data/c', *out, '--data', *sets])
+
+
+def test_data_of_a_training_is_the_configs():
+    def read(*more):
+        return command_line.parse(train.define_flags, ['--config=aan:tiny', *more], ()).config.data
+
+    assert read('--data', 'data/a') == read('--config.data=data/a') == 'data/a'
+    assert read() in (None, '')
+    with pytest.raises(UserError, match=r'--data data/b: --config.data is data/a; give one'):
+        read('--data=data/b', '--config.data=data/a')
 
 
 def test_the_program_ends_with_1_for_a_users_error(monkeypatch, capsys):

@@ -49,6 +49,7 @@ def parse(
         raise UserError(_field_error(define, arguments, error)) from None
     if rest:
         raise UserError(f'{rest[0]!r}: unexpected; options are --name=value, see --help')
+    _fill_data(values)
     for name in needed:
         if values[name].value is None:
             raise UserError(f'--{name}: missing, see --help')
@@ -61,6 +62,12 @@ def define_config(values: flags.FlagValues) -> None:
     config_flags.DEFINE_config_file('config', None, text, flag_values=values)
 
 
+def define_data(values: flags.FlagValues) -> None:
+    """The flag --data, which `parse` writes to the config's field of that name."""
+    text = 'shard set to read, a folder; the same as --config.data'
+    flags.DEFINE_string('data', None, text, flag_values=values)
+
+
 def wants_help(arguments: Sequence[str]) -> bool:
     """Whether the user asks what the command is."""
     return bool({'--help', '-h', '-help'} & set(arguments))
@@ -71,6 +78,14 @@ def usage(define: Callable[[flags.FlagValues], None], text: str) -> str:
     values = flags.FlagValues()
     define(values)
     return f'{text}\n{values.get_help()}'
+
+
+def _fill_data(values: flags.FlagValues) -> None:
+    if 'data' not in values or values.data is None or values.config is None:
+        return
+    if values.config.data not in (None, '', values.data):
+        raise UserError(f'--data {values.data}: --config.data is {values.config.data}; give one')
+    values.config.data = values.data
 
 
 def _with_file(arguments: Sequence[str]) -> list[str]:
