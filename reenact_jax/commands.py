@@ -92,7 +92,7 @@ def _of(table: dict, name: str, where: str):
 
 
 def _overview() -> str:
-    text = f'{reenact_jax.__doc__}\n\n    reenact-jax COMMAND --help\n\n'
+    text = f'{reenact_jax.__doc__.splitlines()[0]}\n\n    reenact-jax COMMAND --help\n\n'
     return text + _lines(
         {
             name: one if isinstance(one, Command) else Command('', ' | '.join(one))
