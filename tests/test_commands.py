@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import re
 import subprocess
 import sys
 
@@ -33,13 +34,16 @@ def test_every_command_shows_its_help_without_arguments(words, capsys):
         assert not end.code
     text = capsys.readouterr().out
     assert f'reenact-jax {" ".join(words)}' in text
-    assert 'python -m' not in text
+    assert 'python -m' not in text and 'reenact_jax.export' not in text
+    assert not re.search(r'^ +--\S+( \S+)?  +of ', text, re.M), 'a help text without its noun'
 
 
 def test_the_overview_names_all():
     text = commands._overview()
     for words in PARTS:
         assert words[-1] in text
+    grouped = [name for names in commands.GROUPS.values() for name in names]
+    assert sorted(grouped) == sorted(commands.COMMANDS)
 
 
 @pytest.mark.parametrize(
@@ -47,7 +51,7 @@ def test_the_overview_names_all():
     [
         (['trian'], 'reenact-jax trian: no such command; did you mean train'),
         (['prepare', 'vidoes'], 'reenact-jax prepare vidoes: no such command; did you mean videos'),
-        (['xyz'], 'no such command; there are prepare, '),
+        (['xyz'], 'no such command; there are reenact, '),
         (['reenact', '--motion', 'sideways'], "'sideways' .* see reenact-jax reenact --help"),
         (['train', '--config', 'aan:tiny', '--config.lr=1'], r'config.lr: unknown; did you mean '
          r'hparams.rate\?'),

@@ -66,8 +66,12 @@ def define_flags(values: flags.FlagValues) -> None:
     """The command's flags."""
     command_line.define_config(values)
     command_line.define_data(values)
-    flags.DEFINE_float('seconds', 5.0, 'of every measurement', 0.1, flag_values=values)
-    flags.DEFINE_boolean('use', False, 'time no training', flag_values=values)
+    flags.DEFINE_float(
+        'seconds', 5.0, 'length of every measurement in seconds', 0.1, flag_values=values
+    )
+    flags.DEFINE_boolean(
+        'use', False, 'time the use of the networks alone, no training', flag_values=values
+    )
     flags.DEFINE_string('out', None, 'JSON file to write', flag_values=values)
 
 

@@ -3,6 +3,7 @@
 import difflib
 import os
 import sys
+import textwrap
 from collections.abc import Callable, Sequence
 
 from absl import flags
@@ -58,7 +59,10 @@ def parse(
 
 def define_config(values: flags.FlagValues) -> None:
     """The flag --config and with it --config.FIELD."""
-    text = 'NAME[:PRESET] of a shipped config, or FILE.py[:PRESET] of another'
+    text = (
+        'NAME[:PRESET] of a shipped config (`reenact-jax config --list`) or FILE.py[:PRESET]; '
+        '--config.FIELD=VALUE changes a field of it'
+    )
     config_flags.DEFINE_config_file('config', None, text, flag_values=values)
 
 
@@ -74,10 +78,18 @@ def wants_help(arguments: Sequence[str]) -> bool:
 
 
 def usage(define: Callable[[flags.FlagValues], None], text: str) -> str:
-    """What --help prints: the command's docstring and its flags."""
+    """Return what --help prints: the command's docstring and its flags.
+
+    Absl's own text adds modules and flags that only its authors need.
+    """
     values = flags.FlagValues()
     define(values)
-    return f'{text}\n{values.get_help()}'
+    lines = [text.rstrip(), '', 'options:']
+    for flag in (one for some in values.flags_by_module_dict().values() for one in some):
+        name = f'  --{"[no]" * flag.boolean}{flag.name}'
+        default = '' if flag.value in (None, False) else f'; default {flag.value}'
+        lines += textwrap.wrap(f'{name:<22}  {flag.help}{default}', 100, subsequent_indent=' ' * 24)
+    return '\n'.join(lines)
 
 
 def _fill_data(values: flags.FlagValues) -> None:

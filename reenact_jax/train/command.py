@@ -35,7 +35,7 @@ def define_flags(values: flags.FlagValues) -> None:
     command_line.define_data(values)
     text = 'folder of the run; made if it is not there'
     flags.DEFINE_string('workdir', None, text, flag_values=values)
-    text = 'one of several processes, found by their cluster environment'
+    text = 'join the other processes, which the environment of the cluster names'
     flags.DEFINE_bool('distributed', False, text, flag_values=values)
     flags.DEFINE_string('coordinator', None, 'HOST:PORT of process 0', flag_values=values)
     flags.DEFINE_integer('num_processes', None, 'how many processes there are', flag_values=values)
