@@ -40,15 +40,14 @@ def execute(path: pathlib.Path, monkeypatch, **environment) -> str:
         monkeypatch.setenv(name, str(value))
     notebook = nbformat.read(path, as_version=4)
     resources = {'metadata': {'path': str(FOLDER)}}
-    client = nbclient.NotebookClient(notebook, timeout=600, kernel_name='python3')
-    client.resources = resources
+    client = nbclient.NotebookClient(notebook, resources=resources, kernel_name='python3')
     client.execute()
     outputs = [one for cell in notebook.cells for one in cell.get('outputs', ())]
     return ''.join(one.get('text', '') for one in outputs)
 
 
 @pytest.mark.long
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_animate_and_edit_runs(tmp_path, monkeypatch):
     pytest.importorskip('mediapipe', reason='needs the face detector')
     export.write(tmp_path / 'bundle', layered_model(), landmark_model())
@@ -62,7 +61,7 @@ def test_animate_and_edit_runs(tmp_path, monkeypatch):
 
 
 @pytest.mark.long
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_train_ablate_compare_runs(tmp_path, monkeypatch):
     said = execute(FOLDER / 'train_ablate_compare.ipynb', monkeypatch, OUT=tmp_path)
     assert 'masks - last step: 4' in said and 'no_masks - last step: 4' in said
