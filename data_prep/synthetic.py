@@ -174,11 +174,11 @@ def main(arguments: list[str] | None = None) -> int:
     """The command."""
     parser = errors.Parser(
         prog='reenact-jax prepare synthetic',
-        description='Writes synthetic face tracks with exact labels. The same flags write the same '
-        'bytes; run again after an interruption, finished shards are kept.',
+        description='Write synthetic face tracks with exact labels. The same flags write the same\n'
+        'bytes; if interrupted, run it again: finished shards are kept.',
         epilog=_EPILOG,
     )
-    parser.add_argument('--out', required=True, metavar='DIR', help='directory of the set')
+    parser.add_argument('--out', required=True, metavar='DIR', help='folder of the new shard set')
     for field in dataclasses.fields(plan.Request):
         flag = '--' + field.name.replace('_', '-')
         if field.default is False:

@@ -101,7 +101,7 @@ class Bundle:
         driving, first = self._fields(driving, 'driving'), self._fields(first, 'first')
         return self._call(name, tuple(identity), driving, first)
 
-    def encode(self, source: dict, background=None) -> tuple:
+    def encode(self, source: dict, background: Float[Array, '1 h w 3'] | None = None) -> tuple:
         """What the generator needs of the source.
 
         Args:

@@ -25,7 +25,7 @@ class Request:
     size: int = setting(256, low=32, high=1024, doc='side of the images, pixels')
     cross_pairs: int = setting(8, low=0, high=100_000, doc='pairs with their exact truth')
     shards: int = setting(0, low=0, high=9999, doc='files of the train split; 0: from identities')
-    seed: int = setting(0, low=0, high=2**31 - 1, doc='of everything')
+    seed: int = setting(0, low=0, high=2**31 - 1, doc='random seed of everything')
     crossed: bool = setting(False, doc='every person performs every motion')
     own_poses: bool = setting(
         False, doc='people share expressions; everybody turns the head in a way of their own'

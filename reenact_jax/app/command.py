@@ -37,7 +37,7 @@ def options(arguments: list[str] | None) -> argparse.Namespace:
         description=__doc__,
     )
     add = parser.add_argument
-    add('--model', required=True, metavar='BUNDLE', help='folder that reenact_jax.export made')
+    add('--model', required=True, metavar='BUNDLE', help='folder that `reenact-jax export` wrote')
     add('--host', default='127.0.0.1', help='address to serve; default 127.0.0.1, this machine')
     add('--port', type=int, default=7860, help='default 7860; 0: one that is free')
     add('--browser', action='store_true', help='open the page')

@@ -181,7 +181,7 @@ def define_flags(values: flags.FlagValues) -> None:
     summary.define_flags(values)
     text = 'slice of TPUs, such as v5e:16x16, v6e:4x4 or v5p:2x2x2'
     flags.DEFINE_string('topology', None, text, flag_values=values)
-    flags.DEFINE_integer('batch-per-chip', 8, 'rows a chip', 2, flag_values=values)
+    flags.DEFINE_integer('batch-per-chip', 8, 'rows of a batch on each chip', 2, flag_values=values)
     flags.DEFINE_string('out', None, 'JSON file to write', flag_values=values)
 
 

@@ -72,7 +72,7 @@ def main(arguments: list[str] | None = None) -> int:
         description=__doc__,
     )
     add = parser.add_argument
-    add('--model', required=True, metavar='BUNDLE', help='of reenact_jax.export')
+    add('--model', required=True, metavar='BUNDLE', help='folder that `reenact-jax export` wrote')
     add('--minutes', type=float, default=10, help='length of the clip; default 10')
     add('--face-landmarker', metavar='FILE', help="the face detector's model file")
     args = parser.parse_args(arguments)

@@ -104,7 +104,7 @@ def main(arguments: list[str] | None = None) -> int:
         description=__doc__,
     )
     add = parser.add_argument
-    add('--model', required=True, metavar='BUNDLE', help='of reenact_jax.export')
+    add('--model', required=True, metavar='BUNDLE', help='folder that `reenact-jax export` wrote')
     add('--source', metavar='PICTURE', help='default: the astronaut')
     add('--driving', metavar='CLIP', help='default: her picture, shifted')
     add('--face-landmarker', metavar='FILE', help="the face detector's model file")

@@ -3,6 +3,7 @@
 import difflib
 import os
 import sys
+import textwrap
 from collections.abc import Callable, Sequence
 
 from absl import flags
@@ -49,6 +50,7 @@ def parse(
         raise UserError(_field_error(define, arguments, error)) from None
     if rest:
         raise UserError(f'{rest[0]!r}: unexpected; options are --name=value, see --help')
+    _fill_data(values)
     for name in needed:
         if values[name].value is None:
             raise UserError(f'--{name}: missing, see --help')
@@ -57,8 +59,17 @@ def parse(
 
 def define_config(values: flags.FlagValues) -> None:
     """The flag --config and with it --config.FIELD."""
-    text = 'NAME[:PRESET] of a shipped config, or FILE.py[:PRESET] of another'
+    text = (
+        'NAME[:PRESET] of a shipped config (`reenact-jax config --list`) or FILE.py[:PRESET]; '
+        '--config.FIELD=VALUE changes a field of it'
+    )
     config_flags.DEFINE_config_file('config', None, text, flag_values=values)
+
+
+def define_data(values: flags.FlagValues) -> None:
+    """The flag --data, which `parse` writes to the config's field of that name."""
+    text = 'shard set to read, a folder; the same as --config.data'
+    flags.DEFINE_string('data', None, text, flag_values=values)
 
 
 def wants_help(arguments: Sequence[str]) -> bool:
@@ -67,10 +78,26 @@ def wants_help(arguments: Sequence[str]) -> bool:
 
 
 def usage(define: Callable[[flags.FlagValues], None], text: str) -> str:
-    """What --help prints: the command's docstring and its flags."""
+    """Return what --help prints: the command's docstring and its flags.
+
+    Absl's own text adds modules and flags that only its authors need.
+    """
     values = flags.FlagValues()
     define(values)
-    return f'{text}\n{values.get_help()}'
+    lines = [text.rstrip(), '', 'options:']
+    for flag in (one for some in values.flags_by_module_dict().values() for one in some):
+        name = f'  --{"[no]" * flag.boolean}{flag.name}'
+        default = '' if flag.value in (None, False) else f'; default {flag.value}'
+        lines += textwrap.wrap(f'{name:<22}  {flag.help}{default}', 100, subsequent_indent=' ' * 24)
+    return '\n'.join(lines)
+
+
+def _fill_data(values: flags.FlagValues) -> None:
+    if 'data' not in values or values.data is None or values.config is None:
+        return
+    if values.config.data not in (None, '', values.data):
+        raise UserError(f'--data {values.data}: --config.data is {values.config.data}; give one')
+    values.config.data = values.data
 
 
 def _with_file(arguments: Sequence[str]) -> list[str]:

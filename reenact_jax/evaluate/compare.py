@@ -6,7 +6,7 @@ Writes into --out: table.md and table.json (means with 95% bootstrap intervals),
 pair and method), pairs.csv (the list; give it as --pairs to score the same pairs again) and
 sheet.png (best, median and worst pairs). An interrupted run goes on with the same command. Frames
 are scored before video encoding, at the model's size. Further measurements are commands of their
-own: `reenact-jax evaluate NAME --help` with one of {commands}.
+own, listed below.
 """
 
 import argparse
@@ -31,26 +31,28 @@ from reenact_jax.systems import interface
 
 
 def options(arguments: list[str], commands: str) -> argparse.Namespace:
-    """The command line; `commands`: names of the others, for the help."""
+    """The command line; `commands`: lines on the others, for the help."""
     parser = errors.Parser(
         prog='reenact-jax evaluate',
-        description=__doc__.format(commands=commands),
-        epilog='lists of pairs:\n' + '\n'.join(f'  {k}: {v}' for k, v in pairs.KINDS.items()),
+        description=__doc__,
+        epilog='lists of pairs:\n'
+        + '\n'.join(f'  {k}: {v}' for k, v in pairs.KINDS.items())
+        + f'\n\nfurther measures, `reenact-jax evaluate NAME --help`:\n{commands}',
     )
     add = parser.add_argument
-    add('--model', required=True, metavar='BUNDLE_or_WORKDIR', help='of export, or of train')
-    add('--transfer', metavar='WORKDIR', help='landmark model for a --model that is a workdir')
+    add('--model', required=True, metavar='BUNDLE_or_WORKDIR', help='bundle, or folder of a run')
+    add('--transfer', metavar='WORKDIR', help='landmark transfer for a --model that is a workdir')
     add('--data', required=True, metavar='SHARDS', help='set with people kept out of training')
-    add('--split', help='of the set; default: gt_cross for those pairs, else test')
-    add('--pairs', default='self', metavar='LIST', help='a list below, or a file; default self')
-    add('--most', type=int, default=40, help='tracks, pairs or people of a list; default 40')
-    add('--seed', type=int, default=0, help='of the list; default 0')
+    add('--split', help='split of the set; default: gt_cross for those pairs, else test')
+    add('--pairs', default='self', metavar='LIST', help='one listed below, or a file; default self')
+    add('--most', type=int, default=40, help='most tracks, pairs or people of a list; default 40')
+    add('--seed', type=int, default=0, help='random seed of the list; default 0')
     add(
         '--placement', default=cases.AT_TRUTH, choices=cases.PLACEMENTS,
-        help='of gt_cross and lsim: every face moved to where the truth has its, or left where the '
-        'transfer puts it; default truth',
+        help='for the lists gt_cross and lsim: every face moved to where the truth has its, or '
+        'left where the transfer puts it; default truth',
     )  # fmt: skip
-    add('--out', metavar='DIR', help='default: out/evaluation/MODEL-LIST')
+    add('--out', metavar='DIR', help='folder to write; default: out/evaluation/MODEL-LIST')
     estimator_flags(add)
     args = parser.parse_args(arguments)
     if args.most < 1:
@@ -66,11 +68,11 @@ def estimator_flags(add) -> None:
     )  # fmt: skip
     add(
         '--attributes', default='mediapipe', choices=('mediapipe', 'none'),
-        help='points, pose and action units of results; default mediapipe',
+        help='what estimates points, pose and action units of results; default mediapipe',
     )  # fmt: skip
     add(
         '--features', default='identity', metavar='identity|vgg19=FILE|random|none',
-        help="of the Frechet distance; default: the identity network's",
+        help="features of the Frechet distance; default: the identity network's",
     )  # fmt: skip
     add(
         '--stored', action='store_true',

@@ -155,7 +155,7 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
         description=__doc__,
     )
     add = parser.add_argument
-    add('--model', required=True, metavar='BUNDLE', help='folder that reenact_jax.export made')
+    add('--model', required=True, metavar='BUNDLE', help='folder that `reenact-jax export` wrote')
     add(
         '--data',
         required=True,

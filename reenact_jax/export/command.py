@@ -110,7 +110,8 @@ def main(arguments: list[str] | None = None) -> int:
     add('--out', required=True, metavar='BUNDLE', help='folder to write')
     add(
         '--dtype', choices=DTYPES, default='float32',
-        help='of the stored weights; computed is in float32. What it costs is measured and printed',
+        help='type of the stored weights; default float32. All computations stay in float32; what '
+        'rounding costs is measured and printed',
     )  # fmt: skip
     add('--overwrite', action='store_true', help='replace a bundle that is there')
     args = parser.parse_args(arguments)

@@ -26,7 +26,7 @@ def read(description: str, arguments: list[str] | None = None) -> argparse.Names
         description=description,
         epilog=_EPILOG,
     )
-    _faces(parser.add_argument_group('who and how').add_argument)
+    _faces(parser.add_argument_group('source and driver').add_argument)
     _changes(parser.add_argument_group('changes').add_argument)
     _results(parser.add_argument_group('result').add_argument)
     args = parser.parse_args(arguments)
@@ -35,7 +35,7 @@ def read(description: str, arguments: list[str] | None = None) -> argparse.Names
 
 
 def _faces(add) -> None:
-    add('--model', required=True, metavar='BUNDLE', help='folder that reenact_jax.export made')
+    add('--model', required=True, metavar='BUNDLE', help='folder that `reenact-jax export` wrote')
     add('--source', required=True, help='picture or video of the person to animate, or a shard set')
     add('--source-track', metavar='ID', help='track of the shard set --source')
     add(
@@ -43,7 +43,7 @@ def _faces(add) -> None:
         type=int,
         default=0,
         metavar='N',
-        help='frame of its video or track, from 0',
+        help='frame of a --source that is a video or a track, from 0; default 0',
     )
     add(
         '--face', help="which face of a source that has several: 'largest', or its number from left"
@@ -94,16 +94,22 @@ def _faces(add) -> None:
 
 def _changes(add) -> None:
     many = dict(action='append', default=[])
-    add('--edit', metavar='NAME=STRENGTH', help='of landmarks, as often as wanted; below', **many)
+    add(
+        '--edit',
+        metavar='NAME=STRENGTH',
+        help='edit of landmarks, as often as wanted; see below',
+        **many,
+    )
     add(
         '--au',
         metavar='NUMBER=VALUE',
-        help="sets an action unit, as often as wanted; +VALUE adds to the face's own; below",
+        help="set an action unit, as often as wanted; +VALUE adds to the face's own; see below",
         **many,
     )
+    text = 'set the {} of the head, positive: {}; +DEGREES adds to its own'
     for angle, plus in (('pitch', 'down'), ('yaw', "to the image's left"), ('roll', 'clockwise')):
-        add(f'--pose-{angle}', metavar='DEGREES', help=f'of the head, {plus}; +DEGREES adds')
-    add('--sweep', metavar='NUMBER', help='an action unit from 0 to 1, as a strip or a video')
+        add(f'--pose-{angle}', metavar='DEGREES', help=text.format(angle, plus))
+    add('--sweep', metavar='NUMBER', help='move this action unit from 0 to 1: a strip or a video')
     add(
         '--steps',
         type=int,
@@ -121,6 +127,7 @@ def _results(add) -> None:
     add(
         '--out',
         required=True,
+        metavar='FILE',
         help='.mp4; .webp: a short loop; .png or .jpg for a still driver or a strip',
     )
     add(
@@ -143,8 +150,8 @@ def _results(add) -> None:
     add(
         '--no-watermark',
         action='store_true',
-        help='leave out the invisible mark of synthetic pixels (reenact_jax.provenance finds it); '
-        'the metadata say so in any case',
+        help='leave out the invisible mark of synthetic pixels, which `reenact-jax provenance` '
+        'finds; the metadata say so in any case',
     )
     add(
         '--no-credentials',
@@ -158,7 +165,7 @@ def _results(add) -> None:
     add(
         '--save-motion',
         metavar='FILE',
-        help="the driver's landmarks and action units, --au and --pose included, as .csv or .json",
+        help="write the driver's landmarks and action units, with --au and --pose: .csv or .json",
     )
 
 

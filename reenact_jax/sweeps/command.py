@@ -36,14 +36,27 @@ def options(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
         epilog=data.__doc__,
     )
     add = parser.add_argument
-    add('table', metavar='TABLE.py[:SIZE]', help='a file of configs/ablations')
-    add('--workdir', required=True, metavar='DIR', help='models, measurements, tables, own data')
-    add('--data', action='append', default=[], metavar='KIND=SHARDS', help='kinds: see below')
-    add('--seeds', type=int, nargs='+', default=[0], help='of the trainings; default 0')
-    add('--most', type=int, default=40, help='tracks, pairs or people of a list; default 40')
-    add('--cases', type=int, default=20_000, help='of landmark transfer; default 20,000')
+    add('table', metavar='TABLE[:SIZE]', help='name of a file in configs/ablations, or a path')
+    add(
+        '--workdir',
+        required=True,
+        metavar='DIR',
+        help='folder of models, measurements, tables and synthetic sets',
+    )
+    add(
+        '--data',
+        action='append',
+        default=[],
+        metavar='KIND=SHARDS',
+        help='shard set of a kind, see below',
+    )
+    add(
+        '--seeds', type=int, nargs='+', default=[0], help='random seeds of the trainings; default 0'
+    )
+    add('--most', type=int, default=40, help='most tracks, pairs or people of a list; default 40')
+    add('--cases', type=int, default=20_000, help='most cases of landmark transfer; default 20,000')
     add('--only', metavar='MODEL', help='train this one, measure nothing')
-    add('--print', action='store_true', help='one command a training, and run nothing')
+    add('--print', action='store_true', help='show one command a training; run nothing')
     compare.estimator_flags(add)
     args = parser.parse_args(arguments[:cut])
     return args, arguments[cut + 1 :]

@@ -1,6 +1,6 @@
 """Train a system: all its stages in order, resumable at any moment.
 
-    reenact-jax train --config aan:tiny --config.data=DATA --workdir=out/aan
+    reenact-jax train --config aan:small --data data/people --workdir out/aan
 
 `--config FILE[:PRESET]` names the paper's file in configs/ and one of its presets; every field of
 the config can be set by `--config.FIELD=VALUE` and every number of the paper by
@@ -32,9 +32,10 @@ CLUSTER = ('coordinator', 'num_processes', 'process_id')
 def define_flags(values: flags.FlagValues) -> None:
     """The command's flags."""
     command_line.define_config(values)
+    command_line.define_data(values)
     text = 'folder of the run; made if it is not there'
     flags.DEFINE_string('workdir', None, text, flag_values=values)
-    text = 'one of several processes, found by their cluster environment'
+    text = 'join the other processes, which the environment of the cluster names'
     flags.DEFINE_bool('distributed', False, text, flag_values=values)
     flags.DEFINE_string('coordinator', None, 'HOST:PORT of process 0', flag_values=values)
     flags.DEFINE_integer('num_processes', None, 'how many processes there are', flag_values=values)

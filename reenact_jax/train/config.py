@@ -238,8 +238,8 @@ def _together(run: Run) -> None:
     """Combinations that cannot be."""
     if not run.data:
         raise UserError(
-            'config.data: not set; give the folder of the shards: --config.data=FOLDER '
-            '(data_prep/ makes shards from videos or of synthetic heads)'
+            'config.data: not set; give the shard set to train on: --data SHARDS '
+            '(`reenact-jax prepare` makes one from videos or of synthetic heads)'
         )
     size = run.batch_size
     if size is not None and size % 2:

@@ -33,8 +33,10 @@ def load(file: str) -> ModuleType:
 def main(arguments: list[str] | None = None) -> int:
     """The command."""
     parser = errors.Parser('reenact-jax config', __doc__)
-    parser.add_argument('config', nargs='?', metavar='NAME[:PRESET]', help='or FILE.py[:PRESET]')
-    parser.add_argument('--list', action='store_true', help='presets instead of values')
+    parser.add_argument(
+        'config', nargs='?', metavar='NAME[:PRESET]', help='shipped config, or FILE.py[:PRESET]'
+    )
+    parser.add_argument('--list', action='store_true', help='list presets instead of values')
     args = parser.parse_args(arguments)
     if args.config is None and not args.list:
         raise UserError('config: name one, or give --list; see reenact-jax config --help')
