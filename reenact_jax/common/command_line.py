@@ -66,7 +66,7 @@ def wants_help(arguments: Sequence[str]) -> bool:
     return bool({'--help', '-h', '-help'} & set(arguments))
 
 
-def usage(define: Callable[[flags.FlagValues], None], text: str) -> str:
+def usage(define: Callable[[flags.FlagValues], None], text: str | None) -> str:
     """What --help prints: the command's docstring and its flags."""
     values = flags.FlagValues()
     define(values)

@@ -13,6 +13,7 @@ import json
 import os
 import threading
 from collections.abc import Iterator
+from typing import IO, Any
 
 from etils import epath
 
@@ -156,7 +157,8 @@ def file_digest(name: epath.PathLike) -> str:
     """SHA-256 of a file in hexadecimal, read in pieces. Raises UserError when there is none."""
     try:
         with path(name).open('rb') as file:
-            return hashlib.file_digest(file, 'sha256').hexdigest()
+            handle: Any = file  # epath promises no readinto; all its files have it
+            return hashlib.file_digest(handle, 'sha256').hexdigest()
     except FileNotFoundError:
         raise UserError(f'{name}: no such file') from None
 
@@ -169,17 +171,16 @@ class Reader:
 
     def __init__(self, name: epath.PathLike):
         self._path, self._local = path(name), is_local(name)
-        self._file = None
+        self._file: IO[bytes] | None = None
 
     def read(self, offset: int, length: int) -> bytes:
         """`length` bytes from `offset` on; fewer or none where the file ends."""
-        if self._file is None:
-            self._open()
+        file = self._file or self._opened()
         if self._local:
-            return os.pread(self._file.fileno(), length, offset)
+            return os.pread(file.fileno(), length, offset)
         with _OPENING:
-            self._file.seek(offset)
-            return self._file.read(length)
+            file.seek(offset)
+            return file.read(length)
 
     def read_several(self, offset: int, *lengths: int) -> list[bytes]:
         """Consecutive pieces from `offset` on, each as `read` gives it."""
@@ -189,13 +190,14 @@ class Reader:
         whole = self.read(offset, ends[-1])  # once there and back
         return [whole[at:end] for at, end in itertools.pairwise(ends)]
 
-    def _open(self) -> None:
+    def _opened(self) -> IO[bytes]:
         with _OPENING:
             if self._file is None:
                 try:
                     self._file = self._path.open('rb')
                 except FileNotFoundError:
                     raise UserError(f'{self._path}: no such file') from None
+            return self._file
 
     def __getstate__(self):
         return {**vars(self), '_file': None}

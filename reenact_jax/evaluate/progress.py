@@ -4,12 +4,13 @@ import base64
 import json
 
 import numpy as np
+from etils import epath
 
 from reenact_jax.common import storage
 from reenact_jax.common.errors import UserError
 
 
-def begin(path: str, what: dict) -> None:
+def begin(path: epath.PathLike, what: dict) -> None:
     """Makes the file, whose first line says what is measured, or checks that it is the same.
 
     Raises UserError when the file belongs to another evaluation.
@@ -30,7 +31,7 @@ def begin(path: str, what: dict) -> None:
         )
 
 
-def add(path: str, case: dict) -> None:
+def add(path: epath.PathLike, case: dict) -> None:
     """Adds a case: numbers as they are, features as base64."""
     values = {
         method: {name: np.float64(array).tolist() for name, array in found.items()}
@@ -44,7 +45,7 @@ def add(path: str, case: dict) -> None:
         file.write(json.dumps(case | {'values': values, 'features': features}) + '\n')
 
 
-def done(path: str) -> list[dict]:
+def done(path: epath.PathLike) -> list[dict]:
     """The finished cases; a last line that was cut off is dropped from the file."""
     head, *lines = storage.read(path).decode().split('\n')[:-1]
     storage.write(path, '\n'.join([head, *lines, '']))

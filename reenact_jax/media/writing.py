@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
@@ -63,7 +64,9 @@ class VideoWriter:
             raise UserError(f'crf: {crf} is not between 0 and 51')
         self.rate, self.crf = Fraction(rate), crf
         self._temporary = temporary(self.path)
-        self._container = self._stream = self._sound = None
+        self._container: Any = None
+        self._stream: Any = None
+        self._sound: Any = None
         self._sound_of, self._signed = sound, signed
         self.frames = 0
 
@@ -195,7 +198,7 @@ def contact_sheet(
                 continue
             picture = Image.fromarray(np.asarray(image))
             scale = (cell - 2) / max(picture.size)
-            size = tuple(max(1, round(side * scale)) for side in picture.size)
-            picture = picture.resize(size, Image.Resampling.LANCZOS)
+            width, height = (max(1, round(side * scale)) for side in picture.size)
+            picture = picture.resize((width, height), Image.Resampling.LANCZOS)
             sheet.paste(picture, (max(left, 0) + i * cell, top + j * cell))
     return np.asarray(sheet)

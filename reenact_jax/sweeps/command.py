@@ -18,6 +18,7 @@ import json
 import pathlib
 import shlex
 import sys
+from typing import Any
 
 from reenact_jax.common import command_line, errors, storage
 from reenact_jax.common.errors import UserError
@@ -112,7 +113,7 @@ def measure(table: Table, args, trainings: dict, folders: dict, workdir: pathlib
 
 
 def _landmarks(table: Table, kind: str, args, trainings: dict, folder: str) -> dict:
-    made = {
+    made: dict[int, Any] = {
         seed: measuring.landmarks(table, kind, trainings, seed, folder, args.cases)
         for seed in args.seeds
     }

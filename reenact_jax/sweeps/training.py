@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from reenact_jax import systems
-from reenact_jax.data import shards
+from reenact_jax.data.shards import manifest
 from reenact_jax.sweeps.plan import Table
 from reenact_jax.train import command as train
 
@@ -31,7 +31,7 @@ def plan(table: Table, data: dict[str, str], seeds: list[int], extra: list[str],
         flags = [flag for flag in extra if _applies(flag, model.hparams(table.size), model.system)]
         for seed in seeds:
             depends = [model.system, model.hparams(table.size), flags, seed]
-            depends.append(shards.manifest.read(folder)['digest'])
+            depends.append(manifest.read(folder)['digest'])
             digest = hashlib.sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest()[:8]
             target = pathlib.Path(workdir) / 'models' / f'{model.system}-{digest}'
             arguments = [

@@ -3,6 +3,8 @@
 Paired arguments must have the same shape: a broadcast here would be a silent mistake.
 """
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
@@ -37,7 +39,7 @@ def codes(prediction: Float[Array, '... c'], truth: Float[Array, '... c']) -> Fl
 # --- adversarial -----------------------------------------------------------------------------
 
 
-def gan_discriminator(real: list[Array], fake: list[Array], form: str) -> Float[Array, '']:
+def gan_discriminator(real: Sequence[Array], fake: Sequence[Array], form: str) -> Float[Array, '']:
     """What a discriminator minimises, from its logits on real and generated input.
 
     Args:
@@ -64,7 +66,7 @@ def gan_discriminator(real: list[Array], fake: list[Array], form: str) -> Float[
     return _scales(real, on_real) + _scales(fake, on_fake)
 
 
-def gan_generator(fake: list[Array], form: str) -> Float[Array, '']:
+def gan_generator(fake: Sequence[Array], form: str) -> Float[Array, '']:
     """What a generator minimises, from the discriminator's logits on its output.
 
     `log`      -log s(D(x')), the non-saturating form of AAN eq. 6 (Goodfellow et al., section 3)
@@ -81,8 +83,8 @@ def gan_generator(fake: list[Array], form: str) -> Float[Array, '']:
     return _scales(fake, term)
 
 
-def _scales(logits: list[Array], term) -> Float[Array, '']:
-    return sum(term(scale).mean() for scale in logits)
+def _scales(logits: Sequence[Array], term) -> Float[Array, '']:
+    return sum((term(scale).mean() for scale in logits), jnp.zeros(()))
 
 
 # --- adversarial classifiers -----------------------------------------------------------------
@@ -113,12 +115,15 @@ def accuracy(logits: Float[Array, 'b c'], label: Int[Array, ' b']) -> Float[Arra
 # --- features --------------------------------------------------------------------------------
 
 
-def perceptual(prediction: list[Array], truth: list[Array]) -> Float[Array, '']:
+def perceptual(prediction: Sequence[Array], truth: Sequence[Array]) -> Float[Array, '']:
     """E_i ||Phi_i(x) - Phi_i(x')||_1 over the feature maps i (AAN eq. 8), a mean in each map."""
-    return sum(l1(a, b) for a, b in zip(prediction, truth, strict=True)) / len(truth)
+    each = (l1(a, b) for a, b in zip(prediction, truth, strict=True))
+    return sum(each, jnp.zeros(())) / len(truth)
 
 
-def feature_matching(made: list[list[Array]], real: list[list[Array]]) -> Float[Array, '']:
+def feature_matching(
+    made: Sequence[Sequence[Array]], real: Sequence[Sequence[Array]]
+) -> Float[Array, '']:
     """E_k E_i ||D_k^i(x) - D_k^i(x')||_1 over scales k and layers i, times 4 (pix2pixHD).
 
     Lists a scale of what a discriminator's layers give, its logits last, which do not count. The
@@ -126,7 +131,7 @@ def feature_matching(made: list[list[Array]], real: list[list[Array]]) -> Float[
     """
     scales = zip(made, real, strict=True)
     each = [perceptual(list(fake[:-1]), list(truth[:-1])) for fake, truth in scales]
-    return 4 * sum(each) / len(each)
+    return 4 * sum(each, jnp.zeros(())) / len(each)
 
 
 # --- rows of a batch -------------------------------------------------------------------------

@@ -9,11 +9,12 @@ normalisation computes its statistics in float32 (flax's do) and returns the dty
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
-from jaxtyping import Array, PRNGKeyArray
+from jaxtyping import PRNGKeyArray
 
 MAP_AXES = 4  # images and feature maps: [b, h, w, c] or more
 
@@ -104,7 +105,7 @@ def _is_float(leaf) -> bool:
     return isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jnp.floating)
 
 
-def _cast(tree, dtype, axes: int) -> Array:
+def _cast(tree, dtype, axes: int) -> Any:
     """Floating-point arrays of at least `axes` axes as `dtype`; all else as it is."""
     return jax.tree.map(
         lambda leaf: leaf.astype(dtype) if _is_float(leaf) and leaf.ndim >= axes else leaf, tree

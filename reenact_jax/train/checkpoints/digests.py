@@ -5,6 +5,7 @@ incomplete: the writing was interrupted.
 """
 
 import json
+import pathlib
 
 from etils import epath
 
@@ -19,7 +20,7 @@ def write(directory: epath.Path) -> None:
     storage.write(directory / NAME, _render(files))
 
 
-def fault(directory: epath.Path) -> str | None:
+def fault(directory: epath.Path | pathlib.Path) -> str | None:
     """What is wrong with the folder: 'incomplete', or the first file that is not as written."""
     try:
         content = (directory / NAME).read_bytes()
