@@ -78,8 +78,7 @@ class VideoWriter:
         av = pyav()
         height, width = frame.shape[:2]
         frame = np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), 'edge')
-        if self._container is None:
-            self._open(av, *frame.shape[:2])
+        container = self._container or self._open(av, *frame.shape[:2])
         if frame.shape[:2] != (self._stream.height, self._stream.width):
             raise ValueError(f'{self.path}: frame of {width} x {height} after another size')
         picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format='rgb24')
@@ -87,13 +86,13 @@ class VideoWriter:
             format='yuv420p', dst_colorspace='ITU709', dst_color_range='MPEG'
         )
         picture.pts, picture.time_base = self.frames, 1 / self.rate
-        self._container.mux(self._stream.encode(picture))
+        container.mux(self._stream.encode(picture))
         self.frames += 1
         if self._sound is not None:
             for packet in self._sound.until(self.frames / self.rate):
-                self._container.mux(packet)
+                container.mux(packet)
 
-    def _open(self, av, height: int, width: int) -> None:
+    def _open(self, av, height: int, width: int) -> Any:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._container = av.open(
             str(self._temporary), 'w', format='mp4', options={'movflags': '+faststart'}
@@ -111,6 +110,7 @@ class VideoWriter:
         self._stream = stream
         if self._sound_of:
             self._sound = Sound(self._sound_of, self._container)
+        return self._container
 
     def __exit__(self, kind, error, trace):
         try:

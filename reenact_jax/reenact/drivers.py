@@ -136,7 +136,7 @@ def from_motion(
                 face |= {'landmarks': there[..., :2], 'landmarks3d': there}
             yield Frame(face if seen[number] else None)
 
-    seen = found.valid.any(1) if placed is None else np.asarray(np.isfinite(placed).all((1, 2)))
+    seen = np.asarray(found.valid.any(1) if placed is None else np.isfinite(placed).all((1, 2)))
     shown = spread(len(found.aus), pictures)
     return Driver(frames(), len(found.aus), found.rate, lambda: None, shown)
 
