@@ -78,7 +78,7 @@ def write(path: epath.PathLike, pairs: Pairs, part: ShardSet) -> None:
     storage.write(path, text.getvalue())
 
 
-def read(path: str, part: ShardSet) -> Pairs:
+def read(path: epath.PathLike, part: ShardSet) -> Pairs:
     """A stored list. Raises UserError: not one, or of other data."""
     head, _, body = storage.read(path).decode('utf-8', 'replace').partition('\n')
     words = head.replace(',', '').split()

@@ -70,7 +70,7 @@ def place(source_box, driving_box, first_box):
 
 
 def carry(
-    driving: Float[AnyArray, '*s n 2'], source_box, first: Float[AnyArray, '*#s n 2']
+    driving: Float[AnyArray, '*s n 2'], source_box, first: Float[AnyArray, '... n 2']
 ) -> Float[AnyArray, '*s n 2']:
     """No transfer: the driver's landmarks as they are, put where the source's face is (`place`)."""
     driving_box = box(driving)

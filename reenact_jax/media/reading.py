@@ -82,7 +82,7 @@ def stills(folder: str | Path) -> list[Path]:
     return sorted(found, key=natural)
 
 
-def natural(path: Path) -> tuple:
+def natural(path: str | Path) -> tuple:
     """Sorting key in which numbers inside names count as numbers."""
     return tuple((int(s), '') if s.isdigit() else (-1, s) for s in re.split(r'(\d+)', str(path)))
 

@@ -48,7 +48,7 @@ class VideoWriter:
     def __init__(
         self,
         path: str | Path,
-        rate: Fraction,
+        rate: Fraction | int,
         crf: float = 18.0,
         sound: str | None = None,
         signed: bool = True,
