@@ -11,7 +11,7 @@ import multiprocessing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from tqdm import tqdm
 
@@ -29,6 +29,7 @@ CONSENT = ('yes', 'no', 'unknown', 'synthetic')
 _VERSION = 1  # of what is extracted; raise it when the same input gives other records
 
 
+@runtime_checkable
 class Source(Protocol):
     """An input: its files and whose face they show."""
 

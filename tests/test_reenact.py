@@ -199,8 +199,11 @@ def test_wrong_arguments(folder, data, changes, message):
         reenact.main([str(part) for item in arguments.items() for part in item])
 
 
-class FakeDetector:
+class FakeDetector(faces.Detector):
     """Finds a face where the picture is bright: no face in a black one."""
+
+    def __init__(self):
+        """Without a model file."""
 
     def __enter__(self):
         return self

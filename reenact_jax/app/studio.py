@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -131,7 +131,7 @@ def clip(
     else:
         driver = drivers.from_file(driving, *like, studio.detector)
     scene = None if background is None else portraits.scene(background, model.size)
-    settings = dict(how=how, reference=reference, smooth=smooth, crop=not whole)
+    settings: dict[str, Any] = dict(how=how, reference=reference, smooth=smooth, crop=not whole)
     settings |= dict(changes=Changes(background=scene))
     if how == 'relative':
         settings |= dict(amount=check(Amount(strength, tuple(regions))))

@@ -22,6 +22,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import jax
 from absl import flags
@@ -103,11 +104,11 @@ def _compiled(job: Job, stage: Stage, hbm: int) -> dict:
         if 'RESOURCE_EXHAUSTED' not in str(error):
             raise
         return {'refused': str(error).partition(': ')[2].splitlines()[0]}
-    report = {'compile seconds': round(time.perf_counter() - begin, 1)}
+    report: dict[str, Any] = {'compile seconds': round(time.perf_counter() - begin, 1)}
     report['memory'] = _memory(program.memory_analysis())
     if (total := report['memory']['total']) > hbm:
         report['refused'] = f'{total / GIB:.2f} GiB of {hbm / GIB:.0f}'
-    report['collectives'] = _sent(job, stage, program.as_text())
+    report['collectives'] = _sent(job, stage, program.as_text() or '')
     return report
 
 
@@ -198,7 +199,7 @@ def main(arguments: list[str] | None = None) -> int:
         raise UserError('config.batch_size: not here; give --batch-per-chip, the rows of one chip')
     values.config.data = values.config.data or '(none)'  # not needed here, but a run has it
     info = DataInfo(values.identities, values.examples, values.config.points)
-    rows = values['batch-per-chip'].value
+    rows: Any = values['batch-per-chip'].value
     reports = []
     for report in check(config.to_json(values.config), info, values.size, values.topology, rows):
         reports.append(report)

@@ -66,7 +66,8 @@ def measure(model: bundle.Bundle, source: portraits.Portrait, driving: str, dete
 
     points = transfer()
     timed('transfer', BATCH, transfer)
-    network(), draw()
+    network()
+    draw()
     timed('network', BATCH, network)
     drawn = timed('network and composing', BATCH, draw)
     whole = timed('paste', BATCH, lambda: [painter.finish(one) for one in drawn])

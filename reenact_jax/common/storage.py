@@ -338,7 +338,7 @@ class Reader:
 
     def __init__(self, name: epath.PathLike):
         self._path, self._local = path(name), is_local(name)
-        self._file = None
+        self._file: IO[bytes] | None = None
 
     def read(self, offset: int, length: int) -> bytes:
         """`length` bytes from `offset` on; fewer or none where the file ends."""

@@ -22,7 +22,7 @@ def run_lmtest(args: argparse.Namespace) -> int:
     found = lmtest.measure(_models(args), ShardSet(args.data, args.split), args.pairs, args.cases)
     if args.sheet and found.sheet is None:
         print(f'{args.sheet}: not written, there are no cases to draw', file=sys.stderr)
-    elif args.sheet:
+    elif args.sheet and found.sheet is not None:
         writing.write_still(args.sheet, found.sheet)
     values = found._asdict()
     del values['sheet']

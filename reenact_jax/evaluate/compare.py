@@ -20,8 +20,7 @@ from reenact_jax import bundle as bundles
 from reenact_jax.bundle import Bundle
 from reenact_jax.common import command_line, errors, storage
 from reenact_jax.common.errors import UserError
-from reenact_jax.data import shards
-from reenact_jax.data.shards import ShardSet
+from reenact_jax.data.shards import ShardSet, manifest
 from reenact_jax.evaluate import cases, estimators, examples, pairs, progress, scoring, tables
 from reenact_jax.evaluate.pairs import Pairs
 from reenact_jax.evaluate.scoring import Estimators, Scores
@@ -165,7 +164,7 @@ def described(
         'model': path,
         'size': model.size,
         'data': part.directory,
-        'digest': shards.manifest.read(part.directory)['digest'],
+        'digest': manifest.read(part.directory)['digest'],
         'split': part.split,
         'pairs': chosen.kind,
         'seed': chosen.seed,

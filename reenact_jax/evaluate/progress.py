@@ -6,12 +6,13 @@ import json
 from collections.abc import Callable, Iterator
 
 import numpy as np
+from etils import epath
 
 from reenact_jax.common import lines, storage
 from reenact_jax.common.errors import UserError
 
 
-def begin(path: str, what: dict) -> None:
+def begin(path: epath.PathLike, what: dict) -> None:
     """Makes the file, whose first line says what is measured, or checks that it is the same.
 
     Raises UserError when the file belongs to another evaluation.
@@ -56,7 +57,7 @@ def _line(case: dict) -> str:
     return json.dumps(case | {'values': values, 'features': features})
 
 
-def done(path: str) -> list[dict]:
+def done(path: epath.PathLike) -> list[dict]:
     """The finished cases; a last line that was cut off is dropped from the file."""
     lines.keep(path, lambda line: True)
     return [_case(json.loads(line)) for line in lines.read(path)[1:]]

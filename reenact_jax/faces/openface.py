@@ -65,8 +65,8 @@ def read(path: epath.PathLike) -> Table:
         seconds=values.get('timestamp', np.full(count, np.nan)),
         confidence=values['confidence'],
         success=values['success'] > 0,
-        aus=np.float32(np.concatenate([intensities, take(ANGLES, 3)], -1)),
-        points=None if points is None else np.float32(points),
+        aus=np.array(np.concatenate([intensities, take(ANGLES, 3)], -1), np.float32),
+        points=None if points is None else np.array(points, np.float32),
     )
 
 

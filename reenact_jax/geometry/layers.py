@@ -12,8 +12,9 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
+from reenact_jax.common.arrays import AnyArray
 from reenact_jax.geometry import images
 from reenact_jax.geometry import landmarks as lm
 
@@ -25,17 +26,17 @@ EDGE = 0.04  # of the crop's side: band at its border in which paint gives way t
 class Part(NamedTuple):
     """A local region, painted in a square frame of its own."""
 
-    image: Float[Array, 'b p p 3']  # [-1, 1]
-    alpha: Float[Array, 'b p p 1']  # 0..1; 0 at its border
-    frame: Float[Array, 'b 2 3']  # from its pixels to those of the crop, as `images.part_frame`
+    image: Float[AnyArray, 'b p p 3']  # [-1, 1]
+    alpha: Float[AnyArray, 'b p p 1']  # 0..1; 0 at its border
+    frame: Float[AnyArray, 'b 2 3']  # from its pixels to those of the crop, as `images.part_frame`
 
 
 class Layers(NamedTuple):
     """What an image is made of; s is the model's side, the flow may have another one."""
 
-    flow: Float[Array, 'b g g 2']  # backward, normalised, as `images.warp` takes it
-    mask: Float[Array, 'b s s 1']  # 0..1; 1: the warped source
-    paint: Float[Array, 'b s s 3']  # [-1, 1]
+    flow: Float[AnyArray, 'b g g 2']  # backward, normalised, as `images.warp` takes it
+    mask: Float[AnyArray, 'b s s 1']  # 0..1; 1: the warped source
+    paint: Float[AnyArray, 'b s s 3']  # [-1, 1]
     parts: dict[str, Part]  # laid over the rest, in the order of their names
 
 
@@ -51,11 +52,11 @@ class Region(NamedTuple):
 class Reach(NamedTuple):
     """Share of a change at every pixel: where both are 0 the picture stays, bit for bit."""
 
-    moves: Float[Array, 'b H W 1']  # of the flow
-    paints: Float[Array, 'b H W 1']  # of paint and parts
+    moves: Float[AnyArray, 'b H W 1']  # of the flow
+    paints: Float[AnyArray, 'b H W 1']  # of paint and parts
 
 
-def compose(layers: Layers, source: Float[Array, 'b s s 3']) -> Float[Array, 'b s s 3']:
+def compose(layers: Layers, source: Float[AnyArray, '#b s s 3']) -> Float[AnyArray, 'b s s 3']:
     """The image at the size of `source`, the crop that the model was given (1 row or b)."""
     side = source.shape[1]
     window = jnp.array([0.0, 0.0, side], source.dtype)
@@ -64,12 +65,12 @@ def compose(layers: Layers, source: Float[Array, 'b s s 3']) -> Float[Array, 'b 
 
 def compose_onto(
     layers: Layers,
-    picture: Float[Array, 'n h w 3'],
-    window: Float[Array, '3'],
+    picture: Float[AnyArray, 'n h w 3'],
+    window: Float[AnyArray, '3'],
     region: Region,
     reach: Reach | None = None,
     cubic: bool = True,
-) -> Float[Array, 'b H W 3']:
+) -> Float[AnyArray, 'b H W 3']:
     """A region of a picture with the layers in their place, at the picture's own pixels.
 
     Args:
@@ -115,10 +116,11 @@ def as_tree(layers: Layers) -> dict:
 
 def of_tree(tree: Mapping) -> Layers:
     """The inverse of `as_tree`."""
-    return Layers(**dict(tree) | {'parts': {n: Part(**part) for n, part in tree['parts'].items()}})
+    parts = {name: Part(**part) for name, part in tree['parts'].items()}
+    return Layers(**{**tree, 'parts': parts})
 
 
-def _frame(scale, corner, rows: int) -> Float[Array, 'b 2 3']:
+def _frame(scale, corner, rows: int) -> Float[AnyArray, 'b 2 3']:
     """From a region's pixels to those of a layer."""
     scale, zero = jnp.asarray(scale), jnp.zeros(())
     first = jnp.stack([scale, zero, scale * corner[0]])
@@ -138,7 +140,7 @@ def _sampled(picture, at, cubic: bool):
     return warped, (across * down)[..., None]
 
 
-def _inside(window, region: Region) -> Float[Array, '1 H W 1']:
+def _inside(window, region: Region) -> Float[AnyArray, '1 H W 1']:
     """1 inside the crop, falling to 0 at its border within `EDGE` of its side."""
 
     def ramp(first: int, count: int, start):

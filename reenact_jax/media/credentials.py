@@ -143,7 +143,7 @@ def _context(verify: bool = False, anchors: str | None = None):
     return _library().Context.from_dict({'verify': checks, 'trust': trust, 'builder': thumbnail})
 
 
-def _library():
+def _library() -> Any:
     """The package c2pa; None where it is missing or its native library does not load."""
     try:
         import c2pa

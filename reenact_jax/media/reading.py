@@ -187,6 +187,7 @@ class Reader:
         with _open_video(self.path) as container:
             stream = container.streams.video[0]
             stream.thread_type = 'AUTO'
+            rate: Any = self.probe.rate  # a video has one
             packets = container.demux(stream)
             while True:
                 try:
@@ -205,8 +206,8 @@ class Reader:
                 for frame in decoded:
                     self.errors += bool(frame.is_corrupt)
                     if frame.time is not None:
-                        self._end = frame.time - (stream.start_time or 0) * stream.time_base
-                        self._end = float(self._end + 1 / self.probe.rate)
+                        begin = (stream.start_time or 0) * (stream.time_base or 0)
+                        self._end = float(frame.time - begin + 1 / rate)
                     yield upright(frame.to_ndarray(format='rgb24'), frame.rotation)
 
 
@@ -273,7 +274,7 @@ def _counted(path) -> tuple[int, Fraction | None]:
     with _open_video(path) as container:
         stream = container.streams.video[0]
         times = [p.pts for p in container.demux(stream) if p.size and p.pts is not None]
-        span = (max(times) - min(times)) * stream.time_base if times else 0
+        span = (max(times) - min(times)) * (stream.time_base or 0) if times else 0
     if not span:
         return len(times), None
     return len(times), Fraction((len(times) - 1) / span).limit_denominator(1001)

@@ -75,8 +75,7 @@ class VideoWriter:
         av = pyav()
         height, width = frame.shape[:2]
         frame = np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), 'edge')
-        if self._container is None:
-            self._open(av, *frame.shape[:2])
+        container = self._container or self._open(av, *frame.shape[:2])
         if frame.shape[:2] != (self._stream.height, self._stream.width):
             raise ValueError(f'{self.path}: frame of {width} x {height} after another size')
         picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format='rgb24')
@@ -84,11 +83,11 @@ class VideoWriter:
             format='yuv420p', dst_colorspace='ITU709', dst_color_range='MPEG'
         )
         picture.pts, picture.time_base = self.frames, 1 / self.rate
-        self._container.mux(self._stream.encode(picture))
+        container.mux(self._stream.encode(picture))
         self.frames += 1
         if self._sound is not None:
             for packet in self._sound.until(self.frames / self.rate):
-                self._container.mux(packet)
+                container.mux(packet)
 
     def _open(self, av, height: int, width: int) -> None:
         self._container = av.open(
@@ -107,6 +106,7 @@ class VideoWriter:
         self._stream = stream
         if self._sound_of:
             self._sound = Sound(self._sound_of, self._container)
+        return self._container
 
     def __exit__(self, kind, error, trace):
         try:
@@ -186,7 +186,7 @@ def contact_sheet(
                 continue
             picture = Image.fromarray(np.asarray(image))
             scale = (cell - 2) / max(picture.size)
-            size = tuple(max(1, round(side * scale)) for side in picture.size)
-            picture = picture.resize(size, Image.Resampling.LANCZOS)
+            width, height = (max(1, round(side * scale)) for side in picture.size)
+            picture = picture.resize((width, height), Image.Resampling.LANCZOS)
             sheet.paste(picture, (max(left, 0) + i * cell, top + j * cell))
     return np.asarray(sheet)

@@ -137,6 +137,8 @@ class Fusion(nn.Module):
             modulated = Modulation(self.modulation, self.statistics, spectral=self.spectral)
             x = nn.relu(modulated(x, condition, train))
         if self.mask:
+            if warped is None:
+                raise ValueError('with `mask` the warped source has to be given')
             seen = jnp.concatenate([x, warped], -1)
             x = x + nn.relu(Conv(self.widths[-1], spectral=self.spectral, name='seen')(seen, train))
         for _ in range(self.residuals):

@@ -1,6 +1,7 @@
 """Convolution with its padding and spectral norm, plain normalisation, and a gated head."""
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -99,7 +100,9 @@ class TransposedConv(nn.Module):
     kernel_init: Callable = initial.doubled
 
     @nn.compact
-    def __call__(self, x: Float[Array, 'b h w c'], train: bool = True) -> Float[Array, 'b 2h 2w f']:
+    def __call__(
+        self, x: Float[Array, 'b h w c'], train: bool = True
+    ) -> Float[Array, 'b 2*h 2*w f']:
         del train
         b, h, w, c = x.shape
         # Pixel 2 i + a of a row is a sum over input i + a - 1 with tap a and i + a with tap a + 2.
@@ -151,7 +154,9 @@ class Norm(nn.Module):
 
     def _normalised(self, x: Array, train: bool) -> Array:
         if self.kind == 'batch':
-            plain = dict(momentum=0.9, epsilon=EPSILON, use_bias=False, use_scale=False)
+            plain: dict[str, Any] = dict(
+                momentum=0.9, epsilon=EPSILON, use_bias=False, use_scale=False
+            )
             return nn.BatchNorm(use_running_average=not train, **plain)(x)
         axes = {'instance': (1, 2), 'layer': (1, 2, 3)}[self.kind]
         full = x.astype(jnp.float32)  # bfloat16 sums are off by percents
@@ -212,7 +217,7 @@ class Head(nn.Module):
         return y * gain[None, None, None]
 
 
-def upsample(x: Float[Array, 'b h w c']) -> Float[Array, 'b 2h 2w c']:
+def upsample(x: Float[Array, 'b h w c']) -> Float[Array, 'b 2*h 2*w c']:
     """Every pixel twice in both directions."""
     b, h, w, c = x.shape
     return jnp.broadcast_to(x[:, :, None, :, None], (b, h, 2, w, 2, c)).reshape(b, 2 * h, 2 * w, c)

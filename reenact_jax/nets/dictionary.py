@@ -10,6 +10,8 @@ value v_i, which is written from the source and read at every place of the drivi
 Levels are numbered from the finest; level i works at the image's side / 2^(i + 1).
 """
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
@@ -66,7 +68,7 @@ class Writer(nn.Module):
     @nn.compact
     def __call__(self, x: Float[Array, 'b h w c'], train: bool = True) -> Float[Array, 'b n v']:
         """n = `rows`, v = `length`; one row, the mean of the write values, unless `full`."""
-        linear = dict(kernel=1, kernel_init=initial.lecun)
+        linear: dict[str, Any] = dict(kernel=1, kernel_init=initial.lecun)
         values = _places(Conv(self.length, **linear)(x, train))
         if self.kind != 'full':
             return values.mean(1, keepdims=True)
@@ -112,7 +114,8 @@ class Extractor(nn.Module):
         self, image: Float[Array, 'b s s 3'], lines: Float[Array, 'b s s l'], train: bool = True
     ) -> list[Float[Array, 'b n v']]:
         skips = Down(self.widths, self.norm)(jnp.concatenate([image, lines], -1), train)
-        x, written = 0, []
+        x: Any = 0
+        written = []
         for width, rows, skip in reversed(list(zip(self.widths, self.rows, skips, strict=True))):
             if written:
                 x = _widen(self, x, width, train)
@@ -140,7 +143,7 @@ class Translator(nn.Module):
     ) -> Float[Array, 'b s s 3']:
         skips = Down(self.widths, self.norm)(lines, train)
         levels = list(zip(self.widths, self.rows, skips, written, strict=True))[::-1]
-        x = 0
+        x: Any = 0
         for i, (width, rows, skip, values) in enumerate(levels):
             if i:
                 x = _widen(self, x, width, train)

@@ -12,7 +12,7 @@ import os
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
 from reenact_jax.common import storage
 from reenact_jax.common.errors import UserError
@@ -22,7 +22,7 @@ from reenact_jax.geometry import landmarks as lm
 SIDE, FEATURES = 150, 128
 SHA256 = '55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30'
 PACKAGE, FILE = 'face_recognition_models', 'dlib_face_recognition_resnet_model_v1.dat'
-_MEAN = np.float32([[[[122.782, 117.001, 104.298]]]])  # of dlib's training set, 0..255
+_MEAN = np.array([[[[122.782, 117.001, 104.298]]]], np.float32)  # of dlib's training set, 0..255
 # Residual blocks from the image to the embedding: features, halved on entry?
 _BLOCKS = (
     *[(32, False)] * 3,
@@ -49,7 +49,7 @@ _FACE_Y = """
 """
 
 
-def embed(weights: dict, chip: Float[Array, 'b 150 150 3']) -> Float[Array, 'b 128']:
+def embed(weights: dict, chip: Float[AnyArray, 'b 150 150 3']) -> Float[AnyArray, 'b 128']:
     """Embeddings of face chips in [-1, 1]; distances below 0.6 mean the same person (dlib).
 
     Args:
@@ -68,14 +68,14 @@ def embed(weights: dict, chip: Float[Array, 'b 150 150 3']) -> Float[Array, 'b 1
 
 
 def chips(
-    image: Float[Array, 'b h w 3'], points: Float[Array, 'b 68 2']
-) -> Float[Array, 'b s s 3']:
+    image: Float[AnyArray, 'b h w 3'], points: Float[AnyArray, 'b 68 2']
+) -> Float[AnyArray, 'b s s 3']:
     """Faces turned upright and scaled as dlib cuts them; the border pixel repeats outside.
 
     Args:
       image: any side; points: the 68 in pixels of it.
     """
-    face = np.stack([np.float32(text.split()) for text in (_FACE_X, _FACE_Y)], -1)
+    face = np.stack([np.array(text.split(), np.float32) for text in (_FACE_X, _FACE_Y)], -1)
     target = (face + _PADDING) / (1 + 2 * _PADDING) * SIDE
     target = jnp.broadcast_to(target[None], (points.shape[0], *target.shape))
     return images.affine_sample(image, lm.similarity(target, points[:, _POINTS]), (SIDE, SIDE))

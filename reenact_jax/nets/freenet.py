@@ -3,6 +3,8 @@
 Layers are those of the official code, which the paper's supplement leaves out of print.
 """
 
+from typing import Any
+
 import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float
@@ -11,7 +13,7 @@ from reenact_jax.nets import initial
 from reenact_jax.nets.blocks import Conv, Norm, TransposedConv
 from reenact_jax.nets.patch import INIT
 
-CONV = dict(kernel_init=INIT)
+CONV: dict[str, Any] = dict(kernel_init=INIT)
 PARTS = 3  # of the transformer's residual blocks (section 3.2)
 JOINS = ('every', 'parts')
 LINES = (8, 16, 16)  # features of the landmark encoder

@@ -61,7 +61,7 @@ class Modulation(nn.Module):
         return pair(nn.Dense(2 * x.shape[-1], kernel_init=initial.lecun)(condition)[:, None, None])
 
 
-def pair(raw: Float[Array, 'b h w 2c']) -> tuple[Array, Array]:
+def pair(raw: Float[Array, 'b h w _']) -> tuple[Array, Array]:
     """(gamma, beta), gamma around 1 and beta around 0, from a layer's output."""
     gamma, beta = jnp.split(raw, 2, -1)
     return 1 + gamma, beta

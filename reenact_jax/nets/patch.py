@@ -1,5 +1,7 @@
 """PatchGAN and its multi-scale form, as published with pix2pix and pix2pixHD."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -38,7 +40,8 @@ class PatchGAN(nn.Module):
         features: bool = False,
     ) -> Float[Array, 'b H W 1'] | list[Array]:
         """The logits; with `features` a list of them behind what every other layer gives."""
-        conv, maps = dict(kernel=4, padding=self.padding, kernel_init=INIT), []
+        conv: dict[str, Any] = dict(kernel=4, padding=self.padding, kernel_init=INIT)
+        maps = []
         for i in range(self.layers + 1):
             width, stride = self.width * min(2**i, 8), 2 if i < self.layers else 1
             y = Conv(width, stride=stride, **conv)(x, train)

@@ -3,7 +3,7 @@
 import itertools
 import types
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -93,7 +93,7 @@ def animate(
             points = np.asarray(bundle.transfer(identity, padded, face))
         else:
             made = relative.transferred(bundle, begun, identity, face, padded)
-            points = np.float32(relative.move(begun, made, padded, amount))
+            points = np.array(relative.move(begun, made, padded, amount), np.float32)
         points = _edited(bundle, points, changes.strengths)
         made = painter.draw(points), points, held
         # The device works on this batch while the host finishes the one before.
@@ -142,7 +142,9 @@ def lead(
             points = own + np.asarray(bundle.transfer(identity, driving, face))
             points = points - np.asarray(bundle.transfer(identity, before, face))
     else:
-        points = landmark_edits.between(source.known['landmarks'], end, np.float32(amount))
+        points = landmark_edits.between(
+            source.known['landmarks'], end, np.array(amount, np.float32)
+        )
     points = np.asarray(_edited(bundle, points, changes.strengths, amount))
     for start in range(0, steps, batch):
         some = points[start : start + batch]
@@ -160,7 +162,7 @@ def check(bundle: Bundle, changes: Changes) -> None:
         )
 
 
-def changed(bundle: Bundle, face: dict, changes: Changes, amount=1.0) -> dict:
+def changed(bundle: Bundle, face: dict, changes: Changes, amount: Any = 1.0) -> dict:
     """A face, or faces, with changed units: as numbers, or turned where landmarks drive the model.
 
     amount: share of the way from the face's own values, [] or one a face.
@@ -179,14 +181,16 @@ def _by_units(bundle: Bundle) -> bool:
 def _first(moving: dict, reference: dict | None) -> dict:
     if reference is None:
         return {name: value[:1] for name, value in moving.items()}
-    return {name: np.float32(reference[name])[None] for name in moving if name in reference}
+    return {
+        name: np.array(reference[name], np.float32)[None] for name in moving if name in reference
+    }
 
 
 def _crops(bundle: Bundle, source: Portrait, changes: Changes) -> Painter:
     return painting.painter(bundle, source, background=changes.background)
 
 
-def _edited(bundle: Bundle, points, strengths, amount=1.0):
+def _edited(bundle: Bundle, points, strengths, amount: Any = 1.0):
     if not strengths:
         return points
     layout = layouts.layout(bundle.points)

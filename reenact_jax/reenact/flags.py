@@ -19,7 +19,7 @@ action units, from 0 to 1, for a bundle whose transfer is facegan's
 """
 
 
-def read(description: str, arguments: list[str] | None = None) -> argparse.Namespace:
+def read(description: str | None, arguments: list[str] | None = None) -> argparse.Namespace:
     """The arguments, checked. Raises UserError naming the flag."""
     parser = errors.Parser(
         prog='reenact-jax reenact',

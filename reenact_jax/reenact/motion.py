@@ -71,7 +71,7 @@ def read(path: epath.PathLike) -> Motion:
     nothing = np.full(count, np.nan)
     units = np.stack([table.get(name, nothing) for name in UNITS], 1)
     valid, rate = np.isfinite(units), _rate(table.get('timestamp', nothing), path)
-    motion = Motion(np.float32(np.where(valid, units, 0)), valid, rate)
+    motion = Motion(np.array(np.where(valid, units, 0), np.float32), valid, rate)
     if not table.keys() & set(places):
         return motion
     if missing := [name for name in places if name not in table]:
@@ -183,7 +183,7 @@ def _openface(path) -> Motion:
     # One square for all frames, around the first face, as a driver's video is cropped.
     places = table.points[first]
     x0, y0, side = lm.crop_box(places[valid[:, 0]][:1])
-    places = (places - np.float32([x0, y0, 0])) / np.float32(side)
+    places = (places - np.array([x0, y0, 0], np.float32)) / np.array(side, np.float32)
     places[~valid[:, 0]] = np.nan
     return motion._replace(points='68c', landmarks=places)
 

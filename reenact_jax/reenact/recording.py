@@ -85,7 +85,7 @@ def record(
         start = starts.onto(source.known, first)
     driving = _kept(driving, moved) if keep else driving
     painter = _painter(bundle, source, changes, crop, most)
-    moving = dict(motion=how, batch=batch, changes=changes, reference=start)
+    moving: dict[str, Any] = dict(motion=how, batch=batch, changes=changes, reference=start)
     moving |= dict(painter=painter, amount=amount)
     made = tqdm(
         animate(bundle, source, driving, **moving),
@@ -111,8 +111,8 @@ def record(
         writing.write_still(sheet, sheets.sheet(list(rows.values()), list(rows)), signed=signed)
     summary = {'out': out, 'sheet': sheet, 'frames': count, 'rate': str(driver.rate), 'held': held}
     summary |= {'reference': begin, 'sound': bool(driver.sound) and out.lower().endswith('.mp4')}
-    plain = relative and start is None and first is not None
-    summary['start'] = starts.fault(first, source.known) if plain else None
+    plain = relative and start is None
+    summary['start'] = starts.fault(first, source.known) if plain and first else None
     return summary | {'fault': driver.fault(), 'transfer': bundle.transfer_name, 'motion': how}
 
 
@@ -151,7 +151,7 @@ def record_lead(
         start = None
         if how == 'relative' and frame.face is not None:
             start = starts.onto(source.known, frame.face)
-        moving = dict(motion=how, batch=batch, reference=start, amount=amount)
+        moving: dict[str, Any] = dict(motion=how, batch=batch, reference=start, amount=amount)
         (made,) = animate(bundle, source, [frame.face], **moving)
         end = made.landmarks
     painter = _painter(bundle, source, changes, crop, most)

@@ -17,6 +17,7 @@ import argparse
 import json
 import shlex
 import sys
+from typing import Any
 
 from etils import epath
 
@@ -126,7 +127,7 @@ def measure(table: Table, args, trainings: dict, folders: dict, workdir: epath.P
 
 
 def _landmarks(table: Table, kind: str, args, trainings: dict, folder: str) -> dict:
-    made = {
+    made: dict[int, Any] = {
         seed: measuring.landmarks(table, kind, trainings, seed, folder, args.cases)
         for seed in args.seeds
     }

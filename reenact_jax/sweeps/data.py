@@ -61,6 +61,7 @@ def gather(needs: list[str], size: str, folders: dict[str, str], workdir: epath.
     for kind in missing:
         folder = workdir / 'data' / f'{kind}_{size}'
         print(f'{kind}: {folder}')
-        synthetic.write(folder, Request(**REQUESTS[size][kind]), 1 if size == 'tiny' else 0)
+        request: dict[str, Any] = REQUESTS[size][kind]
+        synthetic.write(folder, Request(**request), 1 if size == 'tiny' else 0)
         folders = folders | {kind: str(folder)}
     return folders

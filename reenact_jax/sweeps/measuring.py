@@ -88,7 +88,7 @@ def speed(table: Table, row: Row, seconds: float = 3.0) -> dict[str, float]:
     parts = {}
     side = 256 if table.size == 'paper' else 64
     for role, name in (('generator', row.generator), ('transfer', row.transfer)):
-        model = table.models[name]
+        model = table.models[str(name)]
         values = config.build(model.system, run={'data': '-'}, hparams=model.hparams(table.size))
         module, run, hparams = config.resolve(values)
         nets = module.networks(hparams, DataInfo(4, 8, run.points))

@@ -5,7 +5,7 @@ import subprocess
 import numpy as np
 
 from reenact_jax import __version__
-from reenact_jax.data import shards
+from reenact_jax.data.shards import manifest
 from reenact_jax.evaluate.columns import COLUMNS
 from reenact_jax.evaluate.estimators import Card
 from reenact_jax.evaluate.estimators import table as card_table
@@ -104,7 +104,7 @@ def _ours(found: dict, row: str, name: str) -> str:
 def _provenance(table: Table, found: dict, trainings: list, data: dict) -> str:
     lines = [f'Commit {commit()}.']
     for kind, folder in data.items():
-        lines.append(f'Data {kind}: {folder}, digest {shards.manifest.read(folder)["digest"]}.')
+        lines.append(f'Data {kind}: {folder}, digest {manifest.read(folder)["digest"]}.')
     for one in trainings:
         spent = training.minutes(one)
         lines.append(f'Model {one.model}, seed {one.seed}: {one.workdir}, {spent:.0f} minutes.')

@@ -33,7 +33,7 @@ def plan(table: Table, data: dict[str, str], seeds: list[int], extra: list[str],
         flags = [flag for flag in extra if _applies(flag, model.hparams(table.size), model.system)]
         for seed in seeds:
             depends = [model.system, model.hparams(table.size), flags, seed]
-            depends.append(shards.manifest.read(folder)['digest'])
+            depends.append(manifest.read(folder)['digest'])
             digest = hashlib.sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest()[:8]
             target = storage.path(workdir) / 'models' / f'{model.system}-{digest}'
             arguments = [

@@ -22,6 +22,7 @@ import dataclasses
 import io
 import json
 import zipfile
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -205,7 +206,8 @@ def load(hp: Hparams, net: Bases) -> dict[str, np.ndarray]:
 def save(arrays: dict[str, np.ndarray], groups: dict[str, tuple[int, int]]) -> bytes:
     """The file of bases: `groups` are the rows of `basis`, first and behind the last."""
     file = io.BytesIO()
-    np.savez(file, groups=np.array(json.dumps(groups)), **arrays)
+    stored: dict[str, Any] = {'groups': np.array(json.dumps(groups)), **arrays}
+    np.savez(file, **stored)
     return file.getvalue()
 
 

@@ -1,6 +1,7 @@
 """Optimisers with their schedules. The learning rate is readable in the optimiser's state."""
 
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -46,7 +47,7 @@ def _rate(learning_rate: float, steps: int, schedule: str) -> optax.Schedule:
 def learning_rate(tx: optax.GradientTransformation, step: int) -> float:
     """The rate that an optimiser of this file uses at `step` (counted from 0)."""
     weight = jnp.zeros(())
-    state = tx.init(weight)
+    state: Any = tx.init(weight)
     at = jax.tree.map(lambda count: jnp.full_like(count, step), state.hyperparams_states)
     _, state = tx.update(weight, state._replace(hyperparams_states=at), weight)
     return float(state.hyperparams['learning_rate'])

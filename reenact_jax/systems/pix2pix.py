@@ -204,8 +204,8 @@ def _hd(hp: Hparams, apply, constants: dict, fake, truth, given, letter: str):
         phi = [vgg.features(constants['vgg'], image, 19) for image in (fake, truth)]
         metrics['perceptual'] = losses.perceptual(*phi)
         value += hp.lambda_vgg * metrics['perceptual']
-    logits = [[scale[-1] for scale in one] for one in (real, made)]
-    return {'G': value, 'D': losses.gan_discriminator(*logits, 'lsgan01')}, metrics
+    seen, drawn = ([scale[-1] for scale in one] for one in (real, made))
+    return {'G': value, 'D': losses.gan_discriminator(seen, drawn, 'lsgan01')}, metrics
 
 
 # --- the generators --------------------------------------------------------------------------

@@ -11,6 +11,7 @@ dtype of their kernels, which `reduced` casts.
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp

@@ -17,6 +17,7 @@ too, at the latest after --heartbeat_timeout seconds; start all of them again.
 
 import logging
 import sys
+from typing import Any
 
 import absl.logging
 import jax
@@ -63,9 +64,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _join(values: flags.FlagValues) -> None:
     """Joins the other processes, if there are to be any."""
-    given = {name: values[name].value for name in CLUSTER}
+    given: dict[str, Any] = {name: values[name].value for name in CLUSTER}
     missing = [f'--{name}' for name, value in given.items() if value is None]
-    patience = {'heartbeat_timeout_seconds': values.heartbeat_timeout}
+    patience: dict[str, Any] = {'heartbeat_timeout_seconds': values.heartbeat_timeout}
     if values.distributed:
         jax.distributed.initialize(**patience)
     elif not missing:

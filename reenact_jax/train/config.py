@@ -13,6 +13,7 @@ import typing
 from collections.abc import Mapping
 
 import ml_collections
+from ml_collections import config_dict
 
 from reenact_jax import systems
 from reenact_jax.common import settings
@@ -112,7 +113,7 @@ def build(system: str, run: Mapping, hparams: Mapping) -> ml_collections.ConfigD
     return ml_collections.ConfigDict(values)
 
 
-def resolve(config: ml_collections.ConfigDict) -> tuple[types.ModuleType, Run, object]:
+def resolve(config: Mapping | ml_collections.ConfigDict) -> tuple[types.ModuleType, Run, object]:
     """(system module, Run, Hparams) of a config, checked field by field.
 
     Fields that have other names today are read as those.
@@ -156,7 +157,7 @@ def chosen(stages: tuple, run: Run) -> dict:
     return {n: stage for n, stage in enumerate(sized) if not run.stages or stage.name in run.stages}
 
 
-def to_json(config: ml_collections.ConfigDict) -> dict:
+def to_json(config: Mapping | ml_collections.ConfigDict) -> dict:
     """The resolved config as plain values (for checkpoints, config.json and comparison)."""
     _, run, hparams = resolve(config)
     return {SYSTEM: config[SYSTEM], **_plain(run), HPARAMS: _plain(hparams)}
@@ -217,7 +218,7 @@ def _complete(schema: type, given: Mapping, where: str) -> dict:
     values = {field.name: getattr(checked, field.name) for field in dataclasses.fields(schema)}
     hints = typing.get_type_hints(schema)
     return {
-        name: ml_collections.config_dict.placeholder(_kind(hints[name])) if value is None else value
+        name: config_dict.placeholder(_kind(hints[name])) if value is None else value
         for name, value in values.items()
     }
 

@@ -10,6 +10,7 @@ import json
 import math
 import sys
 import time
+from typing import Any
 
 import numpy as np
 from etils import epath
@@ -34,7 +35,9 @@ class Logs:
             is removed, and so is a line cut off by a crash. None: a new run.
         """
         self._write = write
-        self._bar, self._board, self._file = None, None, None
+        self._bar = None
+        self._board: Any = None  # these two where it writes
+        self._file: Any = None
         self._sums: dict[str, list[float]] = {}
         if write:
             folder = storage.path(workdir)

@@ -22,12 +22,12 @@ from reenact_jax.common.errors import UserError
 def load(file: str) -> ModuleType:
     """A config file as a module. Raises UserError when it is no such file."""
     spec = importlib.util.spec_from_file_location(pathlib.Path(file).stem, file)
-    module = importlib.util.module_from_spec(spec) if spec else None
-    if module is not None:
+    if spec and spec.loader:
+        module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
-    if not hasattr(module, 'get_config'):
-        raise UserError(f'{file}: no config file: it has no function get_config(preset)')
-    return module
+        if hasattr(module, 'get_config'):
+            return module
+    raise UserError(f'{file}: no config file: it has no function get_config(preset)')
 
 
 def main(arguments: list[str] | None = None) -> int:

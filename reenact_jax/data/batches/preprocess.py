@@ -50,8 +50,8 @@ def prepare(
     """
     stored = _stored_size(batch, size)
     matrix = _crop_matrix(batch, rng, stored, size, augment, stabilise, eyes)
-    moved = dict.fromkeys(('landmarks', 'reference'))
-    for name in moved:
+    moved: dict[str, Array | None] = {}
+    for name in ('landmarks', 'reference'):
         points = getattr(batch, name)
         moved[name] = None if points is None else lm.transform(points, lm.invert(matrix))
     moved['landmarks3d'] = _move_3d(batch.landmarks3d, matrix)
@@ -59,8 +59,8 @@ def prepare(
     moved['image'] = _resample(batch.image, matrix, size, still)
     moved['segmentation'] = _resample_classes(batch.segmentation, matrix, size)
     moved['aus'] = _roll(batch.aus, matrix)
-    if augment and augment.colour and moved['image'] is not None:
-        moved['image'] = _colour(moved['image'], jax.random.fold_in(rng, 1), augment.colour)
+    if augment and augment.colour and (image := moved['image']) is not None:
+        moved['image'] = _colour(image, jax.random.fold_in(rng, 1), augment.colour)
     return dataclasses.replace(batch, **moved)
 
 
@@ -84,7 +84,8 @@ def _crop_matrix(batch, rng, stored, size, augment, stabilise, eyes) -> Float[Ar
     linear = jnp.broadcast_to(linear[:, None], (rows, frames, 2, 2))
     centre = stored / 2 + jnp.broadcast_to(shift[:, None], (rows, frames, 2))
     if stabilise == 'frame':
-        middle = sum(batch.landmarks[:, :, list(eye)].mean(2) for eye in eyes) / 2
+        one, other = (batch.landmarks[:, :, list(eye)].mean(2) for eye in eyes)
+        middle = (one + other) / 2
         centre = centre + middle - middle.mean(1, keepdims=True)
     half = jnp.full((2,), size / 2)
     shift = centre - jnp.einsum('bkij,j->bki', linear, half)

@@ -73,9 +73,13 @@ class ShardSet:
         except DamagedRecord as error:
             raise DamagedRecord(f'{self.where(record)}: {error}') from None
 
-    def track(self, record: int, only: frozenset[str] | None = None) -> tracks.Track:
-        """The track of a record; `only`: the per-frame fields to read (see `tracks.decode`)."""
-        return tracks.decode(self[record], self.where(record), only)
+    def track(self, record: int) -> tracks.Track:
+        """The track of a record."""
+        return tracks.decode(self[record], self.where(record))
+
+    def fields(self, record: int, names: Iterable[str]) -> dict[str, Any]:
+        """Some fields of the track of a record, by name."""
+        return tracks.read_fields(self[record], names, self.where(record))
 
     @property
     def points(self) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ in nets/aan.py.
 """
 
 import logging
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -66,7 +67,7 @@ def networks(hp: Hparams, data: DataInfo) -> dict:
         raise UserError(
             'hparams.unseen: bounds hparams.mask by the flow of hparams.prior; set both to True'
         )
-    style = dict(norm=hp.norm, spectral=hp.spectral)
+    style: dict[str, Any] = dict(norm=hp.norm, spectral=hp.spectral)
     nets = {
         'E_a': net.Extractor(hp.extractor, hp.fusion, hp.modulation == 'aan', **style),
         'FEN': net.FlowNet(hp.flow, **style),
@@ -133,7 +134,7 @@ def stages(hp: Hparams, data: DataInfo) -> tuple[Stage, ...]:
     """One stage: the four sub-nets together, end to end, against both discriminators."""
     del data
     generator = ('E_a', 'FEN', 'G_local', 'G_f') if hp.local_net else ('E_a', 'FEN', 'G_f')
-    players = {'G': generator}
+    players: dict[str, tuple[str, ...]] = {'G': generator}
     tx = {'G': optimisers.adam(hp.rate, hp.steps, hp.schedule, hp.b1)}
     if hp.lambda_gan:
         players['D'] = ('D_L', 'D_I')

@@ -139,7 +139,8 @@ def stages(hp: Hparams, data: DataInfo) -> tuple[Stage, ...]:
     """Section 3.4: ULC, then GAG with ULC frozen. A stage of 0 epochs is left out."""
     table = []
     if hp.ulc_epochs:
-        players = {'psi': PSI} | ({'D_TF': ('D_TF',), 'D_S': ('D_S',)} if hp.lambda_d else {})
+        players: dict[str, tuple[str, ...]] = {'psi': PSI}
+        players |= {'D_TF': ('D_TF',), 'D_S': ('D_S',)} if hp.lambda_d else {}
         steps = hp.ulc_steps or _steps(hp.ulc_epochs, hp.ulc_batch, data)
         adam = optimisers.adam(hp.ulc_rate, steps, hp.schedule, hp.ulc_b1)
         table.append(

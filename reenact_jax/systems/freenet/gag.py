@@ -34,8 +34,8 @@ def terms(hp, apply, constants: dict, batch: Batch):
     value = hp.lambda_pix * pixels + hp.lambda_adv * by
     metrics = {'l1': pixels, 'gan': by}
     if hp.lambda_tp:
-        kappa = [vgg.features(constants['vgg'], one, DEPTH)[:TAPS] for one in (made, same, other)]
-        metrics['triplet'] = triplet(*kappa, hp.margin)
+        a, b, c = (vgg.features(constants['vgg'], one, DEPTH)[:TAPS] for one in (made, same, other))
+        metrics['triplet'] = triplet(a, b, c, hp.margin)
         value += hp.lambda_tp * metrics['triplet']
     return {'G': value, 'D': losses.gan_discriminator(real, fake, hp.gan)}, metrics  # eqs. 8, 10
 
@@ -55,10 +55,11 @@ def triplet(
     def distance(a, b):
         return jnp.square(a - b).mean((1, 2, 3))
 
-    return sum(
+    each = (
         jax.nn.relu(margin + distance(a, b) - distance(a, c)).mean()
         for a, b, c in zip(made, same, other, strict=True)
     )
+    return sum(each, jnp.zeros(()))
 
 
 def _triplet(hp, apply, batch: Batch) -> tuple[Array, Array, Array]:
@@ -73,7 +74,8 @@ def _triplet(hp, apply, batch: Batch) -> tuple[Array, Array, Array]:
     positive = i_n2 if hp.positive == 'n2' else i_n1
     given = losses.together(i_n1, positive, their_image)
     drawn = lines(hp, losses.together(l_n2, l_t3, l_r2), side)
-    return losses.apart(apply('phi', given, drawn), 3)
+    made, same, other = losses.apart(apply('phi', given, drawn), 3)
+    return made, same, other
 
 
 def lines(hp, points: Float[Array, 'b n 2'], side: int) -> Float[Array, 'b q q c']:

@@ -248,7 +248,7 @@ def _variables(folder: epath.Path, ema: bool) -> dict[str, dict]:
     handler = ocp.PyTreeCheckpointHandler()
     variables = {}
     for letter in letters:
-        item = folder / _item(folder, letter, ema)
+        item = folder / (_item(folder, letter, ema) or f'{prefix}{letter}')
         tree = handler.metadata(item).tree
         as_numpy = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), tree)
         variables[letter] = handler.restore(
@@ -267,6 +267,6 @@ def _json(folder: epath.Path) -> tuple[dict, dict]:
 def _agree(workdir: epath.PathLike, found: Place | None, failed: bool) -> tuple[Place | None, bool]:
     """The first process's choice and whether it failed, on all processes."""
     mine = np.array([*((-1, -1) if found is None else (found.number, found.step)), failed])
-    number, step, failed = (int(value) for value in multihost_utils.broadcast_one_to_all(mine))
+    number, step, fault = (int(value) for value in multihost_utils.broadcast_one_to_all(mine))
     all_places = places(workdir)
-    return next((p for p in all_places if (p.number, p.step) == (number, step)), None), bool(failed)
+    return next((p for p in all_places if (p.number, p.step) == (number, step)), None), bool(fault)
