@@ -154,7 +154,7 @@ def _inside(window, region: Region) -> Float[AnyArray, '1 H W 1']:
     return (down[:, None] * across[None])[None, ..., None]
 
 
-def _part_frame(frame: Float[Array, 'b 2 3'], scale, corner) -> Float[Array, 'b 2 3']:
+def _part_frame(frame: Float[AnyArray, 'b 2 3'], scale, corner) -> Float[AnyArray, 'b 2 3']:
     """From the region's pixels to those of a part."""
     out = _frame(scale, corner, frame.shape[0])  # region -> crop
     back = lm.invert(frame)  # crop -> part
@@ -163,7 +163,7 @@ def _part_frame(frame: Float[Array, 'b 2 3'], scale, corner) -> Float[Array, 'b 
     return jnp.concatenate([linear, shift[:, 0, :, None]], -1)
 
 
-def _with_parts(result, parts: dict[str, Part], frames: dict, inside) -> Float[Array, 'b H W 3']:
+def _with_parts(result, parts: dict[str, Part], frames: dict, inside) -> Float[AnyArray, 'b H W 3']:
     """Lay parts over a region; of a large one each within a window, where all are small enough."""
     size = result.shape[1:3]
     small = int(WINDOW * size[0]), int(WINDOW * size[1])
@@ -183,7 +183,7 @@ def _with_parts(result, parts: dict[str, Part], frames: dict, inside) -> Float[A
     return jax.lax.cond(fits, lambda x: laid(x, small), lambda x: laid(x, size), result)
 
 
-def _laid(result, part: Part, frame: Float[Array, '2 3'], inside, window: tuple[int, int]):
+def _laid(result, part: Part, frame: Float[AnyArray, '2 3'], inside, window: tuple[int, int]):
     """Blend a part into a window [h, w] of one region; alpha is 0 outside of its frame."""
     start = jnp.floor(-frame[:, 2] / jnp.diagonal(frame[:, :2])).astype(jnp.int32) - 1
     most = np.array([result.shape[1] - window[1], result.shape[0] - window[0]])

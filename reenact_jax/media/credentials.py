@@ -10,6 +10,7 @@ import contextlib
 import io
 import json
 import os
+from typing import Any
 
 from etils import epath
 from PIL import Image

@@ -9,7 +9,7 @@ Needs PyAV (extra `[video]`) for videos; Pillow reads stills.
 import re
 from collections.abc import Iterator
 from fractions import Fraction
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from etils import epath

@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Float
 
 from reenact_jax.common import storage
+from reenact_jax.common.arrays import AnyArray
 from reenact_jax.common.errors import UserError
 from reenact_jax.geometry import images
 from reenact_jax.geometry import landmarks as lm

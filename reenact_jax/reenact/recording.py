@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Iterator
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm

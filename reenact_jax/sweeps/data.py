@@ -5,6 +5,8 @@ expressions: landmarks, shared expressions, own poses; lmtest, expressions_test:
 people, every one with every motion.
 """
 
+from typing import Any
+
 from etils import epath
 
 from reenact_jax.common.errors import UserError

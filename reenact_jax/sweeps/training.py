@@ -9,7 +9,7 @@ from etils import epath
 
 from reenact_jax import systems
 from reenact_jax.common import lines, storage
-from reenact_jax.data import shards
+from reenact_jax.data.shards import manifest
 from reenact_jax.sweeps.plan import Table
 from reenact_jax.train import command as train
 from reenact_jax.train.logs import METRICS

@@ -11,7 +11,6 @@ dtype of their kernels, which `reduced` casts.
 """
 
 from collections.abc import Mapping
-from typing import Any
 
 import jax
 import jax.numpy as jnp

@@ -22,7 +22,7 @@ def write(directory: epath.Path) -> None:
     storage.write(directory / NAME, _render(files))
 
 
-def fault(directory: epath.Path | pathlib.Path) -> str | None:
+def fault(directory: epath.Path) -> str | None:
     """What is wrong with the folder: 'incomplete', or the first file that is not as written."""
     if storage.size(directory / NAME) is None:
         return 'incomplete'
