@@ -31,7 +31,7 @@ def empty(server):
 
 def test_files_come_and_go(empty):
     storage.write('gs://bucket/a/one', 'text')
-    assert sum(empty.requests.values()) == 1
+    assert empty.requests['write'] == 1 and set(empty.requests) <= {'write', 'list'}
     storage.write_json('gs://bucket/a/b/two', {'x': 1})
     assert storage.read('gs://bucket/a/one') == b'text' and storage.size('gs://bucket/a/one') == 4
     assert storage.names('gs://bucket/a') == ['b', 'one']
@@ -102,7 +102,8 @@ def test_batches_of_a_bucket_are_those_of_a_folder(empty, tmp_path):
             np.testing.assert_array_equal(getattr(a, name), getattr(b, name))
     far.close()
     near.close()
-    assert set(empty.requests) == {'read'}
+    # A listing may still be on its way from the opening: gcsfs asks both and hangs up on one.
+    assert empty.requests['read'] >= 8 and set(empty.requests) <= {'read', 'list'}
 
 
 def test_lines_of_a_bucket_are_parts(empty, tmp_path, monkeypatch):
