@@ -9,7 +9,7 @@ import fakes
 import jax
 import pytest
 
-from reenact_jax.bench import chips, parity, steps
+from reenact_jax.bench import chips, parity, trial
 from reenact_jax.configs import aan, ldnet_fdgan
 from reenact_jax.train import config
 
@@ -41,7 +41,7 @@ def test_a_step_is_that_of_the_cpu(data, preset):
 @pytest.mark.parametrize('dtype', ['float32', 'bfloat16'])
 def test_steps_are_finite_and_their_memory_is_known(data, dtype):
     rows = 4 * jax.device_count()
-    found = steps.run(values(data, aan.get_config('tiny'), dtype=dtype, batch_size=rows), 3, 60)
+    found = trial.run(values(data, aan.get_config('tiny'), dtype=dtype, batch_size=rows), 3, 60)
     assert all(math.isfinite(value) for value in found['losses'].values())
     assert not any(found['steps left out'].values())
     assert 0 < found['memory, in use at most'] < 2**40

@@ -16,7 +16,7 @@ import toy_config
 
 from launch import first_minutes
 from launch.minutes import parts
-from reenact_jax.bench import chips, parity, steps
+from reenact_jax.bench import chips, parity, trial
 from reenact_jax.common.errors import UserError
 from reenact_jax.train import config
 
@@ -51,12 +51,12 @@ def test_a_difference_is_measured():
 def test_steps_are_measured(given, monkeypatch):
     kind = jax.devices()[0].device_kind
     monkeypatch.setattr(chips, 'PEAKS', {kind: 1e9})
-    found = steps.run(given, 3, 60)
+    found = trial.run(given, 3, 60)
     assert found['steps'] == 3 and found['steps left out'] == {'C': 0, 'D': 0, 'G': 0}
     assert found['shortest step, ms'] == pytest.approx(found['FLOPs'] / 1e6)
     assert found['frames/s'] == pytest.approx(found['rows'] * 2 * 1e3 / found['step, ms'], rel=1e-6)
     assert found['memory, compiled']['total'] > 0 and 'loss/G' in found['losses']
-    assert steps.run(given, 1000, 0.001)['steps'] < 1000, 'the seconds end it'
+    assert trial.run(given, 1000, 0.001)['steps'] < 1000, 'the seconds end it'
     json.dumps(found)
 
 

@@ -17,7 +17,7 @@ import jax
 
 from reenact_jax.bench import command as bench
 from reenact_jax.bench import device as bench_device
-from reenact_jax.bench import parity, steps
+from reenact_jax.bench import parity, trial
 from reenact_jax.common import command_line
 from reenact_jax.data.shards import ShardSet
 from reenact_jax.data_prep import synthetic
@@ -78,7 +78,7 @@ def training(folder: pathlib.Path, tiny: bool, system: str, dtype: str) -> dict:
     name, flags = (TINY if tiny else PAPER)[system]
     rows = ROWS[tiny] * jax.device_count()
     given = values(folder, name, *flags, f'--config.dtype={dtype}', f'--config.batch_size={rows}')
-    found = steps.run(given, *((5, 20) if tiny else (300, 25)))
+    found = trial.run(given, *((5, 20) if tiny else (300, 25)))
     well = all(math.isfinite(value) for value in found['losses'].values())
     return {'ok': well and not any(found['steps left out'].values()), **found}
 

@@ -61,8 +61,8 @@ def _distance(begin, found: tuple[dict, dict], wanted: tuple[dict, dict]) -> dic
         if name.startswith('loss/')
     ]
     far, moved = 0.0, 0.0
-    for letter, variables in reference.items():
-        parts = (tree[letter]['params'] for tree in (begin.variables, after, variables))
+    for letter in reference:
+        parts = (tree[letter]['params'] for tree in (begin.variables, after, reference))
         for old, one, two in zip(*map(jax.tree.leaves, parts), strict=True):
             far += float(np.square(np.float64(one) - two).sum())
             moved += float(np.square(np.float64(two) - old).sum())
