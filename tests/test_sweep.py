@@ -165,6 +165,9 @@ def test_flags_of_other_systems_are_left_out():
         ('configs/ablations/aan_table3.py', [], 'needs your data: --data heads=SHARDS --data pe'),
         ('configs/ablations/aan_table3.py', ['--data', 'x'], '--data x: expected KIND=SHARDS'),
         ('configs/ablations/aan_table3.py', ['--only', 'x'], '--only x: the models are no_local'),
+        ('aan_table3', ['--only', 'full', '--collect'], '--only trains and --collect measures'),
+        ('aan_table3', ['--print-as', 'jobset'], 'needs your data: --data heads=SHARDS --data pe'),
+        ('freenet_table2', ['--print-as=xpk'], 'freenet_table2 trains nothing'),
     ],
 )
 def test_what_is_refused(table, flags, message, tmp_path, monkeypatch):

@@ -59,6 +59,8 @@ def main(arguments: list[str] | None = None) -> int:
     table, workdir = plan.load(args.table), pathlib.Path(args.workdir)
     if args.only and args.only not in table.models:
         raise UserError(f'--only {args.only}: the models are {", ".join(table.models)}')
+    if args.only and args.collect:
+        raise UserError('--only trains and --collect measures: give one of them')
     if args.print or args.print_as:
         return _commands(table, args, arguments)
     if not args.only:  # the training says it: behind the start of its other processes
@@ -116,6 +118,8 @@ def _commands(table: Table, args: argparse.Namespace, arguments: list[str]) -> i
         print('# when these are done:')
         print(shlex.join(whole))
         return 0
+    if not rows:
+        raise UserError(f'--print-as {args.print_as}: {table.name} trains nothing; leave it out')
     given = data.given(args.data)
     made = [kind for kind in table.needs if kind not in given]
     if made and table.size not in data.REQUESTS:
