@@ -105,15 +105,18 @@ def _compiled(job: Job, stage: Stage, hbm: int) -> dict:
             raise
         return {'refused': str(error).partition(': ')[2].splitlines()[0]}
     report: dict[str, Any] = {'compile seconds': round(time.perf_counter() - begin, 1)}
-    report['memory'] = _memory(program.memory_analysis())
+    report['memory'] = memory(program.memory_analysis())
     if (total := report['memory']['total']) > hbm:
         report['refused'] = f'{total / GIB:.2f} GiB of {hbm / GIB:.0f}'
     report['collectives'] = _sent(job, stage, program.as_text() or '')
     return report
 
 
-def _memory(found) -> dict[str, int]:
-    """Bytes on a chip. Outputs that take over an argument's place (the state) count once."""
+def memory(found) -> dict[str, int]:
+    """Bytes on a chip, of a program's `memory_analysis`.
+
+    Outputs that take over an argument's place (the state) count once.
+    """
     parts = {
         'arguments': found.argument_size_in_bytes,
         'outputs': found.output_size_in_bytes,

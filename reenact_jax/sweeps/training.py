@@ -14,6 +14,11 @@ from reenact_jax.sweeps.plan import Table
 from reenact_jax.train import command as train
 from reenact_jax.train.logs import METRICS
 
+# Flags of the processes, on which the result does not depend.
+PROCESSES = {'--distributed', '--coordinator', '--num_processes', '--process_id', '--profile'} | {
+    '--heartbeat_timeout'
+}
+
 
 class Training(NamedTuple):
     """A model of a table with a seed: its command line and its folder."""
@@ -32,7 +37,8 @@ def plan(table: Table, data: dict[str, str], seeds: list[int], extra: list[str],
         folder = data[model.data]
         flags = [flag for flag in extra if _applies(flag, model.hparams(table.size), model.system)]
         for seed in seeds:
-            depends = [model.system, model.hparams(table.size), flags, seed]
+            own = [flag for flag in flags if flag.partition('=')[0] not in PROCESSES]
+            depends = [model.system, model.hparams(table.size), own, seed]
             depends.append(manifest.read(folder)['digest'])
             digest = hashlib.sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest()[:8]
             target = storage.path(workdir) / 'models' / f'{model.system}-{digest}'

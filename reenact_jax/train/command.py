@@ -43,6 +43,8 @@ def define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_integer('process_id', None, 'number of this process, from 0', flag_values=values)
     text = 'seconds of silence after which another process counts as lost, and the run ends'
     flags.DEFINE_integer('heartbeat_timeout', 100, text, lower_bound=1, flag_values=values)
+    text = 'steps to trace with jax.profiler, behind the first; the trace is in WORKDIR/profile'
+    flags.DEFINE_integer('profile', 0, text, lower_bound=0, flag_values=values)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -59,7 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     from reenact_jax.train import loop  # late: a wrong config is refused without its seconds
 
-    return loop.train(checked, values.workdir)
+    return loop.train(checked, values.workdir, values.profile)
 
 
 def _join(values: flags.FlagValues) -> None:
