@@ -112,7 +112,7 @@ def _of(table: dict, name: str, where: str):
 
 
 def _overview() -> str:
-    about = reenact_jax.__doc__.splitlines()[0]
+    about = str(reenact_jax.__doc__).split('\n', 1)[0]
     parts = [f'{about}\n\nusage: reenact-jax COMMAND --help']
     for heading, names in GROUPS.items():
         parts.append(f'{heading}\n' + _lines({name: COMMANDS[name] for name in names}))

@@ -68,7 +68,8 @@ def check(values: dict, info: DataInfo, side: int, topology: str, rows: int) -> 
     one_chip = jobs.make_abstract_job(alone, info, side, here)
     for number, stage in job.chosen.items():
         traced = _traced(one_chip, one_chip.chosen[number])
-        flops = traced.lower().cost_analysis()['flops']
+        costs: Any = traced.lower().cost_analysis()
+        flops = costs['flops']
         yield {
             'stage': stage.name,
             'topology': topology,

@@ -1,5 +1,7 @@
 """One training step on two devices from the same state and batch: how far the results lie apart."""
 
+from typing import Any
+
 import jax
 import numpy as np
 
@@ -10,12 +12,12 @@ from reenact_jax.train.jobs import Job
 PRECISIONS = ('default', 'highest')  # of matrix products: a chip's own choice; whole float32
 
 
-def compare(values: dict, device: jax.Device, reference: jax.Device) -> dict:
+def compare(values: dict, device: Any, reference: Any) -> dict:
     """Run the first stage's step on both devices.
 
     Args:
       values: a resolved config, `config.to_json`.
-      device: which is looked at.
+      device: which is looked at, a `jax.Device`.
       reference: which is trusted, a CPU's.
 
     Returns, for each of `PRECISIONS` on the device (the reference computes in whole float32):
@@ -34,7 +36,7 @@ def compare(values: dict, device: jax.Device, reference: jax.Device) -> dict:
     }
 
 
-def _on(job: Job, device: jax.Device) -> Job:
+def _on(job: Job, device: Any) -> Job:
     """The job on one device."""
     mesh = sharding.make_mesh([device])
     return job._replace(mesh=mesh, constants=sharding.to_all(job.constants, mesh))

@@ -1,6 +1,7 @@
 """Training steps on real batches for a while: time, memory, and arithmetic beside estimates."""
 
 import time
+from typing import Any
 
 import jax
 import numpy as np
@@ -42,7 +43,8 @@ def run(values: dict, steps: int, seconds: float) -> dict:
         took = time.perf_counter() - begin
     finally:
         source.close()
-    flops = lowered.cost_analysis()['flops'] / job.mesh.size
+    costs: Any = lowered.cost_analysis()
+    flops = costs['flops'] / job.mesh.size
     peak = chips.PEAKS.get(jax.devices()[0].device_kind)
     return {
         'rows': stage.batch_size,

@@ -77,14 +77,14 @@ def wants_help(arguments: Sequence[str]) -> bool:
     return bool({'--help', '-h', '-help'} & set(arguments))
 
 
-def usage(define: Callable[[flags.FlagValues], None], text: str) -> str:
+def usage(define: Callable[[flags.FlagValues], None], text: str | None) -> str:
     """Return what --help prints: the command's docstring and its flags.
 
     Absl's own text adds modules and flags that only its authors need.
     """
     values = flags.FlagValues()
     define(values)
-    lines = [text.rstrip(), '', 'options:']
+    lines = [str(text).rstrip(), '', 'options:']
     for flag in (one for some in values.flags_by_module_dict().values() for one in some):
         name = f'  --{"[no]" * flag.boolean}{flag.name}'
         default = '' if flag.value in (None, False) else f'; default {flag.value}'

@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from typing import IO, Any
 
 import fsspec
+import fsspec.config
 from etils import epath
 
 from reenact_jax.common.errors import UserError
@@ -235,7 +236,8 @@ def move_tree(source: epath.PathLike, target: epath.PathLike) -> None:
         return
     names = files(source)
     pairs = ([f'{path(folder)}/{name}' for name in names] for folder in (source, target))
-    _bucket(source).mv(*pairs)
+    old, new = pairs
+    _bucket(source).mv(old, new)
 
 
 def remove_partials(directory: epath.PathLike, name: str) -> None:
@@ -300,7 +302,7 @@ def size(name: epath.PathLike) -> int | None:
         return None
 
 
-def opened(name: epath.PathLike):
+def opened(name: epath.PathLike) -> Any:
     """A binary file open for reading, a context. Raises FileNotFoundError."""
     if is_local(name):
         return open(path(name), 'rb')
@@ -377,7 +379,7 @@ class Reader:
         return {**vars(self), '_file': None}
 
 
-def _bucket(name: epath.PathLike) -> fsspec.AbstractFileSystem:
+def _bucket(name: epath.PathLike) -> Any:
     """The file system of a bucket; the same one each time."""
     scheme, is_url, _ = str(path(name)).partition('://')
     # As epath has it: without, an object of a zonal bucket stays open for appending.

@@ -35,7 +35,7 @@ def begin(path: epath.PathLike, what: dict) -> None:
 
 
 @contextlib.contextmanager
-def adding(path: str | None) -> Iterator[Callable[[dict], None]]:
+def adding(path: epath.PathLike | None) -> Iterator[Callable[[dict], None]]:
     """A function that adds a finished case; without a file it does nothing."""
     if not path:
         yield lambda case: None
@@ -63,7 +63,7 @@ def done(path: epath.PathLike) -> list[dict]:
     return [_case(json.loads(line)) for line in lines.read(path)[1:]]
 
 
-def end(path: str) -> None:
+def end(path: epath.PathLike) -> None:
     """Removes the file: all is measured."""
     lines.keep(path, lambda line: False)
     storage.remove(path)

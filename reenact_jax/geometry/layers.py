@@ -6,6 +6,7 @@ All are smooth or small, so that they can be enlarged, while the source is warpe
 it has: a network of 64 x 64 pixels so draws at 512 what a warp can reach (ours).
 """
 
+import functools
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -169,8 +170,9 @@ def _with_parts(result, parts: dict[str, Part], frames: dict, inside) -> Float[A
     small = int(WINDOW * size[0]), int(WINDOW * size[1])
 
     def laid(result, window: tuple[int, int]):
+        draw = jax.vmap(functools.partial(_laid, window=window))
         for name, part in sorted(parts.items()):
-            result = jax.vmap(lambda *row: _laid(*row, window))(result, part, frames[name], inside)
+            result = draw(result, part, frames[name], inside)
         return result
 
     def pixels(name: str):

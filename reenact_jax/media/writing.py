@@ -10,6 +10,7 @@ import struct
 import uuid
 from collections.abc import Sequence
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 from etils import epath
@@ -62,7 +63,9 @@ class VideoWriter:
             raise UserError(f'crf: {crf} is not between 0 and 51')
         self.rate, self.crf = Fraction(rate), crf
         self._drafting = storage.drafting(path)
-        self._container = self._stream = self._sound = None
+        self._container: Any = None
+        self._stream: Any = None
+        self._sound: Any = None
         self._sound_of, self._signed = sound, signed
         self.frames = 0
 
@@ -89,7 +92,7 @@ class VideoWriter:
             for packet in self._sound.until(self.frames / self.rate):
                 container.mux(packet)
 
-    def _open(self, av, height: int, width: int) -> None:
+    def _open(self, av, height: int, width: int) -> Any:
         self._container = av.open(
             str(self._draft), 'w', format='mp4', options={'movflags': '+faststart'}
         )

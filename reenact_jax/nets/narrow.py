@@ -38,7 +38,7 @@ def by_rows(x: Float[Array, 'b h w c'], kernel: Float[Array, 'k k c f']) -> Arra
     k, _, c, f = kernel.shape
     wide = kernel.transpose(1, 2, 0, 3).reshape(1, k, c, k * f)
     rows, height = _convolved(x, wide, 1), x.shape[1] - k + 1
-    return sum(rows[:, i : i + height, :, i * f : (i + 1) * f] for i in range(k))
+    return jnp.stack([rows[:, i : i + height, :, i * f : (i + 1) * f] for i in range(k)]).sum(0)
 
 
 def by_phases(x: Float[Array, 'b h w c'], kernel: Float[Array, 'k k c f']) -> Array:

@@ -138,7 +138,7 @@ def _commands(table: Table, args: argparse.Namespace, arguments: list[str]) -> i
     given = data.given(args.data)
     made = [kind for kind in table.needs if kind not in given]
     if made and table.size not in data.REQUESTS:
-        data.gather(table.needs, table.size, given, pathlib.Path(args.workdir))  # refuses
+        data.gather(table.needs, table.size, given, storage.path(args.workdir))  # refuses
     prepare, collect = (_flagged(whole, flag) for flag in ('--prepare', '--collect'))
     jobs = [clusters.row(table.name, *row) for row in rows]
     print(clusters.render(args.print_as, jobs, prepare if made else None, collect), end='')
