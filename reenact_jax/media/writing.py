@@ -176,7 +176,7 @@ def temporary(path: Path) -> Path:
 
 
 def contact_sheet(
-    rows: Sequence[Sequence[UInt8[np.ndarray, 'h w 3'] | None]],
+    rows: Sequence[Sequence[UInt8[np.ndarray, '_ _ 3'] | None]],
     row_captions: Sequence[str] = (),
     column_captions: Sequence[str] = (),
     cell: int = 160,
