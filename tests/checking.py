@@ -18,7 +18,12 @@ _SETTINGS = beartype.BeartypeConf(
     )
 )
 # What JAX fills a record with beside arrays, to carry something else in its form.
-_NO_ARRAYS = jax.ShapeDtypeStruct, jax.core.ShapedArray, jax.sharding.Sharding
+_NO_ARRAYS = (
+    jax.ShapeDtypeStruct,
+    jax.core.ShapedArray,
+    jax.sharding.Sharding,
+    jax.stages.ArgInfo,
+)
 
 
 def checked(function: Callable) -> Callable:

@@ -215,7 +215,7 @@ class FakeDetector(faces.Detector):
         if image.max() < 40:
             return []
         points = np.pad(random_face(int(image.max()), 1)['landmarks'][0], ((0, 0), (0, 1)))
-        box = np.array([8, 8, 24, 24])
+        box = np.array([8.0, 8.0, 24.0, 24.0])
         units = {'aus': np.zeros(20), 'aus_valid': np.ones(20, bool)}
         return [types.SimpleNamespace(landmarks_68=points + 20, box=box + 20, **units)]
 

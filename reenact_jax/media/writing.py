@@ -167,7 +167,7 @@ def is_marked(path: epath.PathLike) -> bool:
 
 
 def contact_sheet(
-    rows: Sequence[Sequence[UInt8[np.ndarray, 'h w 3'] | None]],
+    rows: Sequence[Sequence[UInt8[np.ndarray, '_ _ 3'] | None]],
     row_captions: Sequence[str] = (),
     column_captions: Sequence[str] = (),
     cell: int = 160,
