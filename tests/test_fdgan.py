@@ -52,7 +52,7 @@ def softmax(x):
 
 def test_writer_is_equation_8():
     """Row i is the mean of the write values at all places, weighted by softmax(t_i . p_j)."""
-    x = np.random.default_rng(0).normal(size=(2, 3, 4, 5)).astype(np.float32)
+    x = jnp.asarray(np.random.default_rng(0).normal(size=(2, 3, 4, 5)), jnp.float32)
     net = dictionary.Writer(rows=6, length=7, tag=3)
     rows, variables = net.init_with_output(jax.random.key(0), x)
     p = variables['params']
@@ -65,8 +65,8 @@ def test_writer_is_equation_8():
 def test_reader_is_equation_9():
     """What a place reads is the mean of the rows, weighted by softmax(u_k . q_j), and is added."""
     draw = np.random.default_rng(0)
-    x = draw.normal(size=(2, 3, 4, 7)).astype(np.float32)
-    rows = draw.normal(size=(2, 6, 7)).astype(np.float32)
+    x = jnp.asarray(draw.normal(size=(2, 3, 4, 7)), jnp.float32)
+    rows = jnp.asarray(draw.normal(size=(2, 6, 7)), jnp.float32)
     net = dictionary.Reader(rows=6, tag=3)
     y, variables = net.init_with_output(jax.random.key(0), x, rows)
     p = variables['params']

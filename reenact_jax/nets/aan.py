@@ -74,7 +74,7 @@ class LocalNets(nn.Module):
 
     @nn.compact
     def __call__(
-        self, inputs: dict[str, Float[Array, 'b s s c']], train: bool = True
+        self, inputs: dict[str, Float[Array, 'b s s _']], train: bool = True
     ) -> dict[str, Float[Array, 'b s s _']]:
         """A part's source crop and both heatmaps, joined -> the reenacted part in [-1, 1].
 

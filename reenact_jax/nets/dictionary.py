@@ -112,7 +112,7 @@ class Extractor(nn.Module):
     @nn.compact
     def __call__(
         self, image: Float[Array, 'b s s 3'], lines: Float[Array, 'b s s l'], train: bool = True
-    ) -> list[Float[Array, 'b n v']]:
+    ) -> list[Float[Array, 'b _ _']]:
         skips = Down(self.widths, self.norm)(jnp.concatenate([image, lines], -1), train)
         x: Any = 0
         written = []
@@ -138,7 +138,7 @@ class Translator(nn.Module):
     def __call__(
         self,
         lines: Float[Array, 'b s s l'],
-        written: list[Float[Array, 'b n v']],
+        written: list[Float[Array, 'b _ _']],
         train: bool = True,
     ) -> Float[Array, 'b s s 3']:
         skips = Down(self.widths, self.norm)(lines, train)
@@ -164,7 +164,7 @@ class Down(nn.Module):
     @nn.compact
     def __call__(
         self, x: Float[Array, 'b s s c'], train: bool = True
-    ) -> list[Float[Array, 'b h w v']]:
+    ) -> list[Float[Array, 'b _ _ _']]:
         """Features by level: [b, s / 2^(i + 1), s / 2^(i + 1), widths[i]]."""
         levels = []
         for i, width in enumerate(self.widths):

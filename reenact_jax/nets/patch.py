@@ -75,7 +75,7 @@ class MultiScale(nn.Module):
         condition: Float[Array, 'a h w k'],
         train: bool = True,
         features: bool = False,
-    ) -> list[Float[Array, 'b H W 1']] | list[list[Array]]:
+    ) -> list[Float[Array, 'b _ _ 1']] | list[list[Array]]:
         """Logits a scale, the finest first; with `features` what `PatchGAN` gives a scale.
 
         Image row i has the condition's row i // (b / a).

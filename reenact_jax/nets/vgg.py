@@ -43,7 +43,7 @@ def names(depth: int) -> tuple[str, ...]:
 
 def features(
     weights: dict, image: Float[Array, 'b h w 3'], depth: int = 19
-) -> list[Float[Array, 'b H W c']]:
+) -> list[Float[Array, 'b _ _ _']]:
     """The maps after the ReLUs of `TAPS[depth]`, finest first.
 
     Args:

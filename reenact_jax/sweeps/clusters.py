@@ -6,13 +6,14 @@ knows nothing of the others. The table is collected when they are done, or befor
 
 import hashlib
 import json
-import pathlib
 import re
 import shlex
 from typing import NamedTuple
 
+from etils import epath
+
 FORMS = ('commands', 'slurm-array', 'jobset', 'xpk')
-JOBSET = pathlib.Path(__file__).parent / 'jobset.yaml'  # launch/jobset.yaml, to be edited there
+JOBSET = epath.Path(__file__).parent / 'jobset.yaml'  # launch/jobset.yaml, to be edited there
 LONGEST = 40  # letters of a job's name; Kubernetes appends to it, up to 63
 _COLLECT = 'the table; also before all are done, rows that are missing are named:'
 _ARGS = re.compile(r'^( *)args:\n(?:\1  .*\n)+', re.M)

@@ -1,6 +1,5 @@
 """A `jax.profiler` trace of a few steps of a run, for TensorBoard, XProf or Perfetto."""
 
-import pathlib
 import tempfile
 from typing import Any
 
@@ -48,7 +47,7 @@ class Profile:
             return
         jax.profiler.stop_trace()
         with self._folder as folder:
-            for file in pathlib.Path(folder).rglob('*'):
+            for file in epath.Path(folder).rglob('*'):
                 if file.is_file():
                     storage.write(self._target / file.relative_to(folder), file.read_bytes())
         self._folder, self._left = None, 0

@@ -41,9 +41,9 @@ def terms(hp, apply, constants: dict, batch: Batch):
 
 
 def triplet(
-    made: list[Float[Array, 'b h w c']],
-    same: list[Float[Array, 'b h w c']],
-    other: list[Float[Array, 'b h w c']],
+    made: list[Float[Array, 'b _ _ _']],
+    same: list[Float[Array, 'b _ _ _']],
+    other: list[Float[Array, 'b _ _ _']],
     margin: float,
 ) -> Float[Array, '']:
     """Eq. 11, [m + D(made, same) - D(made, other)]_+ with D the mean square of a difference.
