@@ -113,9 +113,20 @@ def accuracy(logits: Float[Array, 'b c'], label: Int[Array, ' b']) -> Float[Arra
 # --- features --------------------------------------------------------------------------------
 
 
-def perceptual(prediction: list[Array], truth: list[Array]) -> Float[Array, '']:
-    """E_i ||Phi_i(x) - Phi_i(x')||_1 over the feature maps i (AAN eq. 8), a mean in each map."""
-    return sum(l1(a, b) for a, b in zip(prediction, truth, strict=True)) / len(truth)
+PIX2PIXHD_TAPS = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1.0)  # of VGG19's five maps, in its code
+
+
+def perceptual(
+    prediction: list[Array], truth: list[Array], weights: tuple[float, ...] = ()
+) -> Float[Array, '']:
+    """E_i ||Phi_i(x) - Phi_i(x')||_1 over the feature maps i (AAN eq. 8), a mean in each map.
+
+    weights: of the maps, whose sum is taken then (pix2pixHD); empty: their plain mean.
+    """
+    each = [l1(a, b) for a, b in zip(prediction, truth, strict=True)]
+    if not weights:
+        return sum(each) / len(each)
+    return sum(w * one for w, one in zip(weights, each, strict=True))
 
 
 def feature_matching(made: list[list[Array]], real: list[list[Array]]) -> Float[Array, '']:
