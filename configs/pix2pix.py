@@ -6,7 +6,8 @@
 Presets (after the colon):
   hd        Pix2PixHD, global generator of 182 million parameters, then the local enhancer. Widths,
             losses, rates are the paper's, the lengths are ours. For a GPU.
-  hd_small  for 128 x 128 on two CPU cores: narrow, three halvings, random perceptual features.
+  hd_small  for 128 x 128 on two CPU cores: narrow, three halvings, random perceptual features
+            (their plain mean, of normalised images), two scales of D.
   hd_tiny   64 x 64, a few channels; for tests.
   unet      Pix2Pix, as printed but for the batch of 2. For a GPU.
   unet_small, unet_tiny
@@ -27,6 +28,9 @@ HD_SMALL = dict(
     discriminator=8,
     features='random',
     random_width=6,
+    scales=2,
+    tap_weights=(),
+    vgg_input='imagenet',
     rate=1e-3,
     batch_size=8,
     global_steps=1_500,

@@ -326,5 +326,6 @@ class DataInfo:
     """What a system needs to know of a data set to build its networks and schedules."""
 
     identities: int  # people in the training split (classifiers, one-hot inputs)
-    examples: int  # training records (epochs -> steps)
+    examples: int  # training records
     points: str = '68'  # point set: a key of POINT_SETS
+    images: int = 0  # frames of all training records (epochs -> steps); 0: unknown

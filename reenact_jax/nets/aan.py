@@ -109,6 +109,8 @@ class Fusion(nn.Module):
     upscale: str = 'shuffle'
     spectral: bool = True
     mask: bool = False
+    spade_map: str = 'nearest'
+    spade_hidden: int = 128
 
     @nn.compact
     def __call__(
@@ -134,7 +136,9 @@ class Fusion(nn.Module):
             if canvas is not None:
                 x = jnp.concatenate([x, resize(canvas, x.shape[1])], -1)
             x = Conv(width, spectral=self.spectral)(x, train)
-            modulated = Modulation(self.modulation, self.statistics, spectral=self.spectral)
+            modulated = Modulation(
+                self.modulation, self.statistics, self.spade_hidden, self.spectral, self.spade_map
+            )
             x = nn.relu(modulated(x, condition, train))
         if self.mask:
             if warped is None:

@@ -80,6 +80,7 @@ class System(Protocol):
 
     # Optional
     RENAMED: dict[str, Callable]  # fields of old configs -> (value) -> today's fields
+    EARLIER: dict[str, Any]  # fields that old configs lack -> the value that stands for what was
     NEEDS: dict[str, tuple[str, ...]]  # function -> networks without which there is none
     DRIVEN_BY: tuple[str, ...]  # fields of a `Face` that `identify` and `transfer` take
     TAKES_BACKGROUND: bool  # whether `encode` can put the face before another background
@@ -115,6 +116,7 @@ OPTIONAL = {
     **dict.fromkeys(('identify', 'transfer', 'encode', 'render')),
     **dict.fromkeys(('layers', 'pieces', 'latent', 'preview')),
     'RENAMED': {},
+    'EARLIER': {},
     'NEEDS': {},
     'DRIVEN_BY': ('landmarks',),
     'TAKES_BACKGROUND': False,

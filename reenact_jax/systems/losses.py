@@ -125,10 +125,19 @@ def accuracy(logits: Float[AnyArray, 'b c'], label: Int[AnyArray, ' b']) -> Floa
 # --- features --------------------------------------------------------------------------------
 
 
-def perceptual(prediction: Sequence[AnyArray], truth: Sequence[AnyArray]) -> Float[AnyArray, '']:
-    """E_i ||Phi_i(x) - Phi_i(x')||_1 over the feature maps i (AAN eq. 8), a mean in each map."""
-    each = (l1(a, b) for a, b in zip(prediction, truth, strict=True))
-    return sum(each, jnp.zeros(())) / len(truth)
+PIX2PIXHD_TAPS = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1.0)  # of VGG19's five maps, in its code
+
+
+def perceptual(
+    prediction: Sequence[AnyArray], truth: Sequence[AnyArray], weights: tuple[float, ...] = ()
+) -> Float[AnyArray, '']:
+    """E_i ||Phi_i(x) - Phi_i(x')||_1 over the feature maps i (AAN eq. 8), a mean in each map.
+
+    weights: of the maps, whose sum is taken then (pix2pixHD); empty: their plain mean.
+    """
+    each = [l1(a, b) for a, b in zip(prediction, truth, strict=True)]
+    weights = weights or (1 / len(each),) * len(each)
+    return sum((w * one for w, one in zip(weights, each, strict=True)), jnp.zeros(()))
 
 
 def feature_matching(

@@ -203,13 +203,17 @@ def _as_now(value):
 
 
 def _renamed(system: types.ModuleType, hparams: Mapping) -> dict:
-    """Hparams with the names of today: a system lists its old ones as `RENAMED`."""
+    """Hparams with the names of today: a system lists its old ones as `RENAMED`.
+
+    A config has every field of its day. One without a field of `EARLIER` is older than the field,
+    and its networks are those of that day.
+    """
     renamed = member(system, 'RENAMED')
     found = {name: value for name, value in hparams.items() if name not in renamed}
     for name, now in renamed.items():
         if name in hparams:
             found |= now(hparams[name])
-    return found
+    return member(system, 'EARLIER') | found if found else found
 
 
 def _complete(schema: type, given: Mapping, where: str) -> dict:

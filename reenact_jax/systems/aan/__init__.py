@@ -45,8 +45,9 @@ from reenact_jax.systems.interface import Stage
 
 log = logging.getLogger(__name__)
 
-# Fields of old configs: how they read today.
+# Fields of old configs: how they read today, and what stands for those that they lack.
 RENAMED = {'soft': lambda soft: {'upscale': 'shuffle_soft' if soft else 'shuffle'}}
+EARLIER = {'spade_map': 'bilinear'}
 
 
 def networks(hp: Hparams, data: DataInfo) -> dict:
@@ -80,9 +81,11 @@ def networks(hp: Hparams, data: DataInfo) -> dict:
             hp.upscale,
             hp.spectral,
             hp.mask,
+            hp.spade_map,
+            hp.spade_hidden,
         ),
-        'D_L': MultiScale(width=hp.discriminator),
-        'D_I': MultiScale(width=hp.discriminator),
+        'D_L': MultiScale(hp.scales, hp.discriminator),
+        'D_I': MultiScale(hp.scales, hp.discriminator),
     }
     left_out = [] if hp.local_net else ['G_local']
     left_out += [] if hp.lambda_gan else ['D_L', 'D_I']

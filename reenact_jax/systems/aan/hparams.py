@@ -6,6 +6,7 @@ from reenact_jax.common.settings import setting
 from reenact_jax.geometry.layouts import INNER_MOUTH, LOCAL_PARTS
 from reenact_jax.nets import aan as net
 from reenact_jax.nets import blocks, vgg
+from reenact_jax.nets.modulation import RESIZES
 from reenact_jax.systems import losses, optimisers
 
 
@@ -32,6 +33,17 @@ class Hparams:
     gan: str = setting(
         'log', choices=losses.GAN_FORMS, doc="eq. 6 is `log`; G's term non-saturating (ours)"
     )
+    reduction: str = setting(
+        'sum',
+        choices=('sum', 'mean'),
+        doc='adversarial term, over D_L, D_I and their scales: eq. 6 prints the sum of both, and '
+        "pix2pixHD sums its scales; `mean`: as eq. 8's of layers, a quarter of that",
+    )
+    scales: int = setting(2, low=1, high=8, doc="discriminators; 2 as pix2pixHD's code (ours)")
+    spade_map: str = setting(
+        'nearest', choices=RESIZES, doc="SPADE's condition, resized as in its code"
+    )
+    spade_hidden: int = setting(128, low=1, high=2**16, doc="SPADE: features, its code's")
     flow_stride: int = setting(
         1,
         low=1,
@@ -46,7 +58,7 @@ class Hparams:
         doc='local nets: three down, three up; the widths are ours',
     )
     discriminator: int = setting(
-        64, low=1, high=2**16, doc="width; two scales of three layers: Wang et al. 2018's"
+        64, low=1, high=2**16, doc="width; three layers: Wang et al. 2018's"
     )
     features: str = setting(
         'vgg19',
