@@ -92,6 +92,9 @@ def slurm(tmp_path):
             lambda: '\n'.join(log.read_text()[-1500:] for log in logs if log.exists()),
         )
         yield call
+        # What it started reports to the daemons, so it ends before they do.
+        call('scancel', '--quiet', '--user=root')
+        until(lambda: not call('squeue', '--noheader'), 120, lambda: call('squeue'))
     finally:
         for daemon in reversed(daemons):
             daemon.terminate()
