@@ -292,6 +292,8 @@ def smaller(text: str) -> tuple[str, ...]:
         (r'--((?:test-|val-)?identities) [1-9]\d*', r'--\1 4'),
     ):  # fmt: skip
         text = re.sub(what, less, text)
+    if ' --config ' in text:
+        text += ' --config.batch_size=8'  # pairs for each of the tests' four devices
     return tuple(shlex.split(text))
 
 
