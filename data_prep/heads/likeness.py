@@ -12,6 +12,7 @@ from reenact_jax.data_prep.heads.compiled import compiled
 from reenact_jax.data_prep.heads.identity import Identity, sample
 from reenact_jax.data_prep.heads.pose import State
 from reenact_jax.data_prep.heads.surface import step
+from reenact_jax.data_prep.heads.variety import Variety
 
 NEUTRAL = np.zeros(len(AU_NAMES))
 TURN_LIMIT = -0.12  # cosine at which a surface point counts as turned away
@@ -40,9 +41,9 @@ class Marks(NamedTuple):
     contour_facing: np.ndarray  # [t, 17] bool
 
 
-def likeness(seed: int) -> Likeness:
+def likeness(seed: int, variety: Variety = Variety()) -> Likeness:
     """The person of a seed."""
-    who = sample(seed)
+    who = sample(seed, variety)
     m = anatomy.measures(who)
     whole, bare = (implicit.table(p) for p in anatomy.sculpt(who))
     anchors = points.anchors(whole, m)
