@@ -28,6 +28,13 @@ class Canvas:
     def noise(self, size, seed):
         return noise.lattice(self.space, size, seed).reshape(self.x.shape)
 
+    def dots(self, size, share, k):
+        """Round spots 0..1 on the front alone, where they are seen: `noise.spots` costs most."""
+        seen = self.front > 0.02
+        out = np.zeros(self.x.shape, np.float32)
+        out[seen] = noise.spots(self.space[seen.ravel()], size, share, 10 * self.who.seed + k)
+        return out
+
     def spot(self, x, y, sx, sy):
         """A soft spot on both sides of the face."""
         side = np.exp(-(((self.ax - x) / sx) ** 2)) if x else np.exp(-((self.x / sx) ** 2))

@@ -18,7 +18,7 @@ def base(c: Canvas, n, colour) -> None:
     c.rgb *= (1 + grain + patchy * (0.04 * n[2] + 0.04 * n[3]))[..., None]
     c.tint((0.5 + 0.5 * n[2]) * patchy, (1.0, 0.955, 0.94))
     c.tint(np.clip(n[1] * n[3] * 2, 0, 1) * patchy * c.front, (1.0, 0.86, 0.84))
-    holes = noise.spots(c.space, 0.16, 0.75, 10 * c.who.seed + 8).reshape(c.x.shape)
+    holes = c.dots(0.16, 0.75, 8)
     where = c.spot(0, -2.4, 1.6, 2.6) + c.spot(2.6, -3.0, 1.8, 1.8) + c.spot(0, 4.2, 3.5, 1.6)
     holes = holes * (0.25 + np.clip(where, 0, 1)) * looks.pores
     c.tint(holes * 0.5, (0.80, 0.72, 0.69))
@@ -94,6 +94,8 @@ def age(c: Canvas, n) -> None:
     for y in (-13.6, -15.2, -16.4):
         line = _line(c.y - y - 0.3 * n[3] - 0.06 * c.ax, 0.10)
         c.tint(line * step(0, 2, c.z) * (0.10 + 0.5 * a), (0.78, 0.70, 0.68))
+    if not a:
+        return
     fine = noise.lattice(c.space * np.array([0.35, 1, 0.35]), 0.13, 17).reshape(c.x.shape)
     c.tint(np.clip(fine - 0.2, 0, 1) * c.front * a * 0.35, (0.78, 0.70, 0.68))
 
@@ -123,18 +125,15 @@ def fold(c: Canvas):
 def marks(c: Canvas, n) -> None:
     """Freckles, moles, spots of age; spots and patches of redness of those who have them."""
     who, bad = c.who, c.who.looks.blemishes
-    dots = lambda size, share, k: noise.spots(c.space, size, share, 10 * who.seed + k).reshape(  # noqa: E731
-        c.x.shape
-    )
     if who.freckles > 0.05:
         where = c.spot(3.2, -2.2, 2.4, 1.7) + c.spot(0, -2.0, 1.4, 1.6) + 0.3 * c.front
-        c.tint(dots(0.28, 0.55, 5) * where * min(1.0, 1.3 * who.freckles), (0.72, 0.55, 0.44))
-    c.tint(dots(0.6, 0.012, 6) * 0.75 * (c.z > 0), (0.42, 0.30, 0.25))
+        c.tint(c.dots(0.28, 0.55, 5) * where * min(1.0, 1.3 * who.freckles), (0.72, 0.55, 0.44))
+    c.tint(c.dots(0.6, 0.012, 6) * 0.75, (0.42, 0.30, 0.25))
     if who.age > 0.6:
-        c.tint(dots(1.1, 0.2, 7) * (who.age - 0.5) * step(0, 3, c.z), (0.80, 0.66, 0.56))
+        c.tint(c.dots(1.1, 0.2, 7) * (who.age - 0.5) * step(0, 3, c.z), (0.80, 0.66, 0.56))
     if bad:
         red = (1.0, 0.66, 0.62) if who.skin < 0.5 else (0.62, 0.50, 0.48)
-        c.tint(dots(0.75, 0.08, 2) * bad * c.front, red)
-        c.tint(dots(0.4, 0.10, 3) * bad * 0.7 * c.front, red)
+        c.tint(c.dots(0.75, 0.08, 2) * bad * c.front, red)
+        c.tint(c.dots(0.4, 0.10, 3) * bad * 0.7 * c.front, red)
         patch = np.clip(n[3] + 0.6 * n[2] - 0.3, 0, 1) * bad * (1 - 0.6 * who.skin)
         c.tint(patch * c.front, (1.0, 0.80, 0.77))

@@ -58,6 +58,8 @@ def beard_region(x, y, z, lip, m: Measures, beard: Beard):
         m.nose_base[0] + 0.1, m.nose_base[0] - 0.3, y
     )
     moustache = moustache * step(m.mouth_half + 0.7, m.mouth_half + 0.1, ax) * beard.moustache
+    tall = 0.2 + 1.0 * np.clip(1 - (ax / (m.mouth_half + 0.5)) ** 2, 0, 1)
+    moustache = moustache * step(0.25, -0.25, lip - m.upper_lip * (ax < m.mouth_half) - tall)
     beside = step(m.mouth_half + 0.1, m.mouth_half + 0.6, ax) * step(
         m.mouth_half + 1.6, m.mouth_half + 0.8, ax
     )

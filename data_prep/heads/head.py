@@ -20,9 +20,10 @@ from reenact_jax.data_prep.heads import (
     surface,
 )
 from reenact_jax.data_prep.heads import texture as paint
-from reenact_jax.data_prep.heads.likeness import Likeness, likeness, skew
+from reenact_jax.data_prep.heads.likeness import Likeness, likeness
 from reenact_jax.data_prep.heads.strands import Strands
 from reenact_jax.data_prep.heads.variety import Variety
+from reenact_jax.data_prep.heads.warp import skew
 
 SKIN, FLESH, LEFT_EYE, RIGHT_EYE, INSIDE, FRAME, CLOTH = 0, 1, 2, 3, 4, 5, 6
 
@@ -100,7 +101,7 @@ def bake(seed: int, variety: Variety = Variety()) -> Head:
         strand_share=pose.neck_share(strands.points.reshape(-1, 3)).reshape(
             strands.points.shape[:2]
         ),
-        glasses=spectacles,
+        glasses=spectacles and spectacles._replace(lens=skew(who, spectacles.lens)),
     )
 
 

@@ -78,7 +78,7 @@ def _with_brim(points, triangles, colours, edge, phi, cloth):
 def _scarf(person: Likeness) -> Shell:
     who = person.who
     turn = np.linspace(-np.pi, np.pi, AROUND, False)  # 0 above the face, pi under the chin
-    edge = np.deg2rad(49 + 8 * np.sin(turn) ** 2 + 3 * np.cos(turn) * (np.cos(turn) < 0))
+    edge = np.deg2rad(46 + 10 * np.sin(turn) ** 2 + 5 * np.cos(turn) * (np.cos(turn) < 0))
     polar = edge + (np.deg2rad(176.0) - edge) * np.linspace(0, 1, ROWS)[:, None] ** 1.4
     d = np.stack([np.sin(polar) * np.sin(turn), np.sin(polar) * np.cos(turn), np.cos(polar)], -1)
     far = np.minimum(_cast(person, NAPE, d), 24.0)
@@ -89,15 +89,16 @@ def _scarf(person: Likeness) -> Shell:
     points = np.concatenate([points[:1] - 0.6 * d[:1], points])
     shade = np.exp(0.25 * np.concatenate([folds[:1], folds]))[..., None]
     colours = np.clip(np.array(who.looks.cloth_tone) * shade, 0, 1)
-    faces = rolled(ROWS + 1, AROUND)
+    faces = rolled(ROWS + 1, AROUND)[:, ::-1]
     return Shell(points.reshape(-1, 3), faces, colours.reshape(-1, 3), True)
 
 
 def _cast(person: Likeness, origin, d):
-    """Distances to the bare head with ears, smoothed so that cloth spans its hollows."""
+    """Distances to the head with ears, smoothed so that cloth spans its hollows."""
     flat = np.ascontiguousarray(d.reshape(-1, 3))
-    far = implicit.solve(person.bare, np.tile(origin, (len(flat), 1)), flat, 60.0)
-    far = far.reshape(d.shape[:2])
+    start = np.tile(origin, (len(flat), 1))
+    both = [implicit.solve(prims, start, flat, 60.0) for prims in (person.bare, person.prims)]
+    far = np.maximum(*both).reshape(d.shape[:2])
     for _ in range(3):
         far = np.maximum(far, (np.roll(far, 1, 1) + far + np.roll(far, -1, 1)) / 3)
     return far

@@ -4,8 +4,9 @@ import numpy as np
 
 from reenact_jax.data_prep.heads import eyes, points
 from reenact_jax.data_prep.heads.hair import STEPS
-from reenact_jax.data_prep.heads.likeness import Likeness, skew
+from reenact_jax.data_prep.heads.likeness import Likeness
 from reenact_jax.data_prep.heads.strands import FACIAL, Strands
+from reenact_jax.data_prep.heads.warp import skew
 
 PER_LID = 44
 

@@ -74,12 +74,21 @@ def scene(seed: int, variety: Variety = Variety()) -> Scene:
     return Scene(
         lamps=lamps,
         ambient=np.stack([sky, ground]).astype(np.float32),
-        gain=(balance * np.exp(0.2 * rng.normal()) * 0.66).astype(np.float32),
+        gain=(balance * np.exp(0.2 * rng.normal()) * _exposure(lamps, sky, ground)).astype(
+            np.float32
+        ),
         gamma=float(np.exp(0.06 * rng.normal())),
         shade=_shade(drawn(seed, variety.cast_shadows, 'cast_shadows')),
         camera=camera(seed, variety),
         seed=seed,
     )
+
+
+def _exposure(lamps, sky, ground) -> float:
+    """Gain of a camera that mostly evens out how much light falls on a face."""
+    facing = np.clip(0.3 + 0.7 * lamps[:, 2], 0, 1)
+    light = (facing * lamps[:, 3:].mean(1)).sum() + 0.5 * (sky + ground).mean()
+    return 0.8 * (2.0 / light) ** 0.7
 
 
 def _tint(lamps, rng) -> None:
@@ -88,7 +97,7 @@ def _tint(lamps, rng) -> None:
         return
     hue = rng.random()
     for lamp, at in zip(lamps, (hue, hue + rng.uniform(0.25, 0.75), rng.random()), strict=True):
-        colour = np.array(colorsys.hsv_to_rgb(at % 1, rng.uniform(0.25, 0.85), 1.0))
+        colour = np.array(colorsys.hsv_to_rgb(at % 1, rng.uniform(0.15, 0.65), 1.0))
         lamp[3:] *= colour / colour.mean()
     lamps[1, 3:] *= rng.uniform(1, 3)
 

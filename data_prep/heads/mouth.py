@@ -81,8 +81,9 @@ def _teeth(m: Measures, z: float, teeth: Teeth, rng, upper: bool) -> Part:
     edge = m.mouth_y + (-0.20 * teeth.length if upper else -0.10)
     y = edge + (cut + down * tall) * (1 if upper else -1)
     arch = 2.9 * (1 - np.cos(angle))
+    wide = 2.35 * min(1.0, m.mouth_half / 2.4)  # never through the cheeks
     bulge = 0.12 * np.sin(np.pi * np.minimum(down + 0.15, 1)) + 0.14 * (gap - 0.25)
-    points = np.stack([2.35 * np.sin(angle), y, z - arch + bulge + 0.8 * rough * own[1]], -1)
+    points = np.stack([wide * np.sin(angle), y, z - arch + bulge + 0.8 * rough * own[1]], -1)
     colour = _enamel(teeth, angle, down, gap, own, upper)
     faces = sheet(9, COLUMNS)
     if upper:

@@ -91,7 +91,7 @@ def _beard(c: Canvas, n, base):
         return
     region = beard_region(c.x, c.y, c.z, c.lip, c.m, Beard(1.0))
     hair = colours.hair(who, 0.5 * who.hair_grey)
-    dots = noise.spots(c.space, 0.13, 0.8, 10 * who.seed + 9).reshape(c.x.shape)
+    dots = c.dots(0.13, 0.8, 9)
     mix = 0.55 * hair + 0.45 * base * np.array([0.55, 0.60, 0.70])
     shaved = (0.08 + 0.10 * who.looks.mottle) * (1 - 0.6 * who.hair_tone)
     c.cover(region * shaved * (0.7 + 0.6 * dots), mix)
