@@ -9,6 +9,7 @@ from reenact_jax.common.errors import UserError
 from reenact_jax.common.settings import setting
 from reenact_jax.data.tracks import DRIVING, SOURCE, TRUTH
 from reenact_jax.data_prep.heads.clips import Labels
+from reenact_jax.data_prep.heads.variety import Variety
 
 SHARED_BY = 4  # identities that perform the same motion, where there are enough
 
@@ -31,6 +32,7 @@ class Request:
         False, doc='people share expressions; everybody turns the head in a way of their own'
     )
     landmarks_only: bool = setting(False, doc='points and labels without images')
+    variety: Variety = dataclasses.field(default_factory=Variety)  # flags of their own
 
 
 class Job(NamedTuple):
