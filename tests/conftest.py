@@ -13,6 +13,7 @@ os.environ['XLA_FLAGS'] = (
 
 import jax
 import jaxtyping
+import numpy as np
 import pytest
 
 CACHE = pathlib.Path(__file__).parent.parent / '.cache' / 'jax-tests'
@@ -22,6 +23,7 @@ jax.config.update('jax_numpy_rank_promotion', 'raise')
 sys.path.insert(0, str(pathlib.Path(__file__).parent))  # `import fakes`, `import toy`
 # Every function of the package checks its annotations; JAXTYPING_DISABLE=1: none does.
 if not jaxtyping.config.jaxtyping_disable:
+    jaxtyping.Array = jax.Array | np.ndarray  # NumPy's serve where JAX's are asked for
     jaxtyping.install_import_hook('reenact_jax', 'checking.checked')
 
 

@@ -197,7 +197,7 @@ def _jaw_weight(place: Place, m: Measures):
     return weight * step(-0.5, 4.0, z) * under
 
 
-def effective(aus: Float[np.ndarray, 't 17'], strengths) -> Float[np.ndarray, 't 17']:
+def effective(aus: Float[np.ndarray, '*t 17'], strengths) -> Float[np.ndarray, '*t 17']:
     """How far each unit's field is driven: the person's strength, and what opposes it.
 
     The pairs follow the facial action coding system's account of antagonists (Ekman and Friesen,

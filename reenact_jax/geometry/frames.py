@@ -43,7 +43,7 @@ def rigid(layout: Layout) -> Int[np.ndarray, ' r']:
     return np.array([*eyes, *layout.parts['nose_bridge'], *layout.parts['nose_base']])
 
 
-def deep(points: Float[np.ndarray, '*s n 2'], depth=None) -> Float[np.ndarray, '*s n 3']:
+def deep(points: Float[np.ndarray, '*s n _'], depth=None) -> Float[np.ndarray, '*s n 3']:
     """Give points a third coordinate: `depth` [..., n], or 0."""
     points = np.asarray(points, np.float64)[..., :2]
     depth = np.zeros(points.shape[:-1]) if depth is None else np.asarray(depth, np.float64)

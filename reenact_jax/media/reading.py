@@ -84,7 +84,7 @@ def stills(folder: epath.PathLike) -> list[epath.Path]:
     return sorted(found, key=natural)
 
 
-def natural(path: epath.Path) -> tuple:
+def natural(path: epath.PathLike) -> tuple:
     """Sorting key in which numbers inside names count as numbers."""
     return tuple((int(s), '') if s.isdigit() else (-1, s) for s in re.split(r'(\d+)', str(path)))
 

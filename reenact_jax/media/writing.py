@@ -47,7 +47,7 @@ class VideoWriter:
     def __init__(
         self,
         path: epath.PathLike,
-        rate: Fraction,
+        rate: Fraction | int,
         crf: float = 18.0,
         sound: str | None = None,
         signed: bool = True,

@@ -26,7 +26,7 @@ def l1(prediction: Float[AnyArray, '...'], truth: Float[AnyArray, '...']) -> Flo
     return jnp.abs(prediction - truth).mean()
 
 
-def points(prediction: Float[AnyArray, '... n 2'], truth: Float[AnyArray, '... n 2']):
+def points(prediction: Float[AnyArray, '... n d'], truth: Float[AnyArray, '... n d']):
     """E ||l - l'||^2: squared distance of a point, mean over points (LD-Net eqs. 2 and 6)."""
     same_shape(prediction, truth)
     return jnp.sum((prediction - truth) ** 2, -1).mean()

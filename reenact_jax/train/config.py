@@ -132,7 +132,7 @@ def resolve(config: Mapping | ml_collections.ConfigDict) -> tuple[types.ModuleTy
     return system, run, hparams
 
 
-def preset(presets: Mapping[str, Mapping], name: str) -> Mapping:
+def preset(presets: Mapping[str, typing.Any], name: str) -> typing.Any:
     """One entry of a config's presets. Raises UserError that lists them."""
     if name not in presets:
         raise UserError(f'--config: no preset {name!r}; there are {", ".join(presets)}')

@@ -33,7 +33,7 @@ def terms(hp, apply, constants: dict, batch: Batch, points: Float[Array, 'b n 2'
     return value, against, metrics, alone
 
 
-def draw(hp, apply, source: Float[Array, 'b s s 3'], points: Float[Array, 'b n 2'], fine: bool):
+def draw(hp, apply, source: Float[Array, '_ s s 3'], points: Float[Array, 'b n 2'], fine: bool):
     """I_fr in [-1, 1] and the logits of S_fr, for landmarks in pixels of the source's crop.
 
     fine: with the enhancer around the network; else by the network alone, at the images' side.
@@ -45,7 +45,7 @@ def draw(hp, apply, source: Float[Array, 'b s s 3'], points: Float[Array, 'b n 2
     return apply('G_r2', given, apply('G_r1', half, method='features'))
 
 
-def cut(hp, apply, source: Float[Array, 'b s s 3'], points: Float[Array, 'b n 2'], fine: bool):
+def cut(hp, apply, source: Float[Array, '_ s s 3'], points: Float[Array, 'b n 2'], fine: bool):
     """S_fr * I_fr, the driven face, 0 where its background would be; and S_fr [b, s, s, 1]."""
     made, logits = draw(hp, apply, source, points, fine)
     share = faces.probability(logits)

@@ -19,7 +19,7 @@ _LEAST_CHORD = 0.01  # what a chord varies by at least
 _FACED = ('left_eye', 'right_eye', 'outer_lips', 'inner_lips')  # rings of two facing edges
 
 
-def by_part(prediction: Float[Array, 'b n 2'], truth: Float[Array, 'b n 2']) -> Float[Array, '']:
+def by_part(prediction: Float[Array, 'b n 2'], truth: Float[Array, '_ n 2']) -> Float[Array, '']:
     """Return the mean over parts of their squared error, in units of the part's own size.
 
     A part's size is the root mean square distance of its points from their middle, over the batch.
@@ -38,7 +38,7 @@ def by_part(prediction: Float[Array, 'b n 2'], truth: Float[Array, 'b n 2']) -> 
     return jnp.stack(errors).mean()
 
 
-def by_chord(prediction: Float[Array, 'b n 2'], truth: Float[Array, 'b n 2']) -> Float[Array, '']:
+def by_chord(prediction: Float[Array, 'b n 2'], truth: Float[Array, '_ n 2']) -> Float[Array, '']:
     """Return the mean over `chords` of their squared error, in units of their variance.
 
     1 is the error of a guess that gives every chord its mean over the batch. Groups of chords
