@@ -7,6 +7,7 @@ from reenact_jax.data.tracks import AU_NAMES
 from reenact_jax.data_prep.heads import motion, points, pose
 from reenact_jax.data_prep.heads.likeness import likeness, marks
 from reenact_jax.data_prep.heads.pose import State
+from reenact_jax.data_prep.heads.variety import Variety
 from reenact_jax.geometry import landmarks
 
 SIZE = 256
@@ -23,7 +24,8 @@ def state(frames: int = 5, turn=(0, 0, 0), **units) -> State:
 
 def performed(seed: int, frames: int = 8) -> State:
     """A motion with everything in it."""
-    return motion.motion(seed, frames)
+    plain = Variety(extremes=0.0, wide_turns=0.0, shut_eyes=0.0, parted_lips=0.0)
+    return motion.motion(seed, frames, plain)
 
 
 def onto(moving: State, turn) -> State:

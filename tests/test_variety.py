@@ -20,6 +20,7 @@ from reenact_jax.data_prep.heads import (
     motion,
     mouth,
     render,
+    warp,
 )
 from reenact_jax.data_prep.heads.expressions import AU
 from reenact_jax.data_prep.heads.identity import sample
@@ -138,6 +139,19 @@ def test_teeth_meet_when_the_jaw_is_shut():
     assert (upper.jaw == 0).all() and (lower.jaw == 1).all() and (tongue.jaw == 1).all()
     other = mouth.parts(m, 9.0, teeth._replace(gaps=1.0), 3)[1]
     assert other.colours.mean() < upper.colours.mean(), 'gaps are dark'
+
+
+def test_bumps_are_ones_own_and_the_same_on_both_sides():
+    shape = {**sample(3).shape, 'asymmetry_jaw': 0.0, 'asymmetry_eyes': 0.0}
+    one = dataclasses.replace(sample(3), shape=shape)
+    face = np.array([[3.2, -2.4, 7.5], [1.3, -4.2, 9.5], [5.0, -7.0, 2.5]])
+    moved = warp.skew(one, face)
+    np.testing.assert_allclose(warp.skew(one, face * [-1, 1, 1]), moved * [-1, 1, 1])
+    assert 0.05 < np.linalg.norm(moved - face, axis=1).mean() < 1.2
+    other = warp.skew(dataclasses.replace(one, seed=4), face)
+    assert np.linalg.norm(other - moved, axis=1).max() > 0.1
+    behind = np.array([[0.0, 2.0, -9.0], [0.0, -20.0, 0.0]])
+    np.testing.assert_allclose(warp.skew(one, behind), behind, atol=1e-4)
 
 
 def test_from_rest_to_an_extreme_and_back():

@@ -76,10 +76,6 @@ def bake(seed: int, variety: Variety = Variety()) -> Head:
     twins = np.stack([start, start + cols - 1], -1).astype(np.int32)
     ambient = occlusion.sky(neutral, faces.astype(np.int32), twins, first[1], rows, cols, skin.slit)
     _open_mouth(ambient, meshes, first)
-    deltas = np.zeros((len(expressions.AU), len(neutral), 3), np.float32)
-    for mesh, a, b in zip(meshes, first[:-1], first[1:], strict=True):
-        if mesh['fields'] is not None:
-            deltas[:, a:b] = mesh['fields'].deltas
     return Head(
         person=person,
         neutral=neutral,
@@ -87,7 +83,7 @@ def bake(seed: int, variety: Variety = Variety()) -> Head:
         material=material.astype(np.int32),
         grid=(rows, cols),
         skin_faces=len(meshes[0]['faces']),
-        deltas=deltas,
+        deltas=_deltas(meshes, first),
         jaw=join('jaw').astype(np.float32),
         share=join('share').astype(np.float32),
         chart=join('points')[:, :2].astype(np.float32),
@@ -103,6 +99,15 @@ def bake(seed: int, variety: Variety = Variety()) -> Head:
         ),
         glasses=spectacles and spectacles._replace(lens=skew(who, spectacles.lens)),
     )
+
+
+def _deltas(meshes, first) -> Float[np.ndarray, '17 v 3']:
+    """What the units do to each vertex: nothing where a mesh has no fields."""
+    deltas = np.zeros((len(expressions.AU), first[-1], 3), np.float32)
+    for mesh, a, b in zip(meshes, first[:-1], first[1:], strict=True):
+        if mesh['fields'] is not None:
+            deltas[:, a:b] = mesh['fields'].deltas
+    return deltas
 
 
 def _open_mouth(ambient, meshes, first) -> None:

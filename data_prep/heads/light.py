@@ -55,18 +55,7 @@ def scene(seed: int, variety: Variety = Variety()) -> Scene:
     if aside is not None:
         azimuth, height = side * aside.uniform(1.2, 1.75), aside.uniform(0.0, 0.7)
         power, fill, share = power * 1.3, fill * aside.uniform(0.25, 0.6), aside.uniform(0, 0.12)
-    key = _lamp(azimuth, height, _colour(warm) * power)
-    opposite = _lamp(
-        -azimuth * rng.uniform(0.6, 1.2),
-        rng.uniform(-0.1, 0.4),
-        _colour(-0.5 * warm + rng.uniform(-0.1, 0.1)) * power * share,
-    )
-    rim = _lamp(
-        np.pi - side * rng.uniform(0.5, 1.1),
-        rng.uniform(0.2, 0.9),
-        _colour(rng.uniform(-0.2, 0.3)) * rng.uniform(0.0, 1.2),
-    )
-    lamps = np.stack([key, opposite, rim]).astype(np.float32)
+    lamps = _lamps(rng, side, azimuth, height, warm, power, share)
     sky = _colour(-0.3 * warm + rng.uniform(-0.1, 0.06)) * fill * 0.85
     ground = _colour(0.08 + 0.2 * warm + rng.uniform(-0.05, 0.1)) * fill * 0.52
     balance = _colour(rng.normal() * 0.05) * np.array([1, 1 + 0.02 * rng.normal(), 1])
@@ -82,6 +71,22 @@ def scene(seed: int, variety: Variety = Variety()) -> Scene:
         camera=camera(seed, variety),
         seed=seed,
     )
+
+
+def _lamps(rng, side, azimuth, height, warm, power, share) -> Float[np.ndarray, '3 6']:
+    """The key light, a fill with a `share` of its power from the other side, a rim from behind."""
+    key = _lamp(azimuth, height, _colour(warm) * power)
+    opposite = _lamp(
+        -azimuth * rng.uniform(0.6, 1.2),
+        rng.uniform(-0.1, 0.4),
+        _colour(-0.5 * warm + rng.uniform(-0.1, 0.1)) * power * share,
+    )
+    rim = _lamp(
+        np.pi - side * rng.uniform(0.5, 1.1),
+        rng.uniform(0.2, 0.9),
+        _colour(rng.uniform(-0.2, 0.3)) * rng.uniform(0.0, 1.2),
+    )
+    return np.stack([key, opposite, rim]).astype(np.float32)
 
 
 def _exposure(lamps, sky, ground) -> float:

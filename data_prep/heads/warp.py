@@ -11,7 +11,7 @@ from reenact_jax.data_prep.heads.compiled import compiled
 from reenact_jax.data_prep.heads.identity import Identity
 from reenact_jax.data_prep.heads.surface import step
 
-AMOUNT = 0.16  # standard deviation of a push, as a share of its bump's width
+AMOUNT = 0.22  # standard deviation of a push, as a share of its bump's width
 # abs(x), y, z and width of the bumps, centimetres
 _PLACES = np.array(
     [
