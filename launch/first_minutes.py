@@ -115,4 +115,5 @@ def _file(folder: pathlib.Path, name: str) -> pathlib.Path:
 
 if __name__ == '__main__':
     os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # through `finally`: the part ends too
     errors.command(main, sys.argv[1:])

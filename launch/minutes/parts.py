@@ -85,7 +85,7 @@ def training(folder: pathlib.Path, tiny: bool, system: str, dtype: str) -> dict:
 
 def resume(folder: pathlib.Path, tiny: bool) -> dict:
     """A run killed with SIGKILL behind its first checkpoint, and the same command again."""
-    name, count, every = ('fdgan_tiny', 12, 3) if tiny else ('fdgan_small', 300, 50)
+    name, count, every = ('fdgan_tiny', 40, 4) if tiny else ('fdgan_small', 300, 50)
     rows = ROWS[tiny] * json.loads((folder / 'parts' / 'device.json').read_text())['count']
     command = reenact_jax(
         'train', f'--config=ldnet_fdgan:{name}', f'--workdir={folder / "run"}',
