@@ -41,6 +41,7 @@ _UNCHECKED = (
     'Model.animate',
     'run',
     'stage1',
+    'gesture',
 )
 
 

@@ -112,7 +112,7 @@ def sent_by(values, number, **changes):
     values = config.to_json(values) | {'batch_size': 16, **changes}
     job = jobs.make_abstract_job(values, DATA, 32, sharding.make_mesh())
     stage = job.chosen[number]
-    lowered = compile_check._lowered(job, stage)
+    lowered = compile_check._traced(job, stage).lower()
     sent = compile_check._sent(job, stage, lowered.compile(compiler_options=QUICK).as_text())
     variables = job.shapes(stage).variables
     own = {letter: variables[letter]['params'] for letter in moving(stage)}
@@ -148,7 +148,7 @@ def test_fences_are_in_the_step_when_asked_for():
     def count(fences):
         values = config.to_json(small(aan)) | {'batch_size': 8, 'fences': fences}
         job = jobs.make_abstract_job(values, DATA, 32, sharding.make_mesh())
-        text = compile_check._lowered(job, job.chosen[0]).as_text()
+        text = compile_check._traced(job, job.chosen[0]).lower().as_text()
         return text.count('optimization_barrier')
 
     assert count(True) > count(False)

@@ -54,7 +54,7 @@ def likeness(seed: int, variety: Variety = Variety()) -> Likeness:
     )  # fmt: skip
 
 
-def drive(person: Likeness, aus) -> tuple[np.ndarray, np.ndarray]:
+def drive(person: Likeness, aus) -> tuple[np.ndarray, np.ndarray | np.floating]:
     """Weights of the fields [..., 17] and angles of the jaw [...] for intensities [..., 17]."""
     weights = expressions.effective(aus, person.who.strengths)
     return weights, expressions.JAW_ANGLE * weights[..., expressions.AU['AU26']]
