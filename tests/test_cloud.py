@@ -174,34 +174,53 @@ def moto():
 
 
 @pytest.mark.long
-@pytest.mark.timeout(1800)
-@pytest.mark.parametrize('scheme', ['gs', 's3'])
-def test_a_small_aan_on(scheme, request):
-    if scheme == 'gs':
-        request.getfixturevalue('server').objects.clear()
-    with moto() if scheme == 's3' else contextlib.nullcontext():
-        root = f'{scheme}://bucket'
-        for split in ('train', 'test'):
-            fakes.fake_shards(f'{root}/set', identities=4, tracks=2, frames=3, split=split)
+def test_the_chain_on_s3():
+    with moto():
+        root = 's3://bucket'
+        fakes.fake_shards(f'{root}/data', identities=4, tracks=6)
         settings = [
-            '--config=aan:tiny', f'--config.data={root}/set', f'--workdir={root}/aan',
-            '--config.hparams.steps=8', '--config.checkpoint_every=2', '--config.log_every=1',
-            '--config.preview_every=0',
+            f'--config={toy_config.__file__}', f'--config.data={root}/data',
+            f'--workdir={root}/run', '--config.log_every=1', '--config.keep=1',
         ]  # fmt: skip
-        half = f'{root}/aan/checkpoints/0-aan/000000004/digests.json'
-        killed_at(lambda: storage.size(half), 'train', *settings)
-        assert 'resuming stage aan after step' in run('train', *settings)
-        assert steps_logged(f'{root}/aan') == [('aan', n) for n in range(1, 9)]
-        model = f'{root}/model'
-        run('export', '--generator', f'{root}/aan', '--out', model)
-        tracks = ['--source', f'{root}/set', '--source-track', 'track0000']
-        tracks += ['--driving', f'{root}/set', '--driving-track', 'track0001']
-        run('reenact', '--model', model, *tracks, '--out', f'{root}/shown/result.mp4')
-        none = [f'--{name}=none' for name in ('identity', 'attributes', 'features')]
-        scored = ['--data', f'{root}/set', '--most', '2', '--out', f'{root}/scores']
-        run('evaluate', '--model', f'{root}/aan', *none, *scored)
-        run('report', '--model', model, '--data', f'{root}/set', '--out', f'{root}/shown')
-        assert storage.names(f'{root}/scores') == [
-            'pairs.csv', 'scores.csv', 'sheet.png', 'table.json', 'table.md',
-        ]  # fmt: skip
-        assert {'report.md', 'synthetic.mp4', 'result.mp4'} <= set(storage.names(f'{root}/shown'))
+        assert train.main([*settings, "--config.stages=('one',)"]) == 0
+        storage.write(f'{root}/run/checkpoints/0-one/000000009/half', 'of a killed run')
+        assert train.main(settings) == 0
+        everything = [('one', n) for n in range(1, 7)] + [('two', n) for n in range(1, 5)]
+        assert steps_logged(f'{root}/run') == everything
+        kept = storage.names(f'{root}/run/checkpoints/0-one')
+        assert kept == ['000000006', 'damaged-000000009']
+        _, variables, position = load_networks(f'{root}/run')
+        assert position['finished'] and sorted(variables) == ['C', 'D', 'E', 'G']
+        for _ in range(2):
+            export.write(f'{root}/bundle', drawing_model(), landmark_model())
+        tracks = ['--source', f'{root}/data', '--source-track', 'track0000']
+        tracks += ['--driving', f'{root}/data', '--driving-track', 'track0001']
+        result = ['--out', f'{root}/out/result.mp4']
+        assert reenact.main(['--model', f'{root}/bundle', *tracks, *result]) == 0
+        assert storage.names(f'{root}/out') == ['result.mp4']
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+def test_a_small_aan_on_gs(server):
+    root = 'gs://bucket/long'
+    for split in ('train', 'test'):
+        fakes.fake_shards(f'{root}/data', identities=4, tracks=2, frames=3, split=split)
+    settings = [
+        '--config=aan:tiny', f'--config.data={root}/data', f'--workdir={root}/aan',
+        '--config.hparams.steps=8', '--config.checkpoint_every=2', '--config.log_every=1',
+    ]  # fmt: skip
+    half = ('bucket', 'long/aan/checkpoints/0-aan/000000004/digests.json')
+    killed_at(lambda: half in server.objects, 'train', *settings)
+    assert 'resuming stage aan after step' in run('train', *settings)
+    assert steps_logged(f'{root}/aan') == [('aan', n) for n in range(1, 9)]
+    run('export', '--generator', f'{root}/aan', '--out', f'{root}/bundle')
+    none = [f'--{name}=none' for name in ('identity', 'attributes', 'features')]
+    scored = ['--data', f'{root}/data', '--most', '2', '--out', f'{root}/scores']
+    run('evaluate', '--model', f'{root}/aan', *none, *scored)
+    shown = ['--data', f'{root}/data', '--most', '2', '--out', f'{root}/shown']
+    run('report', '--model', f'{root}/bundle', *shown)
+    assert storage.names(f'{root}/scores') == [
+        'pairs.csv', 'scores.csv', 'sheet.png', 'table.json', 'table.md',
+    ]  # fmt: skip
+    assert {'report.md', 'synthetic.mp4'} <= set(storage.names(f'{root}/shown'))
