@@ -108,12 +108,12 @@ def test_all_losses_and_what_they_ask_of_the_image():
         joined = jnp.concatenate((condition, both), -1)
         return d.apply(variables, joined, train=False, features=features)
 
-    def value(fake):
-        constants = {'vgg': vgg_weights(19)}
+    def value(fake, weights):
+        constants = {'vgg': weights}
         values, metrics = pix2pix._hd(HP, apply, constants, fake, truth, given, 'D2')
         return values['G'], (values, metrics)
 
-    gradient, (values, metrics) = jax.jit(jax.grad(value, has_aux=True))(made)
+    gradient, (values, metrics) = jax.jit(jax.grad(value, has_aux=True))(made, vgg_weights(19))
     same(metrics['gan'], official['gan'], 5e-5)
     same(HP.lambda_features * metrics['features'], official['matching'], 5e-5)
     same(HP.lambda_vgg * metrics['perceptual'], official['vgg'], 5e-5)
@@ -123,7 +123,7 @@ def test_all_losses_and_what_they_ask_of_the_image():
 
 def test_vgg19_taps():
     truth, official = jnp.asarray(image('truth', ROWS, 64, 64, 3)), stored('pix2pixhd')
-    maps = jax.jit(lambda x: vgg.features(vgg_weights(19), x, 19, 'plain'))(truth)
+    maps = jax.jit(lambda w, x: vgg.features(w, x, 19, 'plain'))(vgg_weights(19), truth)
     for i, one in enumerate(maps):
         same(one[:, ::4, ::4, ::8], official[f'map{i}'])
 
