@@ -43,6 +43,9 @@ _UNCHECKED = (
     'run',
     'stage1',
     'gesture',
+    'Model.portrait',
+    'Feed.take',
+    '_renamed',
 )
 
 

@@ -23,7 +23,7 @@ class Opening(NamedTuple):
     lower: np.ndarray
 
 
-def opening(aus: Float[np.ndarray, '*t 17'], strengths, pitch: Float[np.ndarray, '*t']) -> Opening:
+def opening(aus: Float[np.ndarray, '*t 17'], strengths, pitch) -> Opening:
     """The lids for 17 intensities and the gaze's pitch (radians, positive down).
 
     The upper lid follows the eye down and up; AU45 multiplies, so that 1 closes whatever else acts.

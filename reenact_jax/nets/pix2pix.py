@@ -80,7 +80,7 @@ class LocalEnhancer(nn.Module):
 
     @nn.compact
     def __call__(
-        self, x: Float[Array, 'b s s c'], coarse: Float[Array, 'b _ _ _'], train: bool = True
+        self, x: Float[Array, 'b s s c'], coarse: Float[Array, '_ _ _ _'], train: bool = True
     ) -> Float[Array, 'b s s 3']:
         """The image, [-1, 1]; `coarse`: `GlobalGenerator.features` of x at half the side."""
         norm = Norm(self.norm)

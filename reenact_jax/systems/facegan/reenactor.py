@@ -69,6 +69,6 @@ def adversarial(hp, apply, letter: str, real: Array, fake: Array, given: Array):
     return losses.gan_generator(list(wrong), hp.gan), against
 
 
-def _given(hp, image: Float[Array, 'b s s 3'], points: Float[Array, 'b n 2']):
+def _given(hp, image: Float[Array, '_ s s 3'], points: Float[Array, 'b n 2']):
     image = jnp.broadcast_to(image, (points.shape[0], *image.shape[1:]))
     return jnp.concatenate([image, faces.drawn(hp, points, image.shape[1])], -1)
