@@ -38,10 +38,10 @@ def summary(directory: str, split: str) -> str:
         f'  frames a track  {_counts(columns.frames)}',
         f'  tracks a person {_counts(np.bincount(columns.identity)[np.unique(columns.identity)])}',
     ]
-    provenance = frozenset({'source_file'})  # no per-frame field
-    first = [part.track(i, provenance) for i in range(len(part))]
-    for name in ('detector', 'licence', 'consent'):
-        found = Counter(getattr(track, name) for track in first)
+    provenance = ('detector', 'licence', 'consent')
+    known = [part.fields(i, provenance) for i in range(len(part))]
+    for name in provenance:
+        found = Counter(one[name] for one in known)
         lines.append(
             f'  {name:9} ' + '; '.join(f'{n} x {text}' for text, n in found.most_common(4))
         )

@@ -38,10 +38,10 @@ def read(part: ShardSet, points: str) -> tuple[np.ndarray, np.ndarray, int]:
     name = f'landmarks_{points}'
     rows, turns = [], []
     for record in tqdm(range(len(part)), unit='track', desc=f'reading {part.split}', disable=None):
-        track = part.track(record, frozenset((name, 'aus', 'aus_valid')))
-        rows.append(np.float32(getattr(track, name)))
-        known = track.aus_valid[:, POSE].all(-1)
-        turns.append(np.where(known, np.linalg.norm(track.aus[:, POSE], axis=-1), np.inf))
+        track = part.fields(record, (name, 'aus', 'aus_valid'))
+        rows.append(np.float32(track[name]))
+        known = track['aus_valid'][:, POSE].all(-1)
+        turns.append(np.where(known, np.linalg.norm(track['aus'][:, POSE], axis=-1), np.inf))
     landmarks = np.concatenate(rows)
     if not np.ptp(landmarks[..., 2]):
         raise UserError(

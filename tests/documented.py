@@ -20,7 +20,10 @@ BLOCK = re.compile(r'^```(\w*)\n(.*?)^```$', re.M | re.S)
 SPAN = re.compile(
     r'`((?:\.venv[\w-]*/bin/)?(?:reenact-jax|python[\d.]* -m|bash launch/|launch/)\s?[^`]*)`'
 )
-PROGRAMS = ('reenact-jax', 'python', 'python3.11', 'pip', 'bash')
+PROGRAMS = (
+    *('reenact-jax', 'python', 'python3.11', 'pip', 'bash'),
+    *('docker', 'kubectl', 'gcloud', 'sbatch', 'xpk'),
+)
 STAND_IN = """#!/bin/bash
 printf '%s\\0' "${0##*/}" "$@" $'\\n' >>"$RECORD"
 """

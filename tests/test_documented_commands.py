@@ -63,6 +63,9 @@ CHAIN = (
 # capitals is a form, and only read.
 NOT_RUN = {
     'bash launch/': 'makes environments; CI runs test.sh and docs.sh; quickstart takes minutes',
+    'docker': 'no daemon; never built',
+    'kubectl': 'needs a cluster',
+    'xpk': 'needs a cluster',
     'pip install': 'changes the environment',
     'python3.11 -m venv': 'makes an environment',
     'python -m pytest': 'tests within a test; needs the extra onnx',
@@ -92,8 +95,8 @@ EXTRAS = tomllib.loads((ROOT / 'pyproject.toml').read_text())['project']['option
 
 
 def is_form(words) -> bool:
-    """Whether the command has words in capitals to be replaced, such as DIR."""
-    return any(re.fullmatch(r'[A-Z]{2}\w*(\[.*\])?', word) for word in words)
+    """Whether the command has words to be replaced: in capitals, such as DIR, or left out (...)."""
+    return any(re.fullmatch(r'[A-Z]{2}\w*(\[.*\])?|\.{3}|.*//BUCKET.*', word) for word in words)
 
 
 def starts(command, start: str) -> bool:

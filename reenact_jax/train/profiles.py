@@ -47,7 +47,6 @@ class Profile:
             return
         jax.profiler.stop_trace()
         with self._folder as folder:
-            for file in epath.Path(folder).rglob('*'):
-                if file.is_file():
-                    storage.write(self._target / file.relative_to(folder), file.read_bytes())
+            for name in storage.files(folder):
+                storage.write(self._target / name, storage.read(f'{folder}/{name}'))
         self._folder, self._left = None, 0
