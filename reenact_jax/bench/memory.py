@@ -24,6 +24,8 @@ from reenact_jax.common import command_line, errors
 from reenact_jax.common.errors import UserError
 from reenact_jax.media import writing
 from reenact_jax.reenact import drivers, portraits, recording
+from reenact_jax.reenact.animation import Animation
+from reenact_jax.reenact.output import Output
 
 RATE, SIDE = 25, 256  # frames a second, pixels of the clip
 
@@ -61,7 +63,8 @@ def measure(model: bundle.Bundle, detector, minutes: float, folder: Path) -> lis
                 held.append(resident())
 
     out = str(folder / 'out.mp4')
-    recording.record(model, source, driver._replace(frames=watched()), out)
+    watching = driver._replace(frames=watched())
+    recording.record(Animation(model, source), watching, Output(out))
     return held
 
 
