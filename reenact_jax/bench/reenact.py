@@ -21,7 +21,7 @@ from reenact_jax import bundle, faces
 from reenact_jax.common import command_line, errors
 from reenact_jax.common.errors import UserError
 from reenact_jax.media import reading, watermark, writing
-from reenact_jax.reenact import drivers, portraits, recording
+from reenact_jax.reenact import drivers, flags, portraits, recording
 from reenact_jax.reenact.animation import Animation
 from reenact_jax.reenact.options import BATCH
 from reenact_jax.reenact.output import Output
@@ -118,10 +118,9 @@ def main(arguments: list[str] | None = None) -> int:
         description=__doc__,
     )
     add = parser.add_argument
-    add('--model', required=True, metavar='BUNDLE', help='of reenact_jax.export')
+    flags.model(add)
     add('--source', metavar='PICTURE', help='default: the astronaut')
     add('--driving', metavar='CLIP', help='default: her picture, shifted')
-    add('--face-landmarker', metavar='FILE', help="the face detector's model file")
     args = parser.parse_args(arguments)
     command_line.say_device()
     model = bundle.load(args.model)

@@ -26,6 +26,35 @@ CALLED_ELSEWHERE = {
 }
 
 
+def start(
+    define: Callable[[flags.FlagValues], None],
+    text: str,
+    arguments: Sequence[str] | None,
+    needed: Sequence[str],
+) -> flags.FlagValues | None:
+    """Begin a command: print its help where that is asked for, else read its flags.
+
+    Args:
+      define: defines the flags.
+      text: what the command is, its module's docstring.
+      arguments: without the program's name; None: those of this process.
+      needed: names of flags that must be given.
+
+    Returns:
+      The flags; None: the help was printed, and there is no more to do.
+
+    Raises:
+      UserError: as of `parse`.
+    """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if {'--help', '-h', '-help'} & set(arguments):
+        values = flags.FlagValues()
+        define(values)
+        print(f'{text}\n{values.get_help()}')
+        return None
+    return parse(define, arguments, needed)
+
+
 def parse(
     define: Callable[[flags.FlagValues], None], arguments: Sequence[str], needed: Sequence[str]
 ) -> flags.FlagValues:
@@ -59,18 +88,6 @@ def define_config(values: flags.FlagValues) -> None:
     """The flag --config and with it --config.FIELD."""
     text = 'NAME[:PRESET] of a shipped config, or FILE.py[:PRESET] of another'
     config_flags.DEFINE_config_file('config', None, text, flag_values=values)
-
-
-def wants_help(arguments: Sequence[str]) -> bool:
-    """Whether the user asks what the command is."""
-    return bool({'--help', '-h', '-help'} & set(arguments))
-
-
-def usage(define: Callable[[flags.FlagValues], None], text: str) -> str:
-    """What --help prints: the command's docstring and its flags."""
-    values = flags.FlagValues()
-    define(values)
-    return f'{text}\n{values.get_help()}'
 
 
 def _with_file(arguments: Sequence[str]) -> list[str]:

@@ -38,8 +38,14 @@ def read(description: str, arguments: list[str] | None = None) -> argparse.Names
     return args
 
 
-def _faces(add) -> None:
+def model(add) -> None:
+    """Add the flags of a command that runs a bundle on pictures."""
     add('--model', required=True, metavar='BUNDLE', help='folder that reenact_jax.export made')
+    add('--face-landmarker', metavar='FILE', help="the face detector's model file")
+
+
+def _faces(add) -> None:
+    model(add)
     add('--source', required=True, help='picture or video of the person to animate, or a shard set')
     add('--source-track', metavar='ID', help='track of the shard set --source')
     add(
@@ -96,7 +102,6 @@ def _motion(add) -> None:
         "face shape included; default: the bundle's own landmark model",
     )
     add('--batch', type=int, default=BATCH, help=f'frames in one call; default {BATCH}')
-    add('--face-landmarker', metavar='FILE', help="the face detector's model file")
 
 
 def _changes(add) -> None:
