@@ -1,6 +1,6 @@
 """AAN: one-shot face reenactment with appearance adaptive normalization (Yao et al. 2021).
 
-    reenact-jax train --config aan --config.data DATA --workdir out/aan \
+    reenact-jax train --config aan --data DATA --workdir out/aan \
         --config.hparams.vgg_weights vgg19.safetensors
 
 Presets (after the colon):
@@ -64,7 +64,7 @@ WARPED = dict(
     unseen=True,
     upscale='shuffle_soft',
 )
-VARIED = dict(colour=0.2, affine=0.05, flip=True)  # real photographs differ in these
+VARIED = dict(colour=0.25, affine=0.05, flip=True)  # real photographs differ in these
 QUICK = SMALL | dict(lambda_gan=0, steps=1000)
 PRESETS = {
     'paper': {},

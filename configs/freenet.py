@@ -1,6 +1,6 @@
 """FReeNet: "FReeNet: Multi-Identity Face Reenactment", landmark converter and image generator.
 
-    reenact-jax train --config freenet --config.data DATA --workdir out/fn \
+    reenact-jax train --config freenet --data DATA --workdir out/fn \
         --config.hparams.vgg_weights vgg16.safetensors
 
 Stage `ulc` trains the converter (landmark transfer), stage `gag` the generator with it frozen; the
@@ -8,6 +8,10 @@ workdir serves as --transfer and as --generator of reenact_jax.export.
 
 Presets (after the colon):
   paper   256 x 256, as printed (sections 3.4 and 4.1): 1,000 and 400 epochs. For a GPU.
+  official  what the authors' code does (github.com/zhangzjn/FReeNet), where it departs from the
+          paper: pixels of a crop of 512, least squares in ULC, circles as landmark image, weights,
+          lengths and rates. Two things are ours: rows of GAG come in pairs, so 4 for its 3, and
+          all players step at once.
   ulc     the converter alone, for a CPU: half the width, 32 rows, cosine from 1e-3, usual b1.
   small   both, for 64 x 64 on one or two CPU cores: narrow, three blocks, random features; layer
           instead of instance norm, which takes a picture's colours away; no dropout.
@@ -33,6 +37,22 @@ ULC = dict(
     schedule='cosine',
     gag_epochs=0,
 )
+OFFICIAL = dict(
+    lambda_identity=10.0,
+    ulc_gan='lsgan01',
+    ulc_epochs=200,
+    ulc_start='xavier',
+    units='pixels',
+    lambda_adv=0.1,
+    gag_epochs=110,
+    gag_schedule='early_linear',
+    joins='parts',
+    raster_channels=3,
+    landmark_image='circles',
+    condition='reference',
+    positive='n1',
+    hinge='batch',
+)
 SMALL = ULC | dict(
     gag_epochs=400,
     width=16,
@@ -40,6 +60,7 @@ SMALL = ULC | dict(
     discriminator=12,
     features='random',
     random_width=6,
+    vgg_input='imagenet',
     gag_batch=4,
     gag_rate=1e-3,
     gag_steps=10_000,
@@ -49,6 +70,7 @@ SMALL = ULC | dict(
 )
 PRESETS = {
     'paper': {},
+    'official': OFFICIAL,
     'ulc': ULC,
     'small': SMALL,
     'tiny': SMALL
@@ -59,4 +81,5 @@ PRESETS = {
 
 def get_config(preset: str = 'paper'):
     """The config of a preset; `config.hparams` overrides the paper's numbers."""
-    return config.build('freenet', run={}, hparams=config.preset(PRESETS, preset))
+    run = dict(points='106', ema_decay=0.0) if preset == 'official' else {}
+    return config.build('freenet', run=run, hparams=config.preset(PRESETS, preset))

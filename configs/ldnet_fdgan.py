@@ -1,9 +1,9 @@
 """LD-Net + FD-GAN, "One-Shot Identity-Preserving Portrait Reenactment": a preset trains one.
 
     reenact-jax train --config ldnet_fdgan:cpu \
-        --config.data DATA --workdir out/ldnet
+        --data DATA --workdir out/ldnet
     reenact-jax train --config ldnet_fdgan:fdgan_small \
-        --config.data DATA --workdir out/fdgan
+        --data DATA --workdir out/fdgan
 
 Presets (after the colon) of LD-Net, landmark disentanglement:
   paper   10 x 512, batch 32, 400,000 + 1,000,000 steps (supplement 6-7). About 26 hours on one
@@ -30,7 +30,7 @@ docs/results.md, "LD-Net"), point error and identity leak on the synthetic LMTes
   small                            0.91 0.78 0.95 0.70   1.60  0.31   1,000 x 8, docs/results.md's
     reenact-jax prepare synthetic --out points --landmarks-only --identities 300 --tracks 8 \
         --seed 1 --val-identities 0 --test-identities 0 --cross-pairs 0
-    reenact-jax train --config ldnet_fdgan:quick --config.data=points \
+    reenact-jax train --config ldnet_fdgan:quick --data points \
         --workdir out/quick
     reenact-jax evaluate lmtest --model out/quick --data data/lmtest --split train
 `lambda_part` and `lambda_chord` of 10 without gestures, on 100 people: 0.82 0.45 0.87 0.68 and a

@@ -1,12 +1,13 @@
 """Pix2Pix (Isola et al. 2017) and Pix2PixHD (Wang et al. 2018) on landmark images: baselines.
 
-    reenact-jax train --config pix2pix:hd --config.data DATA \
+    reenact-jax train --config pix2pix:hd --data DATA \
         --workdir out/pix2pixhd --config.hparams.vgg_weights vgg19.safetensors
 
 Presets (after the colon):
   hd        Pix2PixHD, global generator of 182 million parameters, then the local enhancer. Widths,
             losses, rates are the paper's, the lengths are ours. For a GPU.
-  hd_small  for 128 x 128 on two CPU cores: narrow, three halvings, random perceptual features.
+  hd_small  for 128 x 128 on two CPU cores: narrow, three halvings, random perceptual features
+            (their plain mean, of normalised images), two scales of D.
   hd_tiny   64 x 64, a few channels; for tests.
   unet      Pix2Pix, as printed but for the batch of 2. For a GPU.
   unet_small, unet_tiny
@@ -27,6 +28,9 @@ HD_SMALL = dict(
     discriminator=8,
     features='random',
     random_width=6,
+    scales=2,
+    tap_weights=(),
+    vgg_input='imagenet',
     rate=1e-3,
     batch_size=8,
     global_steps=1_500,

@@ -16,18 +16,19 @@ from reenact_jax.faces import segmenter
 def add(parser: argparse.ArgumentParser, options: type) -> None:
     """Adds the flags; `options` is the dataclass of settings whose fields become flags too."""
     add = parser.add_argument
-    add('--out', required=True, metavar='DIR', help='the set of shards')
-    add('--licence', default='unknown', help='of the footage, where no table says')
-    add('--consent', default='unknown', choices=CONSENT, help='of the people, likewise')
-    add('--val', type=float, default=0.1, help='share of the people (default 0.1)')
-    add('--test', type=float, default=0.1, help='share of the people (default 0.1)')
-    add('--seed', type=int, default=0, help='of the split (default 0)')
-    add('--shards', type=int, default=1, dest='count', help='files a split (default 1)')
+    add('--out', required=True, metavar='DIR', help='folder of the new shard set')
+    add('--licence', default='unknown', help='licence of the footage, where no label says')
+    add('--consent', default='unknown', choices=CONSENT, help='consent of the people, likewise')
+    add('--val', type=float, default=0.1, help='share of the people in val (default 0.1)')
+    add('--test', type=float, default=0.1, help='share of the people in test (default 0.1)')
+    add('--seed', type=int, default=0, help='random seed of the split (default 0)')
+    add('--shards', type=int, default=1, dest='count', help='files of each split (default 1)')
     add('--workers', type=int, default=1, help='processes (default 1)')
     add('--face-landmarker', metavar='PATH', help='model file, where it is not found by itself')
     for field in dataclasses.fields(options):
         flag = '--' + field.name.replace('_', '-')
-        text = f'{field.metadata["doc"]} (default {field.default})'
+        default = '' if field.default == '' else f' (default {field.default})'
+        text = field.metadata['doc'] + default
         add(flag, type=field.type, default=field.default, help=text)
 
 

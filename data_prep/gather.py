@@ -11,7 +11,7 @@ import multiprocessing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from tqdm import tqdm
 
@@ -29,6 +29,7 @@ CONSENT = ('yes', 'no', 'unknown', 'synthetic')
 _VERSION = 1  # of what is extracted; raise it when the same input gives other records
 
 
+@runtime_checkable
 class Source(Protocol):
     """An input: its files and whose face they show."""
 
@@ -165,7 +166,8 @@ def _run(jobs: list, workers: int, progress) -> Iterator[Outcome]:
 
 def _job(job, progress=lambda: None) -> Outcome:
     extract, source, target, options, model = job
-    storage.remove_partials(Path(target).parent, Path(target).name)
+    place = storage.path(target)
+    storage.remove_partials(place.parent, place.name)
     detector = _detector(model, options.faces, options.confidence) if model else None
     return extract(source, target, options, detector, progress)
 

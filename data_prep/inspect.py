@@ -1,6 +1,6 @@
 """Look into a set of track shards: counts, people, action units, pose, and pictures with points.
 
-    reenact-jax inspect data/people --out sheet.png
+    reenact-jax inspect --data data/people --out sheet.png
 
 Prints, for each split, the number of tracks, frames and people, the lengths of tracks, how far
 action units and head angles spread (text bars over all frames where they are known), and where the
@@ -16,7 +16,7 @@ import simplejpeg
 from jaxtyping import UInt8
 from PIL import Image, ImageDraw
 
-from reenact_jax.common import errors
+from reenact_jax.common import data_flag, errors
 from reenact_jax.common.errors import UserError
 from reenact_jax.data import shards, tracks
 from reenact_jax.data.tracks import Track
@@ -135,22 +135,23 @@ def main(arguments: list[str] | None = None) -> int:
         prog='reenact-jax inspect',
         description=__doc__,
     )
-    parser.add_argument('directory', help='the set')
-    parser.add_argument('--split', help='one split (default: all)')
-    parser.add_argument('--out', metavar='PNG', help='draw a contact sheet')
-    parser.add_argument('--tracks', type=int, default=12, help='rows of the sheet (default 12)')
-    parser.add_argument('--points', choices=sorted(layouts.LAYOUTS), help='default: its first')
-    options = parser.parse_args(arguments)
-    known = shards.splits(options.directory)
+    data_flag.add(parser, 'shard set to look into')
+    add = parser.add_argument
+    add('--split', metavar='NAME', help='one split, such as train; default: all')
+    add('--out', metavar='PNG', help='draw a contact sheet into this file')
+    add('--tracks', type=int, default=12, metavar='N', help='rows of the sheet; default 12')
+    add('--points', choices=sorted(layouts.LAYOUTS), help='point set; default: the first it has')
+    options = data_flag.parse(parser, arguments)
+    known = shards.splits(options.data)
     if options.split and options.split not in known:
         raise UserError(f'--split {options.split}: the set has {", ".join(known)}')
     if options.tracks < 1:
         raise UserError(f'--tracks {options.tracks}: expected 1 or more')
     for split in [options.split] if options.split else known:
-        print(summary(options.directory, split))
+        print(summary(options.data, split))
     if options.out:
         split = options.split or ('train' if 'train' in known else known[0])
-        image = sheet(options.directory, split, options.tracks, options.points)
+        image = sheet(options.data, split, options.tracks, options.points)
         Image.fromarray(image).save(options.out)
         print(f'{options.out}: {image.shape[1]} x {image.shape[0]}, split {split}')
     return 0

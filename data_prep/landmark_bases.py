@@ -1,7 +1,7 @@
 """Fits the bases of MarioNETte's landmark transformer on the landmarks of a shard set.
 
-    reenact-jax prepare bases data/heads --out bases.npz
-    reenact-jax train --config marionette --config.data=data/heads \\
+    reenact-jax prepare bases --data data/heads --out bases.npz
+    reenact-jax train --config marionette --data data/heads \\
         --config.hparams.bases=bases.npz --workdir out/marionette
 
 3D landmarks are freed of size, place and rotation by repeated fits to their mean (generalised
@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from tqdm import tqdm
 
-from reenact_jax.common import errors, storage
+from reenact_jax.common import data_flag, errors, storage
 from reenact_jax.common.errors import UserError
 from reenact_jax.data.shards import ShardSet
 from reenact_jax.data.tracks import POSE
@@ -119,13 +119,14 @@ def main(arguments: list[str] | None = None) -> int:
         prog='reenact-jax prepare bases',
         description=__doc__,
     )
+    data_flag.add(parser, 'shard set that the transformer is to be trained on')
     add = parser.add_argument
-    add('data', metavar='SHARDS', help='the training data')
-    add('--out', required=True, metavar='FILE.npz')
+    add('--out', required=True, metavar='FILE.npz', help='file to write')
     add('--points', default='68', choices=tuple(layouts.LAYOUTS), help='point set; default 68')
-    add('--split', default='train', help='default train')
-    add('--components', type=int, default=24, help='of each group, at most; default 24')
-    args = parser.parse_args(arguments)
+    add('--split', default='train', metavar='NAME', help='split to read; default train')
+    text = 'most components of each group of face parts; default 24'
+    add('--components', type=int, default=24, metavar='N', help=text)
+    args = data_flag.parse(parser, arguments)
     if args.components < 1:
         raise UserError('landmark_bases: --components of 1 or more')
     part = ShardSet(args.data, args.split)

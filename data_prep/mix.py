@@ -1,6 +1,6 @@
 """Several sets -> one set to train on.
 
-    reenact-jax prepare mix data/heads data/people data/people --out data/mixed
+    reenact-jax prepare mix --data data/heads data/people data/people --out data/mixed
 
 People and labels of different sets have nothing to do with each other: each set's numbers follow
 those of the set before. A set that is named twice counts twice. Records are copied as they are but
@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import numpy as np
 from tqdm import tqdm
 
-from reenact_jax.common import errors
+from reenact_jax.common import data_flag, errors
 from reenact_jax.common.errors import UserError
 from reenact_jax.data import shards
 from reenact_jax.data.shards import ShardSet
@@ -75,15 +75,15 @@ def main(arguments: list[str] | None = None) -> int:
         prog='reenact-jax prepare mix',
         description=__doc__,
     )
+    data_flag.add(parser, 'two shard sets or more; one named twice counts twice', several=True)
     add = parser.add_argument
-    add('sets', nargs='+', metavar='SHARDS', help='two or more')
-    add('--out', required=True, metavar='DIR', help='directory of the new set')
-    add('--split', default='train', help='of all sets; default train')
-    add('--shards', type=int, default=8, help='files to write; default 8')
-    args = parser.parse_args(arguments)
-    if len(args.sets) < 2 or args.shards < 1:
+    add('--out', required=True, metavar='DIR', help='folder of the new set')
+    add('--split', default='train', metavar='NAME', help='split to mix; default train')
+    add('--shards', type=int, default=8, metavar='N', help='files to write; default 8')
+    args = data_flag.parse(parser, arguments)
+    if len(args.data) < 2 or args.shards < 1:
         raise UserError('mix: two sets or more, and --shards of 1 or more')
-    print(json.dumps(mix(args.sets, args.out, args.split, args.shards)))
+    print(json.dumps(mix(args.data, args.out, args.split, args.shards)))
     return 0
 
 

@@ -206,12 +206,19 @@ def main(arguments: list[str] | None = None) -> int:
         description=__doc__,
     )
     add = parser.add_argument
-    add('tables', nargs='+', metavar='CSV', help='one name is one person in all tables')
-    add('--out', required=True, metavar='DIR', help='directory of the set')
-    add('--points', choices=SCHEMES, default='ibug68', help='default ibug68')
-    add('--test', type=float, default=0.5, help='share of the people in the test split')
-    add('--seed', type=int, default=0, help='of dealing out the people')
-    add('--licence', default='unknown', help='of the tables, kept in every record')
+    add(
+        'tables',
+        nargs='+',
+        metavar='CSV',
+        help='table; a name means the same person in all of them',
+    )
+    add('--out', required=True, metavar='DIR', help='folder of the new shard set')
+    add('--points', choices=SCHEMES, default='ibug68', help='points of the tables; default ibug68')
+    add(
+        '--test', type=float, default=0.5, help='share of the people in the split test; default 0.5'
+    )
+    add('--seed', type=int, default=0, help='random seed of the splits; default 0')
+    add('--licence', default='unknown', help='licence of the tables, kept in every record')
     args = parser.parse_args(arguments)
     if not 0 <= args.test < 1:
         raise UserError(f'--test {args.test}: must be 0 or more and less than 1')

@@ -42,7 +42,7 @@ class Options:
 
     size: int = setting(256, low=32, high=1024, doc='side of the stored crops, pixels')
     frames: int = setting(16, low=1, high=64, doc='pictures a record, where names are no labels')
-    every: int = setting(10, low=1, doc='of such pictures, the share that is used: one in so many')
+    every: int = setting(10, low=1, doc='use one in so many such pictures')
     min_width: float = setting(48.0, low=1.0, doc='smallest box of the 68 points, source pixels')
     min_height: float = setting(64.0, low=1.0, doc='the same, its height')
     confidence: float = setting(0.5, low=0.1, high=0.99, doc='detection threshold')

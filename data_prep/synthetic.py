@@ -25,6 +25,7 @@ from reenact_jax.common import errors, settings
 from reenact_jax.common.errors import UserError
 from reenact_jax.data import shards
 from reenact_jax.data_prep.heads import motion, plan
+from reenact_jax.data_prep.heads.variety import Variety
 from reenact_jax.data_prep.workers import end_with_parent
 
 _EPILOG = """\
@@ -99,29 +100,30 @@ def _shard(directory, request, parameters, split, number, count, jobs, advance) 
         for job in jobs:
             seed = plan.person_seed(request, job.person)
             if person is None or person.who.seed != seed:
-                baked = None if request.landmarks_only else _baked(seed)
-                person = baked.person if baked else likeness.likeness(seed)
+                baked = None if request.landmarks_only else _baked(seed, request.variety)
+                person = baked.person if baked else likeness.likeness(seed, request.variety)
             state = _state(request, job.motion)
             if job.pose_seed is not None:
-                other = motion.motion(job.pose_seed, request.frames)
+                other = motion.motion(job.pose_seed, request.frames, request.variety)
                 state = state._replace(pose=other.pose, shift=other.shift)
             crop = None
             if job.crop_motion is not None:
                 crop = clips.crop_of(likeness.marks(person, _state(request, job.crop_motion)))
-            writer.add(clips.clip(person, state, job.labels, request.size, head=baked, crop=crop))
+            writer.add(clips.clip(person, state, job.labels, request.size, head=baked, crop=crop,
+                                  variety=request.variety))  # fmt: skip
             advance(request.frames)
 
 
 @functools.lru_cache(4)
-def _baked(seed: int):
+def _baked(seed: int, variety: Variety):
     from reenact_jax.data_prep.heads import head  # compiles: not where only points are wanted
 
-    return head.bake(seed)
+    return head.bake(seed, variety)
 
 
 @functools.lru_cache(4096)
 def _state(request: plan.Request, number: int):
-    return motion.motion(request.seed * 1_000_003 + number, request.frames)
+    return motion.motion(request.seed * 1_000_003 + number, request.frames, request.variety)
 
 
 def _here(directory, request, parameters, todo, workers, advance) -> None:
@@ -170,22 +172,31 @@ def _processes(directory, request, parameters, todo, workers, advance) -> None:
             raise
 
 
+def _add(parser, fields) -> None:
+    """Adds the flag of each field of settings."""
+    for field in fields:
+        flag = '--' + field.name.replace('_', '-')
+        if field.default is False:
+            parser.add_argument(flag, action='store_true', help=field.metadata['doc'])
+            continue
+        kind = type(field.default)
+        text = f'{field.metadata["doc"]} (default {field.default})'
+        metavar = 'N' if kind is int else 'SHARE'
+        parser.add_argument(flag, type=kind, default=field.default, metavar=metavar, help=text)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """The command."""
     parser = errors.Parser(
         prog='reenact-jax prepare synthetic',
-        description='Writes synthetic face tracks with exact labels. The same flags write the same '
-        'bytes; run again after an interruption, finished shards are kept.',
+        description='Write synthetic face tracks with exact labels. The same flags write the same\n'
+        'bytes; if interrupted, run it again: finished shards are kept.',
         epilog=_EPILOG,
     )
-    parser.add_argument('--out', required=True, metavar='DIR', help='directory of the set')
-    for field in dataclasses.fields(plan.Request):
-        flag = '--' + field.name.replace('_', '-')
-        if field.default is False:
-            parser.add_argument(flag, action='store_true', help=field.metadata['doc'])
-        else:
-            text = f'{field.metadata["doc"]} (default {field.default})'
-            parser.add_argument(flag, type=int, default=field.default, metavar='N', help=text)
+    parser.add_argument('--out', required=True, metavar='DIR', help='folder of the new shard set')
+    _add(parser, [field for field in dataclasses.fields(plan.Request) if field.name != 'variety'])
+    group = parser.add_argument_group('variety', 'shares from 0 to 1; 0: none')
+    _add(group, dataclasses.fields(Variety))
     parser.add_argument(
         '--workers', type=int, default=0, metavar='N', help='processes; 0: one a core'
     )
@@ -194,7 +205,10 @@ def main(arguments: list[str] | None = None) -> int:
     directory, workers, quiet = flags.pop('out'), flags.pop('workers'), flags.pop('quiet')
     if workers < 0:
         raise UserError(f'--workers {workers}: expected 0 (one a core) or more')
+    shares = {field.name: flags.pop(field.name) for field in dataclasses.fields(Variety)}
+    variety = settings.build(Variety, shares, 'flags')
     request = settings.build(plan.Request, flags, 'flags')
+    request = dataclasses.replace(request, variety=variety)
     written = write(directory, request, workers, quiet)
     for split, count in written.items():
         print(f'{split}: {count} shards written' if count else f'{split}: complete, kept')

@@ -60,10 +60,10 @@ step 'A driver: two held-out people, every frame' \
   --frames $DRIVER --size 64 --seed 2 --val-identities 0 --test-identities 0 --cross-pairs 0
 
 step 'Train LD-Net: whose face it is apart from what it does' \
-  "$COMMAND" train $LDNET --config.data="$OUT/points" --workdir "$OUT/ldnet"
+  "$COMMAND" train $LDNET --data "$OUT/points" --workdir "$OUT/ldnet"
 
 step 'Train AAN: the picture of a face from its landmarks' \
-  "$COMMAND" train $AAN --config.data="$OUT/heads" --workdir "$OUT/aan"
+  "$COMMAND" train $AAN --data "$OUT/heads" --workdir "$OUT/aan"
 
 newer() { # is there a checkpoint that the bundle does not hold yet?
   [ ! -e "$OUT/bundle/card.json" ] ||

@@ -12,11 +12,13 @@ source launch/environment.sh
 
 make_environment video,synthetic,identity,app,c2pa,test
 
-# Formatting and lint belong to the suite; they are skipped when only some tests are asked for.
+# Formatting, lint and types belong to the suite; they are skipped when only some tests are asked for.
 if [ $# -eq 0 ]; then
   say "$VENV/bin/ruff format --check . && $VENV/bin/ruff check ."
   "$VENV/bin/ruff" format --check .
   "$VENV/bin/ruff" check .
+  say "$VENV/bin/basedpyright --pythonpath $VENV/bin/python"
+  "$VENV/bin/basedpyright" --pythonpath "$VENV/bin/python"
   # Two processes: most tests compile, on one core. A file stays in one, for its fixtures.
   set -- -n 2 --dist loadfile
 fi

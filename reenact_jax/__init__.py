@@ -1,4 +1,20 @@
-"""Face reenactment in JAX: animate one portrait with the motion of another face."""
+"""Face reenactment in JAX: animate one portrait with the motion of another face.
+
+>>> import reenact_jax
+>>> model = reenact_jax.load('out/bundle')
+>>> clip = model.animate('portrait.jpg', 'clip.mp4', reference='best')
+>>> clip.save('result.mp4')
+
+What a user can put right is a `UserError`, which says what to do:
+
+>>> try:
+...     model.animate('nowhere.jpg', 'clip.mp4')
+... except reenact_jax.UserError as error:
+...     print(error)
+nowhere.jpg: no such file or folder
+
+Public names: `load`, `Model`, `Clip`, `UserError`, `__version__`.
+"""
 
 import importlib
 import importlib.metadata

@@ -101,7 +101,7 @@ class Bundle:
         driving, first = self._fields(driving, 'driving'), self._fields(first, 'first')
         return self._call(name, tuple(identity), driving, first)
 
-    def encode(self, source: dict, background=None) -> tuple:
+    def encode(self, source: dict, background: Float[Array, '1 h w 3'] | None = None) -> tuple:
         """What the generator needs of the source.
 
         Args:
@@ -228,8 +228,7 @@ def read_card(directory: str | os.PathLike) -> dict:
     """The model card of a bundle. Raises UserError when there is none, or of another format."""
     file = _folder(directory) / CARD
     try:
-        with file.open('rb') as opened:
-            content = opened.read(MAX_CARD + 1)
+        content = _content(file, MAX_CARD + 1)
         if len(content) > MAX_CARD:
             raise ValueError(f'more than {MAX_CARD:,} bytes')
         card = json.loads(content)
@@ -249,12 +248,23 @@ def _read(folder, name: str, digest: str) -> bytes:
     if pathlib.PurePath(name).name != name or name == '..' or '\\' in name:
         raise UserError(f'{folder / CARD}: names a file outside the bundle: {name!r}')
     try:
-        content = (folder / name).read_bytes()
+        content = _content(folder / name)
     except FileNotFoundError:
         raise UserError(f'{folder / name}: missing from the bundle; export it again') from None
     if hashlib.sha256(content).hexdigest() != digest:
         raise UserError(f'{folder / name}: damaged (its SHA-256 is not that in {CARD})')
     return content
+
+
+def _content(file, most: int = -1) -> bytes:
+    """The file, or its first bytes. Raises FileNotFoundError."""
+    if '://' in os.fspath(file):
+        from reenact_jax.common import storage
+
+        with storage.opened(file) as opened:
+            return opened.read(most)
+    with file.open('rb') as opened:
+        return opened.read(most)
 
 
 def _check_platform(directory, platforms) -> None:

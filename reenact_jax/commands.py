@@ -23,37 +23,57 @@ class Command(NamedTuple):
 
 PREPARE = {
     'videos': Command(
-        'reenact_jax.data_prep.videos', 'videos and stills, faces found and followed'
+        'reenact_jax.data_prep.videos', 'videos and stills: faces found and followed'
     ),
-    'stills': Command('reenact_jax.data_prep.stills', 'photographs with labels in their names'),
-    'openface': Command('reenact_jax.data_prep.openface', "OpenFace's tables and their videos"),
-    'synthetic': Command('reenact_jax.data_prep.synthetic', 'synthetic heads with exact labels'),
-    'points': Command('reenact_jax.data_prep.points_csv', 'landmarks from tables, without images'),
-    'mix': Command('reenact_jax.data_prep.mix', 'one set of several'),
-    'bases': Command('reenact_jax.data_prep.landmark_bases', "MarioNETte's bases of landmarks"),
+    'stills': Command('reenact_jax.data_prep.stills', 'labelled stills: RaFD, Multi-PIE, CelebV'),
+    'openface': Command('reenact_jax.data_prep.openface', "videos with OpenFace's tables of them"),
+    'synthetic': Command('reenact_jax.data_prep.synthetic', 'synthetic people; needs no footage'),
+    'points': Command('reenact_jax.data_prep.points_csv', 'tables of landmarks, without images'),
+    'mix': Command('reenact_jax.data_prep.mix', 'several shard sets, as one'),
+    'bases': Command(
+        'reenact_jax.data_prep.landmark_bases', "no set: the bases of MarioNETte's transformer"
+    ),
 }
 BENCH = {
-    'steps': Command('reenact_jax.bench.command', 'the parts of a training step, data and use'),
-    'reenact': Command('reenact_jax.bench.reenact', 'the stages of an animation'),
+    'steps': Command('reenact_jax.bench.command', 'the training step, the data and the networks'),
+    'reenact': Command('reenact_jax.bench.reenact', 'every part of an animation'),
     'memory': Command('reenact_jax.bench.memory', 'memory over minutes of animation'),
 }
 COMMANDS: dict[str, Command | dict[str, Command]] = {
+    'reenact': Command(
+        'reenact_jax.reenact.command', 'animate a portrait with a video, or edit it'
+    ),
+    'app': Command('reenact_jax.app.command', 'the same on a page in the browser'),
+    'provenance': Command(
+        'reenact_jax.media.provenance', 'tell whether a file is marked as synthetic'
+    ),
     'prepare': PREPARE,
-    'inspect': Command('reenact_jax.data_prep.inspect', 'look into a set of shards'),
-    'shards': Command('reenact_jax.data.shards.command', 'check a set, rebuild its indices'),
-    'config': Command('reenact_jax.train.presets', 'list configs and presets; show one'),
+    'inspect': Command('reenact_jax.data_prep.inspect', 'show what a shard set holds'),
+    'shards': Command('reenact_jax.data.shards.command', 'check a shard set, rebuild its indices'),
+    'config': Command('reenact_jax.train.presets', 'list configs and presets, or show one'),
     'summary': Command('reenact_jax.train.summary', 'networks, stages and settings of a config'),
     'train': Command('reenact_jax.train.command', 'train a system; the same command resumes'),
-    'export': Command('reenact_jax.export.command', 'make a bundle of what was trained'),
-    'onnx': Command('reenact_jax.export.onnx.command', 'a bundle as ONNX graphs'),
-    'reenact': Command('reenact_jax.reenact.command', 'animate a portrait'),
-    'app': Command('reenact_jax.app.command', 'the page in the browser'),
-    'evaluate': Command('reenact_jax.evaluate.command', "the papers' measures, as tables"),
-    'report': Command('reenact_jax.evaluate.report', 'a bundle beside simple baselines'),
-    'sweep': Command('reenact_jax.sweeps.command', 'train and measure a table of ablations'),
-    'compile-check': Command('reenact_jax.bench.compile_check', 'memory and traffic on TPU slices'),
+    'export': Command(
+        'reenact_jax.export.command', 'make a bundle of trained runs, to animate with'
+    ),
+    'onnx': Command('reenact_jax.export.onnx.command', 'write trained runs as ONNX graphs'),
+    'report': Command('reenact_jax.evaluate.report', 'scores, pictures and videos of a bundle'),
+    'evaluate': Command(
+        'reenact_jax.evaluate.command', "score pairs of frames; the papers' measures"
+    ),
+    'sweep': Command('reenact_jax.sweeps.command', "train and measure all rows of a paper's table"),
     'bench': BENCH,
-    'provenance': Command('reenact_jax.media.provenance', 'whether a file says it is synthetic'),
+    'compile-check': Command('reenact_jax.bench.compile_check', 'what a step needs of TPU slices'),
+}
+GROUPS = {  # heading: its commands, in the order in which they are used
+    'use a model': ('reenact', 'app', 'provenance'),
+    'make data': ('prepare', 'inspect', 'shards'),
+    'train a model': ('config', 'summary', 'train', 'export', 'onnx'),
+    'measure': ('report', 'evaluate', 'sweep', 'bench', 'compile-check'),
+}
+ABOUT = {  # of the commands that have parts: what they do
+    'prepare': 'make a shard set of',
+    'bench': 'speed and memory on this machine:',
 }
 
 
@@ -70,7 +90,7 @@ def main(arguments: list[str] | None = None) -> int | None:
     found = _of(COMMANDS, name, 'reenact-jax')
     if isinstance(found, dict):
         if not rest or rest[0] in ('-h', '--help'):
-            print(f'reenact-jax {name} ...\n\n' + _lines(found))
+            print(f'usage: reenact-jax {name} PART --help\n\n{ABOUT[name]}\n{_lines(found)}')
             return 0
         part, *rest = rest
         found = _of(found, part, f'reenact-jax {name}')
@@ -92,15 +112,16 @@ def _of(table: dict, name: str, where: str):
 
 
 def _overview() -> str:
-    text = f'{reenact_jax.__doc__}\n\n    reenact-jax COMMAND --help\n\n'
-    return text + _lines(
-        {
-            name: one if isinstance(one, Command) else Command('', ' | '.join(one))
-            for name, one in COMMANDS.items()
-        }
-    )
+    about = str(reenact_jax.__doc__).split('\n', 1)[0]
+    parts = [f'{about}\n\nusage: reenact-jax COMMAND --help']
+    for heading, names in GROUPS.items():
+        parts.append(f'{heading}\n' + _lines({name: COMMANDS[name] for name in names}))
+    return '\n\n'.join(parts)
 
 
-def _lines(table: dict[str, Command]) -> str:
-    width = max(map(len, table))
-    return '\n'.join(f'  {name:<{width}}  {one.does}' for name, one in table.items())
+def _lines(table: dict[str, Command | dict[str, Command]]) -> str:
+    return '\n'.join(f'  {name:<15}{_does(name, one)}' for name, one in table.items())
+
+
+def _does(name: str, one: Command | dict[str, Command]) -> str:
+    return one.does if isinstance(one, Command) else f'{ABOUT[name]} {" | ".join(one)}'

@@ -1,4 +1,4 @@
-"""Four CPU devices, a quick compiler, no silent rank promotion, one compilation cache."""
+"""Four CPU devices, a quick compiler, no silent rank promotion, one compilation cache, types."""
 
 import os
 import pathlib
@@ -12,6 +12,7 @@ os.environ['XLA_FLAGS'] = (
 ).strip()
 
 import jax
+import jaxtyping
 import pytest
 
 CACHE = pathlib.Path(__file__).parent.parent / '.cache' / 'jax-tests'
@@ -19,6 +20,9 @@ jax.config.update('jax_compilation_cache_dir', str(CACHE))
 jax.config.update('jax_persistent_cache_min_compile_time_secs', 0)
 jax.config.update('jax_numpy_rank_promotion', 'raise')
 sys.path.insert(0, str(pathlib.Path(__file__).parent))  # `import fakes`, `import toy`
+# Every function of the package checks its annotations; JAXTYPING_DISABLE=1: none does.
+if not jaxtyping.config.jaxtyping_disable:
+    jaxtyping.install_import_hook('reenact_jax', 'checking.checked')
 
 
 @pytest.fixture(scope='session', autouse=True)
@@ -30,6 +34,15 @@ def signer():
         for variable in (certificates.CERTIFICATE, certificates.KEY):
             patch.delenv(variable, raising=False)
         yield
+
+
+@pytest.fixture
+def unchecked():
+    """Annotations do not count: a test gives on purpose what the package itself has to refuse."""
+    before = jaxtyping.config.jaxtyping_disable
+    jaxtyping.config.update('jaxtyping_disable', True)
+    yield
+    jaxtyping.config.update('jaxtyping_disable', before)
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from reenact_jax.geometry.layouts import LOCAL_PARTS
 from reenact_jax.nets import frozen_apply
 from reenact_jax.systems import aan
 from reenact_jax.systems.aan import generator
+from reenact_jax.systems.aan.terms import _adversarial
 from reenact_jax.train import config, step
 
 # As printed but for its size: what is ours beside the paper's generator is tested further down.
@@ -208,3 +209,14 @@ def test_sizes_that_do_not_fit_are_refused():
         aan.networks(dataclasses.replace(HP, extractor=(8,), fusion=(6, 4)), DATA)
     with pytest.raises(UserError, match=r'hparams\.flow.*multiple of 64.*72 pixels'):
         aan._check_side(dataclasses.replace(HP, extractor=(8, 8), flow=(4,) * 5, flow_stride=4), 72)
+
+
+def test_the_adversarial_term_is_a_sum_or_a_mean():
+    """Eq. 6 over two discriminators and two scales each."""
+    hp, image = aan.Hparams(gan='lsgan01'), jnp.zeros((2, 8, 8, 3))
+    logits = [jnp.full((4, 2, 2, 1), 3.0), jnp.full((4, 1, 1, 1), 5.0)]
+    for reduction, share in (('sum', 1), ('mean', 4)):
+        one = dataclasses.replace(hp, reduction=reduction)
+        against, by = _adversarial(one, lambda *_: logits, image, image, image, image)
+        assert float(by) == pytest.approx(2 * (4 + 16) / share)
+        assert float(against) == pytest.approx(2 * (4 + 9 + 16 + 25) / share)

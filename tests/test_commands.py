@@ -2,14 +2,16 @@
 
 import importlib
 import json
+import re
 import subprocess
 import sys
 
 import pytest
 
 from reenact_jax import commands
-from reenact_jax.common import errors, shipped
+from reenact_jax.common import command_line, data_flag, errors, shipped
 from reenact_jax.common.errors import UserError
+from reenact_jax.train import command as train
 
 PARTS = [
     [name, *part]
@@ -32,13 +34,16 @@ def test_every_command_shows_its_help_without_arguments(words, capsys):
         assert not end.code
     text = capsys.readouterr().out
     assert f'reenact-jax {" ".join(words)}' in text
-    assert 'python -m' not in text
+    assert 'python -m' not in text and 'reenact_jax.export' not in text
+    assert not re.search(r'^ +--\S+( \S+)?  +of ', text, re.M), 'a help text without its noun'
 
 
 def test_the_overview_names_all():
     text = commands._overview()
     for words in PARTS:
         assert words[-1] in text
+    grouped = [name for names in commands.GROUPS.values() for name in names]
+    assert sorted(grouped) == sorted(commands.COMMANDS)
 
 
 @pytest.mark.parametrize(
@@ -46,7 +51,7 @@ def test_the_overview_names_all():
     [
         (['trian'], 'reenact-jax trian: no such command; did you mean train'),
         (['prepare', 'vidoes'], 'reenact-jax prepare vidoes: no such command; did you mean videos'),
-        (['xyz'], 'no such command; there are prepare, '),
+        (['xyz'], 'no such command; there are reenact, '),
         (['reenact', '--motion', 'sideways'], "'sideways' .* see reenact-jax reenact --help"),
         (['train', '--config', 'aan:tiny', '--config.lr=1'], r'config.lr: unknown; did you mean '
          r'hparams.rate\?'),
@@ -66,6 +71,42 @@ def test_what_is_wrong_is_said(words, message):
 def test_what_is_missing_is_said(words):
     with pytest.raises(UserError, match=r'required: |name one, or give --list'):
         importlib.import_module(found(words).module).main([])
+
+
+@pytest.mark.parametrize(
+    'words', [['inspect'], ['shards'], ['prepare', 'mix'], ['prepare', 'bases']]
+)
+def test_sets_are_named_by_data_or_without_a_name(words, monkeypatch):
+    """--data in all that read sets; what scripts from before have gives the same options."""
+
+    class Parsed(Exception):
+        pass
+
+    def stop(parser, arguments):
+        raise Parsed(vars(data_flag_parse(parser, arguments)))
+
+    data_flag_parse = data_flag.parse
+    monkeypatch.setattr(data_flag, 'parse', stop)
+    sets, seen = ['data/a', 'data/b'] if words[-1] == 'mix' else ['data/a'], []
+    out = ['--out', 'x'] * (words != ['shards'])
+    for given in ([*out, '--data', *sets], [*sets, *out], [*out, *sets]):
+        with pytest.raises(Parsed) as found:
+            commands.main([*words, *given])
+        seen.append(found.value.args[0] | {'unnamed': None})
+    assert seen[0] == seen[1] == seen[2]
+    assert seen[0]['data'] == (sets if words[-1] == 'mix' else sets[0])
+    with pytest.raises(UserError, match=r'data/c.*: unexpected beside --data'):
+        commands.main([*words, 'data/c', *out, '--data', *sets])
+
+
+def test_data_of_a_training_is_the_configs():
+    def read(*more):
+        return command_line.parse(train.define_flags, ['--config=aan:tiny', *more], ()).config.data
+
+    assert read('--data', 'data/a') == read('--config.data=data/a') == 'data/a'
+    assert read() in (None, '')
+    with pytest.raises(UserError, match=r'--data data/b: --config.data is data/a; give one'):
+        read('--data=data/b', '--config.data=data/a')
 
 
 def test_the_program_ends_with_1_for_a_users_error(monkeypatch, capsys):

@@ -152,6 +152,10 @@ def test_configs_of_before_a_field_was_renamed_are_read_and_resumed():
         "config.hparams.upscale: 'shuffle_soft' before, 'resize' now"
     ]
     assert config.resolve(before)[2].upscale == 'shuffle_soft'
+    # A field that stands for a mended fault: configs without it are of before.
+    del before['hparams']['spade_map']
+    assert config.resolve(before)[2].spade_map == 'bilinear'
+    assert any('spade_map' in line for line in config.differences(before, now))
 
 
 def test_a_system_is_named_or_is_a_module_of_yours(tmp_path, monkeypatch):

@@ -84,10 +84,16 @@ def test_landmark_losses_by_hand():
     known[0, 3] = 0
     au, regress = ((np.abs(guess[:, i] - aus) * known).sum() / 79 for i in (0, 1))
     edges = layouts.layout('68').edges
-    lines = np.abs((made - truth)[:, edges[:, 1]] - (made - truth)[:, edges[:, 0]]).mean()
+    lengths = [
+        np.linalg.norm(x[:, edges[:, 1]] - x[:, edges[:, 0]], axis=-1) for x in (made, truth)
+    ]
+    lines = np.abs(lengths[0] - lengths[1]).mean()
     by_hand = 2 * (np.abs(made - truth).mean() + 0.5 * (shift**2).mean()) + 3 * au + 5 * lines
     assert float(values['LT']) == pytest.approx(by_hand, rel=1e-5)
     assert float(values['La']) == pytest.approx(regress, rel=1e-5)
+    vectors = np.abs((made - truth)[:, edges[:, 1]] - (made - truth)[:, edges[:, 0]]).mean()
+    other = lt.terms(dataclasses.replace(hp, lines='vectors'), apply, batch)[1]
+    assert float(other['lines']) == pytest.approx(vectors, rel=1e-5)
     printed = dataclasses.replace(hp, la_on_generated=True)
     assert float(lt.terms(printed, apply, batch)[0]['La']) == pytest.approx(au + regress, rel=1e-5)
     # l_t in pixels has its eyes where l_d has them, but for what the shift moves.
@@ -306,3 +312,22 @@ def test_mixing_needs_a_mixer_and_masks(trained_model, tmp_path):
     blind = fake_shards(tmp_path / 'b', frames=2, size=bundles.SIZE, segmentation=(b'', b''))
     with pytest.raises(UserError, match='its masks are unknown'):
         mixing.measure({'m': trained_model}, blind, 1)
+
+
+@pytest.mark.parametrize('conditional', [False, True])
+def test_what_the_discriminators_see(conditional):
+    """The image alone, or the generator's input beside it; as many scales as asked for."""
+    hp = dataclasses.replace(HP, conditional=conditional, scales=3)
+    nets = facegan.networks(hp, DATA)
+    seen = []
+
+    def apply(letter, *args):
+        seen.append(len(args))
+        key = jax.random.key(0)
+        logits = jax.eval_shape(lambda: nets[letter].init_with_output(key, *args)[0])
+        return [jnp.zeros(one.shape) for one in logits]
+
+    image = jnp.zeros((2, SIDE, SIDE, 3))
+    reenactor.adversarial(hp, apply, 'D_r2', image, image, jnp.zeros((2, SIDE, SIDE, 4)))
+    assert seen == [1 + conditional]
+    assert nets['D_b1'].scales == 3

@@ -52,7 +52,7 @@ def softmax(x):
 
 def test_writer_is_equation_8():
     """Row i is the mean of the write values at all places, weighted by softmax(t_i . p_j)."""
-    x = np.random.default_rng(0).normal(size=(2, 3, 4, 5)).astype(np.float32)
+    x = jnp.asarray(np.random.default_rng(0).normal(size=(2, 3, 4, 5)), jnp.float32)
     net = dictionary.Writer(rows=6, length=7, tag=3)
     rows, variables = net.init_with_output(jax.random.key(0), x)
     p = variables['params']
@@ -65,8 +65,8 @@ def test_writer_is_equation_8():
 def test_reader_is_equation_9():
     """What a place reads is the mean of the rows, weighted by softmax(u_k . q_j), and is added."""
     draw = np.random.default_rng(0)
-    x = draw.normal(size=(2, 3, 4, 7)).astype(np.float32)
-    rows = draw.normal(size=(2, 6, 7)).astype(np.float32)
+    x = jnp.asarray(draw.normal(size=(2, 3, 4, 7)), jnp.float32)
+    rows = jnp.asarray(draw.normal(size=(2, 6, 7)), jnp.float32)
     net = dictionary.Reader(rows=6, tag=3)
     y, variables = net.init_with_output(jax.random.key(0), x, rows)
     p = variables['params']
@@ -82,6 +82,30 @@ def test_weights_sum_to_one():
     same = np.broadcast_to(draw.normal(size=(1, 1, 3)), (2, 9, 3))
     got = dictionary.attend(*(jnp.asarray(v, jnp.float32) for v in (query, key, same)))
     np.testing.assert_allclose(got, same[:, :5], rtol=1e-6)
+
+
+@pytest.mark.parametrize('shared', ['queries', 'keys', 'none'])
+@pytest.mark.parametrize('block', [1, 36, 45, 10**6])
+def test_blocks_of_attention_are_the_whole(monkeypatch, shared, block):
+    """By 1, 4 (which leaves 3 of 7 over), 5 and all queries at a time; gradients too."""
+    draw = np.random.default_rng(0)
+    shapes = {'queries': (2, 7, 4), 'keys': (2, 9, 4), 'values': (2, 9, 3)}
+    given = {
+        name: jnp.asarray(draw.normal(size=shape[1:] if name == shared else shape), jnp.float32)
+        for name, shape in shapes.items()
+    }
+    monkeypatch.setattr(dictionary, 'BLOCK', block)
+
+    def whole(queries, keys, values):
+        weights = jax.nn.softmax(queries @ jnp.swapaxes(keys, -1, -2), -1)
+        return weights @ values
+
+    def loss(attend):
+        return lambda given: jnp.sin(attend(**given)).sum()
+
+    np.testing.assert_allclose(dictionary.attend(**given), whole(**given), atol=1e-6)
+    got, expected = (jax.grad(loss(f))(given) for f in (dictionary.attend, whole))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), got, expected)
 
 
 @pytest.mark.parametrize('kind', ['one', 'adain'])

@@ -137,10 +137,10 @@ def test_the_drivers_pose_takes_the_rest_of_another_frame():
 
 
 def test_departures_of_the_code():
-    """A face to itself; least squares; pixels of a crop of 512."""
-    hp = freenet.Hparams(lambda_identity=10.0, gan='lsgan01', units='pixels', crop_side=SIDE)
+    """Own expression on own neutral; least squares in ULC alone; pixels of a crop of 512."""
+    hp = freenet.Hparams(lambda_identity=10.0, ulc_gan='lsgan01', units='pixels', crop_side=SIDE)
     batch = batch_of(2)
-    shift = np.full((3, 2, 136), 2.0)
+    shift = np.repeat([2.0, 2.0, 5.0], 2 * 136).reshape(3, 2, 136)  # the last: identity
     apply = Known(
         psi_1=lambda x: x, psi_2=lambda x: x, psi_3=shift,
         D_TF=[np.full((4, 1), 3.0)], D_S=[np.full((4, 1), 5.0)],
@@ -150,9 +150,10 @@ def test_departures_of_the_code():
     scale = 512 / SIDE
     l1 = np.abs(rest * scale + 2 - truth * scale).mean()
     assert float(metrics['l1']) == pytest.approx(l1, rel=1e-5)
-    assert float(metrics['identity']) == pytest.approx(2)
+    identity = np.abs(rest * scale + 5 - truth * scale).mean()
+    assert float(metrics['identity']) == pytest.approx(identity, rel=1e-5)
     cycle = np.abs(swapped(rest) * scale + 2 - swapped(truth) * scale).mean()
-    total = 100 * l1 + 10 * cycle + 10 * 2 + 0.1 * (2**2 + 4**2)
+    total = 100 * l1 + 10 * cycle + 10 * identity + 0.1 * (2**2 + 4**2)
     assert float(values['psi']) == pytest.approx(total, rel=1e-5)
     assert float(values['D_S']) == pytest.approx(4**2 + 5**2)
 
@@ -180,8 +181,10 @@ def test_triplet_hinges_a_sample_and_a_layer():
     zero = jnp.zeros((2, 2, 2, 1))
     far, near = zero.at[0].set(2.0), zero.at[1].set(1.0)
     # layer 1: sample 0 [0.3 + 0 - 4]_+ = 0, sample 1 0.3; layer 2: [0.3 + 0]_+, [0.3 + 1]_+
-    value = gag.triplet([zero, zero], [zero, near], [far, zero], 0.3)
-    assert float(value) == pytest.approx((0 + 0.3) / 2 + (0.3 + 1.3) / 2)
+    features = [zero, zero], [zero, near], [far, zero]
+    assert float(gag.triplet(*features, 0.3)) == pytest.approx((0 + 0.3) / 2 + (0.3 + 1.3) / 2)
+    # The official code's, of the batch's means: [0.3 + 0 - 2]_+ = 0, [0.3 + 0.5]_+
+    assert float(gag.triplet(*features, 0.3, 'batch')) == pytest.approx(0.8)
 
 
 def test_triplet_is_of_the_right_faces():
@@ -244,12 +247,34 @@ def test_one_source_serves_many_frames(built):
 
 def test_epochs_become_steps():
     """1,000 epochs of 40 tracks in batches of 16; divided by ten after each 0.3 of them."""
+    rafd = dataclasses.replace(DATA, examples=201, images=4824)
+    steps = [stage.steps for stage in freenet.stages(freenet.Hparams(), rafd)]
+    assert steps == [301_500, 482_400]
+    tracks = freenet.stages(freenet.Hparams(epoch='tracks'), rafd)
+    assert [stage.steps for stage in tracks] == [12_562, 20_100]
     ulc_stage, gag_stage = freenet.stages(freenet.Hparams(), DATA)
     assert (ulc_stage.steps, gag_stage.steps) == (1000 * 40 // 16, 400 * 40 // 4)
     rates = [
         optimisers.learning_rate(ulc_stage.tx['psi'], at) for at in (0, 749, 750, 1500, 2250, 2499)
     ]
     np.testing.assert_allclose(rates, np.array([1, 1, 0.1, 0.01, 0.001, 0.001]) * 3e-4, rtol=1e-5)
+
+
+def test_the_official_preset_and_old_configs():
+    """The code's lengths and rates; a config with `gan` has GAG's layers of its day."""
+    values = configs.get_config('official').to_dict() | {'data': 'x'}
+    _, run, hp = config.resolve(values)
+    assert (run.points, run.ema_decay) == ('106', 0) and hp.form == 'official'
+    _, gag_stage = freenet.stages(hp, dataclasses.replace(DATA, images=4400))
+    assert gag_stage.steps == 110 * 1100
+    rates = [optimisers.learning_rate(gag_stage.tx['G'], n * 1100) for n in (0, 40, 75, 110)]
+    np.testing.assert_allclose(rates, [2e-4, 2e-4, 1e-4, 0], atol=1e-9)
+    old = dict(values['hparams'], gan='lsgan')
+    for name in ('ulc_gan', 'gag_gan', 'form', 'epoch', 'vgg_input'):
+        del old[name]
+    _, _, hp = config.resolve(values | {'hparams': old})
+    assert (hp.ulc_gan, hp.gag_gan, hp.form) == ('lsgan', 'lsgan', 'early')
+    assert (hp.epoch, hp.vgg_input) == ('tracks', 'imagenet')
 
 
 def test_either_half_alone():

@@ -132,6 +132,19 @@ def test_colour_augmentation_is_the_same_in_all_frames_of_a_row():
     assert abs(change[0] - change[1]) > 1e-3  # another draw for another row
 
 
+def test_some_rows_become_grey():
+    batch = _batch(16)
+    batch.image[...] = np.random.default_rng(1).integers(60, 200, (2, 1, 16, 16, 3))
+    ready = [
+        prepare(batch, jax.random.key(i), size=16, augment=Augment(colour=0.3)).image
+        for i in range(12)
+    ]
+    # What is grey has channels that are multiples of each other: by its cast.
+    image = np.asarray(jnp.concatenate(ready))[:, 0] + 1
+    spread = (image / image.mean((1, 2), keepdims=True)).std(-1).mean((1, 2))
+    assert 1 <= (spread < 0.01).sum() <= 8, spread
+
+
 def test_flow_colours():
     flow = jnp.array([[[[0.0, 0.0], [0.25, 0.0], [-0.25, 0.0]]]])
     colours = np.asarray(images.flow_colours(flow))[0, 0]

@@ -126,6 +126,31 @@ def test_parts_lie_in_their_frames(times):
     np.testing.assert_array_equal(made[:, 21 * times :], picture(side)[0, :, 21 * times :])
 
 
+@pytest.mark.parametrize('scale', [0.2, 1.0])  # smaller than a window, and larger
+@pytest.mark.parametrize('place', [(9.0, 12.0), (-3.0, -2.0), (28.0, 25.0), (90.0, -70.0)])
+def test_windows_draw_what_the_whole_region_would(monkeypatch, scale, place):
+    """Inside the region, across its borders, and beyond them."""
+    draw = np.random.default_rng(0)
+    frame = np.float32([[[scale, 0, place[0]], [0, scale, place[1]]]] * 2)
+    frame[1, :, 2] += 2  # the frames of a batch have windows of their own
+    parts = {
+        name: Part(
+            np.float32(draw.uniform(-1, 1, (2, 20, 20, 3))),
+            np.float32(draw.uniform(0, 1, (2, 20, 20, 1))),
+            frame,
+        )
+        for name in ('mouth', 'nose')
+    }
+    made = layered(parts=parts, frames=2)
+    window, region = jnp.array([5.0, 9.0, 60.0]), Region(3, 6, 70, 64)
+
+    def composed(large):
+        monkeypatch.setattr(layers, 'LARGE', large)
+        return layers.compose_onto(made, picture(80), window, region)
+
+    np.testing.assert_allclose(composed(32), composed(1000), atol=1e-4)
+
+
 def test_cubic_sampling_keeps_more_than_bilinear_and_pixels_whole():
     image = np.float32(np.random.default_rng(0).uniform(-1, 1, (24, 24, 2)))
     grid = images.pixel_grid(24, 24)

@@ -42,6 +42,34 @@ COMMANDS = {
     'summary',
     'to_onnx',
 }  # beside the rooms, thin
+# Files are opened, renamed and listed by `common.storage`, which knows buckets. These modules speak
+# of files that are always of this machine.
+OF_THIS_MACHINE = {
+    'app': 'folders for uploads and results of the page; examples of the package',
+    'bench': 'temporary folders; /proc',
+    'bundle': 'local folders without etils; buckets go through storage',
+    'common.shipped': 'config files: modules, shipped or given',
+    'common.storage': '',
+    'data_prep.extract': 'footage',
+    'data_prep.footage': 'footage',
+    'data_prep.gather': 'footage',
+    'data_prep.namings': 'footage',
+    'data_prep.openface': 'footage',
+    'data_prep.points_csv': 'names in tables',
+    'data_prep.stills': 'footage',
+    'data_prep.synthetic': 'source files of the package',
+    'faces': "the detector's model file, read by MediaPipe",
+    'media.certificates': 'keys',
+    'media.credentials': 'drafts of results, see storage.drafting',
+    'media.reading': 'what storage.local gives',
+    'media.writing': 'drafts of results, see storage.drafting',
+    'sweeps.plan': 'table files: modules, shipped or given',
+    'train.checkpoints.staging': 'temporary folders',
+    'train.presets': 'config files',
+}
+FILES = {'pathlib', 'shutil', 'glob'}  # modules that open, rename and list
+CALLS = {'open', 'rename', 'replace', 'remove', 'unlink', 'stat', 'listdir', 'scandir', 'walk'}
+CALLS |= {'mkdir', 'makedirs', 'isfile', 'isdir', 'exists', 'getsize'}
 SAYS_NOTHING = {'utils', 'util', 'misc', 'helpers', 'tools', 'core', 'base'}
 
 
@@ -98,6 +126,32 @@ def test_imports_go_one_way():
 def test_no_module_needs_itself():
     graph = {module: _imported(path) & MODULES.keys() for module, path in MODULES.items()}
     graphlib.TopologicalSorter(graph).prepare()  # raises CycleError, which names the modules
+
+
+def test_files_are_opened_in_one_place():
+    wrong, used = [], set()
+    modules = MODULES | {_module(path): path for path in (ROOT / 'data_prep').rglob('*.py')}
+    for module, path in modules.items():
+        found = sorted(_files(ast.parse(path.read_text())))
+        own = module.removeprefix('reenact_jax.')
+        allowed = [one for one in OF_THIS_MACHINE if own == one or own.startswith(f'{one}.')]
+        used.update(allowed if found else ())
+        if found and not allowed:
+            wrong.append(f'{path}: {", ".join(found)}')
+    assert not wrong, wrong
+    assert used == set(OF_THIS_MACHINE), 'listed, but opens nothing'
+
+
+def _files(tree: ast.AST) -> set[str]:
+    """What a module uses of the file system itself."""
+    found = FILES & {module.split('.')[0] for module in _imports(tree)}
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call):
+            continue
+        name = ast.unparse(node.func)
+        if name == 'open' or (name.startswith('os.') and name.split('.')[-1] in CALLS):
+            found.add(name)
+    return found
 
 
 def test_names_say_something_and_files_stay_small():

@@ -80,6 +80,7 @@ def test_perceptual_weighs_maps_not_entries():
     truth = [jnp.zeros((1, 4, 4, 2)), jnp.zeros((1, 2, 2, 8))]
     guess = [jnp.full((1, 4, 4, 2), 0.5), jnp.full((1, 2, 2, 8), -2.0)]
     assert float(losses.perceptual(guess, truth)) == pytest.approx(1.25)
+    assert float(losses.perceptual(guess, truth, (0.5, 2.0))) == pytest.approx(4.25)
 
 
 def test_stranger_swaps_partners():

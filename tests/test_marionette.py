@@ -23,8 +23,9 @@ from reenact_jax.train import step
 LAYOUT = layouts.layout('68')
 PEOPLE, FRAMES = 6, 40
 HP = marionette.Hparams(
-    components=(1, 2, 1, 2), layers=1, width=32, examples=16, frames=2, steps=300, rate=3e-3
-)
+    components=(1, 2, 1, 2), layers=1, width=32, examples=16, frames=2, steps=300, rate=3e-3,
+    lambda_exp=1.0,
+)  # fmt: skip
 
 
 def turned(shapes, rng):
@@ -158,6 +159,26 @@ def test_transfer_keeps_identity_and_takes_expression(world, file):
     assert error(made) < 0.5 * error(driver[..., :2])
     # The box is the source's: a still driver leaves the face where it was.
     np.testing.assert_allclose(lm.box(made)[0], identity['box'][0], atol=1e-3)
+
+
+def test_the_gain_is_of_use_alone(world, file):
+    """Training does not see lambda_exp; in use the driver's expression counts so much more."""
+    hp, data = dataclasses.replace(HP, bases=file), DataInfo(PEOPLE, 6)
+    nets, points = marionette.networks(hp, data), jnp.asarray(world['moved'][:2, :2], jnp.float32)
+    batch = Batch(landmarks=points[..., :2], landmarks3d=points, identity=jnp.arange(2))
+    variables = marionette.init(hp, nets, jax.random.key(0), batch)
+    apply = frozen_apply(nets, variables)
+    gained = dataclasses.replace(hp, lambda_exp=3.0)
+    terms = [
+        float(marionette.terms(one, apply, batch)[0]['M'])
+        for one in (hp, gained, dataclasses.replace(gained, gain_in_training=True))
+    ]
+    assert terms[0] == terms[1] != terms[2]
+    face = Face(landmarks=points[0, :1, :, :2], landmarks3d=points[0, :1])
+    less_mean, _ = apply('B', face.landmarks3d)
+    parts = [less_mean - marionette.identify(one, nets, variables, face)['shape']
+             for one in (hp, gained)]  # fmt: skip
+    np.testing.assert_allclose(parts[1], 3 * parts[0], atol=1e-5)
 
 
 def test_command_and_errors(world, tmp_path, capsys):

@@ -20,7 +20,7 @@ def test_l1_and_mse_by_hand():
     np.testing.assert_allclose(metrics.mse(result, truth), [0, 0.36 / 4 / 4], rtol=1e-6)
 
 
-def test_shapes_must_agree_so_that_nothing_broadcasts():
+def test_shapes_must_agree_so_that_nothing_broadcasts(unchecked):
     with pytest.raises(ValueError, match='shapes differ'):
         metrics.l1(np.zeros((2, 4, 4, 3)), np.zeros((1, 4, 4, 3)))
 

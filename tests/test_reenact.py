@@ -204,8 +204,11 @@ def test_wrong_arguments(folder, data, changes, message):
         reenact.main([str(part) for item in arguments.items() for part in item])
 
 
-class FakeDetector:
+class FakeDetector(faces.Detector):
     """Finds a face where the picture is bright: no face in a black one."""
+
+    def __init__(self):
+        """Without a model file."""
 
     def __enter__(self):
         return self
@@ -217,7 +220,7 @@ class FakeDetector:
         if image.max() < 40:
             return []
         points = np.pad(random_face(int(image.max()), 1)['landmarks'][0], ((0, 0), (0, 1)))
-        box = np.array([8, 8, 24, 24])
+        box = np.array([8.0, 8.0, 24.0, 24.0])
         units = {'aus': np.zeros(20), 'aus_valid': np.ones(20, bool)}
         return [types.SimpleNamespace(landmarks_68=points + 20, box=box + 20, **units)]
 

@@ -15,9 +15,11 @@ from reenact_jax.common.errors import UserError
 from reenact_jax.configs.ablations import tables
 from reenact_jax.data import shards
 from reenact_jax.data.tracks import DRIVING, SOURCE, TRUTH, DataInfo
+from reenact_jax.sweeps import collecting, data, plan, text, training
 from reenact_jax.sweeps import command as sweep
-from reenact_jax.sweeps import data, plan, text, training
 from reenact_jax.train import config
+from reenact_jax.train.checkpoints import digests
+from reenact_jax.train.checkpoints.places import places
 
 ROOT = pathlib.Path(__file__).parent.parent
 FILES = sorted((ROOT / 'configs' / 'ablations').glob('*_table*.py'))
@@ -91,6 +93,16 @@ def test_a_sweep_trains_measures_and_goes_on(heads, tmp_path, capsys, monkeypatc
     assert sweep.main([*arguments, '--only', 'ulc', *behind]) == 0
     assert len(list((workdir / 'models').iterdir())) == 1
     assert not (workdir / 'small_table_tiny').exists()
+    capsys.readouterr()
+    assert sweep.main([*arguments, '--collect', *behind]) == 0
+    missing = 'gag, seed 3: no checkpoint yet'
+    printed = capsys.readouterr().out
+    assert f'missing: {missing}' in printed and json.loads(printed.splitlines()[-1])['missing'] == [
+        missing
+    ]
+    written = (workdir / 'small_table_tiny' / 'table.md').read_text()
+    assert '| GAG + ULC | 0.9 | not trained yet |' in written and f'- {missing}' in written
+    assert len(list((workdir / 'models').iterdir())) == 1, 'nothing was trained'
     assert sweep.main([*arguments, *behind]) == 0
     assert len(list((workdir / 'models').iterdir())) == 2
     written = (workdir / 'small_table_tiny' / 'table.md').read_text()
@@ -109,6 +121,16 @@ def test_a_sweep_trains_measures_and_goes_on(heads, tmp_path, capsys, monkeypatc
     said = capsys.readouterr()
     assert 'case' not in said.err and 'compiling' not in said.out
     assert 'evaluations' not in said.out
+    # Without one of the models the other's row stays; where a job ran changes nothing.
+    table = plan.load(f'{file}:tiny')
+    sets = {'heads': str(heads), 'expressions': str(workdir / 'data' / 'expressions_tiny')}
+    gag, ulc = training.plan(table, sets, [3], [*behind[1:], '--distributed'], workdir)
+    assert gag.workdir.is_dir() and collecting.standing(gag) == ''
+    (newest, *_) = places(ulc.workdir)
+    (newest.inside(ulc.workdir) / digests.NAME).unlink()
+    assert sweep.main([*arguments, '--collect', *behind]) == 0
+    again = (workdir / 'small_table_tiny' / 'table.md').read_text().splitlines()
+    assert row in again and '| GAG + ULC | 0.9 | not trained yet |' in again
     monkeypatch.setattr(training.train, 'main', lambda arguments: 42)
     assert sweep.main([*arguments, *behind]) == 42
 
@@ -143,6 +165,9 @@ def test_flags_of_other_systems_are_left_out():
         ('configs/ablations/aan_table3.py', [], 'needs your data: --data heads=SHARDS --data pe'),
         ('configs/ablations/aan_table3.py', ['--data', 'x'], '--data x: expected KIND=SHARDS'),
         ('configs/ablations/aan_table3.py', ['--only', 'x'], '--only x: the models are no_local'),
+        ('aan_table3', ['--only', 'full', '--collect'], '--only trains and --collect measures'),
+        ('aan_table3', ['--print-as', 'jobset'], 'needs your data: --data heads=SHARDS --data pe'),
+        ('freenet_table2', ['--print-as=xpk'], 'freenet_table2 trains nothing'),
     ],
 )
 def test_what_is_refused(table, flags, message, tmp_path, monkeypatch):

@@ -19,6 +19,7 @@ from test_step import changed, distance
 from launch.drills import states
 from reenact_jax.common.errors import UserError
 from reenact_jax.train import command as train
+from reenact_jax.train import profiles
 from reenact_jax.train.checkpoints import digests
 from reenact_jax.train.checkpoints.places import Place
 from reenact_jax.train.checkpoints.store import load_networks
@@ -132,6 +133,27 @@ def test_stopped_then_finished_equals_one_run(reference, data, tmp_path, capsys)
     assert steps == sorted(set(steps)) and steps[-1] == ('two', 4)
     again = train.main(arguments(data, tmp_path, *extra))
     assert again == 0 and 'nothing was left to do' in capsys.readouterr().out
+
+
+def test_a_profile_is_of_the_steps_that_were_asked_for(reference, data, tmp_path, monkeypatch):
+    """Of two steps behind the first, across the start of a stage; the run's numbers stay."""
+    told = []
+    monkeypatch.setattr(jax.profiler, 'start_trace', lambda folder: told.append(folder))
+    monkeypatch.setattr(jax.profiler, 'stop_trace', lambda: told.append('stop'))
+    profile = profiles.Profile(tmp_path / 'alone', 3)
+    for steps, count in ((2, 1), (2, 1), (1, 2), (5, 2)):
+        profile.call(steps, np.zeros(()))
+        assert len(told) == count
+    profiles.Profile(tmp_path / 'none', 0).call(1, None)
+    profiles.Profile(tmp_path / 'second', 3, write=False).call(1, None)
+    assert len(told) == 2
+    monkeypatch.undo()
+
+    extra = ['--config.checkpoint_every=1', '--config.keep=2', '--profile=2']
+    assert train.main(arguments(data, tmp_path / 'run', *extra)) == 0
+    traces = list((tmp_path / 'run' / 'profile').rglob('*.xplane.pb'))
+    assert len(traces) == 1 and traces[0].stat().st_size > 1000
+    assert not changed(raw(reference, 'two', 4), raw(tmp_path / 'run', 'two', 4))
 
 
 def test_two_processes_give_what_one_gives(reference, data, tmp_path):

@@ -44,7 +44,8 @@ def run(installed, tmp_path_factory):
 def test_it_has_one_name_at_the_top(installed):
     names = {path.name for path in installed.iterdir() if not path.name.endswith('.dist-info')}
     assert names - {'bin'} == {'reenact_jax'}
-    for part in ('configs/aan.py', 'data_prep/videos.py', 'app/examples/driver.mp4', 'py.typed'):
+    parts = ('configs/aan.py', 'data_prep/videos.py', 'app/examples/driver.mp4', 'py.typed')
+    for part in (*parts, 'sweeps/jobset.yaml'):
         assert (installed / 'reenact_jax' / part).is_file()
 
 

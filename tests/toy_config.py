@@ -1,6 +1,6 @@
 """The toy system as a config file, for the training command.
 
-reenact-jax train --config tests/toy_config.py --config.data=DATA --workdir=OUT
+reenact-jax train --config tests/toy_config.py --data DATA --workdir=OUT
 """
 
 import pathlib

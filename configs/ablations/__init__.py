@@ -5,7 +5,7 @@
 trains every row and writes the table; a single model of it is a preset for reenact_jax.train:
 
     reenact-jax train --config configs/ablations/aan_table3.py:spade_cpu \
-        --config.data DATA --workdir out/spade
+        --data DATA --workdir out/spade
 
 A file has `MODELS` (name -> `tables.Model`), `MEASURES` (kind of measurement -> metrics shown) and
 `sweep(add)`, which calls `add` for every row. Sizes: none (the paper's), `cpu`, `tiny` (tests).

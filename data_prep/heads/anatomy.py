@@ -36,27 +36,28 @@ class Measures:
     gonion: tuple[float, float, float]
     brow_y: float
     brow_arch: float
+    brow_slope: float  # rise of the outer end over the inner
     brow_half: float
 
 
 def measures(who: Identity) -> Measures:
     """The places on the face of `who`."""
-    length = 1 + 0.040 * who.face_length
+    length = 1 + 0.050 * who.face_length
     nose = 4.55 * length * (1 + 0.07 * who.nose_length)
     mouth = -nose - (2.25 + 0.16 * who.mouth_height) * length
     chin = mouth - (4.15 + 0.30 * who.chin_height) * length
-    half = 1.46 * (1 + 0.045 * who.eye_size)
-    opening = 1.0 + 0.11 * who.eye_opening + 0.05 * who.eye_size - 0.10 * who.age
+    half = 1.48 * (1 + 0.060 * who.eye_size)
+    opening = 1.05 + 0.14 * who.eye_opening + 0.07 * who.eye_size - 0.10 * who.age
     base_z = 9.75 + 0.12 * who.muzzle
     width = 1 + 0.11 * who.nose_width
     return Measures(
-        eye=(3.15 + 0.15 * who.eye_distance, 0.0, 6.72 - 0.13 * who.eye_depth),
+        eye=(3.15 + 0.18 * who.eye_distance, 0.0, 6.72 - 0.13 * who.eye_depth),
         eye_half=half,
         eye_up=0.49 * opening,
         eye_down=0.42 * (0.6 + 0.4 * opening),
-        eye_tilt=0.06 + 0.045 * who.eye_tilt - 0.03 * who.age,
+        eye_tilt=0.06 + 0.055 * who.eye_tilt - 0.03 * who.age,
         mouth_y=mouth,
-        mouth_half=2.50 * (1 + 0.08 * who.mouth_width),
+        mouth_half=2.50 * (1 + 0.09 * who.mouth_width),
         mouth_curve=0.09 * who.mouth_curve - 0.10 * who.age,
         upper_lip=max(0.30, 0.72 + 0.20 * who.upper_lip - 0.20 * who.age),
         lower_lip=max(0.40, 0.92 + 0.20 * who.lower_lip - 0.18 * who.age),
@@ -66,13 +67,14 @@ def measures(who: Identity) -> Measures:
         ala=(1.22 * width, -nose + 0.42, 9.55),
         chin=(chin, 8.7 + 0.30 * who.chin_forward),
         gonion=(
-            4.45 + 0.44 * who.jaw_width,
+            4.45 + 0.50 * who.jaw_width,
             mouth - 0.05 + 0.45 * who.jaw_angle - 0.3 * who.jaw_length,
             0.3,
         ),
-        brow_y=2.05 + 0.17 * who.brow_height - 0.15 * who.age,
-        brow_arch=0.42 + 0.15 * who.brow_arch,
-        brow_half=0.31 * (1 + 0.17 * who.brow_thickness),
+        brow_y=2.05 + 0.20 * who.brow_height - 0.15 * who.age,
+        brow_arch=0.42 + 0.17 * who.brow_arch,
+        brow_slope=0.10 * who.brow_slope,
+        brow_half=0.33 * max(0.4, 1 + 0.20 * who.brow_thickness),
     )
 
 
@@ -88,7 +90,7 @@ def sculpt(who: Identity) -> tuple[list[Primitive], list[Primitive]]:
 
 
 def _skull(who: Identity) -> list[Primitive]:
-    w, l, h = 0.27 * who.skull_width, 0.38 * who.skull_length, 0.26 * who.skull_height
+    w, l, h = 0.33 * who.skull_width, 0.38 * who.skull_length, 0.26 * who.skull_height
     slope = 0.22 * who.forehead_slope
     return [
         ellipsoid((0, 3.1, -1.0 - 0.5 * l), (7.35 + w, 8.1 + h, 9.3 + l)),
@@ -102,9 +104,9 @@ def _skull(who: Identity) -> list[Primitive]:
 def _face(who: Identity, m: Measures) -> list[Primitive]:
     gx, gy, gz = m.gonion
     chin_y, chin_z = m.chin
-    wide = 0.34 * who.cheekbone_width
+    wide = 0.42 * who.cheekbone_width
     zy = -2.2 + 0.28 * who.cheekbone_height
-    full = 0.27 * who.cheek_fullness - 0.22 * who.age
+    full = 0.34 * who.cheek_fullness - 0.22 * who.age
     chin_w = 1.2 + 0.30 * who.chin_width
     muscle = 0.12 * (not who.female)
     return [

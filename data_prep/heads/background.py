@@ -1,21 +1,78 @@
-"""Backgrounds out of focus: gradients, rooms with windows and shelves, lights at night, foliage."""
+"""Backgrounds out of focus: walls, rooms, lights at night, foliage, clutter, pictures."""
+
+import functools
 
 import numpy as np
 from jaxtyping import Float
 
 from reenact_jax.data_prep.heads.surface import step
+from reenact_jax.data_prep.heads.variety import Variety, drawn
+
+# In scikit-image's package itself, and without people.
+PICTURES = ('brick', 'chelsea', 'coffee', 'grass', 'gravel', 'hubble_deep_field', 'rocket')
 
 
-def background(seed: int, size: int) -> Float[np.ndarray, 'size size 3']:
+def background(
+    seed: int, size: int, variety: Variety = Variety()
+) -> Float[np.ndarray, 'size size 3']:
     """Linear colours behind the head, out of focus, for one track."""
     rng = np.random.default_rng([seed, 4])
     y, x = np.mgrid[0:size, 0:size].astype(np.float32) / size
-    kind = rng.choice(4, p=[0.3, 0.35, 0.2, 0.15])
-    image = (_wall, _room, _lights, _leaves)[kind](x, y, rng)
-    blur = rng.uniform(0.006, 0.03) * (0.6 if kind == 1 else 1.0)
-    image = _soften(image.astype(np.float32), blur * size)
+    kind = rng.choice(5, p=[0.25, 0.3, 0.15, 0.15, 0.15])
+    image = (_wall, _room, _lights, _leaves, _clutter)[kind](x, y, rng)
+    blur = rng.uniform(0.004, 0.03) * (0.6 if kind in (1, 4) else 1.0)
+    pictures = drawn(seed, variety.pictures, 'pictures')
+    if pictures is not None:
+        image, blur = _picture(size, pictures), pictures.uniform(0.0, 0.02)
+    image = _soften(image.astype(np.float32), blur * size) if blur * size > 0.5 else image
     grain = 1 + 0.015 * rng.normal(size=(1, 1, 3))
     return np.clip(image * grain * np.exp(0.2 * rng.normal()), 0.003, 1.5).astype(np.float32)
+
+
+def _picture(size: int, rng):
+    """A random window of one of scikit-image's pictures without people, turned and tinted."""
+    image = _stock(str(rng.choice(PICTURES)))
+    h, w = image.shape[:2]
+    side = rng.uniform(0.35, 1.0) * min(h, w)
+    left, top = rng.uniform(0, w - side), rng.uniform(0, h - side)
+    at = (np.arange(size) + 0.5) / size * side
+    rows = np.clip(np.floor(top + at).astype(int), 0, h - 1)
+    columns = np.clip(np.floor(left + at).astype(int), 0, w - 1)
+    image = image[rows][:, columns]
+    if rng.random() < 0.5:
+        image = image[:, ::-1]
+    grey = image.mean(-1, keepdims=True)
+    image = grey + rng.uniform(0.3, 1.1) * (image - grey)
+    return np.clip(image * _tone(rng, 0.5, 1.1, 0.15), 0, 1.2)
+
+
+@functools.lru_cache
+def _stock(name: str) -> np.ndarray:
+    """A picture of scikit-image's, linear."""
+    from skimage import data  # not needed where no background is drawn
+
+    image = np.asarray(getattr(data, name)(), np.float32) / 255
+    image = np.stack([image] * 3, -1) if image.ndim == 2 else image[..., :3]
+    return image**2.2
+
+
+def _clutter(x, y, rng):
+    """Overlapping things of all sizes: boxes, discs and stripes, brighter and darker."""
+    image = _wall(x, y, rng)
+    for _ in range(rng.integers(15, 60)):
+        cx, cy, turn = rng.random(), rng.random(), rng.uniform(0, 3.15)
+        w, h = rng.uniform(0.01, 0.2, 2)
+        u = (x - cx) * np.cos(turn) + (y - cy) * np.sin(turn)
+        v = (y - cy) * np.cos(turn) - (x - cx) * np.sin(turn)
+        inside = (
+            np.hypot(u / w, v / h) < 1 if rng.random() < 0.4 else (np.abs(u) < w) & (np.abs(v) < h)
+        )
+        shade = 1 + rng.uniform(-0.5, 0.5) * (v / h)
+        if rng.random() < 0.2:
+            shade = shade * np.where(np.mod(u / w * rng.integers(2, 6), 1) < 0.5, 1.0, 0.5)
+        colour = _tone(rng, 0.02, 0.8, 0.4)
+        image = np.where(inside[..., None], colour * np.clip(shade, 0.2, 2)[..., None], image)
+    return image
 
 
 def _tone(rng, low=0.05, high=0.6, colourful=0.35):

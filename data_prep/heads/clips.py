@@ -14,6 +14,7 @@ from reenact_jax.data_prep.heads.head import Head
 from reenact_jax.data_prep.heads.likeness import Likeness, Marks, marks
 from reenact_jax.data_prep.heads.pose import State
 from reenact_jax.data_prep.heads.render import render, visible
+from reenact_jax.data_prep.heads.variety import Variety
 from reenact_jax.geometry import landmarks
 
 QUALITY = 95  # of the JPEG frames
@@ -38,7 +39,7 @@ def crop_of(found: Marks) -> tuple[float, float, float]:
 
 
 def clip(person: Likeness, state: State, labels: Labels, size: int, *, head: Head | None = None,
-         crop=None) -> tracks.Track:  # fmt: skip
+         crop=None, variety: Variety = Variety()) -> tracks.Track:  # fmt: skip
     """A track of a person; rendered where a head is given, landmarks alone otherwise.
 
     Args:
@@ -46,6 +47,7 @@ def clip(person: Likeness, state: State, labels: Labels, size: int, *, head: Hea
       size: side of the crop, pixels.
       head: the baked head, to render; None leaves the images empty.
       crop: (x0, y0, side) of the virtual camera; None: that of the track's own landmarks.
+      variety: the shares that the scene is drawn with.
     """
     found = marks(person, state)
     crop = crop_of(found) if crop is None else crop
@@ -54,7 +56,9 @@ def clip(person: Likeness, state: State, labels: Labels, size: int, *, head: Hea
     seen = found.facing, found.contour_facing
     images = segmentations = (b'',) * frames
     if head is not None:
-        images, segmentations, seen = _images(head, state, found, labels.scene, crop, size)
+        scene = light.scene(labels.scene, variety)
+        back = background(labels.scene, size, variety)
+        images, segmentations, seen = _images(head, state, found, scene, back, crop, size)
     number = np.arange(frames) + labels.motion * frames
     unknown = np.full(frames, tracks.UNLABELLED)
     who = person.who
@@ -107,9 +111,7 @@ def _visible(surface, contour) -> dict:
     return {f'visible_{name}': array.astype(np.int64) for name, array in sets.items()}
 
 
-def _images(head: Head, state: State, found: Marks, seed: int, crop, size: int):
-    scene = light.scene(seed)
-    back = background(seed, size)
+def _images(head: Head, state: State, found: Marks, scene, back, crop, size: int):
     images, segmentations, surface, contour = [], [], [], []
     for t in range(len(state.aus)):
         frame = render(head, state.frame(t), scene, back, crop, size, t)

@@ -57,6 +57,12 @@ def hair(who: Identity, grey: float | None = None) -> np.ndarray:
     return colour + (np.array([0.40, 0.39, 0.37]) - colour) * grey
 
 
+def brow(who: Identity) -> np.ndarray:
+    """The mean colour of the brows: as dark as the hair or darker, never paler than the skin."""
+    tone = hair(who, 0.5 * who.hair_grey) * (0.85 - 0.5 * who.looks.brow_tone)
+    return np.minimum(tone, 0.45 * skin(who))
+
+
 def iris(who: Identity) -> np.ndarray:
     """The mean colour of the irises."""
     return _ramp(who.iris, _IRIS_TONES, _IRIS)

@@ -16,7 +16,12 @@ def brow_x(q):
 def brow_line(m: Measures, q):
     """Height of a brow's middle at q."""
     q = np.clip(q, 0, 1)
-    return m.brow_y + m.brow_arch * np.sin(np.pi * 0.86 * q**1.2) - 0.38 * np.clip(q - 0.6, 0, 1)
+    return (
+        m.brow_y
+        + m.brow_slope * (q - 0.4)
+        + m.brow_arch * np.sin(np.pi * 0.86 * q**1.2)
+        - 0.38 * np.clip(q - 0.6, 0, 1)
+    )
 
 
 def brow_width(m: Measures, q):

@@ -4,8 +4,9 @@ import numpy as np
 
 from reenact_jax.data_prep.heads import colours, implicit, noise
 from reenact_jax.data_prep.heads.anatomy import Measures
-from reenact_jax.data_prep.heads.features import brow_line, brow_width
+from reenact_jax.data_prep.heads.features import BROW_INNER, BROW_OUTER, brow_line, brow_width
 from reenact_jax.data_prep.heads.hairline import beard_region, scalp
+from reenact_jax.data_prep.heads.headwear import covered
 from reenact_jax.data_prep.heads.identity import Identity
 from reenact_jax.data_prep.heads.strands import FACIAL, HAIR, Strands, Style, grow
 from reenact_jax.data_prep.heads.surface import Surface, step
@@ -43,7 +44,7 @@ def all_strands(surface: Surface, bare: np.ndarray, m: Measures, who: Identity) 
     """Everything that grows on a head but the lashes."""
     rng = np.random.default_rng([who.seed, 2])
     parts = [_brows(surface, m, who, rng)]
-    if who.beard > 0.12:
+    if who.looks.beard.full:
         parts.append(_beard(surface, bare, m, who, rng))
     if who.style != 'bald':
         parts.append(_scalp_hair(surface, bare, who, rng))
@@ -109,6 +110,7 @@ def _scalp_hair(surface: Surface, bare, who: Identity, rng) -> Strands:
     light = 0.38 + 0.62 * step(-0.1, 0.9, height / tall)
     base = _grey(who, n, rng)
     opacity = np.full((n, 1), 0.92) * _taper(STEPS) * rng.uniform(0.7, 1.0, (n, 1))
+    opacity = np.where(covered(who.looks.headwear, points), 0.0, opacity)
     return Strands(
         points.astype(np.float32), outward.astype(np.float32), base.astype(np.float32),
         light.astype(np.float32), np.full(n, -1, np.int32), np.full(n, HAIR, np.int32),
@@ -119,7 +121,7 @@ def _scalp_hair(surface: Surface, bare, who: Identity, rng) -> Strands:
 def _over_face(points, who: Identity) -> np.ndarray:
     """Strands that would hang into the face; a fringe may."""
     x, y, z = np.moveaxis(points, -1, 0)
-    low = 2.4 if who.style in ('bob', 'long') and who.hair_wave < 0.35 else 6.0
+    low = 6.0 - 3.9 * who.fringe if _has_fringe(who) else 6.0
     face = (z > 4.2) & (np.abs(x) < 5.2) & (y < low) & (y > -12)
     return face.any(1)
 
@@ -182,10 +184,19 @@ def _combs(roots, normal, who: Identity, rng) -> np.ndarray:
         * step(1, 5, z)
         * (who.style not in ('buzz', 'short'))
     )
-    comb = comb + edge[:, None] * np.array([0, 0.7, -1.1])
+    if _has_fringe(who):
+        front = step(2.5, 5.0, z)[:, None] * top[:, None]
+        fall = np.stack([0.12 * x, -0.7 + zero, 1 + zero], -1)
+        comb = comb + front * (fall - comb)
+    else:
+        comb = comb + edge[:, None] * np.array([0, 0.7, -1.1])
     comb = comb + 0.10 * rng.normal(size=comb.shape)
     comb += 0.25 * np.stack([noise.lattice(roots, 1.2, who.seed + k) for k in range(3)], -1)
     return comb / (np.linalg.norm(comb, axis=1, keepdims=True) + 1e-9)
+
+
+def _has_fringe(who: Identity) -> bool:
+    return who.fringe > 0 and who.style in ('bob', 'long', 'short', 'side', 'curly')
 
 
 def _trim(styles, roots, who: Identity):
@@ -196,9 +207,10 @@ def _trim(styles, roots, who: Identity):
         styles[:, 0] *= 1 - 0.72 * side
         styles[:, 1] *= 1 - 0.65 * side
         styles[:, 2] *= 1 - 0.5 * side
-    if who.style in ('bob', 'long') and who.hair_wave < 0.35:
+    if _has_fringe(who):
         front = step(2.5, 5.0, z) * step(4.0, 6.0, y)
-        styles[:, 0] = styles[:, 0] * (1 - front) + front * (np.maximum(y, 6) - 1.6)
+        fall = np.maximum(y, 6) - 4.6 + 3.0 * who.fringe
+        styles[:, 0] = styles[:, 0] * (1 - front) + front * fall
         styles[:, 1] *= 1 - 0.4 * front
 
 
@@ -221,41 +233,44 @@ def _with_bun(points, outward, depth, who: Identity, rng):
 
 def _brows(surface: Surface, m: Measures, who: Identity, rng) -> Strands:
     p = surface.points.reshape(-1, 3)
-    q = (np.abs(p[:, 0]) - 1.15) / 3.9
+    along = lambda x: (np.abs(x) - BROW_INNER) / (BROW_OUTER - BROW_INNER)  # noqa: E731
+    q = along(p[:, 0])
     off = np.abs(p[:, 1] - brow_line(m, q)) / brow_width(m, q)
-    weight = step(1.2, 0.4, off) * step(-0.06, 0.22, q) * step(1.02, 0.85, q) * (p[:, 2] > 4)
-    count = int(620 * (1 + 0.22 * who.brow_thickness))
+    weight = step(1.35, 0.3, off) * step(0.0, 0.25, q) * step(1.04, 0.8, q) * (p[:, 2] > 4)
+    thick = 1 + 0.18 * np.clip(who.brow_thickness, -2, 3)
+    count = int((250 + 1000 * who.looks.brow_density) * thick)
     roots, normal, vertex = scatter(surface, weight, count, rng)
     n = len(roots)
-    q = np.clip((np.abs(roots[:, 0]) - 1.15) / 3.9, 0, 1)
-    angle = np.interp(q, [0, 0.15, 0.5, 1], [1.35, 0.75, 0.2, -0.35]) + 0.18 * rng.normal(size=n)
+    q = np.clip(along(roots[:, 0]), 0, 1)
+    angle = np.interp(q, [0, 0.15, 0.5, 1], [1.35, 0.75, 0.2, -0.35]) + 0.22 * rng.normal(size=n)
     low = (roots[:, 1] - brow_line(m, q)) / brow_width(m, q)
     angle -= 0.45 * low * step(0.1, 0.4, q)
     side = np.where(roots[:, 0] < 0, -1.0, 1.0)
     comb = np.stack([side * np.cos(angle), np.sin(angle), np.full(n, 0.25)], -1)
-    length = (0.55 + 0.10 * rng.normal(size=n)) * (1 - 0.35 * q) * (1 + 0.06 * who.brow_thickness)
+    length = 0.46 * np.exp(0.25 * rng.normal(size=n)) * (1 - 0.35 * q) * thick**0.5
     t = np.linspace(0, 1, 3)[None, :, None]
     points = roots[:, None] + normal[:, None] * 0.03 + comb[:, None] * length[:, None, None] * t
     lifted = points - normal[:, None] * 0.10 * length[:, None, None] * t**2
     points, outward = _resample(lifted, np.repeat(normal[:, None], 3, 1))
-    tone = colours.hair(who, 0.6 * who.hair_grey) * 0.85
-    tone = np.minimum(tone, 0.5 * colours.skin(who))
     light = np.full((n, STEPS), 0.85, np.float32)
+    faint = _faint(n, 0.42) * rng.uniform(0.5, 1.2, (n, 1)).astype(np.float32)
     return Strands(
-        points.astype(np.float32), outward.astype(np.float32), _varied(tone, n, rng), light,
-        vertex, np.full(n, FACIAL, np.int32), _faint(n, 0.55),
+        points.astype(np.float32), outward.astype(np.float32),
+        _varied(colours.brow(who), n, rng, 0.3), light, vertex, np.full(n, FACIAL, np.int32), faint,
     )  # fmt: skip
 
 
 def _beard(surface: Surface, bare, m: Measures, who: Identity, rng) -> Strands:
     p = surface.points
-    region = beard_region(p[..., 0], p[..., 1], p[..., 2], surface.lip, m, who)
-    count = int(2200 + 4300 * who.beard)
+    region = beard_region(p[..., 0], p[..., 1], p[..., 2], surface.lip, m, who.looks.beard)
+    full = who.looks.beard.full
+    area = 0.2 + 0.4 * who.looks.beard.cheeks + 0.4 * who.looks.beard.chin
+    count = int((2200 + 4300 * full) * area)
     roots, normal, vertex = scatter(surface, region.ravel() ** 1.5, count, rng)
     n = len(roots)
-    long = np.clip((who.beard - 0.35) / 0.65, 0, 1)
+    long = np.clip((full - 0.35) / 0.65, 0, 1)
     chin = step(m.mouth_y - 1, m.chin[0] + 0.5, roots[:, 1])
-    length = 0.10 + 0.22 * who.beard + long * (0.5 + 1.3 * chin * rng.random(n))
+    length = 0.10 + 0.22 * full + long * (0.5 + 1.3 * chin * rng.random(n))
     length = length * np.exp(0.25 * rng.normal(size=n))
     fall = np.stack([0.25 * np.sign(roots[:, 0]), np.full(n, -1.0), np.full(n, 0.1)], -1)
     comb = fall + normal * (0.9 - 0.5 * long) + 0.25 * rng.normal(size=(n, 3))
@@ -266,6 +281,6 @@ def _beard(surface: Surface, bare, m: Measures, who: Identity, rng) -> Strands:
     points, outward = _resample(points, np.repeat(normal[:, None], 4, 1))
     light = np.broadcast_to(0.55 + 0.45 * np.linspace(0, 1, STEPS), (n, STEPS))
     colour = _grey(who, n, rng)
-    faint = _faint(n, 0.28 + 0.25 * who.beard)
+    faint = _faint(n, 0.28 + 0.25 * full)
     single = [a.astype(np.float32) for a in (points, outward, colour, light)]
     return Strands(*single, vertex, np.full(n, FACIAL, np.int32), faint)

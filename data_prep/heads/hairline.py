@@ -4,6 +4,7 @@ import numpy as np
 
 from reenact_jax.data_prep.heads.anatomy import Measures
 from reenact_jax.data_prep.heads.identity import Identity
+from reenact_jax.data_prep.heads.looks import Beard
 from reenact_jax.data_prep.heads.surface import step
 
 # Height of the hairline by the angle from the middle of the face (0) to the back (180 degrees),
@@ -46,26 +47,24 @@ def scalp(x, y, z, who: Identity):
     return np.where(y < -8.5, -5.0, inside)
 
 
-def beard_region(x, y, z, lip, m: Measures, who: Identity):
+def beard_region(x, y, z, lip, m: Measures, beard: Beard):
     """Share 0..1 of beard at points of the skin; `lip` is the height over the mouth line."""
     ax = np.abs(x)
     chin = m.chin[0]
     cheek = np.interp(ax, [0, 2.2, 3.5, 5.0, 6.2, 7.5], [-9, -7.2, -6.3, -5.0, -2.6, -1.0])
     low = step(1.7, -1.5, y - cheek) * step(chin - 1.1, chin + 0.3, y)
+    low = low * (beard.cheeks + (1 - beard.cheeks) * step(3.4, 2.2, ax)) * beard.chin
     moustache = step(0.05, 0.30, lip - m.upper_lip * (ax < m.mouth_half)) * step(
         m.nose_base[0] + 0.1, m.nose_base[0] - 0.3, y
     )
-    moustache = moustache * step(m.mouth_half + 0.7, m.mouth_half + 0.1, ax) * who.moustache
+    moustache = moustache * step(m.mouth_half + 0.7, m.mouth_half + 0.1, ax) * beard.moustache
+    tall = 0.2 + 1.0 * np.clip(1 - (ax / (m.mouth_half + 0.5)) ** 2, 0, 1)
+    moustache = moustache * step(0.25, -0.25, lip - m.upper_lip * (ax < m.mouth_half) - tall)
     beside = step(m.mouth_half + 0.1, m.mouth_half + 0.6, ax) * step(
         m.mouth_half + 1.6, m.mouth_half + 0.8, ax
     )
-    beside = (
-        beside
-        * step(chin + 0.8, chin + 2.2, y)
-        * step(-3.6, -5.4, y)
-        * step(0.8, -0.4, lip)
-        * who.moustache
-    )
+    beside = beside * step(chin + 0.8, chin + 2.2, y) * step(-3.6, -5.4, y) * step(0.8, -0.4, lip)
+    beside = beside * beard.moustache * beard.chin
     below = step(-0.10, -0.35, lip + m.lower_lip * (ax < m.mouth_half + 0.2))
     below = np.maximum(below, step(m.mouth_half + 0.7, m.mouth_half + 2.0, ax))
     region = np.maximum(np.maximum(low * below, moustache * (lip > 0)), beside)

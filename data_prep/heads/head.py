@@ -6,21 +6,26 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from reenact_jax.data_prep.heads import (
+    canvas,
     colours,
     ears,
     expressions,
     eyes,
+    glasses,
     hair,
+    headwear,
     mouth,
     occlusion,
     pose,
     surface,
 )
 from reenact_jax.data_prep.heads import texture as paint
-from reenact_jax.data_prep.heads.likeness import Likeness, likeness, skew
+from reenact_jax.data_prep.heads.likeness import Likeness, likeness
 from reenact_jax.data_prep.heads.strands import Strands
+from reenact_jax.data_prep.heads.variety import Variety
+from reenact_jax.data_prep.heads.warp import skew
 
-SKIN, FLESH, LEFT_EYE, RIGHT_EYE, INSIDE = 0, 1, 2, 3, 4
+SKIN, FLESH, LEFT_EYE, RIGHT_EYE, INSIDE, FRAME, CLOTH = 0, 1, 2, 3, 4, 5, 6
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,14 +53,17 @@ class Head:
     texture: paint.Texture
     strands: Strands
     strand_share: Float[np.ndarray, 'n s']
+    glasses: glasses.Glasses | None  # its lenses are not among the meshes
 
 
-def bake(seed: int) -> Head:
+def bake(seed: int, variety: Variety = Variety()) -> Head:
     """The head of a seed; about a second."""
-    person = likeness(seed)
+    person = likeness(seed, variety)
     who, m = person.who, person.measures
     skin = surface.build(person.prims, m)
-    meshes = [_skin(person, skin), *_inside(person, skin), *_ears(person, skin), *_balls(person)]
+    spectacles = glasses.glasses(person)
+    meshes = [_skin(person, skin), *_inside(person, skin), *_ears(person, skin), *_balls(person),
+              *_worn(person, spectacles)]  # fmt: skip
     first = np.cumsum([0] + [len(mesh['points']) for mesh in meshes])
     join = lambda name: np.concatenate([mesh[name] for mesh in meshes])  # noqa: E731
     faces = np.concatenate([mesh['faces'] + f for mesh, f in zip(meshes, first[:-1], strict=True)])
@@ -69,8 +77,9 @@ def bake(seed: int) -> Head:
     ambient = occlusion.sky(neutral, faces.astype(np.int32), twins, first[1], rows, cols, skin.slit)
     _open_mouth(ambient, meshes, first)
     deltas = np.zeros((len(expressions.AU), len(neutral), 3), np.float32)
-    fields = meshes[0]['fields']
-    deltas[:, : first[1]] = fields.deltas
+    for mesh, a, b in zip(meshes, first[:-1], first[1:], strict=True):
+        if mesh['fields'] is not None:
+            deltas[:, a:b] = mesh['fields'].deltas
     return Head(
         person=person,
         neutral=neutral,
@@ -80,9 +89,7 @@ def bake(seed: int) -> Head:
         skin_faces=len(meshes[0]['faces']),
         deltas=deltas,
         jaw=join('jaw').astype(np.float32),
-        share=np.where(np.arange(len(neutral)) < first[1], pose.neck_share(neutral), 1).astype(
-            np.float32
-        ),
+        share=join('share').astype(np.float32),
         chart=join('points')[:, :2].astype(np.float32),
         uv=join('uv').astype(np.float32),
         tone=join('tone').astype(np.float32),
@@ -94,6 +101,7 @@ def bake(seed: int) -> Head:
         strand_share=pose.neck_share(strands.points.reshape(-1, 3)).reshape(
             strands.points.shape[:2]
         ),
+        glasses=spectacles and spectacles._replace(lens=skew(who, spectacles.lens)),
     )
 
 
@@ -101,10 +109,12 @@ def _open_mouth(ambient, meshes, first) -> None:
     """The inside is baked with the mouth shut; what is seen of it is seen through an opening."""
     for mesh, a, b in zip(meshes, first[:-1], first[1:], strict=True):
         if mesh['material'] == INSIDE:
-            ambient[a:b] = np.maximum(ambient[a:b], 0.42 + 0.2 * (mesh['gloss'] > 0.9))
+            ambient[a:b] = np.maximum(ambient[a:b], 0.14 + 0.42 * mesh['gloss'])
 
 
-def _mesh(points, faces, material, tone, jaw=None, uv=None, gloss=1.0) -> dict:
+def _mesh(
+    points, faces, material, tone, jaw=None, uv=None, gloss=1.0, fields=None, share=None
+) -> dict:
     n = len(points)
     return {
         'points': points,
@@ -114,6 +124,8 @@ def _mesh(points, faces, material, tone, jaw=None, uv=None, gloss=1.0) -> dict:
         'jaw': np.zeros(n) if jaw is None else jaw,
         'uv': np.zeros((n, 2)) if uv is None else uv,
         'gloss': np.full(n, gloss),
+        'fields': fields,
+        'share': np.ones(n) if share is None else share,
     }
 
 
@@ -129,25 +141,28 @@ def _skin(person: Likeness, skin: surface.Surface) -> dict:
     points[:, 2] -= np.where(curl > 1, 0.44 + 0.45 * q, 0.26 * curl)
     points[:, 1] += np.where(upper, 0.8, -0.8) * (1 - 0.7 * q) * (curl > 1)
     v, u = np.meshgrid(np.arange(rows), np.arange(cols), indexing='ij')
-    uv = np.stack([u.ravel(), v.ravel()], -1) * float(paint.FINE)
-    mesh = _mesh(points, skin.triangles, SKIN, np.zeros(3), fields.jaw, uv)
-    mesh['fields'] = fields
-    return mesh
+    uv = np.stack([u.ravel(), v.ravel()], -1) * float(canvas.FINE)
+    return _mesh(
+        points, skin.triangles, SKIN, np.zeros(3), fields.jaw, uv, fields=fields,
+        share=pose.neck_share(skew(person.who, points).astype(np.float32)),
+    )  # fmt: skip
 
 
 def _inside(person: Likeness, skin: surface.Surface) -> list[dict]:
     m = person.measures
     middle = skin.points.shape[1] // 2
     front = float(skin.points[skin.slit, middle, 2])
-    white = 0.9 - 0.6 * person.who.age
+    teeth = person.who.looks.teeth
     return [
         _mesh(p.points, p.triangles, INSIDE, p.colours, p.jaw, gloss=p.gloss)
-        for p in mouth.parts(m, front, white)
+        for p in mouth.parts(m, front, teeth, person.who.seed)
     ]
 
 
 def _ears(person: Likeness, skin: surface.Surface) -> list[dict]:
     who = person.who
+    if who.looks.headwear == 'scarf':
+        return []
     p = skin.points.reshape(-1, 3)
     near = (np.abs(p[:, 1] + 1.0) < 1.2) & (np.abs(p[:, 2] + 0.6) < 0.9) & (p[:, 0] > 0)
     points, faces, red = ears.ear(who, float(np.median(p[near, 0])) - 0.05)
@@ -157,6 +172,27 @@ def _ears(person: Likeness, skin: surface.Surface) -> list[dict]:
         _mesh(points, faces, FLESH, tone, gloss=0.8),
         _mesh(left, faces[:, [0, 2, 1]], FLESH, tone, gloss=0.8),
     ]
+
+
+def _worn(person: Likeness, spectacles: glasses.Glasses | None) -> list[dict]:
+    """The frame of the glasses, and what is on the head."""
+    out = []
+    looks = person.who.looks
+    if spectacles is not None:
+        tone = np.array(looks.frame_tone)
+        out.append(_mesh(spectacles.points, spectacles.triangles, FRAME, tone, gloss=2.5))
+    shell = headwear.headwear(person)
+    if shell is not None:
+        fields, share = None, None
+        if shell.loose:
+            lip = shell.points[:, 1] - surface.mouth_line(shell.points[:, 0], person.measures)
+            place = expressions.Place(shell.points, lip, lip > 0)
+            fields = expressions.fields(place, person.measures, person.who)
+            share = pose.neck_share(shell.points)
+        jaw = None if fields is None else fields.jaw
+        out.append(_mesh(shell.points, shell.triangles, CLOTH, shell.colours, jaw, gloss=0.15,
+                         fields=fields, share=share))  # fmt: skip
+    return out
 
 
 def _balls(person: Likeness) -> list[dict]:

@@ -8,6 +8,11 @@ import dataclasses
 
 import numpy as np
 
+from reenact_jax.data_prep.heads.looks import Looks, looks
+from reenact_jax.data_prep.heads.variety import Variety
+
+# People are drawn wider than the population is: a network has to know the faces at its rims too.
+WIDER, RIM = 1.5, 3.0
 # name -> (shift of women against the mean of both sexes, spread)
 SHAPE = {
     'skull_width': (-0.30, 1.0),
@@ -47,12 +52,13 @@ SHAPE = {
     'muzzle': (-0.05, 1.0),
     'brow_height': (0.30, 1.0),
     'brow_arch': (0.45, 1.0),
+    'brow_slope': (0.10, 1.0),
     'brow_thickness': (-0.55, 1.0),
     'ear_size': (-0.30, 1.0),
     'ear_angle': (0.0, 1.0),
     'neck_width': (-0.95, 0.7),
-    'asymmetry_jaw': (0.0, 1.0),
-    'asymmetry_eyes': (0.0, 1.0),
+    'asymmetry_jaw': (0.0, 0.7),
+    'asymmetry_eyes': (0.0, 0.7),
 }
 STYLES = ('bald', 'buzz', 'short', 'side', 'swept', 'curly', 'afro', 'bob', 'long', 'bun')
 _STYLES_OF = {
@@ -63,7 +69,7 @@ _STYLES_OF = {
 
 @dataclasses.dataclass(frozen=True)
 class Identity:
-    """A person: 43 shape factors, how far and which way each unit moves, looks of skin and hair."""
+    """A person: 44 shape factors, how far and which way each unit moves, looks of skin and hair."""
 
     seed: int
     shape: dict  # name of SHAPE -> standard score
@@ -76,20 +82,18 @@ class Identity:
     undertone: float  # -1 pink .. 1 olive
     blush: float
     freckles: float
-    lip_colour: float  # make-up
-    eye_makeup: float
-    beard: float  # 0 none, 0.3 stubble, 1 full
-    moustache: bool
     style: str
     hair_length: float
     hair_wave: float
     hairline: float  # standard score, higher recedes
+    fringe: float  # share of the forehead that hair falls over
     hair_tone: float  # 0 black .. 1 light blond
     hair_red: float
     hair_grey: float
     iris: float  # 0 dark brown .. 1 pale blue
     cloth: tuple  # hue, saturation, value
     collar: int  # crew, V, high
+    looks: Looks
 
     def __getattr__(self, name):
         """A shape factor by its name."""
@@ -99,13 +103,13 @@ class Identity:
             raise AttributeError(name) from None
 
 
-def sample(seed: int) -> Identity:
-    """The person of a seed; the same seed is always the same person."""
+def sample(seed: int, variety: Variety = Variety()) -> Identity:
+    """The person of a seed; the same seed and shares are always the same person."""
     rng = np.random.default_rng([seed, 1])
     female = bool(rng.random() < 0.5)
     sign = 1.0 if female else -1.0
     shape = {
-        name: float(np.clip(sign * shift + spread * rng.normal(), -2.4, 2.4))
+        name: float(np.clip(sign * shift + WIDER * spread * rng.normal(), -RIM, RIM))
         for name, (shift, spread) in SHAPE.items()
     }
     age = float(rng.beta(1.15, 1.9))
@@ -116,13 +120,12 @@ def sample(seed: int) -> Identity:
     shape['upper_lip'] += 1.3 * (skin - 0.4)
     shape['lower_lip'] += 1.1 * (skin - 0.4)
     grey = float(np.clip((age - 0.45) * 2.4 * rng.uniform(0.3, 1.4), 0, 1))
-    tone = float(np.clip(rng.beta(1.0, 1.4) * (1.15 - 1.25 * skin), 0, 1))
+    tone = float(np.clip(rng.beta(1.0, 1.8) * (1.15 - 1.25 * skin), 0, 1))
     style = str(rng.choice(_STYLES_OF[female]))
     if style == 'afro' and skin < 0.55:
         style = 'curly'
     if skin > 0.7 and style in ('side', 'swept'):
         style = str(rng.choice(['afro', 'buzz', 'bun' if female else 'short']))
-    beard = 0.0 if female else float(np.clip(rng.uniform(-0.6, 1.15), 0, 1))
     return Identity(
         seed=seed,
         shape=shape,
@@ -135,18 +138,16 @@ def sample(seed: int) -> Identity:
         undertone=float(rng.uniform(-1, 1)),
         blush=float(rng.random()),
         freckles=float(max(0, rng.random() * 1.7 - 1) * (1 - skin)),
-        lip_colour=float(rng.random() ** 1.5) if female else 0.0,
-        eye_makeup=float(rng.random()) if female else 0.0,
-        beard=beard,
-        moustache=bool(rng.random() < 0.7),
         style=style,
         hair_length=float(rng.random()),
         hair_wave=float(rng.random()),
-        hairline=float(rng.normal() * 0.7 + (0.0 if female else 1.3 * age)),
+        hairline=float(rng.normal() * 1.1 + (0.0 if female else 1.3 * age)),
+        fringe=float(max(0.0, rng.random() * 1.8 - 1.0)),
         hair_tone=tone,
-        hair_red=float(max(0, rng.random() * 1.5 - 0.9) * (skin < 0.4)),
+        hair_red=float(max(0, rng.random() * 1.4 - 1.05) * (skin < 0.4)),
         hair_grey=grey,
         iris=float(np.clip(rng.random() * (1.25 - 1.2 * skin), 0, 1)),
         cloth=(float(rng.random()), float(rng.uniform(0.02, 0.6)), float(rng.uniform(0.08, 0.8))),
         collar=int(rng.integers(3)),
+        looks=looks(seed, female, age, skin, variety),
     )

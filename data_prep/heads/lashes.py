@@ -4,8 +4,9 @@ import numpy as np
 
 from reenact_jax.data_prep.heads import eyes, points
 from reenact_jax.data_prep.heads.hair import STEPS
-from reenact_jax.data_prep.heads.likeness import Likeness, skew
+from reenact_jax.data_prep.heads.likeness import Likeness
 from reenact_jax.data_prep.heads.strands import FACIAL, Strands
+from reenact_jax.data_prep.heads.warp import skew
 
 PER_LID = 44
 
@@ -16,7 +17,7 @@ def lashes(person: Likeness, lids: eyes.Opening) -> Strands:
     rng = np.random.default_rng([who.seed, 6])
     q = np.linspace(0.10, 0.985, PER_LID) + 0.008 * rng.normal(size=PER_LID)
     low, high = eyes.edges(m, lids, q)
-    long = (0.26 + 0.16 * who.female + 0.14 * who.eye_makeup) * (0.55 + 0.45 * q)
+    long = (0.26 + 0.16 * who.female + 0.16 * who.looks.makeup.liner) * (0.55 + 0.45 * q)
     long = long * np.exp(0.12 * rng.normal(size=PER_LID))
     rows = []
     for side, sign in ((0, -1.0), (1, 1.0)):
@@ -35,7 +36,7 @@ def lashes(person: Likeness, lids: eyes.Opening) -> Strands:
     fade = np.tile(np.linspace(0.75, 0.1, STEPS, dtype=np.float32), (n, 1))
     fade[PER_LID : 2 * PER_LID] *= 0.6
     fade[3 * PER_LID :] *= 0.6
-    dark = np.array([0.012, 0.009, 0.008]) + 0.05 * (1 - who.eye_makeup) * who.hair_tone**2
+    dark = np.array([0.012, 0.009, 0.008]) + 0.05 * (1 - who.looks.makeup.liner) * who.hair_tone**2
     return Strands(
         line, np.tile(np.array([0, 0, 1], np.float32), (n, STEPS, 1)),
         np.tile(dark.astype(np.float32), (n, 1)), np.full((n, STEPS), 0.8, np.float32),

@@ -11,7 +11,8 @@ from reenact_jax.data_prep.heads import anatomy, expressions, eyes, implicit, po
 from reenact_jax.data_prep.heads.compiled import compiled
 from reenact_jax.data_prep.heads.identity import Identity, sample
 from reenact_jax.data_prep.heads.pose import State
-from reenact_jax.data_prep.heads.surface import step
+from reenact_jax.data_prep.heads.variety import Variety
+from reenact_jax.data_prep.heads.warp import skew
 
 NEUTRAL = np.zeros(len(AU_NAMES))
 TURN_LIMIT = -0.12  # cosine at which a surface point counts as turned away
@@ -40,26 +41,17 @@ class Marks(NamedTuple):
     contour_facing: np.ndarray  # [t, 17] bool
 
 
-def likeness(seed: int) -> Likeness:
+def likeness(seed: int, variety: Variety = Variety()) -> Likeness:
     """The person of a seed."""
-    who = sample(seed)
+    who = sample(seed, variety)
     m = anatomy.measures(who)
     whole, bare = (implicit.table(p) for p in anatomy.sculpt(who))
     anchors = points.anchors(whole, m)
+    neutral = skew(who, anchors.place.points)
     return Likeness(
         who, m, whole, bare, anchors, expressions.fields(anchors.place, m, who),
-        skew(who, anchors.place.points), pose.neck_share(anchors.place.points),
+        neutral, pose.neck_share(neutral),
     )  # fmt: skip
-
-
-def skew(who: Identity, p: Float[np.ndarray, '... 3']) -> Float[np.ndarray, '... 3']:
-    """The person's asymmetry: the jaw to one side, one eye and brow higher."""
-    x, y, z = p[..., 0], p[..., 1], p[..., 2]
-    face = step(0, 6, z) * step(-14, -11, y)
-    jaw = 0.13 * who.asymmetry_jaw * np.exp(-(((y + 8.5) / 4.0) ** 2)) * face
-    high = 0.020 * who.asymmetry_eyes * x * np.exp(-(((y - 0.5) / 4.0) ** 2)) * face
-    mouth = 0.012 * who.asymmetry_jaw * x * np.exp(-(((y + 7) / 2.0) ** 2)) * face
-    return np.stack([x + jaw, y + high + mouth, z], -1)
 
 
 def drive(person: Likeness, aus) -> tuple[np.ndarray, np.ndarray]:

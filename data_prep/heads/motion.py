@@ -6,9 +6,11 @@ expression and pose shared by all.
 
 import numpy as np
 
+from reenact_jax.data_prep.heads import extremes
 from reenact_jax.data_prep.heads.expressions import AU
 from reenact_jax.data_prep.heads.pose import State
 from reenact_jax.data_prep.heads.surface import step
+from reenact_jax.data_prep.heads.variety import Variety
 
 RATE = 25.0  # frames a second
 LENGTH = 4.0  # seconds
@@ -34,7 +36,7 @@ FACES = (
 )
 
 
-def motion(seed: int, frames: int) -> State:
+def motion(seed: int, frames: int, variety: Variety = Variety()) -> State:
     """`frames` frames spread over the clip of a seed. At most 16 are usual."""
     rng = np.random.default_rng([seed, 7])
     t = np.linspace(0, 1, _FINE)
@@ -43,10 +45,14 @@ def motion(seed: int, frames: int) -> State:
     if rng.random() < 0.65:
         _speech(aus, t, rng)
     _single_unit(aus, t, rng)
+    extremes.lips(aus, seed, variety)
     aus = np.clip(aus, 0, 1)
     pose, shift = _head(t, rng)
+    extremes.turns(pose, t, seed, variety)
     gaze = _gaze(t, pose, rng)
     aus[:, AU['AU45']] = np.maximum(aus[:, AU['AU45']], _blinks(t, rng))
+    extremes.eyes(aus, t, seed, variety)
+    extremes.from_rest(aus, pose, gaze, shift, t, seed, variety)
     at = frame_numbers(frames)
     pick = np.clip(at, 0, _FINE - 1)
     return State(aus[pick], pose[pick], gaze[pick], shift[pick])

@@ -9,6 +9,7 @@ from reenact_jax.common.errors import UserError
 from reenact_jax.common.settings import setting
 from reenact_jax.data.tracks import DRIVING, SOURCE, TRUTH
 from reenact_jax.data_prep.heads.clips import Labels
+from reenact_jax.data_prep.heads.variety import Variety
 
 SHARED_BY = 4  # identities that perform the same motion, where there are enough
 
@@ -25,12 +26,13 @@ class Request:
     size: int = setting(256, low=32, high=1024, doc='side of the images, pixels')
     cross_pairs: int = setting(8, low=0, high=100_000, doc='pairs with their exact truth')
     shards: int = setting(0, low=0, high=9999, doc='files of the train split; 0: from identities')
-    seed: int = setting(0, low=0, high=2**31 - 1, doc='of everything')
+    seed: int = setting(0, low=0, high=2**31 - 1, doc='random seed of everything')
     crossed: bool = setting(False, doc='every person performs every motion')
     own_poses: bool = setting(
         False, doc='people share expressions; everybody turns the head in a way of their own'
     )
     landmarks_only: bool = setting(False, doc='points and labels without images')
+    variety: Variety = dataclasses.field(default_factory=Variety)  # flags of their own
 
 
 class Job(NamedTuple):

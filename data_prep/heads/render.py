@@ -7,16 +7,19 @@ from jaxtyping import Float, UInt8
 
 from reenact_jax.data.tracks import FACE, HAIR
 from reenact_jax.data_prep.heads import (
+    camera,
     colours,
     expressions,
     eyes,
+    glasses,
+    light,
     occlusion,
     pose,
     rasteriser,
     shade,
     strands,
 )
-from reenact_jax.data_prep.heads.head import SKIN, Head
+from reenact_jax.data_prep.heads.head import FLESH, FRAME, Head
 from reenact_jax.data_prep.heads.lashes import lashes
 from reenact_jax.data_prep.heads.light import Scene
 from reenact_jax.data_prep.heads.likeness import Marks, drive
@@ -71,7 +74,7 @@ def render(head: Head, state: State, scene: Scene, back, crop, size: int, frame:
     rasteriser.triangles(
         screen, head.faces[k:], k, False, lids3[:, :0], head.chart, depth, shown, u, v
     )
-    light = np.empty((wide, wide, 3), np.float32)
+    lit = np.empty((wide, wide, 3), np.float32)
     classes = np.empty((wide, wide), np.uint8)
     who = head.person.who
     furrow = np.array([p.weights[expressions.AU[name]] for name in WRINKLES])
@@ -82,13 +85,15 @@ def render(head: Head, state: State, scene: Scene, back, crop, size: int, frame:
         shown, u, v, head.faces, head.material, vertex, head.tone, head.texture.paint,
         head.texture.wrinkles, furrow, p.lids, eyes.gaze_direction(state.gaze),
         pose.rotation(state.pose), colours.iris(who), float(who.female), scene.lamps,
-        scene.ambient, back, light, classes,
+        scene.ambient, back, lit, classes,
     )  # fmt: skip
-    _draw_hair(p, scene, crop, depth, light, classes)
+    if head.glasses is not None:
+        _draw_lenses(head.glasses, state, scene, crop, depth, lit)
+    _draw_hair(p, scene, crop, depth, lit, classes)
     image = np.empty((size, size, 3), np.float32)
     merged = np.empty((size, size), np.uint8)
-    shade.develop(light, classes, scene.gain, scene.gamma, image, merged)
-    return Frame(_camera(image, scene, frame), merged, depth)
+    shade.develop(lit, classes, scene.gain, scene.gamma, image, merged)
+    return Frame(camera.develop(image, scene.camera, frame), merged, depth)
 
 
 def visible(frame: Frame, marks: Marks, t: int, crop) -> tuple[np.ndarray, np.ndarray]:
@@ -168,13 +173,37 @@ def _shadow(head: Head, p: _Posed, scene: Scene) -> np.ndarray:
     direction = scene.lamps[0, :3]
     centre = p.points[:: max(1, len(p.points) // 500)].mean(0) * np.array([1, 0, 1], np.float32)
     centre = centre + np.array([0, -4, 0], np.float32)
-    skin = head.faces[head.material <= SKIN + 1]
+    solid = (head.material <= FLESH) | (head.material >= FRAME)
+    skin = head.faces[solid]
     screen, depth = occlusion.depth_map(p.points, skin, direction, SHADOW_MAP, centre)
     out = np.empty(len(p.points), np.float32)
     occlusion.lit(screen, depth, 0.35, 0.6, 1, out)
+    if scene.shade.kind:
+        across = occlusion.SPAN / SHADOW_MAP * (screen[:, :2] - SHADOW_MAP / 2)
+        out *= light.through(scene.shade, *across.T)
     rows, cols = head.grid
     occlusion.soften(out[: rows * cols].reshape(rows, cols))
     return out
+
+
+def _draw_lenses(worn: glasses.Glasses, state: State, scene: Scene, crop, depth, lit) -> None:
+    """Tints what is seen through the lenses and adds what they reflect; they hide nothing."""
+    wide = len(depth)
+    turn = pose.rotation(state.pose)
+    points = (worn.lens - pose.PIVOT) @ turn.T + pose.PIVOT + state.shift
+    screen = _screen(points.astype(np.float32), crop, wide)
+    shown = np.full((wide, wide), -1, np.int32)
+    u, v = np.zeros((wide, wide), np.float32), np.zeros((wide, wide), np.float32)
+    none = np.zeros((2, 0, 3), np.float32)
+    rasteriser.triangles(
+        screen, worn.lens_triangles, 0, True, none, screen[:, :2].copy(), depth.copy(), shown, u, v
+    )
+    y, x = np.nonzero(shown >= 0)
+    corners = worn.lens_triangles[shown[y, x]]
+    a, b = u[y, x, None], v[y, x, None]
+    of = lambda k: worn.normals[corners[:, k]]  # noqa: E731
+    normals = ((1 - a - b) * of(0) + a * of(1) + b * of(2)) @ turn.T
+    lit[y, x] = lit[y, x] * worn.tint + glasses.gleam(worn, normals, scene.lamps, scene.ambient)
 
 
 def _draw_hair(p: _Posed, scene: Scene, crop, depth, light, classes) -> None:
@@ -194,15 +223,3 @@ def _draw_hair(p: _Posed, scene: Scene, crop, depth, light, classes) -> None:
         screen, lit, opacity, kinds, 0.06 / pose.DISTANCE, depth, np.zeros_like(depth), light,
         classes, np.array([HAIR, FACE], np.uint8),
     )  # fmt: skip
-
-
-def _camera(image, scene: Scene, frame: int) -> np.ndarray:
-    """A trace of blur, sensor noise from the frame's own seed, eight bits."""
-    if scene.blur > 0.5:
-        k = 0.25 * (scene.blur - 0.5)
-        for axis in (0, 1):
-            image = (1 - 2 * k) * image + k * (np.roll(image, 1, axis) + np.roll(image, -1, axis))
-    if scene.noise > 0:
-        rng = np.random.default_rng([scene.seed, frame, 5])
-        image = image + rng.standard_normal(image.shape, np.float32) * (scene.noise / 255)
-    return (np.clip(image, 0, 1) * 255 + 0.5).astype(np.uint8)

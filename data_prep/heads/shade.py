@@ -290,7 +290,7 @@ def shade(shown, u, v, faces, material, vertex, tone, paint, wrinkles,
                 continue
             corners, m = (faces[t, 0], faces[t, 1], faces[t, 2]), material[t]
             _blend(vertex, corners, u[y, x], v[y, x], row)
-            classes[y, x] = FACE
+            classes[y, x] = BACKGROUND if m == 6 else FACE  # cloth counts as clothes
             if m == 0:
                 classes[y, x] = _skin(
                     row, paint, wrinkles, furrow, creased, lids, female, texel, lines, rgb

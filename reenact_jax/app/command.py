@@ -19,6 +19,7 @@ import pathlib
 import signal
 import sys
 import tempfile
+from typing import Any
 
 from reenact_jax import bundle, faces
 from reenact_jax.app.studio import Studio
@@ -85,7 +86,9 @@ def serve(args: argparse.Namespace, folder: pathlib.Path, detector):
     auth = login(os.environ.get(AUTH))
     studio = Studio(bundle.load(args.model), detector, folder, itertools.count())
     plain = dict(font='system-ui', font_mono='monospace')  # others would be asked of a server
-    how = dict(theme=gr.themes.Default(**plain), css=page.CSS, footer_links=[], ssr_mode=False)
+    how: dict[str, Any] = dict(
+        theme=gr.themes.Default(**plain), css=page.CSS, footer_links=[], ssr_mode=False
+    )
     how |= dict(share=False, quiet=True, inbrowser=args.browser, prevent_thread_lock=True)
     how |= dict(auth=auth, max_file_size=LARGEST, show_error=True, server_name=args.host)
     if args.port:

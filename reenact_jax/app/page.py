@@ -3,6 +3,7 @@
 import functools
 import re
 from collections.abc import Callable
+from typing import Any
 
 import gradio as gr
 
@@ -20,7 +21,7 @@ A portrait, moved by sliders or by another face. Model: {generator} with {transf
 pixels. Animate nobody who has not agreed to it; every result is marked as synthetic."""
 NO_PORTRAIT = 'choose a portrait first'
 # One at a time: there is one detector, and a device is no faster for two.
-ONE = dict(concurrency_id='model', concurrency_limit=1)
+ONE: dict[str, Any] = dict(concurrency_id='model', concurrency_limit=1)
 CSS = """.sliders .block {padding: 4px 10px}
 .sticky {position: sticky; top: 8px; align-self: flex-start}
 footer {display: none !important}"""
@@ -30,7 +31,7 @@ def build(studio: Studio) -> gr.Blocks:
     """The page of a model."""
     model = studio.model
     said = dict(title=TITLE, generator=model.card['generator']['system'], size=model.size)
-    kept = dict(delete_cache=(600, 3600), analytics_enabled=False, fill_width=True)
+    kept: dict[str, Any] = dict(delete_cache=(600, 3600), analytics_enabled=False, fill_width=True)
     with gr.Blocks(title=TITLE, **kept) as page:
         gr.Markdown(HEAD.format(transfer=model.transfer_name, **said))
         with gr.Row():
@@ -70,7 +71,9 @@ def _sliders(studio: Studio, source, background, whole):
                 with gr.Accordion(title, open=True), gr.Row():
                     made |= {name: _slider(name) for name in some}
         with gr.Column(elem_classes='sticky', scale=2):
-            show = dict(type='filepath', format='png', buttons=['download', 'fullscreen'])
+            show: dict[str, Any] = dict(
+                type='filepath', format='png', buttons=['download', 'fullscreen']
+            )
             result = gr.Image(label='Result', elem_id='result', **show)
             reset = gr.Button('Back to the portrait')
 
@@ -84,7 +87,7 @@ def _sliders(studio: Studio, source, background, whole):
 
     takes = [source, background, whole, *sliders]
     heard = [*(slider.input for slider in sliders), whole.input, background.change]
-    last = dict(trigger_mode='always_last', show_progress='hidden', **ONE)
+    last: dict[str, Any] = dict(trigger_mode='always_last', show_progress='hidden', **ONE)
     gr.on(heard, _told(moved), takes, result, **last)
     back = reset.click(lambda source: behind.own(studio.model, source), source, sliders)
     back.then(_told(moved), takes, result, **ONE)
@@ -139,7 +142,7 @@ def _driver(studio: Studio, source, background, whole) -> None:
             )  # fmt: skip
             go = gr.Button('Animate', variant='primary', elem_id='animate')
         with gr.Column():
-            show = dict(height=300, autoplay=True, buttons=['download'])
+            show: dict[str, Any] = dict(height=300, autoplay=True, buttons=['download'])
             result = gr.Video(label='Result', elem_id='animation', **show)
             report = gr.Markdown()
 

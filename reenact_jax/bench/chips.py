@@ -27,6 +27,17 @@ CHIPS = {
     'v5p': Chip(95 * 2**30, 3, 8960),
     'v6e': Chip(32 * 2**30, 2, 256),
 }
+# FLOP/s of a chip in bfloat16 without sparsity, by JAX's `device_kind`: the same pages, and
+# NVIDIA's data sheets of the A100, H100 (SXM) and H200.
+PEAKS = {
+    'TPU v5 lite': 197e12,
+    'TPU v5': 459e12,
+    'TPU v6 lite': 918e12,
+    'NVIDIA A100-SXM4-40GB': 312e12,
+    'NVIDIA A100-SXM4-80GB': 312e12,
+    'NVIDIA H100 80GB HBM3': 989e12,
+    'NVIDIA H200': 989e12,
+}
 # What a libtpu without a TPU asks Google's metadata server for, and then complains about.
 _NO_TPU = {
     'TPU_SKIP_MDS_QUERY': '1',

@@ -1,6 +1,6 @@
 """Speed of a config on this machine, beside what the machine can do.
 
-    reenact-jax bench steps --config aan:small --config.data=DATA --out bench.json
+    reenact-jax bench steps --config aan:small --data data/people --out bench.json
 
 For every stage: seconds of compilation with an empty cache and with a full one, frames a second of
 the training step on data at hand and on data as they are read, its arithmetic as XLA counts it and
@@ -64,8 +64,13 @@ def _say(name: str, value: float) -> float:
 def define_flags(values: flags.FlagValues) -> None:
     """The command's flags."""
     command_line.define_config(values)
-    flags.DEFINE_float('seconds', 5.0, 'of every measurement', 0.1, flag_values=values)
-    flags.DEFINE_boolean('use', False, 'time no training', flag_values=values)
+    command_line.define_data(values)
+    flags.DEFINE_float(
+        'seconds', 5.0, 'length of every measurement in seconds', 0.1, flag_values=values
+    )
+    flags.DEFINE_boolean(
+        'use', False, 'time the use of the networks alone, no training', flag_values=values
+    )
     flags.DEFINE_string('out', None, 'JSON file to write', flag_values=values)
 
 

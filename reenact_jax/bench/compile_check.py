@@ -3,8 +3,10 @@
     reenact-jax compile-check --config aan --topology v5e:16x16 --batch-per-chip 2
 
 Every stage's step, the very program that training calls, is compiled for a slice of TPUs that need
-not be there. Prints, for each stage: memory of a chip beside what it has, FLOPs of a step, and all
-that chips send each other: how, how much, and what for. Exit code 1 where a step does not fit.
+not be there. Prints, for each stage: memory of a chip beside what it has, FLOPs of a step, the
+share of float32 and the lines of code that ask for most, and all that chips send each other: how,
+how much, and what for. Exit code 1 where a step does not fit.
+
 Needs no data and no pretrained weights: image size, number of people and of records are flags.
 
 Settings of the run count as in training: --config.stages=NAME, --config.sharding=fsdp,
@@ -19,11 +21,12 @@ import math
 import os
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import jax
 from absl import flags
 
-from reenact_jax.bench import chips, collectives
+from reenact_jax.bench import chips, collectives, products
 from reenact_jax.common import command_line, storage
 from reenact_jax.common.errors import UserError
 from reenact_jax.data.tracks import DataInfo
@@ -63,7 +66,9 @@ def check(values: dict, info: DataInfo, side: int, topology: str, rows: int) -> 
     here = sharding.make_mesh(jax.devices('cpu')[:1])
     one_chip = jobs.make_abstract_job(alone, info, side, here)
     for number, stage in job.chosen.items():
-        flops = _lowered(one_chip, one_chip.chosen[number]).cost_analysis()['flops']
+        traced = _traced(one_chip, one_chip.chosen[number])
+        costs: Any = traced.lower().cost_analysis()
+        flops = costs['flops']
         yield {
             'stage': stage.name,
             'topology': topology,
@@ -79,35 +84,39 @@ def check(values: dict, info: DataInfo, side: int, topology: str, rows: int) -> 
             ),
             'FLOPs a chip': flops,
             'FLOPs a step': flops * mesh.size,
+            **products.report(traced.jaxpr),
             **_compiled(job, stage, chip.hbm),
         }
 
 
-def _lowered(job: Job, stage: Stage):
+def _traced(job: Job, stage: Stage):
     state = job.shapes(stage)
     batch = job.abstract_batch(stage)
-    return job.program(stage, state).lower(state, job.constants, batch)
+    return job.program(stage, state).trace(state, job.constants, batch)
 
 
 def _compiled(job: Job, stage: Stage, hbm: int) -> dict:
     """What the compiled program needs and sends, or why it was refused."""
-    lowered, begin = _lowered(job, stage), time.perf_counter()
+    lowered, begin = _traced(job, stage).lower(), time.perf_counter()
     try:
         program = lowered.compile()
     except jax.errors.JaxRuntimeError as error:
         if 'RESOURCE_EXHAUSTED' not in str(error):
             raise
         return {'refused': str(error).partition(': ')[2].splitlines()[0]}
-    report = {'compile seconds': round(time.perf_counter() - begin, 1)}
-    report['memory'] = _memory(program.memory_analysis())
+    report: dict[str, Any] = {'compile seconds': round(time.perf_counter() - begin, 1)}
+    report['memory'] = memory(program.memory_analysis())
     if (total := report['memory']['total']) > hbm:
         report['refused'] = f'{total / GIB:.2f} GiB of {hbm / GIB:.0f}'
-    report['collectives'] = _sent(job, stage, program.as_text())
+    report['collectives'] = _sent(job, stage, program.as_text() or '')
     return report
 
 
-def _memory(found) -> dict[str, int]:
-    """Bytes on a chip. Outputs that take over an argument's place (the state) count once."""
+def memory(found) -> dict[str, int]:
+    """Bytes on a chip, of a program's `memory_analysis`.
+
+    Outputs that take over an argument's place (the state) count once.
+    """
     parts = {
         'arguments': found.argument_size_in_bytes,
         'outputs': found.output_size_in_bytes,
@@ -150,6 +159,11 @@ def table(report: dict) -> str:
         f'  FLOPs: {report["FLOPs a step"]:.4g} a step, {report["FLOPs a chip"]:.4g} a chip; '
         f'state: {report["state"] / GIB:.3f} GiB a chip',
     ]
+    share = f'{report["float32 share"]:.1%} of convolutions and matrix products'
+    lines.append(f'  float32: {share}; the lines that ask for most:')
+    for one in report['dearest']:
+        count = f'{one["count"]:>5} x {one["kind"]} ({one["dtype"]})'
+        lines.append(f'    {one["share"]:>6.1%} {count}  {one["source"]}')
     if 'memory' in report:
         lines.append(f'  compiled in {report["compile seconds"]:.1f} s; memory of a chip, GiB:')
         lines += [f'    {name:<12}{size / GIB:>9.3f}' for name, size in report['memory'].items()]
@@ -171,7 +185,7 @@ def define_flags(values: flags.FlagValues) -> None:
     summary.define_flags(values)
     text = 'slice of TPUs, such as v5e:16x16, v6e:4x4 or v5p:2x2x2'
     flags.DEFINE_string('topology', None, text, flag_values=values)
-    flags.DEFINE_integer('batch-per-chip', 8, 'rows a chip', 2, flag_values=values)
+    flags.DEFINE_integer('batch-per-chip', 8, 'rows of a batch on each chip', 2, flag_values=values)
     flags.DEFINE_string('out', None, 'JSON file to write', flag_values=values)
 
 
@@ -186,7 +200,7 @@ def main(arguments: list[str] | None = None) -> int:
         raise UserError('config.batch_size: not here; give --batch-per-chip, the rows of one chip')
     values.config.data = values.config.data or '(none)'  # not needed here, but a run has it
     info = DataInfo(values.identities, values.examples, values.config.points)
-    rows = values['batch-per-chip'].value
+    rows: Any = values['batch-per-chip'].value
     reports = []
     for report in check(config.to_json(values.config), info, values.size, values.topology, rows):
         reports.append(report)

@@ -53,7 +53,8 @@ def training(job: Job, number: int, seconds: float) -> Iterator[tuple[str, float
     try:
         batch = source.take()
         program = yield from _programs(job, stage, state, batch)
-        yield 'step, GFLOP', (gflop := program.cost_analysis()['flops'] / 1e9)
+        costs: Any = program.cost_analysis()
+        yield 'step, GFLOP', (gflop := costs['flops'] / 1e9)
         holder = [state]
 
         def one(batch: Batch):
@@ -78,7 +79,7 @@ def training(job: Job, number: int, seconds: float) -> Iterator[tuple[str, float
 def _programs(job: Job, stage: Stage, state, batch: Batch):
     """Compiles the step twice, with an empty cache of programs and from it."""
     one = job.one_step(stage)
-    before = jax.config.jax_compilation_cache_dir
+    before = jax.config.read('jax_compilation_cache_dir')
     with tempfile.TemporaryDirectory() as folder:
         jax.config.update('jax_compilation_cache_dir', folder)
         try:

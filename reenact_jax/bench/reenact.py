@@ -92,7 +92,8 @@ def _drawing(animation: Animation, found: list[dict], timed: Stopwatch) -> np.nd
 
     points = transfer()
     timed('transfer', BATCH, transfer)
-    network(), draw()
+    network()
+    draw()
     timed('network', BATCH, network)
     return timed('network and composing', BATCH, draw)
 

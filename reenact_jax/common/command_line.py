@@ -3,6 +3,7 @@
 import difflib
 import os
 import sys
+import textwrap
 from collections.abc import Callable, Sequence
 
 from absl import flags
@@ -28,7 +29,7 @@ CALLED_ELSEWHERE = {
 
 def start(
     define: Callable[[flags.FlagValues], None],
-    text: str,
+    text: str | None,
     arguments: Sequence[str] | None,
     needed: Sequence[str],
 ) -> flags.FlagValues | None:
@@ -48,9 +49,7 @@ def start(
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     if {'--help', '-h', '-help'} & set(arguments):
-        values = flags.FlagValues()
-        define(values)
-        print(f'{text}\n{values.get_help()}')
+        print(usage(define, text))
         return None
     return parse(define, arguments, needed)
 
@@ -78,6 +77,7 @@ def parse(
         raise UserError(_field_error(define, arguments, error)) from None
     if rest:
         raise UserError(f'{rest[0]!r}: unexpected; options are --name=value, see --help')
+    _fill_data(values)
     for name in needed:
         if values[name].value is None:
             raise UserError(f'--{name}: missing, see --help')
@@ -86,8 +86,40 @@ def parse(
 
 def define_config(values: flags.FlagValues) -> None:
     """The flag --config and with it --config.FIELD."""
-    text = 'NAME[:PRESET] of a shipped config, or FILE.py[:PRESET] of another'
+    text = (
+        'NAME[:PRESET] of a shipped config (`reenact-jax config --list`) or FILE.py[:PRESET]; '
+        '--config.FIELD=VALUE changes a field of it'
+    )
     config_flags.DEFINE_config_file('config', None, text, flag_values=values)
+
+
+def define_data(values: flags.FlagValues) -> None:
+    """The flag --data, which `parse` writes to the config's field of that name."""
+    text = 'shard set to read, a folder; the same as --config.data'
+    flags.DEFINE_string('data', None, text, flag_values=values)
+
+
+def usage(define: Callable[[flags.FlagValues], None], text: str | None) -> str:
+    """Return what --help prints: the command's docstring and its flags.
+
+    Absl's own text adds modules and flags that only its authors need.
+    """
+    values = flags.FlagValues()
+    define(values)
+    lines = [str(text).rstrip(), '', 'options:']
+    for flag in (one for some in values.flags_by_module_dict().values() for one in some):
+        name = f'  --{"[no]" * flag.boolean}{flag.name}'
+        default = '' if flag.value in (None, False) else f'; default {flag.value}'
+        lines += textwrap.wrap(f'{name:<22}  {flag.help}{default}', 100, subsequent_indent=' ' * 24)
+    return '\n'.join(lines)
+
+
+def _fill_data(values: flags.FlagValues) -> None:
+    if 'data' not in values or values.data is None or values.config is None:
+        return
+    if values.config.data not in (None, '', values.data):
+        raise UserError(f'--data {values.data}: --config.data is {values.config.data}; give one')
+    values.config.data = values.data
 
 
 def _with_file(arguments: Sequence[str]) -> list[str]:

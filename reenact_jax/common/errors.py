@@ -12,7 +12,15 @@ from typing import NoReturn
 
 
 class UserError(Exception):
-    """Bad input: a file, field or flag that the user can put right."""
+    """Bad input: a file, field or flag that the user can put right; its text says how.
+
+    Examples:
+      >>> try:
+      ...     reenact_jax.load('out/nothing')
+      ... except reenact_jax.UserError as error:
+      ...     print(error)
+      out/nothing: no bundle here (no card.json); make one with reenact-jax export
+    """
 
 
 class Parser(argparse.ArgumentParser):

@@ -22,15 +22,16 @@ Conventions, everywhere in this project
 
 import dataclasses
 import math
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import numpy as np
 from google.protobuf.message import DecodeError
-from jaxtyping import Array, Bool, Float, Int, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 from tensorflow_datasets.proto import tf_example_pb2
 
+from reenact_jax.common.arrays import AnyArray
 from reenact_jax.common.errors import UserError
 from reenact_jax.data import wire
 
@@ -46,6 +47,14 @@ SOURCE, DRIVING, TRUTH = 0, 1, 2  # roles in a record of the gt_cross split
 
 POINT_SETS = {'68': 68, '106': 106, '68c': 68}  # surface, surface, contour (jaw on the silhouette)
 FIELD_VERSION = 1
+_Example = tf_example_pb2.Example  # pyright: ignore[reportAttributeAccessIssue]
+
+# A field that nobody read, which is None. Who names a field in `reads` or `DRIVEN_BY` has it, so
+# the static checker takes it as given.
+if TYPE_CHECKING:
+    Unread = Any
+else:
+    Unread = None
 
 
 class Field(NamedTuple):
@@ -137,7 +146,7 @@ def encode(track: Track) -> bytes:
 
     Raises UserError naming the field with a wrong shape, NaN or infinity.
     """
-    example = tf_example_pb2.Example()
+    example = _Example()
     features = example.features.feature
     features['version'].int64_list.value.append(FIELD_VERSION)
     features['frames'].int64_list.value.append(track.frames)
@@ -156,22 +165,25 @@ def encode(track: Track) -> bytes:
     return example.SerializeToString(deterministic=True)
 
 
-def decode(record: bytes, where: str = 'record', only: frozenset[str] | None = None) -> Track:
+def decode(record: bytes, where: str = 'record') -> Track:
     """The track in a serialised Example; images stay encoded.
 
     Args:
       record: the bytes.
       where: file and record number, for the error message.
-      only: fields to read; the others become empty (a landmark stage reads no images).
 
     Raises UserError when the bytes are not a face track of this version.
     """
+    return Track(**read_fields(record, FIELDS, where))
+
+
+def read_fields(record: bytes, names: Iterable[str], where: str = 'record') -> dict[str, Any]:
+    """Some fields of the track in a serialised Example, by name; otherwise as `decode`."""
     features, frames = _features(record, where)
-    values = {}
-    for name, field in FIELDS.items():
-        skip = only is not None and name not in only and field.shape and field.shape[0] == 'T'
-        values[name] = _value(features[name], field, frames, skip, f'{where}, field {name}')
-    return Track(**values)
+    return {
+        name: _value(features[name], FIELDS[name], frames, f'{where}, field {name}')
+        for name in names
+    }
 
 
 def spans(record: bytes, names: Sequence[str], frames: int, where: str = 'record') -> list:
@@ -221,7 +233,7 @@ def numbers(piece: bytes, name: str, frames: int, where: str = 'record') -> np.n
 def _features(record: bytes, where: str):
     """The Example's features and its number of frames, the version checked."""
     try:
-        features = tf_example_pb2.Example.FromString(record).features.feature
+        features = _Example.FromString(record).features.feature
     except DecodeError as error:
         raise UserError(f'{where}: not a tf.train.Example ({error})') from None
     _check_version(list(features['version'].int64_list.value), where)
@@ -239,15 +251,13 @@ def _wrong_count(count: int, shape: tuple, where: str) -> UserError:
     return UserError(f'{where}: {count} numbers, expected shape {shape}')
 
 
-def _value(feature, field: Field, frames: int, skip: bool, where: str):
+def _value(feature, field: Field, frames: int, where: str):
     if field.kind == 'bytes':
-        return () if skip else tuple(feature.bytes_list.value)
+        return tuple(feature.bytes_list.value)
     if field.kind == 'text':
         return feature.bytes_list.value[0].decode()
     integer = field.kind == 'int'
     shape = tuple(frames if side == 'T' else side for side in field.shape)
-    if skip:
-        return np.zeros((0, *shape[1:]), np.int64 if integer else np.float32)
     array = np.array(
         feature.int64_list.value if integer else feature.float_list.value,
         np.int64 if integer else np.float32,
@@ -271,23 +281,25 @@ def _checked(track_id: str, name: str, array: np.ndarray, field: Field, frames: 
 class Batch:
     """What crosses the host-device border: K frames each of B tracks. A field not read is None.
 
+    Of several steps at once, the steps come first (t).
+
     Rows 2i and 2i + 1 are of different identity, so that each is the other's *stranger*.
     On the device, after `preprocess.prepare`, `image` is float32 in [-1, 1] and points are in
     pixels of the working size.
     """
 
-    image: UInt8[Array, 'b k h w 3'] | None = None
-    landmarks: Float[Array, 'b k n 2'] | None = None
-    landmarks3d: Float[Array, 'b k n 3'] | None = None
-    visible: Bool[Array, 'b k n'] | None = None
-    reference: Float[Array, 'b k n 2'] | None = None
-    aus: Float[Array, 'b k 20'] | None = None
-    aus_valid: Bool[Array, 'b k 20'] | None = None
-    gaze: Float[Array, 'b k 2'] | None = None
-    segmentation: UInt8[Array, 'b k h w'] | None = None
-    identity: Int[Array, ' b'] | None = None
-    expression: Int[Array, 'b k'] | None = None
-    pose_id: Int[Array, 'b k'] | None = None
+    image: UInt8[AnyArray, '*t b k h w 3'] | Float[AnyArray, '*t b k h w 3'] | Unread = None
+    landmarks: Float[AnyArray, '*t b k n 2'] | Unread = None
+    landmarks3d: Float[AnyArray, '*t b k n 3'] | Unread = None
+    visible: Bool[AnyArray, '*t b k n'] | Unread = None
+    reference: Float[AnyArray, '*t b k n 2'] | Unread = None
+    aus: Float[AnyArray, '*t b k 20'] | Unread = None
+    aus_valid: Bool[AnyArray, '*t b k 20'] | Unread = None
+    gaze: Float[AnyArray, '*t b k 2'] | Unread = None
+    segmentation: UInt8[AnyArray, '*t b k h w'] | Unread = None
+    identity: Int[AnyArray, '*t b'] | Unread = None
+    expression: Int[AnyArray, '*t b k'] | Unread = None
+    pose_id: Int[AnyArray, '*t b k'] | Unread = None
 
 
 BATCH_FIELDS = tuple(field.name for field in dataclasses.fields(Batch))
@@ -301,12 +313,12 @@ class Face:
     `image` in [-1, 1]; `landmarks` in pixels of the crop that `image` shows.
     """
 
-    image: Float[Array, 'b h w 3'] | None = None
-    landmarks: Float[Array, 'b n 2'] | None = None
-    landmarks3d: Float[Array, 'b n 3'] | None = None
-    aus: Float[Array, 'b 20'] | None = None
-    aus_valid: Bool[Array, 'b 20'] | None = None
-    segmentation: UInt8[Array, 'b h w'] | None = None
+    image: Float[AnyArray, 'b h w 3'] | Unread = None
+    landmarks: Float[AnyArray, 'b n 2'] | Unread = None
+    landmarks3d: Float[AnyArray, 'b n 3'] | Unread = None
+    aus: Float[AnyArray, 'b 20'] | Unread = None
+    aus_valid: Bool[AnyArray, 'b 20'] | Float[AnyArray, 'b 20'] | Unread = None  # or 0 and 1
+    segmentation: UInt8[AnyArray, 'b h w'] | Unread = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -314,5 +326,6 @@ class DataInfo:
     """What a system needs to know of a data set to build its networks and schedules."""
 
     identities: int  # people in the training split (classifiers, one-hot inputs)
-    examples: int  # training records (epochs -> steps)
+    examples: int  # training records
     points: str = '68'  # point set: a key of POINT_SETS
+    images: int = 0  # frames of all training records (epochs -> steps); 0: unknown

@@ -61,7 +61,8 @@ def integers(feature: bytes, expected: int) -> np.ndarray:
         if small.min(initial=0) >= 0:
             return small
     at, end = _inside(feature, (0, len(feature)), _SECOND)
-    return np.array(tf_feature_pb2.Feature.FromString(feature[at:end]).int64_list.value, np.int64)
+    message = tf_feature_pb2.Feature  # pyright: ignore[reportAttributeAccessIssue]
+    return np.array(message.FromString(feature[at:end]).int64_list.value, np.int64)
 
 
 def _packed(feature: bytes, kind: int) -> Span:

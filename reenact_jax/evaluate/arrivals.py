@@ -73,7 +73,7 @@ def scores(
     }
 
 
-def _ratio(one: Float[np.ndarray, ' g'], other: Float[np.ndarray, ' g']) -> float:
+def _ratio(one: Float[np.ndarray, ' g'], other: Float[np.ndarray, '#g']) -> float:
     """Median of one / other where both are known and the other is not flat; else NaN."""
     known = np.isfinite(one) & (np.broadcast_to(other, one.shape) > 1e-9)
     return float(np.median((one / np.maximum(other, 1e-9))[known])) if known.any() else np.nan

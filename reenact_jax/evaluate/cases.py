@@ -10,7 +10,7 @@ from jaxtyping import Int
 
 from reenact_jax.common.errors import UserError
 from reenact_jax.data.shards import ShardSet
-from reenact_jax.data.tracks import Track
+from reenact_jax.data.tracks import Track, Unread
 from reenact_jax.evaluate.pairs import NONE, spread
 from reenact_jax.geometry import images
 from reenact_jax.reenact import portraits
@@ -30,7 +30,7 @@ class Case(NamedTuple):
     source: dict  # leading axis 1
     first: dict  # leading axis 1: where relative motion starts
     driving: dict  # leading axis g
-    truth: dict | None  # leading axis g
+    truth: dict | Unread  # leading axis g
     placement: str = AT_TRUTH  # of `PLACEMENTS`
 
 

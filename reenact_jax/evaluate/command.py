@@ -3,7 +3,6 @@
 import argparse
 import json
 import sys
-from pathlib import Path
 
 from reenact_jax import bundle
 from reenact_jax.common import command_line, errors, storage
@@ -23,7 +22,7 @@ def run_lmtest(args: argparse.Namespace) -> int:
     found = lmtest.measure(_models(args), ShardSet(args.data, args.split), args.pairs, args.cases)
     if args.sheet and found.sheet is None:
         print(f'{args.sheet}: not written, there are no cases to draw', file=sys.stderr)
-    elif args.sheet:
+    elif args.sheet and found.sheet is not None:
         writing.write_still(args.sheet, found.sheet)
     values = found._asdict()
     del values['sheet']
@@ -67,7 +66,7 @@ def _models(args: argparse.Namespace) -> dict[str, Trained]:
     for given in args.model:
         name, sign, workdir = given.partition('=')
         if not sign:
-            name, workdir = Path(given).name, given
+            name, workdir = storage.path(given).name, given
         if name in models:
             raise UserError(f'--model: {name!r} twice; name them: --model one={given} two=...')
         models[name] = trained.read(workdir)
@@ -100,28 +99,42 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
     for name, (module, run) in COMMANDS.items():
         one = commands.add_parser(
             name,
-            help=module.__doc__.split('\n', 1)[0],
+            help=_title(module),
             description=module.__doc__,
         )
         add = one.add_argument
         if name == 'references':
-            add('--model', required=True, metavar='BUNDLE', help='of reenact_jax.export')
+            add(
+                '--model',
+                required=True,
+                metavar='BUNDLE',
+                help='folder that `reenact-jax export` wrote',
+            )
         else:
-            runs = dict(metavar='[NAME=]WORKDIR', help='runs of a landmark model')
+            runs = dict(metavar='[NAME=]WORKDIR', help='workdirs of landmark models')
             add('--model', required=True, nargs='+', **runs)
         add('--data', required=True, metavar='SHARDS', help='set with people kept out of training')
-        add('--split', default='test', help='its split; default test')
-        add('--out', metavar='FILE', help='the numbers as JSON')
+        add('--split', default='test', help='split of the set; default test')
+        add('--out', metavar='FILE', help='write the numbers as JSON')
         one.set_defaults(run=run)
         if name in ('references', 'units', 'mixing'):
             add('--most', type=_count, default=40, help='most tracks; default 40')
         if name in ('lmtest', 'verify'):
-            add('--pairs', type=_count, default=1_000_000, help='of each kind; default 1,000,000')
+            add(
+                '--pairs',
+                type=_count,
+                default=1_000_000,
+                help='pairs of each kind; default 1,000,000',
+            )
         if name in ('lmtest', 'ace'):
-            add('--cases', type=_count, default=20_000, help='of transfer; default 20,000')
+            add('--cases', type=_count, default=20_000, help='cases of transfer; default 20,000')
         if name == 'lmtest':
-            add('--sheet', metavar='FILE', help='drawings of some cases, .png or .jpg')
+            add('--sheet', metavar='FILE', help='draw some cases: .png or .jpg')
     return parser.parse_args(arguments)
+
+
+def _title(module) -> str:
+    return module.__doc__.split('\n', 1)[0]
 
 
 def _count(text: str) -> int:
@@ -134,7 +147,8 @@ def main(arguments: list[str] | None = None) -> int:
     """The command: one of `COMMANDS`, or the comparison of methods on pairs."""
     arguments = sys.argv[1:] if arguments is None else arguments
     if not arguments or arguments[0] not in COMMANDS:
-        return compare.main(arguments, ', '.join(COMMANDS))
+        lines = [f'  {name}: {_title(module)}' for name, (module, _) in COMMANDS.items()]
+        return compare.main(arguments, '\n'.join(lines))
     args = options(arguments)
     command_line.say_device()
     return args.run(args)

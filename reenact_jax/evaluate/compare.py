@@ -6,21 +6,21 @@ Writes into --out: table.md and table.json (means with 95% bootstrap intervals),
 pair and method), pairs.csv (the list; give it as --pairs to score the same pairs again) and
 sheet.png (best, median and worst pairs). An interrupted run goes on with the same command. Frames
 are scored before video encoding, at the model's size. Further measurements are commands of their
-own: `reenact-jax evaluate NAME --help` with one of {commands}.
+own, listed below.
 """
 
 import argparse
 import contextlib
 import json
 import sys
-from pathlib import Path
+
+from etils import epath
 
 from reenact_jax import bundle as bundles
 from reenact_jax.bundle import Bundle
 from reenact_jax.common import command_line, errors, storage
 from reenact_jax.common.errors import UserError
-from reenact_jax.data import shards
-from reenact_jax.data.shards import ShardSet
+from reenact_jax.data.shards import ShardSet, manifest
 from reenact_jax.evaluate import cases, estimators, examples, pairs, progress, scoring, tables
 from reenact_jax.evaluate.pairs import Pairs
 from reenact_jax.evaluate.scoring import Estimators, Scores
@@ -30,26 +30,28 @@ from reenact_jax.systems import interface
 
 
 def options(arguments: list[str], commands: str) -> argparse.Namespace:
-    """The command line; `commands`: names of the others, for the help."""
+    """The command line; `commands`: lines on the others, for the help."""
     parser = errors.Parser(
         prog='reenact-jax evaluate',
-        description=__doc__.format(commands=commands),
-        epilog='lists of pairs:\n' + '\n'.join(f'  {k}: {v}' for k, v in pairs.KINDS.items()),
+        description=__doc__,
+        epilog='lists of pairs:\n'
+        + '\n'.join(f'  {k}: {v}' for k, v in pairs.KINDS.items())
+        + f'\n\nfurther measures, `reenact-jax evaluate NAME --help`:\n{commands}',
     )
     add = parser.add_argument
-    add('--model', required=True, metavar='BUNDLE_or_WORKDIR', help='of export, or of train')
-    add('--transfer', metavar='WORKDIR', help='landmark model for a --model that is a workdir')
+    add('--model', required=True, metavar='BUNDLE_or_WORKDIR', help='bundle, or folder of a run')
+    add('--transfer', metavar='WORKDIR', help='landmark transfer for a --model that is a workdir')
     add('--data', required=True, metavar='SHARDS', help='set with people kept out of training')
-    add('--split', help='of the set; default: gt_cross for those pairs, else test')
-    add('--pairs', default='self', metavar='LIST', help='a list below, or a file; default self')
-    add('--most', type=int, default=40, help='tracks, pairs or people of a list; default 40')
-    add('--seed', type=int, default=0, help='of the list; default 0')
+    add('--split', help='split of the set; default: gt_cross for those pairs, else test')
+    add('--pairs', default='self', metavar='LIST', help='one listed below, or a file; default self')
+    add('--most', type=int, default=40, help='most tracks, pairs or people of a list; default 40')
+    add('--seed', type=int, default=0, help='random seed of the list; default 0')
     add(
         '--placement', default=cases.AT_TRUTH, choices=cases.PLACEMENTS,
-        help='of gt_cross and lsim: every face moved to where the truth has its, or left where the '
-        'transfer puts it; default truth',
+        help='for the lists gt_cross and lsim: every face moved to where the truth has its, or '
+        'left where the transfer puts it; default truth',
     )  # fmt: skip
-    add('--out', metavar='DIR', help='default: out/evaluation/MODEL-LIST')
+    add('--out', metavar='DIR', help='folder to write; default: out/evaluation/MODEL-LIST')
     estimator_flags(add)
     args = parser.parse_args(arguments)
     if args.most < 1:
@@ -65,11 +67,11 @@ def estimator_flags(add) -> None:
     )  # fmt: skip
     add(
         '--attributes', default='mediapipe', choices=('mediapipe', 'none'),
-        help='points, pose and action units of results; default mediapipe',
+        help='what estimates points, pose and action units of results; default mediapipe',
     )  # fmt: skip
     add(
         '--features', default='identity', metavar='identity|vgg19=FILE|random|none',
-        help="of the Frechet distance; default: the identity network's",
+        help="features of the Frechet distance; default: the identity network's",
     )  # fmt: skip
     add(
         '--stored', action='store_true',
@@ -88,19 +90,19 @@ def main(arguments: list[str], commands: str) -> int:
     part = ShardSet(args.data, args.split or ('gt_cross' if args.pairs == 'gt_cross' else 'test'))
     chosen = choose(args.pairs, part, args.most, args.seed)
     moved = '' if args.placement == cases.AT_TRUTH else f'-{args.placement}'
-    name = f'{Path(args.model).resolve().name}-{chosen.kind}{moved}'
-    out = Path(args.out or f'out/evaluation/{name}')
+    name = f'{storage.path(storage.same(args.model)).name}-{chosen.kind}{moved}'
+    out = storage.path(args.out or f'out/evaluation/{name}')
     with measuring(args) as measure:
         what = described(args.model, model, part, chosen, measure, args.stored, args.placement)
         scores = run(model, part, chosen, measure, out, what)
-    print((out / tables.NAME).read_text())
+    print(storage.read(out / tables.NAME).decode())
     print(json.dumps({'out': str(out), 'pairs': len(chosen.rows), 'methods': len(scores.values)}))
     return 0
 
 
 def choose(given: str, part: ShardSet, most: int, seed: int) -> Pairs:
     """The list of that name, or in that file."""
-    if given not in pairs.KINDS and storage.path(given).exists():
+    if given not in pairs.KINDS and storage.exists(given):
         return pairs.read(given, part)
     return pairs.make(part, given, most, seed)
 
@@ -110,7 +112,7 @@ def read_model(path: str, transfer: str | None) -> Bundle:
 
     Raises UserError when there is neither, or no image generator.
     """
-    if (storage.path(path) / bundles.CARD).exists():
+    if storage.exists(storage.path(path) / bundles.CARD):
         if transfer:
             raise UserError(f'--transfer: {path} is a bundle, which has its own')
         return bundles.load(path)
@@ -162,7 +164,7 @@ def described(
         'model': path,
         'size': model.size,
         'data': part.directory,
-        'digest': shards.manifest.read(part.directory)['digest'],
+        'digest': manifest.read(part.directory)['digest'],
         'split': part.split,
         'pairs': chosen.kind,
         'seed': chosen.seed,
@@ -175,10 +177,10 @@ def described(
 
 
 def run(
-    model: Bundle, part: ShardSet, chosen: Pairs, measure: Estimators, out: Path, what: dict
+    model: Bundle, part: ShardSet, chosen: Pairs, measure: Estimators, out: epath.Path, what: dict
 ) -> Scores:
     """Scores, and writes everything; `what`: of `described`."""
-    out.mkdir(parents=True, exist_ok=True)
+    storage.make_folder(out)
     pairs.write(out / 'pairs.csv', chosen, part)
     kept = out / 'progress.jsonl'
     progress.begin(kept, what)
@@ -192,5 +194,5 @@ def run(
         writing.write_still(out / 'sheet.png', sheet)
     else:
         print('no sheet: nothing was measured that pairs can be ordered by', file=sys.stderr)
-    storage.remove(kept)
+    progress.end(kept)
     return scores

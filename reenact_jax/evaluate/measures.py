@@ -74,4 +74,5 @@ def of_faces(
         found['lsim'] = metrics.lsim(made.points, truth.points, size)
     both = made.found & reference['seen']
     found = {name: np.where(both, np.asarray(value), np.nan) for name, value in found.items()}
-    return found | {FACE: np.float32(made.found), REFERENCE: np.float32(reference['seen'])}
+    seen = {FACE: made.found, REFERENCE: reference['seen']}
+    return found | {name: np.array(value, np.float32) for name, value in seen.items()}

@@ -7,8 +7,9 @@ so that a table can say over how many frames it averages. Compare frames before 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Bool, Float, Int
 
+from reenact_jax.common.arrays import AnyArray
 from reenact_jax.common.errors import UserError
 from reenact_jax.data.tracks import DRIVING, SOURCE, TRUTH
 from reenact_jax.geometry.landmarks import box, denormalise, normalise
@@ -18,19 +19,25 @@ SSIM_K1, SSIM_K2 = 0.01, 0.03  # the same section
 AU_PRESENT = 0.2  # of 0..1
 
 
-def l1(result: Float[Array, 'b h w c'], truth: Float[Array, 'b h w c']) -> Float[Array, ' b']:
+def l1(
+    result: Float[AnyArray, 'b h w c'], truth: Float[AnyArray, 'b h w c']
+) -> Float[AnyArray, ' b']:
     """Mean absolute difference over pixels and channels of [-1, 1] images: 0..2."""
     _same_shape(result, truth)
     return jnp.abs(result - truth).mean((1, 2, 3))
 
 
-def mse(result: Float[Array, 'b h w c'], truth: Float[Array, 'b h w c']) -> Float[Array, ' b']:
+def mse(
+    result: Float[AnyArray, 'b h w c'], truth: Float[AnyArray, 'b h w c']
+) -> Float[AnyArray, ' b']:
     """Mean squared difference of the images scaled to [0, 1] (FACEGAN): 0..1."""
     _same_shape(result, truth)
     return ((result - truth) ** 2).mean((1, 2, 3)) / 4
 
 
-def ssim(result: Float[Array, 'b h w c'], truth: Float[Array, 'b h w c']) -> Float[Array, ' b']:
+def ssim(
+    result: Float[AnyArray, 'b h w c'], truth: Float[AnyArray, 'b h w c']
+) -> Float[AnyArray, ' b']:
     """Structural similarity (Wang et al. 2004, eq. 13), at most 1.
 
     11 x 11 Gaussian window of sigma 1.5, images scaled to [0, 1] (data range 1), mean over the
@@ -49,7 +56,9 @@ def ssim(result: Float[Array, 'b h w c'], truth: Float[Array, 'b h w c']) -> Flo
     return score.mean((1, 2, 3))
 
 
-def point_error(result: Float[Array, 'b n 2'], truth: Float[Array, 'b n 2']) -> Float[Array, ' b']:
+def point_error(
+    result: Float[AnyArray, 'b n 2'], truth: Float[AnyArray, 'b n 2']
+) -> Float[AnyArray, ' b']:
     """Mean distance of corresponding points, in % of the side of the truth's bounding box."""
     _same_shape(result, truth)
     distance = jnp.sqrt(((result - truth) ** 2).sum(-1)).mean(-1)
@@ -57,8 +66,8 @@ def point_error(result: Float[Array, 'b n 2'], truth: Float[Array, 'b n 2']) -> 
 
 
 def ace(
-    result: Float[Array, 'b n 2'], truth: Float[Array, 'b n 2'], size: int
-) -> Float[Array, ' b']:
+    result: Float[AnyArray, 'b n 2'], truth: Float[AnyArray, 'b n 2'], size: int
+) -> Float[AnyArray, ' b']:
     """FReeNet's ACE: mean absolute error of a coordinate, in pixels at 256 x 256.
 
     Of detected landmarks it is AKD (the first-order model's practice).
@@ -69,22 +78,22 @@ def ace(
     return jnp.abs(result - truth).mean((1, 2)) * 256 / size
 
 
-def similarity(a: Float[Array, 'b n'], b: Float[Array, 'b n']) -> Float[Array, ' b']:
+def similarity(a: Float[AnyArray, 'b n'], b: Float[AnyArray, 'b n']) -> Float[AnyArray, ' b']:
     """Cosine of vectors: CSIM (ISIM) of identity embeddings, PSIM of head angles; 0 for a zero."""
     _same_shape(a, b)
     size = jnp.linalg.norm(a, axis=-1) * jnp.linalg.norm(b, axis=-1)
     return jnp.where(size > 1e-12, (a * b).sum(-1) / jnp.maximum(size, 1e-12), 0.0)
 
 
-def prmse(result: Float[Array, 'b 3'], truth: Float[Array, 'b 3']) -> Float[Array, ' b']:
+def prmse(result: Float[AnyArray, 'b 3'], truth: Float[AnyArray, 'b 3']) -> Float[AnyArray, ' b']:
     """Root mean squared error of the head's three angles (AAN); radians in, degrees out."""
     _same_shape(result, truth)
     return jnp.degrees(jnp.sqrt(((result - truth) ** 2).mean(-1)))
 
 
 def expression_distance(
-    result: Float[Array, 'b n'], truth: Float[Array, 'b n'], known: Bool[Array, 'b n']
-) -> Float[Array, ' b']:
+    result: Float[AnyArray, 'b n'], truth: Float[AnyArray, 'b n'], known: Bool[AnyArray, 'b n']
+) -> Float[AnyArray, ' b']:
     """ED: L2 distance of action unit intensities 0..1, over those that are known.
 
     Divided by their number it is our `ed_mean`; the papers' figures differ by a factor of 20.
@@ -94,11 +103,11 @@ def expression_distance(
 
 
 def au_agreement(
-    result: Float[Array, 'b n'],
-    truth: Float[Array, 'b n'],
-    known: Bool[Array, 'b n'],
+    result: Float[AnyArray, 'b n'],
+    truth: Float[AnyArray, 'b n'],
+    known: Bool[AnyArray, 'b n'],
     present: float = AU_PRESENT,
-) -> Float[Array, ' b']:
+) -> Float[AnyArray, ' b']:
     """AUCON (AAN): share of the known action units that are present in both or in neither.
 
     Args: present: the intensity from which a unit is there; OpenFace's practice, 1 of 5.
@@ -109,8 +118,8 @@ def au_agreement(
 
 
 def lsim(
-    result: Float[Array, 'b n 2'], truth: Float[Array, 'b n 2'], size: int
-) -> Float[Array, ' b']:
+    result: Float[AnyArray, 'b n 2'], truth: Float[AnyArray, 'b n 2'], size: int
+) -> Float[AnyArray, ' b']:
     """FACEGAN's LSIM (section 5.3): mean squared error of landmarks, the image being [-1, 1].
 
     Args: size: side of the image that the points are pixels of.
@@ -137,8 +146,10 @@ def frechet(a: Float[np.ndarray, 'm n'], b: Float[np.ndarray, 'k n']) -> float:
 
 
 def identity_leak(
-    result: Float[Array, 'b n 2'], truth: Float[Array, 'b n 2'], driver: Float[Array, 'b n 2']
-) -> Float[Array, ' b']:
+    result: Float[AnyArray, 'b n 2'],
+    truth: Float[AnyArray, 'b n 2'],
+    driver: Float[AnyArray, 'b n 2'],
+) -> Float[AnyArray, ' b']:
     """How much of the driver's face shape is in a transferred landmark set (ours).
 
     <l' - l*, l_drv - l*> / ||l_drv - l*||^2 with l* the exact truth: 0 is ideal, 1 is the driver's
@@ -154,8 +165,8 @@ def identity_leak(
 
 
 def same_box(
-    points: Float[Array, 'b n 2'], reference: Float[Array, 'b n 2']
-) -> Float[Array, 'b n 2']:
+    points: Float[AnyArray, 'b n 2'], reference: Float[AnyArray, 'b n 2']
+) -> Float[AnyArray, 'b n 2']:
     """Points moved and scaled so that their square bounding box is the reference's.
 
     Compares shapes apart from where a placement rule puts them (`landmarks.place`).
@@ -184,7 +195,7 @@ def cross_triples(
 _ROLES = {SOURCE: 'source', DRIVING: 'driving', TRUTH: 'truth'}
 
 
-def _window(image: Float[Array, 'b h w c']) -> Float[Array, 'b h-10 w-10 c']:
+def _window(image: Float[AnyArray, 'b h w c']) -> Float[AnyArray, 'b h-10 w-10 c']:
     """Gaussian-weighted local mean where the window fits, each channel for itself."""
     offset = np.arange(-SSIM_RADIUS, SSIM_RADIUS + 1)
     weight = np.exp(-(offset**2) / (2 * SSIM_SIGMA**2))

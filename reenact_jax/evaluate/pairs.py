@@ -9,6 +9,7 @@ import io
 from typing import NamedTuple
 
 import numpy as np
+from etils import epath
 from jaxtyping import Int
 
 from reenact_jax.common import storage
@@ -64,7 +65,7 @@ def make(part: ShardSet, kind: str, most: int, seed: int = 0) -> Pairs:
     return Pairs(kind, seed, np.array(found, np.int64))
 
 
-def write(path: str, pairs: Pairs, part: ShardSet) -> None:
+def write(path: epath.PathLike, pairs: Pairs, part: ShardSet) -> None:
     """Stores a list as CSV."""
     text = io.StringIO()
     text.write(f'{HEAD}, kind {pairs.kind}, seed {pairs.seed}\n')
@@ -77,7 +78,7 @@ def write(path: str, pairs: Pairs, part: ShardSet) -> None:
     storage.write(path, text.getvalue())
 
 
-def read(path: str, part: ShardSet) -> Pairs:
+def read(path: epath.PathLike, part: ShardSet) -> Pairs:
     """A stored list. Raises UserError: not one, or of other data."""
     head, _, body = storage.read(path).decode('utf-8', 'replace').partition('\n')
     words = head.replace(',', '').split()

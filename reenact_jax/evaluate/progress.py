@@ -1,25 +1,29 @@
 """Scores of finished cases, a line each, so that an interrupted evaluation goes on."""
 
 import base64
+import contextlib
 import json
+from collections.abc import Callable, Iterator
 
 import numpy as np
+from etils import epath
 
-from reenact_jax.common import storage
+from reenact_jax.common import lines, storage
 from reenact_jax.common.errors import UserError
 
 
-def begin(path: str, what: dict) -> None:
+def begin(path: epath.PathLike, what: dict) -> None:
     """Makes the file, whose first line says what is measured, or checks that it is the same.
 
     Raises UserError when the file belongs to another evaluation.
     """
-    if not storage.path(path).exists():
+    found = lines.read(path)
+    if not found:
+        lines.keep(path, lambda line: False)
         storage.write(path, json.dumps(what) + '\n')
         return
-    head = storage.read(path).decode().partition('\n')[0]
     try:
-        old = json.loads(head)
+        old = json.loads(found[0])
     except ValueError:
         raise UserError(f'{path}: not the progress of an evaluation; name another --out') from None
     differ = [name for name in what if old.get(name) != what[name]]
@@ -30,8 +34,18 @@ def begin(path: str, what: dict) -> None:
         )
 
 
-def add(path: str, case: dict) -> None:
-    """Adds a case: numbers as they are, features as base64."""
+@contextlib.contextmanager
+def adding(path: epath.PathLike | None) -> Iterator[Callable[[dict], None]]:
+    """A function that adds a finished case; without a file it does nothing."""
+    if not path:
+        yield lambda case: None
+        return
+    with contextlib.closing(lines.Appender(path)) as file:
+        yield lambda case: file.add(_line(case))
+
+
+def _line(case: dict) -> str:
+    """Numbers as they are, features as base64."""
     values = {
         method: {name: np.float64(array).tolist() for name, array in found.items()}
         for method, found in case['values'].items()
@@ -40,15 +54,19 @@ def add(path: str, case: dict) -> None:
         name: [*array.shape, base64.b64encode(np.float32(array).tobytes()).decode()]
         for name, array in case['features'].items()
     }
-    with open(path, 'a') as file:
-        file.write(json.dumps(case | {'values': values, 'features': features}) + '\n')
+    return json.dumps(case | {'values': values, 'features': features})
 
 
-def done(path: str) -> list[dict]:
+def done(path: epath.PathLike) -> list[dict]:
     """The finished cases; a last line that was cut off is dropped from the file."""
-    head, *lines = storage.read(path).decode().split('\n')[:-1]
-    storage.write(path, '\n'.join([head, *lines, '']))
-    return [_case(json.loads(line)) for line in lines]
+    lines.keep(path, lambda line: True)
+    return [_case(json.loads(line)) for line in lines.read(path)[1:]]
+
+
+def end(path: epath.PathLike) -> None:
+    """Removes the file: all is measured."""
+    lines.keep(path, lambda line: False)
+    storage.remove(path)
 
 
 def _case(line: dict) -> dict:

@@ -12,11 +12,11 @@ import argparse
 import json
 import platform
 import sys
-from pathlib import Path
 from typing import NamedTuple
 
 import jax
 import numpy as np
+from etils import epath
 
 from reenact_jax import bundle as bundles
 from reenact_jax import faces
@@ -103,7 +103,7 @@ The videos and pictures are synthetic and marked so in their metadata.
 """
 
 
-def synthetic_person(bundle: Bundle, part: ShardSet, driver: Track, out: Path) -> str:
+def synthetic_person(bundle: Bundle, part: ShardSet, driver: Track, out: epath.Path) -> str:
     """Animates the first held-out person; a line on it."""
     source = part.track(0)
     portrait = portraits.from_track(source, 0, bundle.size, bundle.points)
@@ -114,7 +114,7 @@ def synthetic_person(bundle: Bundle, part: ShardSet, driver: Track, out: Path) -
     )
 
 
-def photograph(bundle: Bundle, driver: Track, out: Path, path: str | None, model) -> str:
+def photograph(bundle: Bundle, driver: Track, out: epath.Path, path: str | None, model) -> str:
     """Animates a photograph; a line on it. Raises UserError without a face or the detector."""
     with faces.Detector(model) as detector:
         size, points = bundle.size, bundle.points
@@ -129,7 +129,7 @@ def photograph(bundle: Bundle, driver: Track, out: Path, path: str | None, model
     return f'- `portrait.mp4`, `portrait.png`: {name} driven by {driver.identity_name}'
 
 
-def _record(bundle: Bundle, portrait, driving_track, out: Path) -> None:
+def _record(bundle: Bundle, portrait, driving_track, out: epath.Path) -> None:
     driver = drivers.from_track(driving_track, bundle.size, bundle.points, SHEET_ROWS)
     video, sheet = (str(out.with_suffix(end)) for end in ('.mp4', '.png'))
     recording.record(Animation(bundle, portrait), driver, Output(video, sheet=sheet))
@@ -157,7 +157,7 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
         description=__doc__,
     )
     add = parser.add_argument
-    add('--model', required=True, metavar='BUNDLE', help='folder that reenact_jax.export made')
+    add('--model', required=True, metavar='BUNDLE', help='folder that `reenact-jax export` wrote')
     add(
         '--data',
         required=True,
@@ -183,7 +183,7 @@ def main(arguments: list[str] | None = None) -> int:
     if args.most < 1:
         raise UserError(f'--most {args.most}: must be at least 1')
     command_line.say_device()
-    bundle, out = bundles.load(args.model), Path(args.out)
+    bundle, out = bundles.load(args.model), storage.path(args.out)
     held_out = shards.ShardSet(args.data, TEST)
     exact = CROSS in shards.splits(args.data)
     driver = driving_track(args.driving, held_out)

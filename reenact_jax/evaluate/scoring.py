@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
+from etils import epath
 from jaxtyping import Float
 from tqdm import tqdm
 
@@ -58,7 +59,7 @@ def score(
     part: ShardSet,
     pairs: Pairs,
     measure: Estimators = Estimators(),
-    kept: str | None = None,
+    kept: epath.PathLike | None = None,
     stored: bool = False,
     placement: str = cases.AT_TRUTH,
 ) -> Scores:
@@ -74,11 +75,11 @@ def score(
     groups = pairs.groups()
     done = progress.done(kept)[: len(groups)] if kept else []
     ahead = groups[len(done) :]
-    for rows in tqdm(ahead, unit='case', desc=pairs.kind, initial=len(done), total=len(groups)):
-        case = cases.read(part, pairs.kind, rows, bundle.size, bundle.points, placement)
-        done.append(_case(bundle, case, measure, stored))
-        if kept:
-            progress.add(kept, done[-1])
+    with progress.adding(kept) as add:
+        for rows in tqdm(ahead, unit='case', desc=pairs.kind, initial=len(done), total=len(groups)):
+            case = cases.read(part, pairs.kind, rows, bundle.size, bundle.points, placement)
+            done.append(_case(bundle, case, measure, stored))
+            add(done[-1])
     return _joined(done)
 
 
@@ -100,9 +101,9 @@ def _case(bundle: Bundle, case: Case, measure: Estimators, stored: bool) -> dict
             found |= measures.of_faces(faces, given, case, image.shape[1])
             answers[method] = arrivals.answer(method, image, points, faces, case)
         embedding = None
-        if measure.identity:
+        if (identity := measure.identity) is not None:
             at = faces.points if faces else _own_points(points, case)
-            embedding = cases.in_rows(lambda x: measure.identity(*x), (image, at))
+            embedding = cases.in_rows(lambda x, embed=identity: embed(*x), (image, at))
             csim = np.asarray(metrics.similarity(embedding, reference['source']))
             seen = found[FACE] * found[REFERENCE] if faces else np.ones(len(csim))
             found['csim'] = np.where(seen > 0, csim, np.nan)
@@ -139,13 +140,13 @@ def _references(case: Case, measure: Estimators, stored: bool) -> dict:
         sharp = case.source if case.truth is None else case.truth
         found['sharpness'] = asked.sharpness(sharp['image'], sharp['landmarks'])
     embedding = None
-    if measure.identity:
+    if (identity := measure.identity) is not None:
         count = len(case.rows)
         points = own.points if measure.attributes else _inner(case.source)
-        source = measure.identity(case.source['image'], points)
+        source = identity(case.source['image'], points)
         found['source'] = np.repeat(np.asarray(source), count, 0)
         points = found['truth'].points if measure.attributes else _inner(real)
-        embedding = cases.in_rows(lambda x: measure.identity(*x), (real['image'], points))
+        embedding = cases.in_rows(lambda x: identity(*x), (real['image'], points))
     found['features'] = _features(measure, real['image'], embedding, found.get('truth'))
     return found
 

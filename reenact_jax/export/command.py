@@ -63,17 +63,26 @@ def write(
 def check_target(directory: str | os.PathLike, overwrite: bool) -> None:
     """Raises UserError when there is something at the target that is not to be replaced."""
     target = storage.path(directory)
-    if not target.exists():
+    if not storage.exists(target):
         return
-    if not (target / bundle.CARD).exists():
+    if not storage.exists(target / bundle.CARD):
         raise UserError(f'--out {directory}: exists and is not a bundle; name another folder')
     if not overwrite:
         raise UserError(f'--out {directory}: exists already; pass --overwrite to replace it')
 
 
 def write_folder(directory, files: dict[str, bytes]) -> None:
-    """All files under a temporary name, then one rename; an old bundle is moved out of the way."""
+    """All files under a temporary name, then one rename; an old bundle is moved out of the way.
+
+    In a bucket, which cannot rename, the card goes first and comes last.
+    """
     target = storage.path(directory)
+    if not storage.is_local(directory):
+        storage.remove(target / bundle.CARD)
+        storage.remove_tree(target)
+        for name in sorted(files, key=lambda name: name == bundle.CARD):
+            storage.write(target / name, files[name])
+        return
     target.parent.mkdir(parents=True, exist_ok=True)
     partial, old = (
         target.parent / f'.{target.name}.{os.getpid()}{end}' for end in (storage.PARTIAL, '.old')
@@ -101,7 +110,8 @@ def main(arguments: list[str] | None = None) -> int:
     add('--out', required=True, metavar='BUNDLE', help='folder to write')
     add(
         '--dtype', choices=DTYPES, default='float32',
-        help='of the stored weights; computed is in float32. What it costs is measured and printed',
+        help='type of the stored weights; default float32. All computations stay in float32; what '
+        'rounding costs is measured and printed',
     )  # fmt: skip
     add('--overwrite', action='store_true', help='replace a bundle that is there')
     args = parser.parse_args(arguments)

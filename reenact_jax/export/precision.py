@@ -16,7 +16,7 @@ def cost(generator: Trained, transfer: Trained | None, dtype: str) -> dict[str, 
     {'image_max', 'image_mean'}, and with a transfer {'points_max'} in pixels of the crop.
     """
     exact = live.assemble(generator, transfer)
-    rough = live.assemble(*(part and _rounded(part, dtype) for part in (generator, transfer)))
+    rough = live.assemble(_rounded(generator, dtype), transfer and _rounded(transfer, dtype))
     source, known = noise(generator.points, generator.size, FRAMES)
     points = [one.transfer(one.identify(source), known, source) for one in (exact, rough)]
     made = [one.render(one.encode(source), points[0]) for one in (exact, rough)]
@@ -33,7 +33,7 @@ def noise(points: str, size: int, frames: int) -> tuple[dict, dict]:
     face = rng.uniform(0.25 * size, 0.75 * size, (frames, layouts.layout(points).count, 3))
     units = rng.uniform(0, 1, (frames, 20))
     known = {'landmarks': face[..., :2], 'landmarks3d': face, 'aus': units}
-    known = {name: np.float32(value) for name, value in known.items()}
+    known = {name: np.array(value, np.float32) for name, value in known.items()}
     known['aus_valid'] = np.ones_like(known['aus'])
     image = rng.uniform(-1, 1, (1, size, size, 3)).astype(np.float32)
     return {'image': image} | {name: value[:1] for name, value in known.items()}, known

@@ -6,7 +6,7 @@ and holds only what the function reads, so that no discriminator leaves the work
 pass on (identity, appearance) becomes a flat tuple of arrays.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import jax
@@ -15,6 +15,7 @@ import numpy as np
 import safetensors.numpy
 from jax.extend.core import Literal
 
+from reenact_jax.common.arrays import AnyArray
 from reenact_jax.common.errors import UserError
 from reenact_jax.data.tracks import Face
 from reenact_jax.export.trained import Trained
@@ -41,7 +42,7 @@ class Function(NamedTuple):
     names: tuple[str, ...]
 
 
-def flatten(variables: dict) -> dict[str, jax.Array]:
+def flatten(variables: dict) -> dict[str, AnyArray]:
     """{'letter/collection/module/parameter': array} of nested dicts.
 
     Raises ValueError when two leaves get the same name (a key that contains a slash).
@@ -60,7 +61,7 @@ def restore(flat: dict, like: dict) -> dict:
     return jax.tree.unflatten(tree, found)
 
 
-def weights_file(flat: dict[str, jax.Array], dtype: str = 'float32') -> bytes:
+def weights_file(flat: Mapping[str, AnyArray], dtype: str = 'float32') -> bytes:
     """The arrays as a safetensors file, floats in `dtype`."""
     return safetensors.numpy.save(stored(flat, dtype))
 
@@ -171,7 +172,7 @@ def carry_calls(points: str, size: int) -> dict[str, Call]:
     return {'carry': Call(carry, {}, ((source['landmarks'],), driving, first))}
 
 
-def stored(flat: dict[str, jax.Array], dtype: str) -> dict[str, np.ndarray]:
+def stored(flat: Mapping[str, AnyArray], dtype: str) -> dict[str, np.ndarray]:
     """Weights as they are stored: floats in `dtype`.
 
     Raises UserError where one is too large for it.

@@ -9,6 +9,7 @@ import dataclasses
 import weakref
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
@@ -77,7 +78,7 @@ class Detected:
 
     def moved(self, x0: float, y0: float, scale: float) -> 'Detected':
         """The same face in a crop that starts at (x0, y0) and is resampled by `scale`."""
-        shift = np.float32([x0, y0, 0])
+        shift = np.array([x0, y0, 0], np.float32)
         names = ('mesh', 'landmarks_68', 'landmarks_106', 'landmarks_68c')
         return dataclasses.replace(
             self, **{name: (getattr(self, name) - shift) * np.float32(scale) for name in names}
@@ -103,7 +104,7 @@ class Detector:
         self.model = find_model(model)
         self.name = f'mediapipe {runtime.mediapipe().__version__} face_landmarker v2'
         self.faces, self.confidence, self.smooth = 1 if smooth else faces, confidence, smooth
-        self._open: dict[tuple, object] = {}
+        self._open: dict[tuple, Any] = {}
         self._fresh = False
         self._finalise = weakref.finalize(self, runtime.close, self._open)
 
@@ -151,10 +152,9 @@ class Detector:
         """(mesh in pixels of the image, blendshapes) of the faces in a window x0, y0, x1, y1."""
         part, scale = windows.cut(image, window, limit)
         mp = runtime.mediapipe()
-        smooth = self.smooth and seconds is not None
         packet = mp.Image(mp.ImageFormat.SRGB, part)
         with runtime.quiet():
-            if smooth:
+            if self.smooth and seconds is not None:
                 result = self._landmarker(video=True).detect_for_video(
                     packet, round(seconds * 1000)
                 )
@@ -163,8 +163,9 @@ class Detector:
         meshes = []
         for points, shapes in zip(result.face_landmarks, result.face_blendshapes, strict=True):
             mesh = np.array([(p.x, p.y, p.z) for p in points], np.float32)
-            mesh *= np.float32([part.shape[1], part.shape[0], part.shape[1]]) / np.float32(scale)
-            mesh[:, :2] += np.float32(window[:2])
+            sides = np.array([part.shape[1], part.shape[0], part.shape[1]], np.float32)
+            mesh *= sides / np.float32(scale)
+            mesh[:, :2] += np.array(window[:2], np.float32)
             meshes.append((mesh, {shape.category_name: shape.score for shape in shapes}))
         return sorted(meshes, key=lambda found: -windows.area(windows.box(found[0])))
 
@@ -258,7 +259,7 @@ def gaze(blendshapes: dict[str, float]) -> Float[np.ndarray, ' 2']:
     # The person's right eye is at the left of the image: looking inwards, it looks to the right.
     yaw = b['eyeLookInRight'] - b['eyeLookOutRight'] + b['eyeLookOutLeft'] - b['eyeLookInLeft']
     pitch = b['eyeLookDownLeft'] + b['eyeLookDownRight'] - b['eyeLookUpLeft'] - b['eyeLookUpRight']
-    return np.float32([_GAZE_YAW * yaw / 2, _GAZE_PITCH * pitch / 2])
+    return np.array([_GAZE_YAW * yaw / 2, _GAZE_PITCH * pitch / 2], np.float32)
 
 
 def _describe(mesh, blendshapes, face: facemesh.Canonical, size: tuple[int, int]) -> Detected:
@@ -274,7 +275,7 @@ def _describe(mesh, blendshapes, face: facemesh.Canonical, size: tuple[int, int]
         p[:, 2] -= p[:, 2].mean()
     intensities, valid = action_units(blendshapes, mesh)
     return Detected(
-        mesh=mesh - np.float32([0, 0, mesh[:, 2].mean()]),
+        mesh=mesh - np.array([0, 0, mesh[:, 2].mean()], np.float32),
         **{f'landmarks_{name}': p.astype(np.float32) for name, p in points.items()},
         **{f'visible_{name}': s for name, s in seen.items()},
         aus=np.concatenate([intensities, facemesh.angles(matrix)]).astype(np.float32),

@@ -22,8 +22,9 @@ How the groups were chosen (left of the image; the right is its mirror image on 
 
 import functools
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
@@ -115,13 +116,14 @@ def canonical(model: Path) -> Canonical:
             rigid[entry[1]] = np.frombuffer(entry[2], '<f4')[0]
     buffer = b''.join(value for number, value in fields if number == 3)
     # MediaPipe's y points up and its z towards the camera.
-    vertices = np.frombuffer(buffer, '<f4').reshape(-1, 5)[:, :3] * np.float32([1, -1, -1])
+    axes = np.array([1, -1, -1], np.float32)
+    vertices = np.frombuffer(buffer, '<f4').reshape(-1, 5)[:, :3] * axes
     indices = [value for number, value in fields if number == 4]
     triangles = np.array(indices, np.int32).reshape(-1, 3)
     return Canonical(vertices, triangles, rigid / rigid.sum(), _rows(vertices, triangles))
 
 
-def _protobuf(data: bytes):
+def _protobuf(data: bytes) -> Iterator[tuple[int, Any]]:
     """(field number, value) of a serialised message of varints, bytes and 4-byte numbers."""
 
     def varint(at: int) -> tuple[int, int]:

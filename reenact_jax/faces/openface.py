@@ -8,10 +8,10 @@ silhouette (point set 68c). Names of columns may carry spaces, and their order d
 
 import csv
 import io
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from etils import epath
 from jaxtyping import Bool, Float, Int
 
 from reenact_jax.common import storage
@@ -37,7 +37,7 @@ class Table(NamedTuple):
     points: Float[np.ndarray, 't 68 3'] | None  # pixels of the video, z in the same unit, mean 0
 
 
-def read(path: str | Path) -> Table:
+def read(path: epath.PathLike) -> Table:
     """A table that FeatureExtraction wrote.
 
     Depth is taken from the 3D points (-3Dfp), in pixels by the ratio of both point sets' spread;
@@ -65,8 +65,8 @@ def read(path: str | Path) -> Table:
         seconds=values.get('timestamp', np.full(count, np.nan)),
         confidence=values['confidence'],
         success=values['success'] > 0,
-        aus=np.float32(np.concatenate([intensities, take(ANGLES, 3)], -1)),
-        points=None if points is None else np.float32(points),
+        aus=np.array(np.concatenate([intensities, take(ANGLES, 3)], -1), np.float32),
+        points=None if points is None else np.array(points, np.float32),
     )
 
 

@@ -17,8 +17,8 @@ def cut(
         image = np.pad(image, ((top, bottom), (left, right), (0, 0)))
     scale = min(1.0, limit / max(image.shape[:2]))
     if scale < 1:
-        size = tuple(max(1, round(side * scale)) for side in image.shape[1::-1])
-        image = np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BOX))
+        width, height = (max(1, round(side * scale)) for side in image.shape[1::-1])
+        image = np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BOX))
     return np.ascontiguousarray(image), scale
 
 
@@ -44,7 +44,8 @@ def around(box: Float[np.ndarray, ' 4'], factor: float) -> tuple[int, int, int, 
     """The square window around a box, its side `factor` times the box's longer side."""
     half = factor * max(box[2] - box[0], box[3] - box[1]) / 2
     x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
-    return tuple(round(float(v)) for v in (x - half, y - half, x + half, y + half))
+    x0, y0, x1, y1 = (round(float(v)) for v in (x - half, y - half, x + half, y + half))
+    return x0, y0, x1, y1
 
 
 def box(mesh: Float[np.ndarray, 'n d']) -> Float[np.ndarray, ' 4']:

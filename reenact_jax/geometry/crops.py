@@ -26,7 +26,7 @@ def into_crop(
 ) -> Float[np.ndarray, '*s n 3']:
     """Points of the image, with depth, as pixels of the crop that `crop` makes."""
     x0, y0, side = window
-    return np.float32((points - np.array([x0, y0, 0])) * (size / side))
+    return np.array((points - np.array([x0, y0, 0])) * (size / side), np.float32)
 
 
 def _rows(first: int, last: int, length: int) -> np.ndarray:

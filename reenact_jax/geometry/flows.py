@@ -8,8 +8,9 @@ the image's side.
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
+from reenact_jax.common.arrays import AnyArray
 from reenact_jax.geometry.folds import Fold, kept
 from reenact_jax.geometry.images import pixel_grid
 
@@ -21,14 +22,14 @@ _FLOOR = (
 
 
 def landmark_flow(
-    source: Float[Array, 'b n 2'],
-    driving: Float[Array, 'b n 2'],
+    source: Float[AnyArray, 'b n 2'],
+    driving: Float[AnyArray, 'b n 2'],
     size: float,
     grid: int,
     sharpness: float = SHARPNESS,
     epsilon: float = EPSILON,
     folds: tuple[Fold, ...] = (),
-) -> Float[Array, 'b grid grid 2']:
+) -> Float[AnyArray, 'b grid grid 2']:
     """Interpolate the motion of landmarks over an image by similarity moving least squares.
 
     Weights of the driving points d_i at a pixel p are w_i = (|p - d_i|^2 + epsilon^2)^-sharpness,
@@ -63,13 +64,13 @@ def landmark_flow(
 
 
 def landmark_field(
-    values: Float[Array, 'b n c'],
-    points: Float[Array, 'b n 2'],
+    values: Float[AnyArray, 'b n c'],
+    points: Float[AnyArray, 'b n 2'],
     size: float,
     grid: int,
     sharpness: float = SHARPNESS,
     epsilon: float = EPSILON,
-) -> Float[Array, 'b grid grid c']:
+) -> Float[AnyArray, 'b grid grid c']:
     """Spread values of landmarks over an image with the weights of `landmark_flow`.
 
     Args:
@@ -81,7 +82,7 @@ def landmark_field(
     return field.reshape(-1, grid, grid, values.shape[-1])
 
 
-def facing(points: Float[Array, 'b n 3'], ears: tuple[int, int]) -> Float[Array, 'b n']:
+def facing(points: Float[AnyArray, 'b n 3'], ears: tuple[int, int]) -> Float[AnyArray, 'b n']:
     """How squarely the camera sees the head's surface at every landmark, -1..1.
 
     The surface is taken as a ball's around the middle between the ears: 1 looks into the camera, 0
@@ -101,7 +102,7 @@ def facing(points: Float[Array, 'b n 3'], ears: tuple[int, int]) -> Float[Array,
     return jnp.where(known, -away[..., 2] / length, 1.0)
 
 
-def _weights(pixels, points, sharpness: float, epsilon: float) -> Float[Array, 'b p n']:
+def _weights(pixels, points, sharpness: float, epsilon: float) -> Float[AnyArray, 'b p n']:
     """Weight of every point at every pixel; those of a pixel sum to 1."""
     across = pixels[None, :, None, 0] - points[:, None, :, 0]
     down = pixels[None, :, None, 1] - points[:, None, :, 1]
@@ -111,7 +112,7 @@ def _weights(pixels, points, sharpness: float, epsilon: float) -> Float[Array, '
     return weights / weights.sum(-1, keepdims=True)
 
 
-def _least_squares(weights, pixels, d, u) -> Float[Array, 'b p 2']:
+def _least_squares(weights, pixels, d, u) -> Float[AnyArray, 'b p 2']:
     """u* + n (p - p*) at every pixel: all sums over points are one matrix product."""
     inner, outer, square = _products(d, u)
     moments = jnp.stack([d[..., 0], d[..., 1], u[..., 0], u[..., 1], inner, outer, square], -1)
@@ -123,7 +124,7 @@ def _least_squares(weights, pixels, d, u) -> Float[Array, 'b p 2']:
     return u_star + _times(n, pixels[None] - p_star)
 
 
-def _similarity(d, u) -> tuple[Float[Array, 'b 1 2'], Float[Array, 'b 1 2']]:
+def _similarity(d, u) -> tuple[Float[AnyArray, 'b 1 2'], Float[AnyArray, 'b 1 2']]:
     """(m, t) of the best u ~ m d + t in complex numbers, all points counting alike."""
     p, v = d.mean(1, keepdims=True), u.mean(1, keepdims=True)
     inner, outer, square = (x.mean(1) for x in _products(d - p, u - v))

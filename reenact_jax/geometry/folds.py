@@ -6,13 +6,14 @@ points therefore lose their weight, below it the upper ones; what was between th
 line, as skin does. Ours.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
+from reenact_jax.common.arrays import AnyArray
 from reenact_jax.geometry.layouts import Layout
 
 FADE = 0.25  # of an opening's width: band beside its corners in which both sides meet again
@@ -44,11 +45,11 @@ def of_layout(layout: Layout) -> dict[str, Fold]:
 
 
 def kept(
-    pixels: Float[Array, 'p 2'],
-    points: Float[Array, 'b n 2'],
+    pixels: Float[AnyArray, 'p 2'],
+    points: Float[AnyArray, 'b n 2'],
     folds: tuple[Fold, ...],
     width: float,
-) -> Float[Array, 'b p n']:
+) -> Float[AnyArray, 'b p n']:
     """Share that every point keeps of its weight at every pixel.
 
     Args:
@@ -64,24 +65,24 @@ def kept(
 class Edges(NamedTuple):
     """Where an opening lies in b faces: its left corner, its axis to the right one, both edges."""
 
-    left: Float[Array, 'b 1 2']
-    axis: Float[Array, 'b 1 2']
-    points: tuple[tuple[Array, Array], tuple[Array, Array]]  # upper and lower, as `place` gives
+    left: Float[AnyArray, 'b 1 2']
+    axis: Float[AnyArray, 'b 1 2']
+    points: Any  # (upper, lower), each a pair as `place` gives
 
-    def place(self, x: Float[Array, '_ p 2']) -> tuple[Array, Array]:
+    def place(self, x: Float[AnyArray, '_ p 2']) -> tuple[AnyArray, AnyArray]:
         """Places along the axis, 0 and 1 being the corners, and down from it: [b, p] each."""
         square = (self.axis**2).sum(-1) + _FLOOR
         off = x - self.left
         down = self.axis[..., 0] * off[..., 1] - self.axis[..., 1] * off[..., 0]
         return (off * self.axis).sum(-1) / square, down * jax.lax.rsqrt(square)
 
-    def rows(self, along: Float[Array, 'b p']) -> tuple[Array, Array]:
+    def rows(self, along: Float[AnyArray, 'b p']) -> tuple[AnyArray, AnyArray]:
         """How far down the upper and the lower edge are, at places along the axis."""
         upper, lower = (_line(along, *points) for points in self.points)
         return upper, lower
 
 
-def edges_of(points: Float[Array, 'b n 2'], fold: Fold) -> Edges:
+def edges_of(points: Float[AnyArray, 'b n 2'], fold: Fold) -> Edges:
     """Find an opening in faces."""
     left, right = (points[:, corner, None] for corner in fold.corners)
     bare = Edges(left, right - left, ())
@@ -89,7 +90,7 @@ def edges_of(points: Float[Array, 'b n 2'], fold: Fold) -> Edges:
     return bare._replace(points=tuple(rows))
 
 
-def _beyond(pixels, points, fold: Fold, width: float) -> tuple[Array, Array]:
+def _beyond(pixels, points, fold: Fold, width: float) -> tuple[AnyArray, AnyArray]:
     """How surely a pixel lies above an opening, and below it: 0..1, [b, p] each."""
     edges = edges_of(points, fold)
     along, down = edges.place(pixels[None])
@@ -105,7 +106,7 @@ def _beyond(pixels, points, fold: Fold, width: float) -> tuple[Array, Array]:
     return share(upper - down), share(down - lower)
 
 
-def _line(x, xs: Float[Array, 'b k'], ys: Float[Array, 'b k']) -> Array:
+def _line(x, xs: Float[AnyArray, 'b k'], ys: Float[AnyArray, 'b k']) -> AnyArray:
     """The polyline (0, 0), (xs, ys), (1, 0) at every x; xs ascend."""
     xs = jnp.pad(jnp.pad(xs, ((0, 0), (1, 0))), ((0, 0), (0, 1)), constant_values=1.0)
     ys = jnp.pad(ys, ((0, 0), (1, 1)))

@@ -86,7 +86,7 @@ def size(points: Float[np.ndarray, '*s n 3'], layout: Layout, flat: bool = False
     """Measure the root mean square distance of the rigid points from their middle, pixels."""
     around = points[..., rigid(layout), :]
     around = around - around.mean(-2, keepdims=True)
-    return np.maximum(_size(around * [1, 1, 0] if flat else around), _LEAST)
+    return np.asarray(np.maximum(_size(around * [1, 1, 0] if flat else around), _LEAST))
 
 
 def pivot(
@@ -121,14 +121,15 @@ def rotation(angles: Float[np.ndarray, '*s 3']) -> Float[np.ndarray, '*s 3 3']:
 
 def eyes(points: Float[np.ndarray, 'n d'], layout: Layout) -> tuple[np.ndarray, np.ndarray]:
     """Return the middles of the left and the right eye, between their corners."""
-    return tuple(points[list(corners)].mean(0) for corners in _corners(layout))
+    left, right = (points[list(corners)].mean(0) for corners in _corners(layout))
+    return left, right
 
 
 def angles_known(face: dict) -> Bool[np.ndarray, '*s']:
     """Tell whether all three angles of faces were measured."""
     if face.get('aus') is None or face.get('aus_valid') is None:
         return np.zeros(np.shape(face['landmarks'])[:-2], bool)
-    return (np.asarray(face['aus_valid'])[..., POSE] > 0).all(-1)
+    return np.asarray((np.asarray(face['aus_valid'])[..., POSE] > 0).all(-1))
 
 
 def share(turn: Float[np.ndarray, '*s 3 3'], amount: float) -> Float[np.ndarray, '*s 3 3']:
@@ -167,7 +168,7 @@ def _in_plane(product: Float[np.ndarray, '*s 3 3']) -> Float[np.ndarray, '*s 3 3
 
 
 def _size(around) -> np.ndarray:
-    return np.sqrt(np.square(around).sum(-1).mean(-1))
+    return np.asarray(np.sqrt(np.square(around).sum(-1).mean(-1)))
 
 
 def _unit(vector: Float[np.ndarray, ' 3']) -> Float[np.ndarray, ' 3']:

@@ -5,38 +5,43 @@ positions and points are in pixels with (0, 0) the top left corner (tracks.py). 
 differentiable and runs inside one jit.
 """
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, UInt8
+from jaxtyping import Float, UInt8
 
+from reenact_jax.common.arrays import AnyArray
 from reenact_jax.geometry import landmarks as lm
 
 
-def to_float(image: UInt8[Array, '*s h w c']) -> Float[Array, '*s h w c']:
+def to_float(image: UInt8[AnyArray, '*s h w c']) -> Float[AnyArray, '*s h w c']:
     """0..255 -> [-1, 1]."""
     return jnp.asarray(image, jnp.float32) / 127.5 - 1
 
 
-def to_uint8(image: Float[Array, '*s h w c']) -> UInt8[Array, '*s h w c']:
+def to_uint8(image: Float[AnyArray, '*s h w c']) -> UInt8[AnyArray, '*s h w c']:
     """[-1, 1] -> 0..255, rounded, values outside clipped."""
     return jnp.clip(jnp.round((image + 1) * 127.5), 0, 255).astype(jnp.uint8)
 
 
-def resize(image: Float[Array, '*s h w c'], size: int) -> Float[Array, '*s s2 s2 c']:
+def resize(image: Float[AnyArray, '*s h w c'], size: int) -> Float[AnyArray, '*s s2 s2 c']:
     """Bilinear, antialiased when it shrinks."""
     shape = (*image.shape[:-3], size, size, image.shape[-1])
     return image if image.shape == shape else jax.image.resize(image, shape, 'bilinear')
 
 
-def pixel_shuffle(features: Float[Array, 'b h w c'], factor: int = 2) -> Float[Array, 'b H W C']:
+def pixel_shuffle(
+    features: Float[AnyArray, 'b h w c'], factor: int = 2
+) -> Float[AnyArray, 'b H W C']:
     """Channels to space (Shi et al. 2016): [b, h, w, C f^2] -> [b, h f, w f, C]."""
     b, h, w, c = features.shape
     grid = features.reshape(b, h, w, factor, factor, c // factor**2)
     return grid.transpose(0, 1, 3, 2, 4, 5).reshape(b, h * factor, w * factor, -1)
 
 
-def soften(x: Float[Array, 'b h w c']) -> Float[Array, 'b h w c']:
+def soften(x: Float[AnyArray, 'b h w c']) -> Float[AnyArray, 'b h w c']:
     """Every pixel's mean with its neighbours above and to the left; the border repeats.
 
     Behind `pixel_shuffle` it takes away a pattern of two pixels' width: each mean has one pixel of
@@ -50,8 +55,8 @@ def soften(x: Float[Array, 'b h w c']) -> Float[Array, 'b h w c']:
 
 
 def sample(
-    image: Float[Array, 'h w c'], position: Float[Array, '*p 2'], fill: float | None = None
-) -> Float[Array, '*p c']:
+    image: Float[AnyArray, 'h w c'], position: Float[AnyArray, '*p 2'], fill: float | None = None
+) -> Float[AnyArray, '*p c']:
     """Bilinear sampling at positions (x, y) in pixels.
 
     Outside, the border pixel repeats; with `fill` the value fades to `fill` over one pixel.
@@ -73,8 +78,8 @@ def sample(
 
 
 def sample_cubic(
-    image: Float[Array, 'h w c'], position: Float[Array, '*p 2']
-) -> Float[Array, '*p c']:
+    image: Float[AnyArray, 'h w c'], position: Float[AnyArray, '*p 2']
+) -> Float[AnyArray, '*p c']:
     """Sample at positions (x, y) in pixels by cubic convolution (Keys 1981, a = -0.5).
 
     On a pixel's centre the value is the pixel's own. Outside, the border pixel repeats. Values may
@@ -85,7 +90,7 @@ def sample_cubic(
     x0, y0 = jnp.floor(x), jnp.floor(y)
     across, down = _cubic(x - x0), _cubic(y - y0)
     column, row = x0.astype(jnp.int32), y0.astype(jnp.int32)
-    total = 0.0
+    total: Any = 0.0
     for j in range(4):
         at = jnp.clip(row + (j - 1), 0, h - 1)
         line = 0.0
@@ -109,22 +114,24 @@ def pixel_grid(height: int, width: int) -> Float[np.ndarray, 'h w 2']:
     return np.stack([x, y], -1).astype(np.float32)
 
 
-def warp(image: Float[Array, 'b h w c'], flow: Float[Array, 'b h w 2']) -> Float[Array, 'b h w c']:
+def warp(
+    image: Float[AnyArray, 'b h w c'], flow: Float[AnyArray, 'b h w 2']
+) -> Float[AnyArray, 'b h w c']:
     """Backward warp: out(p) = image(p + flow(p)), bilinear, border repeated.
 
     `flow` is in normalised units, (-1, -1) to (1, 1) being the image's corners: 2 is its side.
     """
     h, w = image.shape[1:3]
     scale = np.array([[[[w / 2, h / 2]]]], np.float32)
-    return jax.vmap(sample)(image, pixel_grid(h, w)[None] + flow * scale)
+    return jax.vmap(sample)(image, jnp.asarray(pixel_grid(h, w)[None]) + flow * scale)
 
 
 def affine_sample(
-    image: Float[Array, 'b h w c'],
-    matrix: Float[Array, 'b 2 3'],
+    image: Float[AnyArray, 'b h w c'],
+    matrix: Float[AnyArray, 'b 2 3'],
     size: tuple[int, int],
     fill: float | None = None,
-) -> Float[Array, 'b H W c']:
+) -> Float[AnyArray, 'b H W c']:
     """out(p) = image(A p + t) for every pixel centre p of a (height, width) output."""
     grid = jnp.asarray(pixel_grid(*size).reshape(1, -1, 2))
     position = lm.transform(jnp.broadcast_to(grid, (matrix.shape[0], *grid.shape[1:])), matrix)
@@ -132,7 +139,9 @@ def affine_sample(
     return flat.reshape(matrix.shape[0], *size, -1)
 
 
-def part_frame(points: Float[Array, 'b n 2'], size: int, margin: float) -> Float[Array, 'b 2 3']:
+def part_frame(
+    points: Float[AnyArray, 'b n 2'], size: int, margin: float
+) -> Float[AnyArray, 'b 2 3']:
     """Similarity from a part's crop (size x size) to the image: upright, centred on the points.
 
     The crop shows the points' square box times `margin`. Upright because a part's own rotation is
@@ -146,25 +155,25 @@ def part_frame(points: Float[Array, 'b n 2'], size: int, margin: float) -> Float
 
 
 def part_crop(
-    image: Float[Array, 'b h w c'], frame: Float[Array, 'b 2 3'], size: int
-) -> Float[Array, 'b size size c']:
+    image: Float[AnyArray, 'b h w c'], frame: Float[AnyArray, 'b 2 3'], size: int
+) -> Float[AnyArray, 'b size size c']:
     """The part of the image that `part_frame` frames; the border pixel repeats outside."""
     return upright_sample(image, frame, (size, size), border=True)
 
 
 def part_paste(
-    part: Float[Array, 'b s s c'], frame: Float[Array, 'b 2 3'], size: int
-) -> Float[Array, 'b size size c']:
+    part: Float[AnyArray, 'b s s c'], frame: Float[AnyArray, 'b 2 3'], size: int
+) -> Float[AnyArray, 'b size size c']:
     """A part's crop put where its frame lies in a size x size canvas; 0 elsewhere."""
     return upright_sample(part, lm.invert(frame), (size, size), border=False)
 
 
 def upright_sample(
-    image: Float[Array, 'b h w c'],
-    frame: Float[Array, 'b 2 3'],
+    image: Float[AnyArray, 'b h w c'],
+    frame: Float[AnyArray, 'b 2 3'],
     size: tuple[int, int],
     border: bool,
-) -> Float[Array, 'b H W c']:
+) -> Float[AnyArray, 'b H W c']:
     """`affine_sample` for a frame without rotation: bilinear weights an axis, two matrix products.
 
     Accelerators and CPUs alike are far quicker at these, and at their gradient, than at gathers.
@@ -176,8 +185,12 @@ def upright_sample(
 
 
 def _weights(
-    scale: Float[Array, ' b'], start: Float[Array, ' b'], outputs: int, inputs: int, border: bool
-) -> Float[Array, 'b outputs inputs']:
+    scale: Float[AnyArray, ' b'],
+    start: Float[AnyArray, ' b'],
+    outputs: int,
+    inputs: int,
+    border: bool,
+) -> Float[AnyArray, 'b outputs inputs']:
     """Bilinear weight of every input pixel for every output pixel along one axis."""
     place = jnp.asarray(np.arange(outputs) + 0.5, scale.dtype)[None]
     at = place * scale[:, None] + start[:, None] - 0.5  # index units: pixel 0's centre is 0
@@ -186,7 +199,9 @@ def _weights(
     return jax.nn.relu(1 - jnp.abs(at[..., None] - index))
 
 
-def flow_colours(flow: Float[Array, 'b h w 2'], largest: float = 0.25) -> Float[Array, 'b h w 3']:
+def flow_colours(
+    flow: Float[AnyArray, 'b h w 2'], largest: float = 0.25
+) -> Float[AnyArray, 'b h w 3']:
     """Direction as hue, length as saturation; `largest` (in units of flow) is fully saturated."""
     angle = jnp.arctan2(flow[..., 1], flow[..., 0])[..., None]
     length = jnp.clip(jnp.linalg.norm(flow, axis=-1, keepdims=True) / largest, 0, 1)

@@ -7,8 +7,9 @@ Functions take NumPy or JAX arrays of any leading shape and are differentiable i
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
+from reenact_jax.common.arrays import AnyArray
 from reenact_jax.geometry import layouts
 from reenact_jax.geometry.layouts import LAYOUTS as LAYOUTS
 from reenact_jax.geometry.layouts import Layout
@@ -23,13 +24,15 @@ CROP_RAISE = 0.1
 CHANNELS = ('one', 'parts')  # of a landmark image, see `landmark_image`
 
 
-def box(points: Float[Array, '*s n 2']) -> tuple[Float[Array, '*s 2'], Float[Array, '*s']]:
+def box(
+    points: Float[AnyArray, '*s n 2'],
+) -> tuple[Float[AnyArray, '*s 2'], Float[AnyArray, '*s']]:
     """Square bounding box of all points: its centre, and half of its side (at least 1e-3)."""
     low, high = points.min(-2), points.max(-2)
     return (low + high) / 2, jnp.maximum((high - low).max(-1) / 2, 1e-3)
 
 
-def eye_middle(points: Float[Array, '*s n 2']) -> Float[Array, '*s 1 2']:
+def eye_middle(points: Float[AnyArray, '*s n 2']) -> Float[AnyArray, '*s 1 2']:
     """The point between the eyes: the mean of their corners, which lids do not move."""
     parts = layouts.of_count(points.shape[-2]).parts
     eyes = parts['left_eye'], parts['right_eye']
@@ -38,15 +41,15 @@ def eye_middle(points: Float[Array, '*s n 2']) -> Float[Array, '*s 1 2']:
 
 
 def normalise(
-    points: Float[Array, '*s n 2'], centre: Float[Array, '*s 2'], half: Float[Array, '*s']
-) -> Float[Array, '*s n 2']:
+    points: Float[AnyArray, '*s n 2'], centre: Float[AnyArray, '*s 2'], half: Float[AnyArray, '*s']
+) -> Float[AnyArray, '*s n 2']:
     """Points in units of a box, which spans [-1, 1] (LD-Net's input)."""
     return (points - centre[..., None, :]) / half[..., None, None]
 
 
 def denormalise(
-    points: Float[Array, '*s n 2'], centre: Float[Array, '*s 2'], half: Float[Array, '*s']
-) -> Float[Array, '*s n 2']:
+    points: Float[AnyArray, '*s n 2'], centre: Float[AnyArray, '*s 2'], half: Float[AnyArray, '*s']
+) -> Float[AnyArray, '*s n 2']:
     """The inverse of `normalise`."""
     return points * half[..., None, None] + centre[..., None, :]
 
@@ -67,15 +70,15 @@ def place(source_box, driving_box, first_box):
 
 
 def carry(
-    driving: Float[Array, '*s n 2'], source_box, first: Float[Array, '*s n 2']
-) -> Float[Array, '*s n 2']:
+    driving: Float[AnyArray, '*s n 2'], source_box, first: Float[AnyArray, '... n 2']
+) -> Float[AnyArray, '*s n 2']:
     """No transfer: the driver's landmarks as they are, put where the source's face is (`place`)."""
     driving_box = box(driving)
     placed = place(source_box, driving_box, box(first))
     return denormalise(normalise(driving, *driving_box), *placed)
 
 
-def crop_box(points: Float[np.ndarray, 't n 2']) -> tuple[float, float, float]:
+def crop_box(points: Float[np.ndarray, 't n _']) -> tuple[float, float, float]:
     """The fixed square crop of a track: x0, y0 and side, from its points (rows of 2 or 3 numbers).
 
     NumPy, for the host: video and synthetic tracks are framed alike.
@@ -90,8 +93,8 @@ def crop_box(points: Float[np.ndarray, 't n 2']) -> tuple[float, float, float]:
 
 
 def similarity(
-    source: Float[Array, '*s n 2'], target: Float[Array, '*s n 2']
-) -> Float[Array, '*s 2 3']:
+    source: Float[AnyArray, '*s n 2'], target: Float[AnyArray, '*s n 2']
+) -> Float[AnyArray, '*s 2 3']:
     """Least-squares similarity [a -b; b a | t] with target ~ A source + t, no reflection.
 
     Closed form in complex numbers: z -> m z + t. Coincident source points give m = 0.
@@ -107,14 +110,14 @@ def similarity(
 
 
 def transform(
-    points: Float[Array, '*s n 2'], matrix: Float[Array, '*s 2 3']
-) -> Float[Array, '*s n 2']:
+    points: Float[AnyArray, '*s n 2'], matrix: Float[AnyArray, '*s 2 3']
+) -> Float[AnyArray, '*s n 2']:
     """Points under the affine map x -> A x + t."""
     moved = jnp.einsum('...ij,...nj->...ni', matrix[..., :2], points)
     return moved + matrix[..., None, :, 2]
 
 
-def invert(matrix: Float[Array, '*s 2 3']) -> Float[Array, '*s 2 3']:
+def invert(matrix: Float[AnyArray, '*s 2 3']) -> Float[AnyArray, '*s 2 3']:
     """The inverse affine map."""
     a, b, c, d = matrix[..., 0, 0], matrix[..., 0, 1], matrix[..., 1, 0], matrix[..., 1, 1]
     determinant = a * d - b * c
@@ -134,7 +137,9 @@ def _lead(array, rank: int):
     return jnp.asarray(array).reshape((1,) * (rank - array.ndim) + array.shape)
 
 
-def heatmaps(points: Float[Array, '*s n 2'], size: int, sigma: float) -> Float[Array, '*s h w n']:
+def heatmaps(
+    points: Float[AnyArray, '*s n 2'], size: int, sigma: float
+) -> Float[AnyArray, '*s h w n']:
     """One Gaussian a point, peak 1: AAN's S, of variance 3 at 256 pixels ("Implementation").
 
     Args:
@@ -150,8 +155,8 @@ def heatmaps(points: Float[Array, '*s n 2'], size: int, sigma: float) -> Float[A
 
 
 def raster(
-    points: Float[Array, '*s n 2'], layout: Layout, size: int, width: float = 1.5
-) -> Float[Array, '*s h w']:
+    points: Float[AnyArray, '*s n 2'], layout: Layout, size: int, width: float = 1.5
+) -> Float[AnyArray, '*s h w']:
     """The layout's polylines drawn as soft lines, 0..1: a landmark image.
 
     Args:
@@ -177,8 +182,12 @@ def raster(
 
 
 def landmark_image(
-    points: Float[Array, '*s n 2'], layout: Layout, size: int, width: float, channels: str = 'one'
-) -> Float[Array, '*s h w c']:
+    points: Float[AnyArray, '*s n 2'],
+    layout: Layout,
+    size: int,
+    width: float,
+    channels: str = 'one',
+) -> Float[AnyArray, '*s h w c']:
     """The landmarks as an image for a network, 0..1: what the papers call a landmark image.
 
     Args:

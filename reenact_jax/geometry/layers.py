@@ -6,34 +6,38 @@ All are smooth or small, so that they can be enlarged, while the source is warpe
 it has: a network of 64 x 64 pixels so draws at 512 what a warp can reach (ours).
 """
 
+import functools
 from collections.abc import Mapping
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
+from reenact_jax.common.arrays import AnyArray
 from reenact_jax.geometry import images
 from reenact_jax.geometry import landmarks as lm
 
+LARGE = 256  # side of a region, pixels, from which parts are laid within a window
+WINDOW = 0.375  # of the region's side: a window's, where all parts are smaller than that
 EDGE = 0.04  # of the crop's side: band at its border in which paint gives way to the picture
 
 
 class Part(NamedTuple):
     """A local region, painted in a square frame of its own."""
 
-    image: Float[Array, 'b p p 3']  # [-1, 1]
-    alpha: Float[Array, 'b p p 1']  # 0..1; 0 at its border
-    frame: Float[Array, 'b 2 3']  # from its pixels to those of the crop, as `images.part_frame`
+    image: Float[AnyArray, 'b p p 3']  # [-1, 1]
+    alpha: Float[AnyArray, 'b p p 1']  # 0..1; 0 at its border
+    frame: Float[AnyArray, 'b 2 3']  # from its pixels to those of the crop, as `images.part_frame`
 
 
 class Layers(NamedTuple):
     """What an image is made of; s is the model's side, the flow may have another one."""
 
-    flow: Float[Array, 'b g g 2']  # backward, normalised, as `images.warp` takes it
-    mask: Float[Array, 'b s s 1']  # 0..1; 1: the warped source
-    paint: Float[Array, 'b s s 3']  # [-1, 1]
+    flow: Float[AnyArray, 'b g g 2']  # backward, normalised, as `images.warp` takes it
+    mask: Float[AnyArray, 'b s s 1']  # 0..1; 1: the warped source
+    paint: Float[AnyArray, 'b s s 3']  # [-1, 1]
     parts: dict[str, Part]  # laid over the rest, in the order of their names
 
 
@@ -49,11 +53,11 @@ class Region(NamedTuple):
 class Reach(NamedTuple):
     """Share of a change at every pixel: where both are 0 the picture stays, bit for bit."""
 
-    moves: Float[Array, 'b H W 1']  # of the flow
-    paints: Float[Array, 'b H W 1']  # of paint and parts
+    moves: Float[AnyArray, 'b H W 1']  # of the flow
+    paints: Float[AnyArray, 'b H W 1']  # of paint and parts
 
 
-def compose(layers: Layers, source: Float[Array, 'b s s 3']) -> Float[Array, 'b s s 3']:
+def compose(layers: Layers, source: Float[AnyArray, '#b s s 3']) -> Float[AnyArray, 'b s s 3']:
     """The image at the size of `source`, the crop that the model was given (1 row or b)."""
     side = source.shape[1]
     window = jnp.array([0.0, 0.0, side], source.dtype)
@@ -62,12 +66,12 @@ def compose(layers: Layers, source: Float[Array, 'b s s 3']) -> Float[Array, 'b 
 
 def compose_onto(
     layers: Layers,
-    picture: Float[Array, 'n h w 3'],
-    window: Float[Array, '3'],
+    picture: Float[AnyArray, 'n h w 3'],
+    window: Float[AnyArray, '3'],
     region: Region,
     reach: Reach | None = None,
     cubic: bool = True,
-) -> Float[Array, 'b H W 3']:
+) -> Float[AnyArray, 'b H W 3']:
     """A region of a picture with the layers in their place, at the picture's own pixels.
 
     Args:
@@ -98,11 +102,12 @@ def compose_onto(
         inside = _inside(window, region) * jnp.maximum(reach.paints, 1 - there)
     mask = 1 - inside * (1 - mask * there)
     result = mask * warped + (1 - mask) * enlarged(layers.paint)
-    side = layers.mask.shape[1]
-    for _, part in sorted(layers.parts.items()):
-        image, alpha = _laid(part, side / window[2], corner, size)
-        result += inside * alpha * (image - result)
-    return result
+    inside = jnp.broadcast_to(inside, (*result.shape[:3], 1))
+    frames = {
+        name: _part_frame(part.frame, layers.mask.shape[1] / window[2], corner)
+        for name, part in layers.parts.items()
+    }
+    return _with_parts(result, layers.parts, frames, inside)
 
 
 def as_tree(layers: Layers) -> dict:
@@ -112,10 +117,11 @@ def as_tree(layers: Layers) -> dict:
 
 def of_tree(tree: Mapping) -> Layers:
     """The inverse of `as_tree`."""
-    return Layers(**dict(tree) | {'parts': {n: Part(**part) for n, part in tree['parts'].items()}})
+    parts = {name: Part(**part) for name, part in tree['parts'].items()}
+    return Layers(**{**tree, 'parts': parts})
 
 
-def _frame(scale, corner, rows: int) -> Float[Array, 'b 2 3']:
+def _frame(scale, corner, rows: int) -> Float[AnyArray, 'b 2 3']:
     """From a region's pixels to those of a layer."""
     scale, zero = jnp.asarray(scale), jnp.zeros(())
     first = jnp.stack([scale, zero, scale * corner[0]])
@@ -135,7 +141,7 @@ def _sampled(picture, at, cubic: bool):
     return warped, (across * down)[..., None]
 
 
-def _inside(window, region: Region) -> Float[Array, '1 H W 1']:
+def _inside(window, region: Region) -> Float[AnyArray, '1 H W 1']:
     """1 inside the crop, falling to 0 at its border within `EDGE` of its side."""
 
     def ramp(first: int, count: int, start):
@@ -149,12 +155,45 @@ def _inside(window, region: Region) -> Float[Array, '1 H W 1']:
     return (down[:, None] * across[None])[None, ..., None]
 
 
-def _laid(part: Part, scale, corner, size: tuple[int, int]):
-    """A part's image and alpha where its frame lies in the region; alpha is 0 elsewhere."""
-    out = _frame(scale, corner, part.frame.shape[0])  # region -> crop
-    back = lm.invert(part.frame)  # crop -> part
+def _part_frame(frame: Float[AnyArray, 'b 2 3'], scale, corner) -> Float[AnyArray, 'b 2 3']:
+    """From the region's pixels to those of a part."""
+    out = _frame(scale, corner, frame.shape[0])  # region -> crop
+    back = lm.invert(frame)  # crop -> part
     shift = lm.transform(out[:, None, :, 2], back)
     linear = jnp.einsum('bij,bjk->bik', back[..., :2], out[..., :2])
-    frame = jnp.concatenate([linear, shift[:, 0, :, None]], -1)
-    alpha = images.upright_sample(part.alpha, frame, size, border=False)
-    return images.upright_sample(part.image, frame, size, border=True), alpha
+    return jnp.concatenate([linear, shift[:, 0, :, None]], -1)
+
+
+def _with_parts(result, parts: dict[str, Part], frames: dict, inside) -> Float[AnyArray, 'b H W 3']:
+    """Lay parts over a region; of a large one each within a window, where all are small enough."""
+    size = result.shape[1:3]
+    small = int(WINDOW * size[0]), int(WINDOW * size[1])
+
+    def laid(result, window: tuple[int, int]):
+        draw = jax.vmap(functools.partial(_laid, window=window))
+        for name, part in sorted(parts.items()):
+            result = draw(result, part, frames[name], inside)
+        return result
+
+    def pixels(name: str):
+        """A part's side in pixels of the region, and one more at either end."""
+        return parts[name].alpha.shape[1] / frames[name][:, 0, 0].min() + 2
+
+    if not parts or min(size) < LARGE:
+        return laid(result, size)
+    fits = jnp.max(jnp.stack([pixels(name) for name in parts])) < min(small)
+    return jax.lax.cond(fits, lambda x: laid(x, small), lambda x: laid(x, size), result)
+
+
+def _laid(result, part: Part, frame: Float[AnyArray, '2 3'], inside, window: tuple[int, int]):
+    """Blend a part into a window [h, w] of one region; alpha is 0 outside of its frame."""
+    start = jnp.floor(-frame[:, 2] / jnp.diagonal(frame[:, :2])).astype(jnp.int32) - 1
+    most = np.array([result.shape[1] - window[1], result.shape[0] - window[0]])
+    start = jnp.clip(start, 0, most)
+    place = start[1], start[0], 0
+    frame = frame.at[:, 2].add(frame[:, :2] @ start.astype(frame.dtype))[None]
+    alpha = images.upright_sample(part.alpha[None], frame, window, border=False)[0]
+    image = images.upright_sample(part.image[None], frame, window, border=True)[0]
+    under = jax.lax.dynamic_slice(result, place, (*window, 3))
+    alpha *= jax.lax.dynamic_slice(inside, place, (*window, 1))
+    return jax.lax.dynamic_update_slice(result, under + alpha * (image - under), place)

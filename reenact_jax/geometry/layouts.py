@@ -104,7 +104,7 @@ def _layout_106() -> Layout:
 LAYOUTS = {'68': _layout_68('68'), '68c': _layout_68('68c'), '106': _layout_106()}
 
 # The four local regions of AAN (and of part crops elsewhere), by layout.
-_LOCAL = {
+_LOCAL: dict[str, tuple[str, ...]] = {
     'left_eye': ('left_brow', 'left_eye'),
     'right_eye': ('right_brow', 'right_eye'),
     'nose': ('nose_bridge', 'nose_base'),

@@ -5,8 +5,9 @@ knows. Shares are 0 where the source shows a place and 1 where it cannot. All ru
 """
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
+from reenact_jax.common.arrays import AnyArray
 from reenact_jax.geometry import folds
 from reenact_jax.geometry import landmarks as lm
 from reenact_jax.geometry.folds import Fold
@@ -19,12 +20,12 @@ TURNED = 0.1, 0.3  # and how much more squarely the driver does
 
 
 def opened(
-    pixels: Float[Array, 'b p 2'],
-    source: Float[Array, 'b n 2'],
-    driving: Float[Array, 'b n 2'],
+    pixels: Float[AnyArray, '#b p 2'],
+    source: Float[AnyArray, 'b n 2'],
+    driving: Float[AnyArray, 'b n 2'],
     fold: Fold,
-    width: Float[Array, ' b'],
-) -> Float[Array, 'b p']:
+    width: Float[AnyArray, ' b'],
+) -> Float[AnyArray, 'b p']:
     """Share of what lies between a driver's lids or lips that the source's gap does not show.
 
     Args:
@@ -43,15 +44,17 @@ def opened(
     return inside * _ramp(shown, OPENED)
 
 
-def stretched(flow: Float[Array, 'b g g 2']) -> Float[Array, 'b g g 1']:
+def stretched(flow: Float[AnyArray, 'b g g 2']) -> Float[AnyArray, 'b g g 1']:
     """Share by how much a backward, normalised flow enlarges; 1 where it turns a place over."""
     place = flow * (flow.shape[1] / 2)
-    across, down = jnp.gradient(place, axis=2), jnp.gradient(place, axis=1)
+    across, down = (jnp.asarray(jnp.gradient(place, axis=axis)) for axis in (2, 1))
     det = (1 + across[..., 0]) * (1 + down[..., 1]) - across[..., 1] * down[..., 0]
     return _ramp(-jnp.log2(jnp.maximum(det, 2.0**-8)), STRETCHED)[..., None]
 
 
-def turned_away(source: Float[Array, '*s'], driving: Float[Array, '*s']) -> Float[Array, '*s']:
+def turned_away(
+    source: Float[AnyArray, '*s'], driving: Float[AnyArray, '*s']
+) -> Float[AnyArray, '*s']:
     """Share of a place that the driver shows more squarely than the source (`flows.facing`)."""
     return _ramp(source, AWAY) * _ramp(driving - source, TURNED)
 

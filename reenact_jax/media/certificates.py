@@ -147,15 +147,17 @@ def certificate(holder, name: str, authority, issuer: str):
     is_ca = name == issuer
     oids = x509.oid.NameOID
     common = x509.NameAttribute(oids.ORGANIZATION_NAME, NAME)
-    names = [x509.Name([common, x509.NameAttribute(oids.COMMON_NAME, n)]) for n in (issuer, name)]
+    above, own = (
+        x509.Name([common, x509.NameAttribute(oids.COMMON_NAME, n)]) for n in (issuer, name)
+    )
     uses = dict.fromkeys(_KEY_USES, False)
     uses |= dict(digital_signature=not is_ca, key_cert_sign=is_ca, crl_sign=is_ca)
-    above = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.public_key())
-    made = x509.CertificateBuilder(*names, holder, x509.random_serial_number(), _FROM, _UNTIL)
+    key = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.public_key())
+    made = x509.CertificateBuilder(above, own, holder, x509.random_serial_number(), _FROM, _UNTIL)
     made = made.add_extension(x509.BasicConstraints(is_ca, None), True)
     made = made.add_extension(x509.KeyUsage(**uses), True)
     made = made.add_extension(x509.SubjectKeyIdentifier.from_public_key(holder), False)
-    made = made.add_extension(above, False)
+    made = made.add_extension(key, False)
     if not is_ca:
         usages = [x509.ObjectIdentifier(one) for one in _USAGES]
         made = made.add_extension(x509.ExtendedKeyUsage(usages), False)

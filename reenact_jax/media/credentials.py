@@ -10,8 +10,9 @@ import contextlib
 import io
 import json
 import os
-from pathlib import Path
+from typing import Any
 
+from etils import epath
 from PIL import Image
 
 import reenact_jax
@@ -58,7 +59,7 @@ def check() -> None:
         _sign(picture, io.BytesIO(), '.png', verify=True)
 
 
-def sign(path: Path) -> None:
+def sign(path: epath.Path) -> None:
     """Puts the manifest into a finished file of `FORMATS`. Does nothing without c2pa-python.
 
     Raises UserError when the signer's certificate does not do.
@@ -89,7 +90,7 @@ def _sign(source, target, suffix: str, verify: bool = False) -> None:
         raise UserError(f'content credentials: {error}{hint}') from None
 
 
-def read(path: str | Path, anchors: str | None = None) -> dict | None:
+def read(path: epath.PathLike, anchors: str | None = None) -> dict | None:
     """What a file's credentials are; None when it has none.
 
     Args:
@@ -143,7 +144,7 @@ def _context(verify: bool = False, anchors: str | None = None):
     return _library().Context.from_dict({'verify': checks, 'trust': trust, 'builder': thumbnail})
 
 
-def _library():
+def _library() -> Any:
     """The package c2pa; None where it is missing or its native library does not load."""
     try:
         import c2pa

@@ -1,17 +1,16 @@
 """Short results as animated WebP, which a README or a chat shows at once, without sound."""
 
-import contextlib
-import os
 from fractions import Fraction
-from pathlib import Path
 
 import numpy as np
+from etils import epath
 from jaxtyping import UInt8
 from PIL import Image
 
+from reenact_jax.common import storage
 from reenact_jax.common.errors import UserError
 from reenact_jax.media import credentials
-from reenact_jax.media.writing import XMP, temporary
+from reenact_jax.media.writing import XMP
 
 MOST_FRAMES = 500  # all are in memory until the last one is there
 QUALITY = 75  # WebP's, 0 to 100
@@ -20,13 +19,15 @@ QUALITY = 75  # WebP's, 0 to 100
 class LoopWriter:
     """An animated WebP that plays again and again, marked as synthetic; used as `VideoWriter`."""
 
-    def __init__(self, path: str | Path, rate: Fraction, signed: bool = True, promised: int = 0):
+    def __init__(
+        self, path: epath.PathLike, rate: Fraction, signed: bool = True, promised: int = 0
+    ):
         """Args: path ends in .webp; rate in frames/s; signed: with content credentials; promised:
         frames that will come, as far as it is known.
 
         Raises UserError for more than `MOST_FRAMES`.
         """
-        self.path, self.rate, self.frames = Path(path), Fraction(rate), 0
+        self.path, self.rate, self.frames = storage.path(path), Fraction(rate), 0
         self._pictures, self._signed = [], signed
         self._check(promised)
 
@@ -50,18 +51,12 @@ class LoopWriter:
             return
         if not self.frames:
             raise ValueError(f'{self.path}: no frames to write')
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         # Whole milliseconds, the error of one carried on to the next.
         ends = [round(1000 * (i + 1) / self.rate) for i in range(self.frames)]
         lengths = [int(x) for x in np.diff([0, *ends])]
         first, *rest = self._pictures
-        draft = temporary(self.path)
-        try:
+        with storage.drafting(self.path) as draft:
             first.save(draft, 'WEBP', save_all=True, append_images=rest, duration=lengths,
                        loop=0, quality=QUALITY, method=6, xmp=XMP.encode())  # fmt: skip
             if self._signed:
                 credentials.sign(draft)
-            os.replace(draft, self.path)
-        finally:
-            with contextlib.suppress(FileNotFoundError):
-                draft.unlink()

@@ -50,8 +50,10 @@ def main(arguments: list[str] | None = None) -> int:
         prog='reenact-jax provenance',
         description=__doc__,
     )
-    parser.add_argument('file', nargs='+', metavar='FILE', help='pictures, videos')
-    parser.add_argument('--trust', metavar='FILE', help='authorities of signers to trust, as PEM')
+    parser.add_argument('file', nargs='+', metavar='FILE', help='pictures and videos to look at')
+    parser.add_argument(
+        '--trust', metavar='FILE', help='PEM file of authorities whose signers are trusted'
+    )
     args = parser.parse_args(arguments)
     anchors = certificates.anchors(args.trust) if args.trust else None
     for file in args.file:

@@ -9,13 +9,14 @@ Needs PyAV (extra `[video]`) for videos; Pillow reads stills.
 import re
 from collections.abc import Iterator
 from fractions import Fraction
-from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from etils import epath
 from jaxtyping import UInt8
 from PIL import Image, ImageOps
 
+from reenact_jax.common import storage
 from reenact_jax.common.errors import UserError
 
 STILL_SUFFIXES = ('.jpg', '.jpeg', '.png', '.webp', '.bmp', '.tif', '.tiff')
@@ -56,12 +57,12 @@ def pyav():
     return av
 
 
-def kind(path: str | Path) -> str:
+def kind(path: epath.PathLike) -> str:
     """'video', 'still' or 'folder', by suffix. Raises UserError for what is missing or neither."""
-    path = Path(path)
-    if path.is_dir():
+    path = storage.path(path)
+    if storage.is_dir(path):
         return 'folder'
-    if not path.exists():
+    if not storage.exists(path):
         raise UserError(f'{path}: no such file or folder')
     if path.suffix.lower() in STILL_SUFFIXES:
         return 'still'
@@ -71,23 +72,24 @@ def kind(path: str | Path) -> str:
     raise UserError(f'{path}: neither a still nor a video by its suffix; known: {known}')
 
 
-def stills(folder: str | Path) -> list[Path]:
+def stills(folder: epath.PathLike) -> list[epath.Path]:
     """The stills of a folder in natural order (frame2 before frame10).
 
     Raises UserError when it has none.
     """
-    found = [p for p in Path(folder).iterdir() if p.suffix.lower() in STILL_SUFFIXES]
+    every = [storage.path(folder) / name for name in storage.names(folder)]
+    found = [path for path in every if path.suffix.lower() in STILL_SUFFIXES]
     if not found:
         raise UserError(f'{folder}: no stills in this folder ({" ".join(STILL_SUFFIXES)})')
     return sorted(found, key=natural)
 
 
-def natural(path: Path) -> tuple:
+def natural(path: epath.Path) -> tuple:
     """Sorting key in which numbers inside names count as numbers."""
     return tuple((int(s), '') if s.isdigit() else (-1, s) for s in re.split(r'(\d+)', str(path)))
 
 
-def probe(path: str | Path) -> Probe:
+def probe(path: epath.PathLike) -> Probe:
     """Headers of a video, still or folder of stills; no pixels are decoded.
 
     Raises UserError when the file is missing, unreadable or its frames are larger than MAX_PIXELS.
@@ -96,7 +98,7 @@ def probe(path: str | Path) -> Probe:
     if what == 'video':
         with _open_video(path) as container:
             return _probe_video(path, container)
-    files = [Path(path)] if what == 'still' else stills(path)
+    files = [storage.path(path)] if what == 'still' else stills(path)
     with _open_still(files[0]) as image:
         try:
             # EXIF orientations 5 to 8 swap the sides; 0x0112 is the tag's number.
@@ -109,7 +111,7 @@ def probe(path: str | Path) -> Probe:
     return Probe(what, len(files), True, rate, width, height, duration)
 
 
-def read_still(path: str | Path) -> UInt8[np.ndarray, 'h w 3']:
+def read_still(path: epath.PathLike) -> UInt8[np.ndarray, 'h w 3']:
     """A still as RGB, upright by its EXIF orientation, transparency over white.
 
     Raises UserError when it is missing, broken or larger than MAX_PIXELS.
@@ -140,8 +142,8 @@ class Reader:
     decode and frames marked as damaged).
     """
 
-    def __init__(self, path: str | Path):
-        self.path = Path(path)
+    def __init__(self, path: epath.PathLike):
+        self.path = storage.path(path)
         self.probe = probe(path)
         self.given = self.errors = self._discarded = 0
         self._end = 0.0  # seconds at the end of the last frame
@@ -185,6 +187,7 @@ class Reader:
         with _open_video(self.path) as container:
             stream = container.streams.video[0]
             stream.thread_type = 'AUTO'
+            rate: Any = self.probe.rate  # a video has one
             packets = container.demux(stream)
             while True:
                 try:
@@ -203,8 +206,8 @@ class Reader:
                 for frame in decoded:
                     self.errors += bool(frame.is_corrupt)
                     if frame.time is not None:
-                        self._end = frame.time - (stream.start_time or 0) * stream.time_base
-                        self._end = float(self._end + 1 / self.probe.rate)
+                        begin = (stream.start_time or 0) * (stream.time_base or 0)
+                        self._end = float(frame.time - begin + 1 / rate)
                     yield upright(frame.to_ndarray(format='rgb24'), frame.rotation)
 
 
@@ -216,7 +219,8 @@ def upright(frame: UInt8[np.ndarray, 'h w 3'], degrees: int) -> UInt8[np.ndarray
 
 def _open_video(path):
     av = pyav()
-    with open(path, 'rb') as file:
+    here = storage.local(path)
+    with open(here, 'rb') as file:
         start = file.read(16)
     if not any(start[at:].startswith(known) for at, known in _BEGINNINGS):
         raise UserError(
@@ -224,7 +228,7 @@ def _open_video(path):
             'MPEG, GIF, whatever its name says)'
         )
     try:
-        container = av.open(str(path), options={'protocol_whitelist': 'file'})
+        container = av.open(str(here), options={'protocol_whitelist': 'file'})
     except (av.FFmpegError, OSError, UnicodeDecodeError) as error:
         said = getattr(error, 'strerror', None) or error
         raise UserError(f'{path}: not a readable video ({said})') from None
@@ -270,7 +274,7 @@ def _counted(path) -> tuple[int, Fraction | None]:
     with _open_video(path) as container:
         stream = container.streams.video[0]
         times = [p.pts for p in container.demux(stream) if p.size and p.pts is not None]
-        span = (max(times) - min(times)) * stream.time_base if times else 0
+        span = (max(times) - min(times)) * (stream.time_base or 0) if times else 0
     if not span:
         return len(times), None
     return len(times), Fraction((len(times) - 1) / span).limit_denominator(1001)
@@ -284,11 +288,11 @@ def _first_frame(container, stream):
 
 
 def _open_still(path) -> Image.Image:
-    path = Path(path)
-    if not path.exists():
+    path = storage.path(path)
+    if not storage.exists(path):
         raise UserError(f'{path}: no such file')
     try:
-        image = Image.open(path, formats=STILL_FORMATS)
+        image = Image.open(storage.local(path), formats=STILL_FORMATS)
     except Image.DecompressionBombError as error:
         raise UserError(f'{path}: too large ({error})') from None
     except _BROKEN as error:

@@ -43,7 +43,7 @@ def side_by_side(
 
 
 def sheet(
-    rows: Sequence[Sequence[UInt8[np.ndarray, 'h w 3'] | None]], numbers: Sequence[int]
+    rows: Sequence[Sequence[UInt8[np.ndarray, '_ _ 3'] | None]], numbers: Sequence[int]
 ) -> UInt8[np.ndarray, 'H W 3']:
     """Rows of (source, driving, landmarks, result) with the frames' numbers."""
     return writing.contact_sheet(rows, [f'frame {n}' for n in numbers], COLUMNS, cell=192)

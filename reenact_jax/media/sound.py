@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator
 from fractions import Fraction
-from pathlib import Path
 
+from etils import epath
+
+from reenact_jax.common import storage
 from reenact_jax.media.reading import pyav
 
 COPIED = ('aac', 'mp3', 'ac3', 'eac3', 'opus', 'flac', 'alac')  # what MP4 holds
@@ -16,9 +18,9 @@ class Sound:
     in as it goes and memory stays flat.
     """
 
-    def __init__(self, path: str | Path, container):
+    def __init__(self, path: epath.PathLike, container):
         """Adds a stream to an open PyAV output container; before its first packet."""
-        self._input = pyav().open(str(path))
+        self._input = pyav().open(str(storage.local(path)))
         self._source = self._input.streams.audio[0]
         self._copied = self._source.codec_context.name in COPIED
         if self._copied:
@@ -53,7 +55,7 @@ class Sound:
         yield from self._stream.encode(None)
 
 
-def has_sound(path: str | Path) -> bool:
+def has_sound(path: epath.PathLike) -> bool:
     """Whether a file has an audio stream."""
-    with pyav().open(str(path)) as file:
+    with pyav().open(str(storage.local(path))) as file:
         return bool(file.streams.audio)

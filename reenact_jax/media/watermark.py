@@ -25,7 +25,7 @@ SEED, DECOYS = 20_240_517, 64
 STRONGEST, SMALL, FAINTEST = 2.3, 256, 1.4
 BLUR, LIMIT = 3.0, 4.0  # pixels; grey levels
 FOUND = 5.0  # a score from which a mark is there; 3.0 is the most of 1,000 unmarked frames
-_LUMA = np.float32([0.299, 0.587, 0.114])
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 def embed(frame: UInt8[np.ndarray, 'h w 3']) -> UInt8[np.ndarray, 'h w 3']:
@@ -66,7 +66,7 @@ def _patterns() -> Float[np.ndarray, 'd TILE TILE']:
     band = (frequency > BAND[0]) & (frequency < BAND[1])
     made = np.random.default_rng(SEED).standard_normal((1 + DECOYS, TILE, TILE))
     made = np.fft.irfft2(np.fft.rfft2(made) * band, (TILE, TILE))
-    return np.float32(made / np.sqrt(np.square(made).mean((1, 2), keepdims=True)))
+    return np.array(made / np.sqrt(np.square(made).mean((1, 2), keepdims=True)), np.float32)
 
 
 @functools.lru_cache(8)

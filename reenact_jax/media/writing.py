@@ -6,18 +6,18 @@ where c2pa-python is installed, content credentials (credentials.py). A file app
 only when it is complete.
 """
 
-import contextlib
-import os
 import struct
 import uuid
 from collections.abc import Sequence
 from fractions import Fraction
-from pathlib import Path
+from typing import Any
 
 import numpy as np
+from etils import epath
 from jaxtyping import UInt8
 from PIL import Image, ImageDraw, PngImagePlugin
 
+from reenact_jax.common import storage
 from reenact_jax.common.errors import UserError
 from reenact_jax.media import credentials
 from reenact_jax.media.credentials import SOURCE_TYPE
@@ -46,7 +46,7 @@ class VideoWriter:
 
     def __init__(
         self,
-        path: str | Path,
+        path: epath.PathLike,
         rate: Fraction,
         crf: float = 18.0,
         sound: str | None = None,
@@ -56,18 +56,21 @@ class VideoWriter:
         file whose audio goes with it, as long as there are frames; None for none; signed: with
         content credentials, where that can be.
         """
-        self.path = Path(path)
+        self.path = storage.path(path)
         if self.path.suffix.lower() != '.mp4':
             raise UserError(f'{path}: videos are written as .mp4; name the output so')
         if not 0 <= crf <= 51:
             raise UserError(f'crf: {crf} is not between 0 and 51')
         self.rate, self.crf = Fraction(rate), crf
-        self._temporary = temporary(self.path)
-        self._container = self._stream = self._sound = None
+        self._drafting = storage.drafting(path)
+        self._container: Any = None
+        self._stream: Any = None
+        self._sound: Any = None
         self._sound_of, self._signed = sound, signed
         self.frames = 0
 
     def __enter__(self):
+        self._draft = self._drafting.__enter__()
         return self
 
     def write(self, frame: UInt8[np.ndarray, 'h w 3']) -> None:
@@ -75,8 +78,7 @@ class VideoWriter:
         av = pyav()
         height, width = frame.shape[:2]
         frame = np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), 'edge')
-        if self._container is None:
-            self._open(av, *frame.shape[:2])
+        container = self._container or self._open(av, *frame.shape[:2])
         if frame.shape[:2] != (self._stream.height, self._stream.width):
             raise ValueError(f'{self.path}: frame of {width} x {height} after another size')
         picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format='rgb24')
@@ -84,16 +86,15 @@ class VideoWriter:
             format='yuv420p', dst_colorspace='ITU709', dst_color_range='MPEG'
         )
         picture.pts, picture.time_base = self.frames, 1 / self.rate
-        self._container.mux(self._stream.encode(picture))
+        container.mux(self._stream.encode(picture))
         self.frames += 1
         if self._sound is not None:
             for packet in self._sound.until(self.frames / self.rate):
-                self._container.mux(packet)
+                container.mux(packet)
 
-    def _open(self, av, height: int, width: int) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+    def _open(self, av, height: int, width: int) -> Any:
         self._container = av.open(
-            str(self._temporary), 'w', format='mp4', options={'movflags': '+faststart'}
+            str(self._draft), 'w', format='mp4', options={'movflags': '+faststart'}
         )
         self._container.metadata['comment'] = COMMENT
         self._container.metadata['title'] = 'synthetic'
@@ -108,38 +109,42 @@ class VideoWriter:
         self._stream = stream
         if self._sound_of:
             self._sound = Sound(self._sound_of, self._container)
+        return self._container
 
     def __exit__(self, kind, error, trace):
         try:
-            if self._container is not None:
-                if kind is None:
-                    self._container.mux(self._stream.encode(None))
-                self._container.close()
-            if self._sound is not None:
-                self._sound.close()
-            if kind is None:
-                if not self.frames:
-                    raise ValueError(f'{self.path}: no frames to write')
-                with open(self._temporary, 'ab') as file:
-                    body = _XMP_BOX + XMP.encode()
-                    file.write(struct.pack('>I4s', 8 + len(body), b'uuid') + body)
-                if self._signed:
-                    credentials.sign(self._temporary)
-                os.replace(self._temporary, self.path)
-        finally:
-            with contextlib.suppress(FileNotFoundError):
-                self._temporary.unlink()
+            self._finish(whole=kind is None)
+        except BaseException as failed:
+            self._drafting.__exit__(type(failed), failed, failed.__traceback__)
+            raise
+        return self._drafting.__exit__(kind, error, trace)
+
+    def _finish(self, whole: bool) -> None:
+        if self._container is not None:
+            if whole:
+                self._container.mux(self._stream.encode(None))
+            self._container.close()
+        if self._sound is not None:
+            self._sound.close()
+        if not whole:
+            return
+        if not self.frames:
+            raise ValueError(f'{self.path}: no frames to write')
+        with open(self._draft, 'ab') as file:
+            body = _XMP_BOX + XMP.encode()
+            file.write(struct.pack('>I4s', 8 + len(body), b'uuid') + body)
+        if self._signed:
+            credentials.sign(self._draft)
 
 
 def write_still(
-    path: str | Path, image: UInt8[np.ndarray, 'h w 3'], quality: int = 95, signed: bool = True
+    path: epath.PathLike, image: UInt8[np.ndarray, 'h w 3'], quality: int = 95, signed: bool = True
 ) -> None:
     """Write a PNG or JPEG result, marked as synthetic; signed: as of `VideoWriter`.
 
     Raises UserError for another suffix.
     """
-    path = Path(path)
-    suffix = path.suffix.lower()
+    suffix = storage.path(path).suffix.lower()
     if suffix == '.png':
         info = PngImagePlugin.PngInfo()
         info.add_itxt('XML:com.adobe.xmp', XMP)
@@ -150,30 +155,19 @@ def write_still(
         options |= {'xmp': XMP.encode(), 'comment': COMMENT}
     else:
         raise UserError(f'{path}: results are written as .png or .jpg; name the output so')
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = temporary(path)
-    try:
+    with storage.drafting(path) as draft:
         Image.fromarray(image).save(draft, **options)
         if signed:
             credentials.sign(draft)
-        os.replace(draft, path)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            draft.unlink()
 
 
-def is_marked(path: str | Path) -> bool:
+def is_marked(path: epath.PathLike) -> bool:
     """Whether a file bears the digital source type of synthetic media (in its bytes, anywhere)."""
-    return SOURCE_TYPE.encode() in Path(path).read_bytes()
-
-
-def temporary(path: Path) -> Path:
-    """The name under which a file is written until it is complete: same folder, same suffix."""
-    return path.with_name(f'.{path.stem}.{os.getpid()}{path.suffix}')
+    return SOURCE_TYPE.encode() in storage.read(path)
 
 
 def contact_sheet(
-    rows: Sequence[Sequence[UInt8[np.ndarray, 'h w 3'] | None]],
+    rows: Sequence[Sequence[UInt8[np.ndarray, '_ _ 3'] | None]],
     row_captions: Sequence[str] = (),
     column_captions: Sequence[str] = (),
     cell: int = 160,
@@ -195,7 +189,7 @@ def contact_sheet(
                 continue
             picture = Image.fromarray(np.asarray(image))
             scale = (cell - 2) / max(picture.size)
-            size = tuple(max(1, round(side * scale)) for side in picture.size)
-            picture = picture.resize(size, Image.Resampling.LANCZOS)
+            width, height = (max(1, round(side * scale)) for side in picture.size)
+            picture = picture.resize((width, height), Image.Resampling.LANCZOS)
             sheet.paste(picture, (max(left, 0) + i * cell, top + j * cell))
     return np.asarray(sheet)

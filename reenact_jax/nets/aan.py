@@ -74,7 +74,7 @@ class LocalNets(nn.Module):
 
     @nn.compact
     def __call__(
-        self, inputs: dict[str, Float[Array, 'b s s c']], train: bool = True
+        self, inputs: dict[str, Float[Array, 'b s s _']], train: bool = True
     ) -> dict[str, Float[Array, 'b s s _']]:
         """A part's source crop and both heatmaps, joined -> the reenacted part in [-1, 1].
 
@@ -109,6 +109,8 @@ class Fusion(nn.Module):
     upscale: str = 'shuffle'
     spectral: bool = True
     mask: bool = False
+    spade_map: str = 'nearest'
+    spade_hidden: int = 128
 
     @nn.compact
     def __call__(
@@ -134,9 +136,13 @@ class Fusion(nn.Module):
             if canvas is not None:
                 x = jnp.concatenate([x, resize(canvas, x.shape[1])], -1)
             x = Conv(width, spectral=self.spectral)(x, train)
-            modulated = Modulation(self.modulation, self.statistics, spectral=self.spectral)
+            modulated = Modulation(
+                self.modulation, self.statistics, self.spade_hidden, self.spectral, self.spade_map
+            )
             x = nn.relu(modulated(x, condition, train))
         if self.mask:
+            if warped is None:
+                raise ValueError('with `mask` the warped source has to be given')
             seen = jnp.concatenate([x, warped], -1)
             x = x + nn.relu(Conv(self.widths[-1], spectral=self.spectral, name='seen')(seen, train))
         for _ in range(self.residuals):

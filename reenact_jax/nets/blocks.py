@@ -1,13 +1,14 @@
 """Convolution with its padding and spectral norm, plain normalisation, and a gated head."""
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float
 
-from reenact_jax.nets import initial
+from reenact_jax.nets import initial, narrow
 
 NORMS = ('batch', 'instance', 'layer', 'none')
 EPSILON = 1e-5  # PyTorch's, as in pix2pixHD
@@ -36,24 +37,30 @@ class Conv(nn.Module):
         # XLA's CPU gradient by an even kernel of stride 1 (PatchGAN's) is 15 times slower with the
         # convolution's own padding than with the image padded beforehand; others are not.
         even = self.kernel % 2 == 0 and self.stride == 1
-        if pad and (self.reflect or even):
+        few = narrow.suits(self.kernel, self.stride, self.features)
+        if pad and (self.reflect or even or few):
             border = ((0, 0), (pad, pad), (pad, pad), (0, 0))
             x, pad = jnp.pad(x, border, mode='reflect' if self.reflect else 'constant'), 0
         shape = (self.kernel, self.kernel, x.shape[-1], self.features)
         kernel = self.param('kernel', self.kernel_init, shape)
         if self.spectral:
             kernel = kernel / self._largest_singular_value(kernel, train)
-        y = jax.lax.conv_general_dilated(
-            x,
-            kernel.astype(x.dtype),
-            (self.stride, self.stride),
-            ((pad, pad), (pad, pad)),
-            dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
-        )
+        y = self._convolved(x, kernel.astype(x.dtype), pad, few)
         if self.use_bias:
             bias = self.param('bias', nn.initializers.zeros, (self.features,))
             y = y + bias.astype(x.dtype)[None, None, None]
         return y
+
+    def _convolved(self, x: Array, kernel: Array, pad: int, few: bool) -> Array:
+        if few:
+            return narrow.convolution(x, kernel)
+        return jax.lax.conv_general_dilated(
+            x,
+            kernel,
+            (self.stride, self.stride),
+            ((pad, pad), (pad, pad)),
+            dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
+        )
 
     def _largest_singular_value(self, kernel: Array, train: bool) -> Float[Array, '']:
         """One power iteration from `spectral/u`, which training moves on.
@@ -93,7 +100,9 @@ class TransposedConv(nn.Module):
     kernel_init: Callable = initial.doubled
 
     @nn.compact
-    def __call__(self, x: Float[Array, 'b h w c'], train: bool = True) -> Float[Array, 'b 2h 2w f']:
+    def __call__(
+        self, x: Float[Array, 'b h w c'], train: bool = True
+    ) -> Float[Array, 'b 2*h 2*w f']:
         del train
         b, h, w, c = x.shape
         # Pixel 2 i + a of a row is a sum over input i + a - 1 with tap a and i + a with tap a + 2.
@@ -145,7 +154,9 @@ class Norm(nn.Module):
 
     def _normalised(self, x: Array, train: bool) -> Array:
         if self.kind == 'batch':
-            plain = dict(momentum=0.9, epsilon=EPSILON, use_bias=False, use_scale=False)
+            plain: dict[str, Any] = dict(
+                momentum=0.9, epsilon=EPSILON, use_bias=False, use_scale=False
+            )
             return nn.BatchNorm(use_running_average=not train, **plain)(x)
         axes = {'instance': (1, 2), 'layer': (1, 2, 3)}[self.kind]
         full = x.astype(jnp.float32)  # bfloat16 sums are off by percents
@@ -206,7 +217,7 @@ class Head(nn.Module):
         return y * gain[None, None, None]
 
 
-def upsample(x: Float[Array, 'b h w c']) -> Float[Array, 'b 2h 2w c']:
+def upsample(x: Float[Array, 'b h w c']) -> Float[Array, 'b 2*h 2*w c']:
     """Every pixel twice in both directions."""
     b, h, w, c = x.shape
     return jnp.broadcast_to(x[:, :, None, :, None], (b, h, 2, w, 2, c)).reshape(b, 2 * h, 2 * w, c)

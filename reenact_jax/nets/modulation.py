@@ -10,12 +10,14 @@ its equations 2-4; this is SPADE's form, which it extends.)
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import linen as nn
 from jaxtyping import Array, Float
 
 from reenact_jax.nets import initial
 from reenact_jax.nets.blocks import Conv, Head, Norm
 
+RESIZES = ('nearest', 'bilinear')
 START = 0.1  # size of gamma - 1 and beta at the start, relative to a unit convolution (ours)
 
 
@@ -24,7 +26,7 @@ class Modulation(nn.Module):
 
     kind: `aan`    condition = (gamma, beta), each [b, h, w, c], predicted elsewhere by one network
           `spade`  condition = a map [b, H, W, k], resized to x; gamma and beta by this layer's own
-                   convolutions (Park et al. 2019, `hidden` 128)
+                   convolutions (Park et al. 2019: `hidden` 128, `resize` nearest)
           `adain`  condition = a vector [b, k]; gamma and beta a channel by a linear layer (Huang
                    and Belongie 2017)
     statistics: `batch` or `instance`: over what mu_c and sigma_c go (`blocks.Norm`). AdaIN is
@@ -35,6 +37,7 @@ class Modulation(nn.Module):
     statistics: str = 'batch'
     hidden: int = 128
     spectral: bool = False
+    resize: str = 'nearest'
 
     @nn.compact
     def __call__(
@@ -52,7 +55,10 @@ class Modulation(nn.Module):
 
     def _spade(self, x, condition, train):
         shape = (*condition.shape[:1], *x.shape[1:3], condition.shape[-1])
-        small = jax.image.resize(condition, shape, 'bilinear')
+        if self.resize == 'bilinear':
+            small = jax.image.resize(condition, shape, 'bilinear')
+        else:
+            small = nearest(condition, *x.shape[1:3])
         shared = nn.relu(Conv(self.hidden, spectral=self.spectral)(small, train))
         return pair(Head(2 * x.shape[-1], START, self.spectral)(shared, train))
 
@@ -61,7 +67,14 @@ class Modulation(nn.Module):
         return pair(nn.Dense(2 * x.shape[-1], kernel_init=initial.lecun)(condition)[:, None, None])
 
 
-def pair(raw: Float[Array, 'b h w 2c']) -> tuple[Array, Array]:
+def nearest(x: Float[Array, 'b h w c'], height: int, width: int) -> Float[Array, 'b H W c']:
+    """Take the pixel at the upper left of each place, as PyTorch's `nearest` does."""
+    rows = np.arange(height) * x.shape[1] // height
+    columns = np.arange(width) * x.shape[2] // width
+    return x[:, rows][:, :, columns]
+
+
+def pair(raw: Float[Array, 'b h w _']) -> tuple[Array, Array]:
     """(gamma, beta), gamma around 1 and beta around 0, from a layer's output."""
     gamma, beta = jnp.split(raw, 2, -1)
     return 1 + gamma, beta

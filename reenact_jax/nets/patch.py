@@ -1,5 +1,7 @@
 """PatchGAN and its multi-scale form, as published with pix2pix and pix2pixHD."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -16,8 +18,9 @@ class PatchGAN(nn.Module):
     """Logits of overlapping patches: 70 x 70 with three layers (Isola et al. 2017, section 6.1.2).
 
     4x4 convolutions with bias: `layers` with stride 2 (width, then doubled up to 8 times), one
-    with stride 1, one to a single channel; leaky ReLU 0.2; instance norm without learned scale on
-    all but the first and the last. padding: 1 in pix2pix, 2 in pix2pixHD.
+    with stride 1, one to a single channel; leaky ReLU 0.2; normalised are all but the first and
+    the last, by instance norm without learned scale, or with `affine` (pix2pix's batch norm) with
+    it, and then without bias before it. padding: 1 in pix2pix, 2 in pix2pixHD.
 
     A condition is joined to the image's channels. The first layer does that as a sum of two
     convolutions: a condition with fewer rows (real and fake images have the same) is convolved
@@ -28,6 +31,7 @@ class PatchGAN(nn.Module):
     layers: int = 3
     padding: int = 2
     norm: str = 'instance'
+    affine: bool = False
 
     @nn.compact
     def __call__(
@@ -38,15 +42,17 @@ class PatchGAN(nn.Module):
         features: bool = False,
     ) -> Float[Array, 'b H W 1'] | list[Array]:
         """The logits; with `features` a list of them behind what every other layer gives."""
-        conv, maps = dict(kernel=4, padding=self.padding, kernel_init=INIT), []
+        conv: dict[str, Any] = dict(kernel=4, padding=self.padding, kernel_init=INIT)
+        maps = []
         for i in range(self.layers + 1):
             width, stride = self.width * min(2**i, 8), 2 if i < self.layers else 1
-            y = Conv(width, stride=stride, **conv)(x, train)
+            bias = i == 0 or not self.affine
+            y = Conv(width, stride=stride, use_bias=bias, **conv)(x, train)
             if i == 0 and condition is not None:
                 beside = Conv(width, stride=stride, use_bias=False, **conv)(condition, train)
                 y = y + jnp.repeat(beside, len(y) // len(beside), 0)
             x = y
-            x = x if i == 0 else Norm(self.norm)(x, train)
+            x = x if i == 0 else Norm(self.norm, self.affine)(x, train)
             x = nn.leaky_relu(x, 0.2)
             maps.append(x)
         logits = Conv(1, **conv)(x, train)
@@ -69,10 +75,10 @@ class MultiScale(nn.Module):
     def __call__(
         self,
         image: Float[Array, 'b h w c'],
-        condition: Float[Array, 'a h w k'],
+        condition: Float[Array, 'a h w k'] | None = None,
         train: bool = True,
         features: bool = False,
-    ) -> list[Float[Array, 'b H W 1']] | list[list[Array]]:
+    ) -> list[Float[Array, 'b _ _ 1']] | list[list[Array]]:
         """Logits a scale, the finest first; with `features` what `PatchGAN` gives a scale.
 
         Image row i has the condition's row i // (b / a).
@@ -80,7 +86,8 @@ class MultiScale(nn.Module):
         logits = []
         for scale in range(self.scales):
             if scale:
-                image, condition = halve(image), halve(condition)
+                image = halve(image)
+                condition = None if condition is None else halve(condition)
             patch = PatchGAN(self.width, self.layers, self.padding, self.norm)
             logits.append(patch(image, condition, train, features))
         return logits

@@ -1,5 +1,7 @@
 """Generators of pix2pix (Isola et al. 2017) and pix2pixHD (Wang et al. 2018), as in their code."""
 
+from typing import Any
+
 import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float
@@ -7,7 +9,7 @@ from jaxtyping import Array, Float
 from reenact_jax.nets.blocks import Conv, Norm, TransposedConv
 from reenact_jax.nets.patch import INIT
 
-CONV = dict(kernel_init=INIT)
+CONV: dict[str, Any] = dict(kernel_init=INIT)
 
 
 class UNetGenerator(nn.Module):

@@ -1,5 +1,7 @@
 """U-Nets (Ronneberger et al. 2015) and hourglasses: one class, features at every decoder level."""
 
+from typing import Any
+
 import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float
@@ -31,7 +33,7 @@ class UNet(nn.Module):
         levels, factor = len(self.widths), 2 ** (len(self.widths) - 1)
         if x.shape[1] % factor or x.shape[2] % factor:
             raise ValueError(f'sides {x.shape[1:3]} are not divisible by {factor}')
-        style = dict(norm=self.norm, spectral=self.spectral)
+        style: dict[str, Any] = dict(norm=self.norm, spectral=self.spectral)
         skips = [ConvBlock(self.widths[0], norm='none', spectral=self.spectral)(x, train)]
         for width in self.widths[1:]:
             skips.append(ConvBlock(width, 4, 2, 1, **style)(skips[-1], train))

@@ -32,6 +32,7 @@ TAPS = {
     16: ('conv1_2', 'conv2_2', 'conv3_3', 'conv4_3'),
 }
 LEAST_SIDE = 16  # four poolings leave one pixel
+INPUTS = ('imagenet', 'plain')
 _MEAN, _STD = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])  # ImageNet's, 0..1
 
 
@@ -42,28 +43,36 @@ def names(depth: int) -> tuple[str, ...]:
 
 
 def features(
-    weights: dict, image: Float[Array, 'b h w 3'], depth: int = 19
-) -> list[Float[Array, 'b H W c']]:
+    weights: dict, image: Float[Array, 'b h w 3'], depth: int = 19, given: str = 'imagenet'
+) -> list[Float[Array, 'b _ _ _']]:
     """The maps after the ReLUs of `TAPS[depth]`, finest first.
 
     Args:
       weights: {'conv1_1': {'kernel' [3, 3, in, out], 'bias'}, ...} from `load` or `random`.
+        Kernels of bfloat16 are computed with in it.
       image: [-1, 1]; sides of at least `LEAST_SIDE`.
+      given: `imagenet` normalises the image as VGG was trained on; `plain` feeds it as it is, as
+        the official codes of pix2pixHD and FReeNet do.
+
+    Returns: float32.
     """
     if min(image.shape[1:3]) < LEAST_SIDE:
         raise ValueError(f'image {image.shape}: sides must be at least {LEAST_SIDE}')
-    mean = jnp.asarray(_MEAN, image.dtype)[None, None, None]
-    std = jnp.asarray(_STD, image.dtype)[None, None, None]
-    x, maps = ((image + 1) / 2 - mean) / std, []
+    dtype = weights['conv1_1']['kernel'].dtype
+    if given == 'imagenet':
+        mean = jnp.asarray(_MEAN, image.dtype)[None, None, None]
+        std = jnp.asarray(_STD, image.dtype)[None, None, None]
+        image = ((image + 1) / 2 - mean) / std
+    x, maps = image.astype(dtype), []
     for name in names(depth):
         if name.endswith('_1') and name != 'conv1_1':
             x = jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, (1, 2, 2, 1), (1, 2, 2, 1), 'VALID')
         x = jax.lax.conv_general_dilated(
             x, weights[name]['kernel'], (1, 1), 'SAME', dimension_numbers=('NHWC', 'HWIO', 'NHWC')
         )
-        x = jax.nn.relu(x + weights[name]['bias'][None, None, None])
+        x = jax.nn.relu(x + weights[name]['bias'].astype(dtype)[None, None, None])
         if name in TAPS[depth]:
-            maps.append(x)
+            maps.append(x.astype(jnp.float32))
     return maps
 
 

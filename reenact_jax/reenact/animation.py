@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -119,7 +119,8 @@ class Animation:
                 yield np.asarray(bundle.transfer(identity, moving, face)), held
             else:
                 made = relative.transferred(bundle, begun, identity, face, moving)
-                yield np.float32(relative.move(begun, made, moving, self.options.amount)), held
+                points = relative.move(begun, made, moving, self.options.amount)
+                yield np.array(points, np.float32), held
 
     def lead(self, end: Float[np.ndarray, 'n 2'] | None, steps: int) -> Iterator[Made]:
         """Draw the way from the source's own landmarks to others, even steps (FReeNet, figure 10).
@@ -138,7 +139,7 @@ class Animation:
             points = self._by_own_units(share)
         else:
             own = self.source.known['landmarks']
-            points = landmark_edits.between(own, end, np.float32(share))
+            points = landmark_edits.between(own, end, np.array(share, np.float32))
         points = np.asarray(self._edited(points, share))
         for first in range(0, steps, rows):
             some = points[first : first + rows]
@@ -157,7 +158,7 @@ class Animation:
             points = points - np.asarray(bundle.transfer(identity, before, face))
         return points
 
-    def _changed(self, face: dict, share=1.0) -> dict:
+    def _changed(self, face: dict, share: Any = 1.0) -> dict:
         """Faces with changed units: as numbers, or turned where landmarks drive the bundle.
 
         Args:
@@ -170,7 +171,7 @@ class Animation:
             return unit_edits.apply(face, units, share)
         return head_pose.apply(face, units, layouts.layout(self.bundle.points), share)
 
-    def _edited(self, points, share=1.0):
+    def _edited(self, points, share: Any = 1.0):
         if not self.options.edits:
             return points
         layout = layouts.layout(self.bundle.points)
@@ -190,7 +191,7 @@ class Animation:
 def _first(moving: dict, start: dict | None) -> dict:
     if start is None:
         return {name: value[:1] for name, value in moving.items()}
-    return {name: np.float32(start[name])[None] for name in moving if name in start}
+    return {name: np.array(start[name], np.float32)[None] for name in moving if name in start}
 
 
 def _padded(rows, count: int):

@@ -13,8 +13,9 @@ from collections.abc import Mapping
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, UInt8
+from jaxtyping import Float, UInt8
 
+from reenact_jax.common.arrays import AnyArray
 from reenact_jax.geometry import images, layouts
 from reenact_jax.geometry import landmarks as lm
 from reenact_jax.geometry.layers import Reach, Region, compose_onto, of_tree
@@ -39,12 +40,12 @@ class Composer:
         self.canvas, self.region = canvas, region_of(canvas)
         (x0, y0, side), scale = canvas.window, canvas.window[2] / size
         self._window = jnp.array([x0, y0, side], jnp.float32)
-        self._source = np.float32(landmarks * scale + np.array([x0, y0]))[None]
+        self._source = np.array(landmarks * scale + np.array([x0, y0]), np.float32)[None]
         self._picture = images.to_float(canvas.picture)[None]
         self._ramp = jnp.asarray(ramp(canvas, self.region))[None, ..., None]
         self._scale = scale
 
-    def draw(self, layers: Mapping, points: Float[Array, 'b n _']) -> UInt8[Array, 'b h w 3']:
+    def draw(self, layers: Mapping, points: Float[AnyArray, 'b n _']) -> UInt8[AnyArray, 'b h w 3']:
         """Draw the region for driving landmarks in pixels of the crop; layers as a bundle's."""
         driving = points[..., :2] * np.float32(self._scale) + self._window[None, None, :2]
         places = self._picture, self._window, self._ramp, self._source, driving
@@ -89,10 +90,12 @@ def ramp(canvas: Canvas, region: Region) -> Float[np.ndarray, 'h w']:
         return _smooth(np.minimum(low, high) / far)
 
     down = along(region.top, region.height, height)
-    return np.float32(down[:, None] * along(region.left, region.width, width)[None])
+    return np.array(down[:, None] * along(region.left, region.width, width)[None], np.float32)
 
 
-def reach(source: Float[Array, '1 n 2'], driving: Float[Array, 'b n 2'], region: Region) -> Reach:
+def reach(
+    source: Float[AnyArray, '1 n 2'], driving: Float[AnyArray, 'b n 2'], region: Region
+) -> Reach:
     """Weigh the change by place: 1 on the head, where it was and where it goes, 0 far from both.
 
     Args:

@@ -116,9 +116,9 @@ def from_motion(
     Raises UserError when the file holds no motion, or none that drives the model.
     """
     found = motion.read(path)
-    placed = found.landmarks is not None and found.points == points
+    placed = found.landmarks if found.points == points else None
     by_units = 'aus' in driven_by
-    if not (found.valid.any() if by_units else placed):
+    if not (found.valid.any() if by_units else placed is not None):
         has = [f'landmarks of {found.points}'] if found.points else []
         has += ['action units'] if found.valid.any() else []
         raise UserError(
@@ -130,13 +130,13 @@ def from_motion(
     def frames():
         for number in range(len(found.aus)):
             face = {**source.known, 'aus': found.aus[number]}
-            face['aus_valid'] = np.float32(found.valid[number])
-            if placed:
-                there = np.float32(found.landmarks[number] * size)
+            face['aus_valid'] = np.array(found.valid[number], np.float32)
+            if placed is not None:
+                there = np.array(placed[number] * size, np.float32)
                 face |= {'landmarks': there[..., :2], 'landmarks3d': there}
             yield Frame(face if seen[number] else None)
 
-    seen = np.isfinite(found.landmarks).all((1, 2)) if placed else found.valid.any(1)
+    seen = np.asarray(found.valid.any(1) if placed is None else np.isfinite(placed).all((1, 2)))
     shown = spread(len(found.aus), pictures)
     return Driver(frames(), len(found.aus), found.rate, lambda: None, shown)
 

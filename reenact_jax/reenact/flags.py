@@ -1,9 +1,8 @@
 """The command line of reenact_jax.reenact, and what can be wrong with it before a model is read."""
 
 import argparse
-from pathlib import Path
 
-from reenact_jax.common import errors
+from reenact_jax.common import errors, storage
 from reenact_jax.common.errors import UserError
 from reenact_jax.media import credentials, reading
 from reenact_jax.reenact import motion, painting, regions
@@ -21,14 +20,14 @@ action units, from 0 to 1, for a bundle whose transfer is facegan's
 """
 
 
-def read(description: str, arguments: list[str] | None = None) -> argparse.Namespace:
+def read(description: str | None, arguments: list[str] | None = None) -> argparse.Namespace:
     """The arguments, checked. Raises UserError naming the flag."""
     parser = errors.Parser(
         prog='reenact-jax reenact',
         description=description,
         epilog=_EPILOG,
     )
-    faces = parser.add_argument_group('who and how').add_argument
+    faces = parser.add_argument_group('source and driver').add_argument
     _faces(faces)
     _motion(faces)
     _changes(parser.add_argument_group('changes').add_argument)
@@ -40,7 +39,7 @@ def read(description: str, arguments: list[str] | None = None) -> argparse.Names
 
 def model(add) -> None:
     """Add the flags of a command that runs a bundle on pictures."""
-    add('--model', required=True, metavar='BUNDLE', help='folder that reenact_jax.export made')
+    add('--model', required=True, metavar='BUNDLE', help='folder that `reenact-jax export` wrote')
     add('--face-landmarker', metavar='FILE', help="the face detector's model file")
 
 
@@ -53,7 +52,7 @@ def _faces(add) -> None:
         type=int,
         default=0,
         metavar='N',
-        help='frame of its video or track, from 0',
+        help='frame of a --source that is a video or a track, from 0; default 0',
     )
     add(
         '--face', help="which face of a source that has several: 'largest', or its number from left"
@@ -106,16 +105,22 @@ def _motion(add) -> None:
 
 def _changes(add) -> None:
     many = dict(action='append', default=[])
-    add('--edit', metavar='NAME=STRENGTH', help='of landmarks, as often as wanted; below', **many)
+    add(
+        '--edit',
+        metavar='NAME=STRENGTH',
+        help='edit of landmarks, as often as wanted; see below',
+        **many,
+    )
     add(
         '--au',
         metavar='NUMBER=VALUE',
-        help="sets an action unit, as often as wanted; +VALUE adds to the face's own; below",
+        help="set an action unit, as often as wanted; +VALUE adds to the face's own; see below",
         **many,
     )
+    text = 'set the {} of the head, positive: {}; +DEGREES adds to its own'
     for angle, plus in (('pitch', 'down'), ('yaw', "to the image's left"), ('roll', 'clockwise')):
-        add(f'--pose-{angle}', metavar='DEGREES', help=f'of the head, {plus}; +DEGREES adds')
-    add('--sweep', metavar='NUMBER', help='an action unit from 0 to 1, as a strip or a video')
+        add(f'--pose-{angle}', metavar='DEGREES', help=text.format(angle, plus))
+    add('--sweep', metavar='NUMBER', help='move this action unit from 0 to 1: a strip or a video')
     add(
         '--steps',
         type=int,
@@ -133,6 +138,7 @@ def _results(add) -> None:
     add(
         '--out',
         required=True,
+        metavar='FILE',
         help='.mp4; .webp: a short loop; .png or .jpg for a still driver or a strip',
     )
     add(
@@ -155,8 +161,8 @@ def _results(add) -> None:
     add(
         '--no-watermark',
         action='store_true',
-        help='leave out the invisible mark of synthetic pixels (reenact_jax.provenance finds it); '
-        'the metadata say so in any case',
+        help='leave out the invisible mark of synthetic pixels, which `reenact-jax provenance` '
+        'finds; the metadata say so in any case',
     )
     add(
         '--no-credentials',
@@ -170,7 +176,7 @@ def _results(add) -> None:
     add(
         '--save-motion',
         metavar='FILE',
-        help="the driver's landmarks and action units, --au and --pose included, as .csv or .json",
+        help="write the driver's landmarks and action units, with --au and --pose: .csv or .json",
     )
 
 
@@ -200,9 +206,9 @@ def output(args: argparse.Namespace) -> Output:
 
 def _check(args: argparse.Namespace) -> None:
     output(args).is_video  # noqa: B018 - raises for another suffix
-    if args.sheet and Path(args.sheet).suffix.lower() not in STILLS:
+    if args.sheet and storage.path(args.sheet).suffix.lower() not in STILLS:
         raise UserError(f'--sheet {args.sheet}: name it .png or .jpg')
-    if args.save_motion and Path(args.save_motion).suffix.lower() not in motion.SUFFIXES:
+    if args.save_motion and storage.path(args.save_motion).suffix.lower() not in motion.SUFFIXES:
         raise UserError(f'--save-motion {args.save_motion}: name it .csv or .json')
     for name in ('batch', 'rows'):
         if getattr(args, name) < 1:
@@ -253,7 +259,7 @@ def _check_places(args: argparse.Namespace) -> None:
     taken = {}
     for name in ('source', 'driving', 'background', 'out', 'sheet', 'save_motion'):
         if value := getattr(args, name):
-            flag, place = f'--{name.replace("_", "-")}', Path(value).resolve()
+            flag, place = f'--{name.replace("_", "-")}', storage.same(value)
             if place in taken and name in ('out', 'sheet', 'save_motion'):
                 raise UserError(f'{flag} {value}: is {taken[place]} already; name another file')
             taken[place] = flag
@@ -262,4 +268,6 @@ def _check_places(args: argparse.Namespace) -> None:
 def is_motion(args: argparse.Namespace, name: str = 'driving') -> bool:
     """Whether the driver is a file of motion."""
     given = getattr(args, name)
-    return name == 'driving' and bool(given) and Path(given).suffix.lower() in motion.SUFFIXES
+    return (
+        name == 'driving' and bool(given) and storage.path(given).suffix.lower() in motion.SUFFIXES
+    )

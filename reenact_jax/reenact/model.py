@@ -1,8 +1,8 @@
 """Animation from Python: a loaded model, and the clips that it makes.
 
-model = reenact_jax.load('bundle')
-clip = model.animate('portrait.jpg', 'driver.mp4')
-clip.save('out.mp4')
+>>> import reenact_jax
+>>> model = reenact_jax.load('out/bundle')
+>>> model.animate('portrait.jpg', 'clip.mp4').save('result.mp4')
 """
 
 import dataclasses
@@ -25,6 +25,7 @@ from reenact_jax.reenact.output import Output
 from reenact_jax.reenact.portraits import Portrait
 
 RATE = 25  # frames a second of pictures in memory
+Picture = str | os.PathLike | UInt8[np.ndarray, 'h w 3']  # a file, or RGB in memory
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -37,6 +38,14 @@ class Clip:
       held: frames in which the driver's face was not found; they keep the motion before.
       rate: frames a second, exact.
       sound: a file with the driver's sound; None: it has none.
+
+    Examples:
+      >>> clip = model.animate('portrait.jpg', 'clip.mp4')
+      >>> clip
+      Clip(3 frames of 256 x 256, 10 a second)
+      >>> clip.frames.shape, clip.landmarks.shape  # uint8, RGB; pixels of the source's crop
+      ((3, 256, 256, 3), (3, 68, 2))
+      >>> clip.save('result.mp4')
     """
 
     frames: UInt8[np.ndarray, 't h w 3']
@@ -53,7 +62,7 @@ class Clip:
         return f'Clip({len(self)} frames of {width} x {height}, {float(self.rate):g} a second)'
 
     def save(self, path: str | os.PathLike, *, mark: bool = True, signed: bool = True) -> None:
-        """Write it, marked as synthetic.
+        """Write the clip to a file that is marked as synthetic.
 
         Args:
           path: .mp4, .webp for a short loop, .png or .jpg for a single frame.
@@ -62,6 +71,10 @@ class Clip:
 
         Raises:
           UserError: for another suffix, or a still name for several frames.
+
+        Examples:
+          >>> clip.save('result.webp')  # a short loop
+          >>> clip.save('plain.mp4', mark=False)  # without the mark in the pixels
         """
         output = Output(os.fspath(path), mark=mark, signed=signed)
         if not output.is_video and len(self) != 1:
@@ -72,10 +85,19 @@ class Clip:
 
 
 class Model:
-    """A loaded bundle with a face detector; `load` makes it."""
+    """A loaded bundle with a face detector; `load` makes it.
+
+    Examples:
+      >>> model
+      Model(aan with landmarks by ldnet, 32 x 32 pixels, ...; licence Apache-2.0)
+    """
 
     def __init__(self, bundle: Bundle, face_landmarker: str | None = None):
-        """Args: bundle; the detector's model file, None: the one that is found."""
+        """
+        Args:
+          bundle: what `reenact_jax.bundle.load` gives.
+          face_landmarker: the face detector's model file; None: the one that is found.
+        """
         self.bundle, self._file, self._found = bundle, face_landmarker, None
 
     def __repr__(self) -> str:
@@ -88,8 +110,8 @@ class Model:
             f'driven by {", ".join(self.bundle.driven_by)}; licence {card["licence"]})'
         )
 
-    def portrait(self, source, face: str | int | None = None) -> Portrait:
-        """Find the face that is to be animated.
+    def portrait(self, source: Picture, face: str | int | None = None) -> Portrait:
+        """Find the face that is to be animated: once, for many animations.
 
         Args:
           source: a file, or a picture [h, w, 3] of uint8, RGB.
@@ -97,6 +119,11 @@ class Model:
 
         Raises:
           UserError: no such file, no face, several faces and no choice.
+
+        Examples:
+          >>> person = model.portrait('portrait.jpg')
+          >>> model.animate(person, 'clip.mp4')
+          Clip(3 frames of 256 x 256, 10 a second)
         """
         like = self.bundle.size, self.bundle.points, self._detector(), face
         if isinstance(source, np.ndarray):
@@ -105,8 +132,8 @@ class Model:
 
     def animate(
         self,
-        source,
-        driving,
+        source: Picture | Portrait,
+        driving: str | os.PathLike | UInt8[np.ndarray, 't h w 3'],
         *,
         face: str | int | None = None,
         rate: float | Fraction = RATE,
@@ -126,6 +153,15 @@ class Model:
 
         Raises:
           UserError: what cannot be read, or has no face; an option that cannot be.
+
+        Examples:
+          >>> half = model.animate('portrait.jpg', 'clip.mp4', strength=0.5, regions=['mouth'])
+          >>> best = model.animate('portrait.jpg', 'clip.mp4', reference='best', max_side=128)
+          >>> best.frames.shape
+          (3, 128, 128, 3)
+          >>> picture, pictures = half.frames[0], half.frames  # arrays instead of files
+          >>> model.animate(picture, pictures, edits={'smile': 0.5}, rate=30)
+          Clip(3 frames of 256 x 256, 30 a second)
         """
         options = dataclasses.replace(options, **changed)
         found = source if isinstance(source, Portrait) else self.portrait(source, face)
@@ -163,6 +199,11 @@ def load(
 
     Raises:
       UserError: there is none, it is damaged, or made for other devices.
+
+    Examples:
+      >>> model = reenact_jax.load('out/bundle')
+      >>> reenact_jax.load('out/bundle', transfer='none')  # the driver's landmarks as they are
+      Model(aan with landmarks by none, ...)
     """
     return Model(bundles.load(bundle, transfer), face_landmarker)
 

@@ -18,10 +18,10 @@ import math
 import re
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from etils import epath
 from jaxtyping import Bool, Float
 
 from reenact_jax.common import storage
@@ -49,7 +49,7 @@ class Motion(NamedTuple):
     landmarks: Float[np.ndarray, 't n 3'] | None = None  # in sides of the crop
 
 
-def read(path: str | Path) -> Motion:
+def read(path: epath.PathLike) -> Motion:
     """Any of the three kinds. Raises UserError naming the file, and the line or column."""
     if (storage.size(str(path)) or 0) > MAX_BYTES:
         raise UserError(f'{path}: more than {MAX_BYTES:,} bytes of motion; cut it into pieces')
@@ -71,7 +71,7 @@ def read(path: str | Path) -> Motion:
     nothing = np.full(count, np.nan)
     units = np.stack([table.get(name, nothing) for name in UNITS], 1)
     valid, rate = np.isfinite(units), _rate(table.get('timestamp', nothing), path)
-    motion = Motion(np.float32(np.where(valid, units, 0)), valid, rate)
+    motion = Motion(np.array(np.where(valid, units, 0), np.float32), valid, rate)
     if not table.keys() & set(places):
         return motion
     if missing := [name for name in places if name not in table]:
@@ -80,7 +80,7 @@ def read(path: str | Path) -> Motion:
     return motion._replace(points=points, landmarks=landmarks)
 
 
-def write(path: str | Path, motion: Motion) -> None:
+def write(path: epath.PathLike, motion: Motion) -> None:
     """As CSV or JSON, by the suffix."""
     names = ('timestamp', *UNITS, *_places(motion.points, path))
     times = (np.arange(len(motion.aus)) / float(motion.rate)).round(9)
@@ -183,7 +183,7 @@ def _openface(path) -> Motion:
     # One square for all frames, around the first face, as a driver's video is cropped.
     places = table.points[first]
     x0, y0, side = lm.crop_box(places[valid[:, 0]][:1])
-    places = (places - np.float32([x0, y0, 0])) / np.float32(side)
+    places = (places - np.array([x0, y0, 0], np.float32)) / np.array(side, np.float32)
     places[~valid[:, 0]] = np.nan
     return motion._replace(points='68c', landmarks=places)
 

@@ -4,11 +4,11 @@ import contextlib
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
-from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
 
+from reenact_jax.common import storage
 from reenact_jax.common.errors import UserError
 from reenact_jax.media import loops, sheets, watermark, writing
 
@@ -47,7 +47,7 @@ class Output:
         Raises:
           UserError: the suffix of its file is neither a video's nor a still's.
         """
-        suffix = Path(self.path).suffix.lower()
+        suffix = storage.path(self.path).suffix.lower()
         if suffix not in (*VIDEOS, *STILLS):
             raise UserError(
                 f'--out {self.path}: name it .mp4, .webp for a short loop, .png or .jpg when the '

@@ -4,7 +4,8 @@ A model that gives layers draws at the picture's own pixels (composing.py); the 
 pasted under a mask (pasting.py).
 """
 
-from typing import Protocol
+from collections.abc import Callable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Array, Float, UInt8
@@ -20,17 +21,21 @@ MOST_SIDE = 1024  # longest side of a composed result, pixels
 LEAST_SIDE = 64
 
 
+@runtime_checkable
 class Painter(Protocol):
     """Draws frames of one source."""
 
     def draw(self, points: Float[np.ndarray, 'b n _']) -> UInt8[Array, 'b h w 3']:
         """Draw on the device; landmarks in pixels of the model's crop, with or without depth."""
+        ...
 
-    def finish(self, drawn: UInt8[np.ndarray, 'h w 3']) -> UInt8[np.ndarray, 'H W 3']:
+    def finish(self, drawn: UInt8[np.ndarray, 'h w 3'], /) -> UInt8[np.ndarray, 'H W 3']:
         """Make a frame of the result of what was drawn."""
+        ...
 
     def close_up(self, frame: UInt8[np.ndarray, 'H W 3']) -> UInt8[np.ndarray, 's s 3']:
         """Cut the source's crop out of a finished frame."""
+        ...
 
 
 def painter(
@@ -64,7 +69,7 @@ class _Pasted:
 
     def __init__(self, bundle: Bundle, appearance: tuple, canvas: Canvas | None):
         self._bundle, self._appearance, self._canvas = bundle, appearance, canvas
-        self.finish = Paster(canvas) if canvas else lambda crop: crop
+        self.finish: Callable = Paster(canvas) if canvas else lambda crop: crop
 
     def draw(self, points):
         return images.to_uint8(self._bundle.render(self._appearance, points))

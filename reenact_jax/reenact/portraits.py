@@ -136,7 +136,7 @@ def picture(track: Track, frame: int, size: int) -> Float[np.ndarray, 's s 3']:
 
 def faces_of(track: Track, size: int, points: str) -> dict[str, np.ndarray]:
     """What is known of a track's faces, [t, ...], in pixels of a crop of side `size`."""
-    landmarks = np.float32(getattr(track, f'landmarks_{points}') * (size / track.size))
+    landmarks = np.array(getattr(track, f'landmarks_{points}') * (size / track.size), np.float32)
     return known(landmarks, track.aus, track.aus_valid)
 
 
@@ -144,7 +144,7 @@ def known(
     landmarks: Float[np.ndarray, '*s n 3'], aus: Float[np.ndarray, '*s 20'], valid
 ) -> dict[str, np.ndarray]:
     """Landmarks with depth and action units as fields of `tracks.Face`; `valid` as 0 and 1."""
-    units = {'aus': np.float32(aus), 'aus_valid': np.float32(valid)}
+    units = {'aus': np.array(aus, np.float32), 'aus_valid': np.array(valid, np.float32)}
     return {'landmarks': landmarks[..., :2], 'landmarks3d': landmarks} | units
 
 

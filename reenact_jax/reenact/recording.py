@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 from fractions import Fraction
-from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
+from reenact_jax.common import storage
 from reenact_jax.geometry import layouts
 from reenact_jax.media import sheets
 from reenact_jax.reenact import drivers, driving, motion, starts
@@ -36,7 +36,7 @@ def record(animation: Animation, driver: Driver, output: Output) -> dict:
     own = animation.source.shown(BESIDE if output.side_by_side else drivers.SHOWN)
     faces = _kept(read.faces, kept) if output.save_motion else read.faces
     frames = animation.frames(faces, read.start)
-    bar = tqdm(frames, total=driver.count, unit='frame', desc=Path(output.path).name)
+    bar = tqdm(frames, total=driver.count, unit='frame', desc=storage.path(output.path).name)
     with output.open(driver.rate, driver.count, driver.sound) as write:
         for number, made in enumerate(bar):
             picture, image = read.pictures.pop(number, None), made.image

@@ -100,7 +100,9 @@ def heads(source: dict, first: dict) -> tuple[Head, Head, bool]:
     flat = any(frames.is_flat(one, layout) for one in (own, driver))
     driver = driver * [1, 1, 0] if flat else driver
     if not flat and all(frames.angles_known(face) for face in (source, first)):
-        turns = [frames.rotation(np.float64(face['aus'])[POSE]) for face in (source, first)]
+        turns = [
+            frames.rotation(np.array(face['aus'], np.float64)[POSE]) for face in (source, first)
+        ]
     else:
         turns = [frames.axes(points, layout, flat) for points in (own, driver)]
     one, other = (_head(*pair, layout, flat) for pair in zip((own, driver), turns, strict=True))

@@ -4,6 +4,8 @@ A first-order low pass whose cutoff grows with speed: still faces hold still, qu
 """
 
 from collections.abc import Iterable, Iterator
+from fractions import Fraction
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -19,10 +21,11 @@ SMOOTHED = ('landmarks', 'landmarks3d', 'aus')
 class OneEuro:
     """The filter of one array of numbers."""
 
-    def __init__(self, rate: float, cutoff: float = CUTOFF, slope: float = SLOPE):
+    def __init__(self, rate: float | Fraction, cutoff: float = CUTOFF, slope: float = SLOPE):
         """Args: rate: frames a second; cutoff in Hz at rest; slope in Hz per unit of speed."""
         self.rate, self.cutoff, self.slope = float(rate), cutoff, slope
-        self._value = self._speed = None
+        self._value: Any = None  # of the first frame on: arrays
+        self._speed: Any = None
 
     def __call__(self, value: Float[np.ndarray, '*s'], scale: float = 1.0) -> np.ndarray:
         """The filtered value of the next frame; speeds count in units of `scale` a second."""
@@ -41,7 +44,7 @@ def _share(cutoff, rate: float):
     return 1 / (1 + rate / (2 * np.pi * cutoff))
 
 
-def smooth(faces: Iterable[dict | None], rate: float) -> Iterator[dict | None]:
+def smooth(faces: Iterable[dict | None], rate: float | Fraction) -> Iterator[dict | None]:
     """A driver's faces (`portraits.known`, one crop for all) filtered; None stays None."""
     filters: dict[str, OneEuro] = {}
     for face in faces:

@@ -5,9 +5,10 @@
 Sizes: `:cpu` (hours of a core), `:tiny` (a test of the machinery), or none: the paper's,
 which needs your data (--data heads=SHARDS). Rows run one after another and a stopped sweep goes on
 with the same command; models and measurements are shared by all tables in one --workdir. Writes
-WORKDIR/TABLE/table.md and table.json. For a cluster, --print says one command a training; when all
-are done, the sweep without --only measures them. Flags after `--` go to every training, hparams to
-those systems that have them:
+WORKDIR/TABLE/table.md and table.json. For a cluster, --print says one command a training, and
+--print-as says them as a Slurm array, as JobSets or for xpk; --collect measures what is trained so
+far and names what is missing. Flags after `--` go to every training, hparams to those systems that
+have them:
 
     reenact-jax sweep fdgan_table3 --workdir gs://... \\
         --data heads=DATA --data people=DATA -- --config.hparams.vgg_weights=vgg19.safetensors
@@ -15,14 +16,16 @@ those systems that have them:
 
 import argparse
 import json
-import pathlib
 import shlex
 import sys
+from typing import Any
+
+from etils import epath
 
 from reenact_jax.common import command_line, errors, storage
 from reenact_jax.common.errors import UserError
 from reenact_jax.evaluate import compare
-from reenact_jax.sweeps import data, measuring, plan, text, training
+from reenact_jax.sweeps import clusters, collecting, data, measuring, plan, text, training
 from reenact_jax.sweeps.plan import Table
 
 
@@ -35,14 +38,30 @@ def options(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
         epilog=data.__doc__,
     )
     add = parser.add_argument
-    add('table', metavar='TABLE.py[:SIZE]', help='a file of configs/ablations')
-    add('--workdir', required=True, metavar='DIR', help='models, measurements, tables, own data')
-    add('--data', action='append', default=[], metavar='KIND=SHARDS', help='kinds: see below')
-    add('--seeds', type=int, nargs='+', default=[0], help='of the trainings; default 0')
-    add('--most', type=int, default=40, help='tracks, pairs or people of a list; default 40')
-    add('--cases', type=int, default=20_000, help='of landmark transfer; default 20,000')
+    add('table', metavar='TABLE[:SIZE]', help='name of a file in configs/ablations, or a path')
+    add(
+        '--workdir',
+        required=True,
+        metavar='DIR',
+        help='folder of models, measurements, tables and synthetic sets',
+    )
+    add(
+        '--data',
+        action='append',
+        default=[],
+        metavar='KIND=SHARDS',
+        help='shard set of a kind, see below',
+    )
+    add(
+        '--seeds', type=int, nargs='+', default=[0], help='random seeds of the trainings; default 0'
+    )
+    add('--most', type=int, default=40, help='most tracks, pairs or people of a list; default 40')
+    add('--cases', type=int, default=20_000, help='most cases of landmark transfer; default 20,000')
     add('--only', metavar='MODEL', help='train this one, measure nothing')
-    add('--print', action='store_true', help='one command a training, and run nothing')
+    add('--print', action='store_true', help='show one command a training; run nothing')
+    add('--print-as', choices=clusters.FORMS, help='the trainings as jobs, and run nothing')
+    add('--prepare', action='store_true', help='make the data that is not given, and nothing else')
+    add('--collect', action='store_true', help='train nothing; measure what is trained so far')
     compare.estimator_flags(add)
     args = parser.parse_args(arguments[:cut])
     return args, arguments[cut + 1 :]
@@ -52,51 +71,103 @@ def main(arguments: list[str] | None = None) -> int:
     """The command. Exit code 42: stopped by a signal; the same command goes on."""
     arguments = sys.argv[1:] if arguments is None else arguments
     args, extra = options(arguments)
-    table, workdir = plan.load(args.table), pathlib.Path(args.workdir)
+    table, workdir = plan.load(args.table), storage.path(args.workdir)
     if args.only and args.only not in table.models:
         raise UserError(f'--only {args.only}: the models are {", ".join(table.models)}')
-    if args.print:
+    if args.only and args.collect:
+        raise UserError('--only trains and --collect measures: give one of them')
+    if args.print or args.print_as:
         return _commands(table, args, arguments)
-    command_line.say_device()
+    if not args.only:  # the training says it: behind the start of its other processes
+        command_line.say_device()
     folders = data.gather(table.needs, table.size, data.given(args.data), workdir)
     folders = {kind: folders[kind] for kind in table.needs}
+    if args.prepare:
+        return 0
     trainings = []
     if table.trains:
         trainings = training.plan(table, folders, args.seeds, extra, workdir)
-    for one in trainings:
-        if args.only in (None, one.model) and (code := training.run(one)):
-            return code
+    if args.collect:
+        missing = collecting.missing(trainings)
+    else:
+        missing = {}
+        for one in trainings:
+            if args.only in (None, one.model) and (code := training.run(one)):
+                return code
     if args.only:
         return 0
-    found = measure(table, args, {(t.model, t.seed): t for t in trainings}, folders, workdir)
     command = shlex.join(['reenact-jax', 'sweep', *arguments])
-    written = text.document(table, found, trainings, folders, command)
+    return _tabulate(table, args, trainings, missing, folders, workdir, command)
+
+
+def _tabulate(table: Table, args, trainings, missing, folders, workdir, command: str) -> int:
+    """Measures the rows that can be, writes the table, says what is missing."""
+    late = collecting.waiting(table, missing)
+    ready = table._replace(rows=[row for row in table.rows if row not in late])
+    found = measure(ready, args, {(t.model, t.seed): t for t in trainings}, folders, workdir)
+    unfinished = [f'{model}, seed {seed}: {far}' for (model, seed), far in missing.items()]
+    written = text.document(table, found, trainings, folders, command, late, unfinished)
     target = workdir / table.name
     storage.write(target / 'table.md', written)
     plain = {kind: value for kind, value in found.items() if kind != 'lmtest'}
     storage.write(target / 'table.json', json.dumps(plain, indent=1) + '\n')
     print('\n' + written)
-    print(json.dumps({'table': str(target / 'table.md')}))
+    for line in unfinished:
+        print(f'missing: {line}')
+    print(json.dumps({'table': str(target / 'table.md'), 'missing': unfinished}))
     return 0
 
 
 def _commands(table: Table, args: argparse.Namespace, arguments: list[str]) -> int:
-    rest = [word for word in arguments if word != '--print']
-    for seed in args.seeds:
-        for model in table.models if table.trains else ():
-            print(shlex.join(['reenact-jax', 'sweep', *_with(rest, model, seed)]))
-    print('# when these are done:')
-    print(shlex.join(['reenact-jax', 'sweep', *rest]))
+    """Prints the trainings, one command each or as jobs of a cluster."""
+    rest = _without(arguments)
+    rows = [
+        (model, seed, ['reenact-jax', 'sweep', *_with(rest, model, seed)])
+        for seed in args.seeds
+        for model in (table.models if table.trains else ())
+    ]
+    whole = ['reenact-jax', 'sweep', *rest]
+    if args.print_as in (None, 'commands'):
+        for _, _, words in rows:
+            print(shlex.join(words))
+        print('# when these are done:')
+        print(shlex.join(whole))
+        return 0
+    if not rows:
+        raise UserError(f'--print-as {args.print_as}: {table.name} trains nothing; leave it out')
+    given = data.given(args.data)
+    made = [kind for kind in table.needs if kind not in given]
+    if made and table.size not in data.REQUESTS:
+        data.gather(table.needs, table.size, given, storage.path(args.workdir))  # refuses
+    prepare, collect = (_flagged(whole, flag) for flag in ('--prepare', '--collect'))
+    jobs = [clusters.row(table.name, *row) for row in rows]
+    print(clusters.render(args.print_as, jobs, prepare if made else None, collect), end='')
     return 0
 
 
-def _with(words: list[str], model: str, seed: int) -> list[str]:
-    """The command line for one training; flags for trainings stay behind `--`."""
+def _without(arguments: list[str]) -> list[str]:
+    """The command line without what asks for printing."""
+    rest, words = [], iter(arguments)
+    for word in words:
+        if word == '--print-as':
+            next(words)
+        elif word != '--print' and not word.startswith('--print-as='):
+            rest.append(word)
+    return rest
+
+
+def _flagged(words: list[str], *flags: str) -> list[str]:
+    """The command line with flags before those for trainings."""
     cut = words.index('--') if '--' in words else len(words)
-    return [*words[:cut], '--only', model, '--seeds', str(seed), *words[cut:]]
+    return [*words[:cut], *flags, *words[cut:]]
 
 
-def measure(table: Table, args, trainings: dict, folders: dict, workdir: pathlib.Path) -> dict:
+def _with(words: list[str], model: str, seed: int) -> list[str]:
+    """The command line for one training."""
+    return _flagged(words, '--only', model, '--seeds', str(seed))
+
+
+def measure(table: Table, args, trainings: dict, folders: dict, workdir: epath.Path) -> dict:
     """Measurement -> row -> seed -> metric -> value; 'rules': what needs no training."""
     found: dict = {}
     for kind in table.measures:
@@ -112,7 +183,9 @@ def measure(table: Table, args, trainings: dict, folders: dict, workdir: pathlib
 
 
 def _landmarks(table: Table, kind: str, args, trainings: dict, folder: str) -> dict:
-    made = {
+    if not any(row.transfer for row in table.rows):
+        return {}
+    made: dict[int, Any] = {
         seed: measuring.landmarks(table, kind, trainings, seed, folder, args.cases)
         for seed in args.seeds
     }
@@ -127,12 +200,15 @@ def _landmarks(table: Table, kind: str, args, trainings: dict, folder: str) -> d
 
 def _pairs(table: Table, kind: str, args, trainings: dict, folders: dict, workdir) -> dict:
     found: dict = {'estimators': []}
+    made = None
     place = workdir / 'evaluations'
     for row in table.rows:
         for seed in args.seeds if row.generator else ():
             made = measuring.pairs(table, row, kind, trainings, seed, folders, place, args)
             found.setdefault(row.name, {})[seed] = made['methods'][made['ours']]
             found['estimators'] = made['estimators']
+    if made is None:  # no row is trained yet
+        return found
     generator = made['ours'].rpartition(' + ')[2]
     trained = {f'{name} + {generator}' for name in (made['ours'].rpartition(' + ')[0], 'none')}
     rules = {name: {0: row} for name, row in made['methods'].items() if name not in trained}

@@ -5,7 +5,9 @@ expressions: landmarks, shared expressions, own poses; lmtest, expressions_test:
 people, every one with every motion.
 """
 
-import pathlib
+from typing import Any
+
+from etils import epath
 
 from reenact_jax.common.errors import UserError
 from reenact_jax.data_prep import synthetic
@@ -46,7 +48,7 @@ def given(texts: list[str]) -> dict[str, str]:
     return found
 
 
-def gather(needs: list[str], size: str, folders: dict[str, str], workdir: pathlib.Path) -> dict:
+def gather(needs: list[str], size: str, folders: dict[str, str], workdir: epath.Path) -> dict:
     """{kind: folder} of all that is needed; what is not given is made in `workdir`/data.
 
     Raises UserError at the paper's size, which synthetic people do not stand in for.
@@ -61,6 +63,7 @@ def gather(needs: list[str], size: str, folders: dict[str, str], workdir: pathli
     for kind in missing:
         folder = workdir / 'data' / f'{kind}_{size}'
         print(f'{kind}: {folder}')
-        synthetic.write(folder, Request(**REQUESTS[size][kind]), 1 if size == 'tiny' else 0)
+        request: dict[str, Any] = REQUESTS[size][kind]
+        synthetic.write(folder, Request(**request), 1 if size == 'tiny' else 0)
         folders = folders | {kind: str(folder)}
     return folders

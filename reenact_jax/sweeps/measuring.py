@@ -1,11 +1,11 @@
 """Measures the rows of a table: one evaluation a row, seed and kind, kept and found again."""
 
 import argparse
-import pathlib
 import time
 
 import jax
 import numpy as np
+from etils import epath
 
 from reenact_jax.common import storage
 from reenact_jax.data.shards import ShardSet
@@ -27,7 +27,7 @@ def pairs(
     trainings: dict,
     seed: int,
     data: dict,
-    folder: pathlib.Path,
+    folder: epath.Path,
     args: argparse.Namespace,
 ) -> dict:
     """{method: {metric: ...}} of a row on a list of pairs, with `ours`: its own method's name.
@@ -57,13 +57,13 @@ def _assembled(row: Row, trainings: dict, seed: int):
     return live.assemble(generator, transfer)
 
 
-def _earlier(target: pathlib.Path, what: dict) -> dict | None:
+def _earlier(target: epath.Path, what: dict) -> dict | None:
     file = target / 'table.json'
-    if not file.exists():
+    if not storage.exists(file):
         return None
     found = storage.read_json(file)
     same = all(found.get(key) == value for key, value in what.items())
-    return found if same and (target / tables.NAME).exists() else None
+    return found if same and storage.exists(target / tables.NAME) else None
 
 
 def landmarks(table: Table, kind: str, trainings: dict, seed: int, data: str, cases: int):
@@ -88,7 +88,7 @@ def speed(table: Table, row: Row, seconds: float = 3.0) -> dict[str, float]:
     parts = {}
     side = 256 if table.size == 'paper' else 64
     for role, name in (('generator', row.generator), ('transfer', row.transfer)):
-        model = table.models[name]
+        model = table.models[str(name)]
         values = config.build(model.system, run={'data': '-'}, hparams=model.hparams(table.size))
         module, run, hparams = config.resolve(values)
         nets = module.networks(hparams, DataInfo(4, 8, run.points))

@@ -4,7 +4,7 @@ import importlib.util
 import inspect
 import pathlib
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from reenact_jax.common import shipped
 from reenact_jax.common.errors import UserError
@@ -68,7 +68,7 @@ def load(text: str) -> Table:
     size = size or SIZES[0]
     if size not in SIZES:
         raise UserError(f'{text}: no size {size!r}; there are {", ".join(SIZES[1:])}, and none')
-    spec = importlib.util.spec_from_file_location(file.stem, file)
+    spec: Any = importlib.util.spec_from_file_location(file.stem, file)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     missing = [n for n in ('MODELS', 'MEASURES', 'sweep') if not hasattr(module, n)]
@@ -86,5 +86,5 @@ def load(text: str) -> Table:
     unknown = set(module.MEASURES) - {*KINDS, *LANDMARKS, SPEED}
     if unknown:
         raise UserError(f'{file}: no measurements {", ".join(sorted(unknown))}')
-    title = inspect.getdoc(module)
+    title = inspect.getdoc(module) or ''
     return Table(file, size, title, dict(module.MODELS), dict(module.MEASURES), rows)

@@ -5,7 +5,7 @@ import subprocess
 import numpy as np
 
 from reenact_jax import __version__
-from reenact_jax.data import shards
+from reenact_jax.data.shards import manifest
 from reenact_jax.evaluate.columns import COLUMNS
 from reenact_jax.evaluate.estimators import Card
 from reenact_jax.evaluate.estimators import table as card_table
@@ -24,15 +24,25 @@ HEADINGS = {
 }
 
 
-def document(table: Table, found: dict, trainings: list, data: dict, command: str) -> str:
-    """The whole text. found: measurement -> what `launch.sweep` measured of it."""
+def document(
+    table: Table, found: dict, trainings: list, data: dict, command: str, late=(), missing=()
+) -> str:
+    """The whole text.
+
+    Args:
+      found: measurement -> what `launch.sweep` measured of it.
+      late: rows that were not measured, since their models are not trained yet.
+      missing: lines that say which models these are.
+    """
     parts = [f'# {table.title}', f'    {command}']
     for kind, metrics in table.measures.items():
         if kind == 'lmtest':
             parts += [lmtest.text(result) for result in found[kind].values()]
             continue
         names = [name for name in metrics if _anywhere(table, found, kind, name)]
-        parts += [f'## {kind}', _grid(table, found, kind, names)]
+        parts += [f'## {kind}', _grid(table, found, kind, names, late)]
+    if missing:
+        parts += ['## Missing', '\n'.join(f'- {line}' for line in missing)]
     parts += ['## What it is of', _provenance(table, found, trainings, data)]
     return '\n\n'.join(parts) + '\n'
 
@@ -42,7 +52,7 @@ def _anywhere(table: Table, found: dict, kind: str, name: str) -> bool:
     return paper or any(values(found[kind], row.name, name) for row in table.rows)
 
 
-def _grid(table: Table, found: dict, kind: str, names: list[str]) -> str:
+def _grid(table: Table, found: dict, kind: str, names: list[str], late) -> str:
     """Rows of the paper, then what needs no training; two columns a metric."""
     head, rule = ['row'], 1
     for name in names:
@@ -57,7 +67,8 @@ def _grid(table: Table, found: dict, kind: str, names: list[str]) -> str:
             if any(_paper(one, kind, name) is not None for one in table.rows):
                 value = _paper(row, kind, name)
                 cells.append('' if value is None else f'{value:g}')
-            cells.append(_ours(found[kind], row.name, name) if row.ours else 'not run')
+            ours = 'not trained yet' if row in late else _ours(found[kind], row.name, name)
+            cells.append(ours if row.ours else 'not run')
         lines.append('| ' + ' | '.join(cells) + ' |')
     for rule_name in found[kind].get('rules', {}):
         cells = [rule_name]
@@ -104,7 +115,7 @@ def _ours(found: dict, row: str, name: str) -> str:
 def _provenance(table: Table, found: dict, trainings: list, data: dict) -> str:
     lines = [f'Commit {commit()}.']
     for kind, folder in data.items():
-        lines.append(f'Data {kind}: {folder}, digest {shards.manifest.read(folder)["digest"]}.')
+        lines.append(f'Data {kind}: {folder}, digest {manifest.read(folder)["digest"]}.')
     for one in trainings:
         spent = training.minutes(one)
         lines.append(f'Model {one.model}, seed {one.seed}: {one.workdir}, {spent:.0f} minutes.')

@@ -2,15 +2,22 @@
 
 import hashlib
 import json
-import pathlib
 from typing import NamedTuple
 
 import numpy as np
+from etils import epath
 
 from reenact_jax import systems
-from reenact_jax.data import shards
+from reenact_jax.common import lines, storage
+from reenact_jax.data.shards import manifest
 from reenact_jax.sweeps.plan import Table
 from reenact_jax.train import command as train
+from reenact_jax.train.logs import METRICS
+
+# Flags of the processes, on which the result does not depend.
+PROCESSES = {'--distributed', '--coordinator', '--num_processes', '--process_id', '--profile'} | {
+    '--heartbeat_timeout'
+}
 
 
 class Training(NamedTuple):
@@ -18,7 +25,7 @@ class Training(NamedTuple):
 
     model: str
     seed: int
-    workdir: pathlib.Path
+    workdir: epath.Path
     arguments: list[str]
 
 
@@ -30,10 +37,11 @@ def plan(table: Table, data: dict[str, str], seeds: list[int], extra: list[str],
         folder = data[model.data]
         flags = [flag for flag in extra if _applies(flag, model.hparams(table.size), model.system)]
         for seed in seeds:
-            depends = [model.system, model.hparams(table.size), flags, seed]
-            depends.append(shards.manifest.read(folder)['digest'])
+            own = [flag for flag in flags if flag.partition('=')[0] not in PROCESSES]
+            depends = [model.system, model.hparams(table.size), own, seed]
+            depends.append(manifest.read(folder)['digest'])
             digest = hashlib.sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest()[:8]
-            target = pathlib.Path(workdir) / 'models' / f'{model.system}-{digest}'
+            target = storage.path(workdir) / 'models' / f'{model.system}-{digest}'
             arguments = [
                 f'--config={table.file}:{preset}', f'--config.data={folder}',
                 f'--config.seed={seed}', f'--workdir={target}', *flags,
@@ -61,10 +69,9 @@ def minutes(training: Training) -> float:
 
     A gap between lines of more than five times the stage's usual one is taken for a stop.
     """
-    file = training.workdir / 'metrics.jsonl'
-    lines = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+    logged = [json.loads(line) for line in lines.read(training.workdir / METRICS)]
     total = 0.0
-    for stage in {line['stage'] for line in lines}:
-        gaps = np.diff([line['time'] for line in lines if line['stage'] == stage])
+    for stage in {line['stage'] for line in logged}:
+        gaps = np.diff([line['time'] for line in logged if line['stage'] == stage])
         total += gaps[gaps <= 5 * np.median(gaps)].sum() if len(gaps) else 0.0
     return total / 60

@@ -40,60 +40,74 @@ class System(Protocol):
 
     def networks(self, hp, data: DataInfo) -> dict[str, Any]:
         """Linen modules by letter, the paper's names."""
+        ...
 
     def init(self, hp, nets: dict, rng: jax.Array, batch: Batch) -> dict:
         """Fresh variables of all networks."""
+        ...
 
     def stages(self, hp, data: DataInfo) -> tuple[Stage, ...]:
         """The training table, without stages of 0 steps."""
+        ...
 
     def constants(self, hp, load: bool = True) -> dict:
         """Arrays that losses need and nobody moves; load=False: anything of the same shapes."""
+        ...
 
     # A landmark transfer
     def identify(self, hp, nets: dict, variables: dict, source: Face) -> Any:
         """What `transfer` needs of the source: a tree of arrays, a row each."""
+        ...
 
     def transfer(
         self, hp, nets: dict, variables: dict, identity: Any, driving: Face, first: Face
     ) -> Float[Array, 'b n 2']:
         """The source's landmarks with the driver's motion; `first`: the driver's first frame."""
+        ...
 
     # An image generator
     def encode(
         self, hp, nets: dict, variables: dict, source: Face, background: Array | None = None
     ) -> Any:
         """What `render` needs of the source: a tree of arrays, a row each."""
+        ...
 
     def render(
         self, hp, nets: dict, variables: dict, appearance: Any, landmarks: Float[Array, 'b n d']
     ) -> Float[Array, 'b s s 3']:
         """Images in [-1, 1] of the source with these landmarks."""
+        ...
 
     # Optional
     RENAMED: dict[str, Callable]  # fields of old configs -> (value) -> today's fields
+    EARLIER: dict[str, Any]  # fields that old configs lack -> the value that stands for what was
     NEEDS: dict[str, tuple[str, ...]]  # function -> networks without which there is none
     DRIVEN_BY: tuple[str, ...]  # fields of a `Face` that `identify` and `transfer` take
     TAKES_BACKGROUND: bool  # whether `encode` can put the face before another background
 
     def takes_depth(self, hp) -> bool:
         """Whether `render` takes landmarks with depth, d = 3."""
+        ...
 
     def layers(
         self, hp, nets: dict, variables: dict, appearance: Any, landmarks: Array
     ) -> Layers | None:
         """`render` taken apart: what moves and what is painted; None: not as configured."""
+        ...
 
     def pieces(
         self, hp, nets: dict, variables: dict, appearance: Any, landmarks: Array
     ) -> dict[str, Array]:
         """`render` with what it is mixed of: face, background, mask."""
+        ...
 
     def latent(self, hp, nets: dict, variables: dict, face: Face) -> dict[str, Array]:
         """Codes of faces: `identity` and `pose`."""
+        ...
 
     def preview(self, hp, nets: dict, variables: dict, batch: Batch) -> dict[str, Array]:
         """Pictures of a batch for TensorBoard, by name, in [-1, 1]."""
+        ...
 
 
 REQUIRED = ('Hparams', 'networks', 'init', 'stages', 'constants')
@@ -102,6 +116,7 @@ OPTIONAL = {
     **dict.fromkeys(('identify', 'transfer', 'encode', 'render')),
     **dict.fromkeys(('layers', 'pieces', 'latent', 'preview')),
     'RENAMED': {},
+    'EARLIER': {},
     'NEEDS': {},
     'DRIVEN_BY': ('landmarks',),
     'TAKES_BACKGROUND': False,
@@ -109,13 +124,13 @@ OPTIONAL = {
 }
 
 
-def member(system: System, name: str) -> Any:
-    """An optional member of a system, or what stands for it."""
+def member(system: Any, name: str) -> Any:
+    """An optional member of a `System`, or what stands for it."""
     return getattr(system, name, OPTIONAL[name])
 
 
-def able(system: System, nets: dict, function: str) -> bool:
-    """Whether a system, trained with these networks, has a function (`transfer`, `render`).
+def able(system: Any, nets: dict, function: str) -> bool:
+    """Whether a `System`, trained with these networks, has a function (`transfer`, `render`).
 
     A system whose networks depend on its settings names those of a function in `NEEDS`.
     """

@@ -3,9 +3,13 @@
 Paired arguments must have the same shape: a broadcast here would be a silent mistake.
 """
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Float, Int
+
+from reenact_jax.common.arrays import AnyArray
 
 GAN_FORMS = ('log', 'hinge', 'lsgan', 'lsgan01')
 
@@ -16,19 +20,21 @@ def same_shape(a, b) -> None:
         raise ValueError(f'shapes differ: {a.shape} and {b.shape}')
 
 
-def l1(prediction: Float[Array, '...'], truth: Float[Array, '...']) -> Float[Array, '']:
+def l1(prediction: Float[AnyArray, '...'], truth: Float[AnyArray, '...']) -> Float[AnyArray, '']:
     """E |x - x'| over all entries (AAN eq. 7, first term)."""
     same_shape(prediction, truth)
     return jnp.abs(prediction - truth).mean()
 
 
-def points(prediction: Float[Array, '... n 2'], truth: Float[Array, '... n 2']):
+def points(prediction: Float[AnyArray, '... n 2'], truth: Float[AnyArray, '... n 2']):
     """E ||l - l'||^2: squared distance of a point, mean over points (LD-Net eqs. 2 and 6)."""
     same_shape(prediction, truth)
     return jnp.sum((prediction - truth) ** 2, -1).mean()
 
 
-def codes(prediction: Float[Array, '... c'], truth: Float[Array, '... c']) -> Float[Array, '']:
+def codes(
+    prediction: Float[AnyArray, '... c'], truth: Float[AnyArray, '... c']
+) -> Float[AnyArray, '']:
     """E ||e - e'||^2: squared distance of whole codes (LD-Net eq. 5)."""
     same_shape(prediction, truth)
     return jnp.sum((prediction - truth) ** 2, -1).mean()
@@ -37,7 +43,9 @@ def codes(prediction: Float[Array, '... c'], truth: Float[Array, '... c']) -> Fl
 # --- adversarial -----------------------------------------------------------------------------
 
 
-def gan_discriminator(real: list[Array], fake: list[Array], form: str) -> Float[Array, '']:
+def gan_discriminator(
+    real: Sequence[AnyArray], fake: Sequence[AnyArray], form: str
+) -> Float[AnyArray, '']:
     """What a discriminator minimises, from its logits on real and generated input.
 
     Args:
@@ -64,7 +72,7 @@ def gan_discriminator(real: list[Array], fake: list[Array], form: str) -> Float[
     return _scales(real, on_real) + _scales(fake, on_fake)
 
 
-def gan_generator(fake: list[Array], form: str) -> Float[Array, '']:
+def gan_generator(fake: Sequence[AnyArray], form: str) -> Float[AnyArray, '']:
     """What a generator minimises, from the discriminator's logits on its output.
 
     `log`      -log s(D(x')), the non-saturating form of AAN eq. 6 (Goodfellow et al., section 3)
@@ -81,14 +89,16 @@ def gan_generator(fake: list[Array], form: str) -> Float[Array, '']:
     return _scales(fake, term)
 
 
-def _scales(logits: list[Array], term) -> Float[Array, '']:
-    return sum(term(scale).mean() for scale in logits)
+def _scales(logits: Sequence[AnyArray], term) -> Float[AnyArray, '']:
+    return sum((term(scale).mean() for scale in logits), jnp.zeros(()))
 
 
 # --- adversarial classifiers -----------------------------------------------------------------
 
 
-def log_probability(logits: Float[Array, 'b c'], label: Int[Array, ' b'], floor: bool = False):
+def log_probability(
+    logits: Float[AnyArray, 'b c'], label: Int[AnyArray, ' b'], floor: bool = False
+):
     """log P(label), one a row (LD-Net eqs. 1, 2, 4, 7).
 
     With `floor`, nothing below -log c (the log probability of a guess): minimising log P would
@@ -98,14 +108,16 @@ def log_probability(logits: Float[Array, 'b c'], label: Int[Array, ' b'], floor:
     return jnp.maximum(value, -jnp.log(float(logits.shape[-1]))) if floor else value
 
 
-def log_complement(logits: Float[Array, 'b c'], label: Int[Array, ' b']) -> Float[Array, ' b']:
+def log_complement(
+    logits: Float[AnyArray, 'b c'], label: Int[AnyArray, ' b']
+) -> Float[AnyArray, ' b']:
     """log(1 - P(label)), one a row (LD-Net eqs. 4 and 11); exact where P is next to 1."""
     classes = jnp.arange(logits.shape[-1])
     others = jnp.where(classes[None] == label[:, None], -jnp.inf, logits)
     return jax.nn.logsumexp(others, -1) - jax.nn.logsumexp(logits, -1)
 
 
-def accuracy(logits: Float[Array, 'b c'], label: Int[Array, ' b']) -> Float[Array, '']:
+def accuracy(logits: Float[AnyArray, 'b c'], label: Int[AnyArray, ' b']) -> Float[AnyArray, '']:
     """Share of rows whose largest logit is the label's."""
     return (logits.argmax(-1) == label).mean()
 
@@ -113,12 +125,24 @@ def accuracy(logits: Float[Array, 'b c'], label: Int[Array, ' b']) -> Float[Arra
 # --- features --------------------------------------------------------------------------------
 
 
-def perceptual(prediction: list[Array], truth: list[Array]) -> Float[Array, '']:
-    """E_i ||Phi_i(x) - Phi_i(x')||_1 over the feature maps i (AAN eq. 8), a mean in each map."""
-    return sum(l1(a, b) for a, b in zip(prediction, truth, strict=True)) / len(truth)
+PIX2PIXHD_TAPS = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1.0)  # of VGG19's five maps, in its code
 
 
-def feature_matching(made: list[list[Array]], real: list[list[Array]]) -> Float[Array, '']:
+def perceptual(
+    prediction: Sequence[AnyArray], truth: Sequence[AnyArray], weights: tuple[float, ...] = ()
+) -> Float[AnyArray, '']:
+    """E_i ||Phi_i(x) - Phi_i(x')||_1 over the feature maps i (AAN eq. 8), a mean in each map.
+
+    weights: of the maps, whose sum is taken then (pix2pixHD); empty: their plain mean.
+    """
+    each = [l1(a, b) for a, b in zip(prediction, truth, strict=True)]
+    weights = weights or (1 / len(each),) * len(each)
+    return sum((w * one for w, one in zip(weights, each, strict=True)), jnp.zeros(()))
+
+
+def feature_matching(
+    made: Sequence[Sequence[AnyArray]], real: Sequence[Sequence[AnyArray]]
+) -> Float[AnyArray, '']:
     """E_k E_i ||D_k^i(x) - D_k^i(x')||_1 over scales k and layers i, times 4 (pix2pixHD).
 
     Lists a scale of what a discriminator's layers give, its logits last, which do not count. The
@@ -126,18 +150,18 @@ def feature_matching(made: list[list[Array]], real: list[list[Array]]) -> Float[
     """
     scales = zip(made, real, strict=True)
     each = [perceptual(list(fake[:-1]), list(truth[:-1])) for fake, truth in scales]
-    return 4 * sum(each) / len(each)
+    return 4 * sum(each, jnp.zeros(())) / len(each)
 
 
 # --- rows of a batch -------------------------------------------------------------------------
 
 
-def stranger(x: Array) -> Array:
+def stranger(x: AnyArray) -> AnyArray:
     """Every row's partner, of another identity: rows 2i and 2i + 1 swapped (batches/pairs.py)."""
     return x.reshape(-1, 2, *x.shape[1:])[:, ::-1].reshape(x.shape)
 
 
-def together(*batches: Array) -> Array:
+def together(*batches: AnyArray) -> AnyArray:
     """n batches [b, ...] as one [n b, ...], their rows i next to each other.
 
     For one call of a network instead of n. End to end (`concatenate`) nearly every row of a batch
@@ -146,7 +170,7 @@ def together(*batches: Array) -> Array:
     return jnp.stack(batches, 1).reshape(-1, *batches[0].shape[1:])
 
 
-def apart(x: Array, n: int = 2) -> tuple[Array, ...]:
+def apart(x: AnyArray, n: int = 2) -> tuple[AnyArray, ...]:
     """The n batches of which `together` made x."""
     rows = x.reshape(-1, n, *x.shape[1:])
     return tuple(rows[:, i] for i in range(n))

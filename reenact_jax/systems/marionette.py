@@ -9,8 +9,9 @@ l_exp, a group of face parts at a time, are the basis b_exp, fitted beforehand:
 
     reenact-jax prepare bases DATA --out bases.npz
 
-M guesses the coefficients of one frame: l^_exp = lambda_exp b_exp^T alpha^, l^_id = l - l_m -
-l^_exp. Transfer: l_m + l^_id(source) + l^_exp(driving) at the driver's rotation.
+M guesses the coefficients of one frame: l^_exp = lambda_exp b_exp^T alpha^ (in training without the
+gain lambda_exp), l^_id = l - l_m - l^_exp. Transfer: l_m + l^_id(source) + l^_exp(driving) at the
+driver's rotation.
 
 Letters: M the disentangler, B the bases (arrays that never move, kept with the networks). Written
 from the paper's idea without its text, so ours: M sees landmarks alone (the paper's sees the image
@@ -21,8 +22,8 @@ components; the alignment (all points, `rigid.fit`); where the result is put (`l
 import dataclasses
 import io
 import json
-import os
 import zipfile
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -30,7 +31,7 @@ import numpy as np
 from flax import linen as nn
 from jaxtyping import Array, Float, Int
 
-from reenact_jax.common import settings
+from reenact_jax.common import settings, storage
 from reenact_jax.common.errors import UserError
 from reenact_jax.common.settings import setting
 from reenact_jax.data.tracks import Batch, DataInfo, Face
@@ -43,6 +44,7 @@ from reenact_jax.systems import losses, optimisers
 from reenact_jax.systems.interface import Stage
 
 DRIVEN_BY = ('landmarks', 'landmarks3d')  # what `identify` and `transfer` need of a face
+EARLIER = {'gain_in_training': True}  # what stands for the fields that old configs lack
 GROUPS = {  # group -> parts of the layout's points, by the beginning of their names
     'contour': ('jaw',),
     'eyes': ('left_brow', 'right_brow', 'left_eye', 'right_eye', 'left_pupil', 'right_pupil'),
@@ -59,7 +61,12 @@ class Hparams:
     components: tuple[int, ...] = setting(
         (6, 10, 4, 12), least=4, low=1, high=300, doc=f'of the groups {", ".join(GROUPS)}'
     )
-    lambda_exp: float = setting(1.5, low=0, high=100, doc='before the coefficients: the paper')
+    lambda_exp: float = setting(
+        1.5, low=0, high=100, doc='gain of l^_exp in use: the paper (from memory)'
+    )
+    gain_in_training: bool = setting(
+        False, doc='M learns below the gain, which then cancels: workdirs from before this field'
+    )
     strength: float = setting(
         1.0, low=0, high=100, doc="in transfer, of the driver's expression (1: as it is)"
     )
@@ -175,10 +182,10 @@ def constants(hp: Hparams, load: bool = True) -> dict:
 def load(hp: Hparams, net: Bases) -> dict[str, np.ndarray]:
     """The arrays of collection `bases`. Raises UserError naming the file when they do not fit."""
     advice = 'fit it on the training data: reenact-jax prepare bases DATA --out FILE'
-    if not os.path.isfile(hp.bases):
+    if storage.size(hp.bases) is None:
         raise UserError(f'hparams.bases: {hp.bases}: no such file; {advice}')
     try:
-        with np.load(hp.bases, allow_pickle=False) as arrays:
+        with np.load(io.BytesIO(storage.read(hp.bases)), allow_pickle=False) as arrays:
             found = {name: arrays[name] for name in ('mean', 'person', 'basis', 'deviation')}
             groups = json.loads(arrays['groups'].item())
     except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
@@ -206,7 +213,8 @@ def load(hp: Hparams, net: Bases) -> dict[str, np.ndarray]:
 def save(arrays: dict[str, np.ndarray], groups: dict[str, tuple[int, int]]) -> bytes:
     """The file of bases: `groups` are the rows of `basis`, first and behind the last."""
     file = io.BytesIO()
-    np.savez(file, groups=np.array(json.dumps(groups)), **arrays)
+    stored: dict[str, Any] = {'groups': np.array(json.dumps(groups)), **arrays}
+    np.savez(file, **stored)
     return file.getvalue()
 
 
@@ -231,14 +239,15 @@ def terms(hp: Hparams, apply, batch: Batch):
     identity = jnp.repeat(batch.identity, batch.landmarks3d.shape[1])
     less_mean, _ = apply('B', points)
     truth = less_mean - apply('B', identity, method='own')
-    value = losses.points(_expression(hp, apply, less_mean), truth)
+    gain = hp.lambda_exp if hp.gain_in_training else 1.0
+    value = losses.points(_expression(apply, less_mean, gain), truth)
     spread = losses.points(truth, jnp.zeros_like(truth))
     return {'M': value}, {'unexplained': value / jnp.maximum(spread, 1e-12)}
 
 
-def _expression(hp: Hparams, apply, less_mean: Float[Array, 'b n 3']) -> Float[Array, 'b n 3']:
+def _expression(apply, less_mean: Float[Array, 'b n 3'], gain: float) -> Float[Array, 'b n 3']:
     """l^_exp."""
-    return hp.lambda_exp * apply('B', apply('M', less_mean), method='expression')
+    return gain * apply('B', apply('M', less_mean), method='expression')
 
 
 # --- use -------------------------------------------------------------------------------------
@@ -248,7 +257,8 @@ def identify(hp: Hparams, nets: dict, variables: dict, source: Face) -> dict:
     """{'shape': l^_id of the source [b, n, 3], 'box': its landmarks' box}. Once per source."""
     apply = frozen_apply(nets, variables)
     less_mean, _ = apply('B', source.landmarks3d)
-    return {'shape': less_mean - _expression(hp, apply, less_mean), 'box': lm.box(source.landmarks)}
+    shape = less_mean - _expression(apply, less_mean, hp.lambda_exp)
+    return {'shape': shape, 'box': lm.box(source.landmarks)}
 
 
 def transfer(
@@ -260,7 +270,7 @@ def transfer(
     """
     apply = frozen_apply(nets, variables)
     less_mean, placement = apply('B', driving.landmarks3d)
-    expression = hp.strength * _expression(hp, apply, less_mean)
+    expression = hp.strength * _expression(apply, less_mean, hp.lambda_exp)
     made = apply('B', identity['shape'] + expression, method='whole')
     flat = rigid.restore(made, placement)[..., :2]
     placed = lm.place(identity['box'], lm.box(driving.landmarks), lm.box(first.landmarks))

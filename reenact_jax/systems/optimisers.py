@@ -1,19 +1,21 @@
 """Optimisers with their schedules. The learning rate is readable in the optimiser's state."""
 
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
 
-SCHEDULES = ('constant', 'cosine', 'late_linear', 'staircase')
+SCHEDULES = ('constant', 'cosine', 'late_linear', 'early_linear', 'staircase')
 
 
 def adam(
     learning_rate: float, steps: int, schedule: str = 'constant', b1: float = 0.9, b2: float = 0.999
 ) -> optax.GradientTransformation:
     """Adam. `constant` stays, `cosine` falls from `learning_rate` to 0 over `steps`, `late_linear`
-    stays for the first half of them and falls to 0 in the second, `staircase` is divided by ten
+    stays for the first half of them and falls to 0 in the second, `early_linear` after 4/11 of them
+    (FReeNet's code: after 40 of 110 epochs), `staircase` is divided by ten
     after each 0.3 of them (FReeNet, section 4.1: every 300 of 1,000 and every 120 of 400 epochs).
 
     The state holds `hyperparams['learning_rate']`, the rate of the last update.
@@ -25,17 +27,22 @@ def adam(
 def rmsprop(
     learning_rate: float, steps: int, schedule: str = 'constant', decay: float = 0.99
 ) -> optax.GradientTransformation:
-    """RMSprop without momentum; schedule and state as in `adam`. Epsilon 1e-8 is PyTorch's."""
+    """RMSprop without momentum; schedule and state as in `adam`.
+
+    Epsilon 1e-8 is PyTorch's and is added to the root, as there: optax's default adds it below the
+    root, where it acts as 1e-4 and all but stops weights with smaller gradients.
+    """
     rate = _rate(learning_rate, steps, schedule)
-    return optax.inject_hyperparams(optax.rmsprop)(rate, decay=decay, eps=1e-8)
+    rmsprop = optax.inject_hyperparams(optax.rmsprop, static_args=('eps_in_sqrt',))
+    return rmsprop(rate, decay=decay, eps=1e-8, eps_in_sqrt=False)
 
 
 def _rate(learning_rate: float, steps: int, schedule: str) -> optax.Schedule:
     if schedule == 'cosine':
         return optax.cosine_decay_schedule(learning_rate, max(steps, 1))
-    if schedule == 'late_linear':
-        late = max(steps - steps // 2, 1)
-        return optax.linear_schedule(learning_rate, 0.0, late, steps // 2)
+    if schedule in ('late_linear', 'early_linear'):
+        stays = steps // 2 if schedule == 'late_linear' else steps * 4 // 11
+        return optax.linear_schedule(learning_rate, 0.0, max(steps - stays, 1), stays)
     if schedule == 'staircase':
         return optax.piecewise_constant_schedule(
             learning_rate, {math.ceil(steps * part): 0.1 for part in (0.3, 0.6, 0.9)}
@@ -46,7 +53,7 @@ def _rate(learning_rate: float, steps: int, schedule: str) -> optax.Schedule:
 def learning_rate(tx: optax.GradientTransformation, step: int) -> float:
     """The rate that an optimiser of this file uses at `step` (counted from 0)."""
     weight = jnp.zeros(())
-    state = tx.init(weight)
+    state: Any = tx.init(weight)
     at = jax.tree.map(lambda count: jnp.full_like(count, step), state.hyperparams_states)
     _, state = tx.update(weight, state._replace(hyperparams_states=at), weight)
     return float(state.hyperparams['learning_rate'])

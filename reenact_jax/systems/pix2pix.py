@@ -34,6 +34,8 @@ from reenact_jax.systems import losses, optimisers
 from reenact_jax.systems.interface import Stage
 
 log = logging.getLogger(__name__)
+# What stands for the fields that old configs lack.
+EARLIER = {'scales': 2, 'affine': False, 'tap_weights': (), 'vgg_input': 'imagenet'}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,9 +49,17 @@ class Hparams:
     blocks: int = setting(9, low=0, high=100, doc='pix2pixHD: residual blocks of G1')
     local_blocks: int = setting(3, low=0, high=100, doc='pix2pixHD: residual blocks of G2')
     discriminator: int = settings.width(64, 'width of PatchGANs, both papers')
+    scales: int = setting(3, low=1, high=8, doc='pix2pixHD: of D, section 3.2 (its code: 2)')
+    affine: bool = setting(
+        True, doc="pix2pix: D's batch norm has scale and shift, as in its code; not in old workdirs"
+    )
     lambda_l1: float = settings.weight(100.0, 'pix2pix: L1, section 3.3')
     lambda_features: float = settings.weight(10.0, 'pix2pixHD: feature matching, section 3.3')
     lambda_vgg: float = settings.weight(10.0, 'pix2pixHD: perceptual, section 4; 0: off')
+    tap_weights: tuple[float, ...] = setting(
+        losses.PIX2PIXHD_TAPS, low=0, high=1e6, doc="pix2pixHD: of VGG19's maps; empty: their mean"
+    )
+    vgg_input: str = setting('plain', choices=vgg.INPUTS, doc='pix2pixHD: as its code feeds VGG')
     features: str = setting(
         'vgg19', choices=('vgg19', 'random'), doc='of the perceptual loss, see nets/vgg.py'
     )
@@ -83,15 +93,15 @@ def networks(hp: Hparams, data: DataInfo) -> dict:
     if hp.variant == 'pix2pix':
         return {
             'G': net.UNetGenerator(hp.width, hp.norm),
-            'D': PatchGAN(hp.discriminator, padding=1, norm=hp.norm),
+            'D': PatchGAN(hp.discriminator, 3, 1, hp.norm, affine=hp.affine and hp.norm == 'batch'),
         }
     if hp.width % 2:
         raise UserError(f'hparams.width: {hp.width} is odd, the local enhancer has half of it')
     return {
         'G1': net.GlobalGenerator(hp.width, hp.downs, hp.blocks),
         'G2': net.LocalEnhancer(hp.width // 2, hp.local_blocks),
-        'D1': MultiScale(width=hp.discriminator),
-        'D2': MultiScale(width=hp.discriminator),
+        'D1': MultiScale(hp.scales, hp.discriminator),
+        'D2': MultiScale(hp.scales, hp.discriminator),
     }
 
 
@@ -198,11 +208,11 @@ def _hd(hp: Hparams, apply, constants: dict, fake, truth, given, letter: str):
     value = by + hp.lambda_features * matching
     metrics = {'l1': losses.l1(fake, truth), 'gan': by, 'features': matching}
     if hp.lambda_vgg:
-        phi = [vgg.features(constants['vgg'], image, 19) for image in (fake, truth)]
-        metrics['perceptual'] = losses.perceptual(*phi)
+        a, b = (vgg.features(constants['vgg'], one, 19, hp.vgg_input) for one in (fake, truth))
+        metrics['perceptual'] = losses.perceptual(a, b, hp.tap_weights)
         value += hp.lambda_vgg * metrics['perceptual']
-    logits = [[scale[-1] for scale in one] for one in (real, made)]
-    return {'G': value, 'D': losses.gan_discriminator(*logits, 'lsgan01')}, metrics
+    seen, drawn = ([scale[-1] for scale in one] for one in (real, made))
+    return {'G': value, 'D': losses.gan_discriminator(seen, drawn, 'lsgan01')}, metrics
 
 
 # --- the generators --------------------------------------------------------------------------

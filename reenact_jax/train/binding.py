@@ -2,10 +2,12 @@
 
 Precision. Parameters, running statistics, losses and gradients are float32 always. With
 `bfloat16` a call that is given an image or a feature map (an array of four axes or more) runs in
-bfloat16: its parameters and these arrays are cast on the way in, every result is cast back to
-float32. Arrays of fewer axes (points, codes, labels) stay as they are, and a call on such arrays
-alone runs in float32, because bfloat16 resolves no better than one pixel at 256. A network with
-normalisation computes its statistics in float32 (flax's do) and returns the dtype it was given.
+bfloat16: its parameters, these arrays and rows of features (three axes, the last one longer than a
+point's) are cast on the way in, every result is cast back to float32. Points, codes and labels stay
+as they are, and a call on such arrays alone runs in float32, because bfloat16 resolves no better
+than one pixel at 256. A network with normalisation computes its statistics in float32 (flax's do)
+and returns the dtype it was given. Frozen networks among a system's constants (VGG) run in the
+dtype of their kernels, which `reduced` casts.
 """
 
 from collections.abc import Mapping
@@ -13,9 +15,10 @@ from collections.abc import Mapping
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
-from jaxtyping import Array, PRNGKeyArray
+from jaxtyping import PRNGKeyArray
 
 MAP_AXES = 4  # images and feature maps: [b, h, w, c] or more
+POINT = 3  # most numbers of a point: x, y, depth
 
 
 class Binding:
@@ -58,8 +61,8 @@ class Binding:
         train = train and letter in self._params
         variables = self._bound(letter)
         if self._runs_reduced(args, kwargs):
-            variables |= {'params': _cast(variables['params'], self._dtype, 0)}
-            args, kwargs = _cast((args, kwargs), self._dtype, MAP_AXES)
+            variables |= {'params': _cast(variables['params'], self._dtype)}
+            args, kwargs = _cast((args, kwargs), self._dtype, _is_features)
         mutable = [name for name in variables if name != 'params'] if train else []
         result, updated = self._nets[letter].apply(
             variables,
@@ -72,7 +75,7 @@ class Binding:
         )
         if train:
             self._keep(letter, updated)
-        return _cast(result, jnp.dtype('float32'), 0)
+        return _cast(result, jnp.dtype('float32'))
 
     def _bound(self, letter: str) -> dict:
         if letter not in self._params:
@@ -104,8 +107,21 @@ def _is_float(leaf) -> bool:
     return isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jnp.floating)
 
 
-def _cast(tree, dtype, axes: int) -> Array:
-    """Floating-point arrays of at least `axes` axes as `dtype`; all else as it is."""
+def reduced(constants, dtype: str):
+    """A system's constants for a run in `dtype`: kernels of convolutions in it, all else as it is.
+
+    Tables of coordinates (landmark bases) have fewer axes and keep float32.
+    """
+    return _cast(constants, jnp.dtype(dtype), lambda leaf: leaf.ndim >= MAP_AXES)
+
+
+def _is_features(leaf) -> bool:
+    """Whether an argument beside a map is computed with in the map's dtype."""
+    return leaf.ndim >= MAP_AXES or (leaf.ndim == MAP_AXES - 1 and leaf.shape[-1] > POINT)
+
+
+def _cast(tree, dtype, which=lambda leaf: True):
+    """Floating-point arrays for which `which` holds as `dtype`; all else as it is."""
     return jax.tree.map(
-        lambda leaf: leaf.astype(dtype) if _is_float(leaf) and leaf.ndim >= axes else leaf, tree
+        lambda leaf: leaf.astype(dtype) if _is_float(leaf) and which(leaf) else leaf, tree
     )

@@ -1,6 +1,6 @@
 """Train a system: all its stages in order, resumable at any moment.
 
-    reenact-jax train --config aan:tiny --config.data=DATA --workdir=out/aan
+    reenact-jax train --config aan:small --data data/people --workdir out/aan
 
 `--config FILE[:PRESET]` names the paper's file in configs/ and one of its presets; every field of
 the config can be set by `--config.FIELD=VALUE` and every number of the paper by
@@ -16,6 +16,7 @@ too, at the latest after --heartbeat_timeout seconds; start all of them again.
 """
 
 import logging
+from typing import Any
 
 import absl.logging
 import jax
@@ -31,15 +32,18 @@ CLUSTER = ('coordinator', 'num_processes', 'process_id')
 def define_flags(values: flags.FlagValues) -> None:
     """The command's flags."""
     command_line.define_config(values)
+    command_line.define_data(values)
     text = 'folder of the run; made if it is not there'
     flags.DEFINE_string('workdir', None, text, flag_values=values)
-    text = 'one of several processes, found by their cluster environment'
+    text = 'join the other processes, which the environment of the cluster names'
     flags.DEFINE_bool('distributed', False, text, flag_values=values)
     flags.DEFINE_string('coordinator', None, 'HOST:PORT of process 0', flag_values=values)
     flags.DEFINE_integer('num_processes', None, 'how many processes there are', flag_values=values)
     flags.DEFINE_integer('process_id', None, 'number of this process, from 0', flag_values=values)
     text = 'seconds of silence after which another process counts as lost, and the run ends'
     flags.DEFINE_integer('heartbeat_timeout', 100, text, lower_bound=1, flag_values=values)
+    text = 'steps to trace with jax.profiler, behind the first; the trace is in WORKDIR/profile'
+    flags.DEFINE_integer('profile', 0, text, lower_bound=0, flag_values=values)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -54,14 +58,14 @@ def main(arguments: list[str] | None = None) -> int:
 
     from reenact_jax.train import loop  # late: a wrong config is refused without its seconds
 
-    return loop.train(checked, values.workdir)
+    return loop.train(checked, values.workdir, values.profile)
 
 
 def _join(values: flags.FlagValues) -> None:
     """Joins the other processes, if there are to be any."""
-    given = {name: values[name].value for name in CLUSTER}
+    given: dict[str, Any] = {name: values[name].value for name in CLUSTER}
     missing = [f'--{name}' for name, value in given.items() if value is None]
-    patience = {'heartbeat_timeout_seconds': values.heartbeat_timeout}
+    patience: dict[str, Any] = {'heartbeat_timeout_seconds': values.heartbeat_timeout}
     if values.distributed:
         jax.distributed.initialize(**patience)
     elif not missing:

@@ -13,6 +13,7 @@ import typing
 from collections.abc import Mapping
 
 import ml_collections
+from ml_collections import config_dict
 
 from reenact_jax import systems
 from reenact_jax.common import settings
@@ -101,7 +102,7 @@ def build(system: str, run: Mapping, hparams: Mapping) -> ml_collections.ConfigD
     return ml_collections.ConfigDict(values)
 
 
-def resolve(config: ml_collections.ConfigDict) -> tuple[types.ModuleType, Run, object]:
+def resolve(config: Mapping | ml_collections.ConfigDict) -> tuple[types.ModuleType, Run, object]:
     """(system module, Run, Hparams) of a config, checked field by field.
 
     Fields that have other names today are read as those.
@@ -145,7 +146,7 @@ def chosen(stages: tuple, run: Run) -> dict:
     return {n: stage for n, stage in enumerate(sized) if not run.stages or stage.name in run.stages}
 
 
-def to_json(config: ml_collections.ConfigDict) -> dict:
+def to_json(config: Mapping | ml_collections.ConfigDict) -> dict:
     """The resolved config as plain values (for checkpoints, config.json and comparison)."""
     _, run, hparams = resolve(config)
     return {SYSTEM: config[SYSTEM], **_plain(run), HPARAMS: _plain(hparams)}
@@ -191,13 +192,17 @@ def _as_now(value):
 
 
 def _renamed(system: types.ModuleType, hparams: Mapping) -> dict:
-    """Hparams with the names of today: a system lists its old ones as `RENAMED`."""
+    """Hparams with the names of today: a system lists its old ones as `RENAMED`.
+
+    A config has every field of its day. One without a field of `EARLIER` is older than the field,
+    and its networks are those of that day.
+    """
     renamed = member(system, 'RENAMED')
     found = {name: value for name, value in hparams.items() if name not in renamed}
     for name, now in renamed.items():
         if name in hparams:
             found |= now(hparams[name])
-    return found
+    return member(system, 'EARLIER') | found if found else found
 
 
 def _complete(schema: type, given: Mapping, where: str) -> dict:
@@ -206,7 +211,7 @@ def _complete(schema: type, given: Mapping, where: str) -> dict:
     values = {field.name: getattr(checked, field.name) for field in dataclasses.fields(schema)}
     hints = typing.get_type_hints(schema)
     return {
-        name: ml_collections.config_dict.placeholder(_kind(hints[name])) if value is None else value
+        name: config_dict.placeholder(_kind(hints[name])) if value is None else value
         for name, value in values.items()
     }
 
@@ -227,8 +232,8 @@ def _together(run: Run) -> None:
     """Combinations that cannot be."""
     if not run.data:
         raise UserError(
-            'config.data: not set; give the folder of the shards: --config.data=FOLDER '
-            '(data_prep/ makes shards from videos or of synthetic heads)'
+            'config.data: not set; give the shard set to train on: --data SHARDS '
+            '(`reenact-jax prepare` makes one from videos or of synthetic heads)'
         )
     size = run.batch_size
     if size is not None and size % 2:

@@ -34,7 +34,7 @@ def open_data(run: Run) -> tuple[ShardSet, DataInfo, dict]:
         shards.require_points(run.points)
     except UserError as error:
         raise UserError(f'config.data: {error}') from None
-    info = DataInfo(shards.identities, len(shards), run.points)
+    info = DataInfo(shards.identities, len(shards), run.points, int(shards.columns.frames.sum()))
     entry = shard_manifest.read(run.data)['splits'][SPLIT]
     record = {
         'identities': info.identities,

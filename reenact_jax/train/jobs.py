@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from reenact_jax.data.shards import ShardSet
-from reenact_jax.data.tracks import Batch, DataInfo
+from reenact_jax.data.tracks import Batch, DataInfo, Unread
 from reenact_jax.nets.blocks import fenced
 from reenact_jax.systems import interface
 from reenact_jax.systems.interface import Stage
@@ -27,7 +27,7 @@ class Job(NamedTuple):
     run: Run
     hparams: Any
     values: dict  # the config as plain values
-    shards: ShardSet | None  # None: a job without data
+    shards: ShardSet | Unread  # None: a job without data
     record: dict  # what the data are, see feed.open_data
     stored: int  # side of the stored images, pixels
     nets: dict
@@ -63,7 +63,7 @@ class Job(NamedTuple):
         )
         return fenced(one) if self.run.fences else one
 
-    def program(self, stage: Stage, state: State) -> Callable:
+    def program(self, stage: Stage, state: State) -> jax.stages.Wrapped:
         """The jitted function of `run.scan` steps that training calls.
 
         `state` may be shapes; batches have a leading axis of steps.

@@ -2,20 +2,22 @@
 
 Every line of `metrics.jsonl` is one interval: `stage`, `step` (its last), the metrics as means over
 its applied steps (null when there was none), `frames_per_second` and `data_wait`, the share of the
-time that was spent waiting for data. The same go to TensorBoard as `STAGE/metric`.
+time that was spent waiting for data. The same go to TensorBoard as `STAGE/metric`. To a bucket,
+which cannot append, both are sent every half minute and before each checkpoint.
 """
 
 import json
 import math
 import sys
 import time
+from typing import Any
 
 import numpy as np
-import tensorboardX
 from etils import epath
 from tqdm import tqdm
 
-from reenact_jax.common import storage
+from reenact_jax.common import lines, storage
+from reenact_jax.train.board import Board
 
 METRICS = 'metrics.jsonl'
 QUIET_SECONDS = 30.0  # between progress lines when standard error is not a terminal
@@ -33,14 +35,16 @@ class Logs:
             is removed, and so is a line cut off by a crash. None: a new run.
         """
         self._write = write
-        self._bar, self._board, self._file = None, None, None
+        self._bar = None
+        self._board: Any = None  # these two where it writes
+        self._file: Any = None
         self._sums: dict[str, list[float]] = {}
         if write:
             folder = storage.path(workdir)
-            kept = _kept(folder / METRICS, resumed)
-            storage.write(folder / METRICS, ''.join(f'{line}\n' for line in kept))
-            self._file = (folder / METRICS).open('a')
-            self._board = tensorboardX.SummaryWriter(str(folder / 'tensorboard'))
+            lines.keep(folder / METRICS, lambda line: _is_before(line, resumed))
+            self._file = lines.Appender(folder / METRICS)
+            self._board = Board(folder / 'tensorboard')
+            self._sent = time.monotonic()
 
     def begin(self, number: int, name: str, step: int, steps: int, frames: int, waited: float):
         """A stage begins at `step` of `steps`; `frames` a step over all devices."""
@@ -78,11 +82,12 @@ class Logs:
             return
         plain = {key: value if math.isfinite(value) else None for key, value in values.items()}
         head = {'stage': name, 'stage_number': number, 'step': step, 'time': time.time()}
-        self._file.write(json.dumps(head | plain) + '\n')
-        self._file.flush()
+        self._file.add(json.dumps(head | plain))
         for key, value in plain.items():
             if value is not None:
-                self._board.add_scalar(f'{name}/{key}', value, step)
+                self._board.scalar(f'{name}/{key}', value, step)
+        if time.monotonic() - self._sent > lines.DUE_SECONDS:
+            self.flush()
         losses = {key: value for key, value in values.items() if key.startswith('loss/')}
         self._progress(step, steps, name, losses)
 
@@ -97,8 +102,14 @@ class Logs:
             columns.setdefault(rows.shape[1], []).append(np.concatenate(list(rows), 0))
         for height, group in columns.items():  # one grid a size of picture
             tag = f'{self._stage[1]}/preview' + ('' if len(columns) == 1 else f'_{height}')
-            self._board.add_image(tag, np.concatenate(group, 1), step, dataformats='HWC')
-        self._board.flush()
+            self._board.picture(tag, np.concatenate(group, 1), step)
+
+    def flush(self) -> None:
+        """Sends what a bucket does not have: before a checkpoint, which a run resumes from."""
+        if self._write:
+            self._file.flush()
+            self._board.flush()
+            self._sent = time.monotonic()
 
     def end(self) -> None:
         """A stage ends."""
@@ -133,16 +144,10 @@ def _clock(seconds: float) -> str:
     return f'{hours}:{minutes:02d}:{seconds:02d}'
 
 
-def _kept(file: epath.Path, resumed: tuple[int, int] | None) -> list[str]:
-    """Whole lines up to the place that a run resumes from."""
-    if resumed is None or not file.exists():
-        return []
-    kept = []
-    for line in file.read_text().splitlines():
-        try:
-            entry = json.loads(line)
-        except ValueError:
-            continue
-        if (entry['stage_number'], entry['step']) <= resumed:
-            kept.append(line)
-    return kept
+def _is_before(line: str, resumed: tuple[int, int] | None) -> bool:
+    """Whether a line is whole and not behind the place that a run resumes from."""
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return False
+    return resumed is not None and (entry['stage_number'], entry['step']) <= resumed

@@ -19,6 +19,7 @@ from reenact_jax.train.config import Run
 from reenact_jax.train.feed import Feed
 from reenact_jax.train.jobs import Job
 from reenact_jax.train.logs import Logs
+from reenact_jax.train.profiles import Profile
 from reenact_jax.train.signals import STOPPED, Stop
 from reenact_jax.train.step import State
 from reenact_jax.train.watch import Watch
@@ -39,10 +40,13 @@ class Tools(NamedTuple):
     store: Store
     logs: Logs
     stop: Stop
+    profile: Profile
 
 
-def train(values: dict, workdir: str) -> int:
+def train(values: dict, workdir: str, profiled: int = 0) -> int:
     """Runs a config (`config.to_json`) in a folder, from its newest valid checkpoint if it has one.
+
+    profiled: steps to trace, see `profiles.Profile`.
 
     Returns the exit code: 0 when all stages are done, 42 when it was told to stop. Raises UserError
     for data, folders and checkpoints that do not fit, and for a run that has failed.
@@ -57,7 +61,9 @@ def train(values: dict, workdir: str) -> int:
         resumed = (place.number, place.step) if place else None
         logs = Logs(workdir, jax.process_index() == 0, resumed)
         at_the_end.callback(logs.close)
-        tools = Tools(store, logs, Stop())
+        profile = Profile(workdir, profiled, jax.process_index() == 0)
+        at_the_end.callback(profile.close)
+        tools = Tools(store, logs, Stop(), profile)
         at_the_end.callback(tools.stop.close)
         with peers.leaving_with_them():
             return _stages(job, tools, place, workdir)
@@ -147,6 +153,7 @@ def _steps(job: Job, tools: Tools, number: int, state: State, source: Feed) -> t
         if done == begun:
             logs.start_clock(done, source.waited)
         then, done = done, done + count
+        tools.profile.call(count, metrics)
         late.take(done, metrics)
         last = done == stage.steps
         if last or _crossed(then, done, run.log_every):
@@ -158,6 +165,7 @@ def _steps(job: Job, tools: Tools, number: int, state: State, source: Feed) -> t
         stop = not last and tools.stop(before + done)
         if last or stop or _is_old(saved, run) or _crossed(then, done, run.checkpoint_every):
             late.read()
+            logs.flush()
             _save(job, tools.store, Place(number, stage.name, done), state, source, last)
             saved = time.monotonic()
     tools.store.wait()

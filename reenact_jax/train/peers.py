@@ -12,7 +12,7 @@ from jax.errors import JaxRuntimeError
 _SIGNS = ('gloo', 'nccl', 'connection', 'socket', 'unavailable', 'heartbeat', 'barrier', 'deadline')
 
 
-def is_loss(error: JaxRuntimeError) -> bool:
+def is_loss(error: RuntimeError) -> bool:
     """Whether an error of the runtime says that another process cannot be reached."""
     return any(sign in str(error).lower() for sign in _SIGNS)
 

@@ -22,19 +22,21 @@ from reenact_jax.common.errors import UserError
 def load(file: str) -> ModuleType:
     """A config file as a module. Raises UserError when it is no such file."""
     spec = importlib.util.spec_from_file_location(pathlib.Path(file).stem, file)
-    module = importlib.util.module_from_spec(spec) if spec else None
-    if module is not None:
+    if spec and spec.loader:
+        module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
-    if not hasattr(module, 'get_config'):
-        raise UserError(f'{file}: no config file: it has no function get_config(preset)')
-    return module
+        if hasattr(module, 'get_config'):
+            return module
+    raise UserError(f'{file}: no config file: it has no function get_config(preset)')
 
 
 def main(arguments: list[str] | None = None) -> int:
     """The command."""
     parser = errors.Parser('reenact-jax config', __doc__)
-    parser.add_argument('config', nargs='?', metavar='NAME[:PRESET]', help='or FILE.py[:PRESET]')
-    parser.add_argument('--list', action='store_true', help='presets instead of values')
+    parser.add_argument(
+        'config', nargs='?', metavar='NAME[:PRESET]', help='shipped config, or FILE.py[:PRESET]'
+    )
+    parser.add_argument('--list', action='store_true', help='list presets instead of values')
     args = parser.parse_args(arguments)
     if args.config is None and not args.list:
         raise UserError('config: name one, or give --list; see reenact-jax config --help')

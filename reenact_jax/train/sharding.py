@@ -71,7 +71,7 @@ def compile_step(
     *,
     stacked: bool = False,
     large: int = LARGE,
-) -> Callable:
+) -> jax.stages.Wrapped:
     """The one jit of a training step.
 
     Args:
@@ -108,7 +108,7 @@ def gathering(mesh: Mesh, mode: str, large: int = LARGE) -> Callable:
 @functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
 def _whole(x: jax.Array, place: NamedSharding) -> jax.Array:
     """x on every device; its gradient lies as x does, in `place`."""
-    return jax.lax.with_sharding_constraint(x, replicated(place.mesh))
+    return jax.lax.with_sharding_constraint(x, NamedSharding(place.mesh, PartitionSpec()))
 
 
 def _whole_forward(x, place):

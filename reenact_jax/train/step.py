@@ -20,7 +20,7 @@ from jaxtyping import Array, Float, Int
 
 from reenact_jax.common.errors import UserError
 from reenact_jax.systems.interface import Stage, moving
-from reenact_jax.train.binding import Binding, collections
+from reenact_jax.train.binding import Binding, collections, reduced
 
 
 @flax.struct.dataclass
@@ -124,6 +124,7 @@ def _one_pass(stage, nets, prepare, gather, dtype, variables, constants, batch, 
     prepare_key, losses_key, calls_key = jax.random.split(key, 3)
     if prepare is not None:
         batch = prepare(batch, prepare_key)
+    constants = reduced(constants, dtype)
 
     def losses(params):
         apply = Binding(nets, gather(params), gather(variables), calls_key, dtype)
@@ -161,7 +162,7 @@ def _update(stage: Stage, state: State, result: _Pass, ema_decay: float) -> tupl
     for player, letters in stage.players.items():
         grads, params = result.grads[player], _own(stage, player, state.variables)
         updates, opt[player] = stage.tx[player].update(grads, state.opt[player], params)
-        params = optax.apply_updates(params, updates)
+        params: Any = optax.apply_updates(params, updates)
         new = {
             letter: {**result.statistics[letter], 'params': params[letter]} for letter in letters
         }
@@ -196,12 +197,12 @@ def _metrics(result: _Pass, opt: dict, skipped: dict) -> dict[str, Float[Array, 
 
 def _averaged(ema: dict, variables: dict, decay: float, step) -> dict:
     """e <- d e + (1 - d) v of all floating-point leaves; others take the newest value."""
-    decay = jnp.minimum(decay, (1 + step) / (10 + step))
+    share = 1 - jnp.minimum(decay, (1 + step) / (10 + step))
 
     def average(old, new):
         if not jnp.issubdtype(old.dtype, jnp.floating):
             return new
-        return (old + (1 - decay) * (new - old)).astype(old.dtype)
+        return (old + share * (new - old)).astype(old.dtype)
 
     return {letter: jax.tree.map(average, ema[letter], variables[letter]) for letter in ema}
 

@@ -20,11 +20,11 @@ def claim(workdir: epath.PathLike, values: dict) -> None:
     """
     folder = storage.path(workdir)
     file = folder / CONFIG
-    if folder.exists() and not folder.is_dir():
+    if storage.exists(folder) and not storage.is_dir(folder):
         raise UserError(f'--workdir {workdir}: a file, expected a folder')
-    if file.exists():
+    if storage.exists(file):
         _compare(workdir, storage.read_json(file), values)
-    elif folder.is_dir() and any(not storage.is_partial(item.name) for item in folder.iterdir()):
+    elif storage.is_dir(folder) and storage.names(folder):
         raise UserError(f'--workdir {workdir}: holds files but no run ({CONFIG}); name another')
     if jax.process_index() == 0:
         storage.write_json(file, values)

@@ -3,6 +3,7 @@
 import io
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import simplejpeg
@@ -14,7 +15,7 @@ from reenact_jax.geometry.landmarks import LAYOUTS
 
 # Field of `tracks.Batch` -> dtype, shape of a row, the fields of `tracks.Track` it is made of.
 # {} is the point set, n its number of points, s the side of the crop.
-_FIELDS = {
+_FIELDS: dict[str, tuple[Any, tuple, tuple[str, ...]]] = {
     'image': (np.uint8, ('k', 's', 's', 3), ('image',)),
     'segmentation': (np.uint8, ('k', 's', 's'), ('segmentation',)),
     'landmarks': (np.float32, ('k', 'n', 2), ('landmarks_{}',)),
@@ -35,8 +36,8 @@ _UNDECODABLE = (ValueError, OSError, SyntaxError, Image.DecompressionBombError)
 
 def allocate(rows: int, k: int, reads: Sequence[str], size: int, points: str = '68') -> Rows:
     """Arrays for the batch fields `reads` of `rows` rows, contents undefined."""
-    sides = {'k': k, 'n': POINT_SETS[points], 's': size}
-    shapes = {name: tuple(sides.get(side, side) for side in _FIELDS[name][1]) for name in reads}
+    sides = {'k': k, 'n': POINT_SETS[points], 's': size, 2: 2, 3: 3, 20: 20}
+    shapes = {name: tuple(sides[side] for side in _FIELDS[name][1]) for name in reads}
     return {name: _empty((rows, *shapes[name]), _FIELDS[name][0]) for name in reads}
 
 

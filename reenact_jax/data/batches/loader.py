@@ -78,7 +78,8 @@ class Loader:
           points: the point set of `landmarks`, `landmarks3d`, `visible` and `reference`.
           seed: of the shuffle and of everything drawn.
           reading: flip, bounds and threads.
-          host, hosts: this process and the number of processes that share a batch.
+          host: number of this process, from 0.
+          hosts: how many processes share a batch.
           devices: over all hosts; each takes an even share of the rows. None: one per host.
 
         Raises UserError, before anything is read, for arguments or data that cannot work.

@@ -40,7 +40,7 @@ class OtherIdentity:
 
     def base_frames(self, base: int, k: int, rng) -> Int[np.ndarray, ' k']:
         """The K frames of a base record."""
-        return draw_frames(self._frames[base], k, rng)
+        return draw_frames(int(self._frames[base]), k, rng)
 
     def candidates(self, base: int, frame: int, rng) -> Iterator[tuple[int, int]]:
         """(record, its frame 0) of possible partners, in order; the frame -1 means any."""
@@ -50,7 +50,7 @@ class OtherIdentity:
 
     def partner_frames(self, base, base_frames, partner, frame, rng) -> Int[np.ndarray, ' k']:
         """The K frames of the partner."""
-        return draw_frames(self._frames[partner], len(base_frames), rng)
+        return draw_frames(int(self._frames[partner]), len(base_frames), rng)
 
 
 class SameExpression:
@@ -123,7 +123,7 @@ class SameExpression:
     def partner_frames(self, base, base_frames, partner, frame, rng) -> Int[np.ndarray, ' k']:
         """`frame`, then for each further base frame a frame that agrees with it, else any."""
         chosen = [frame]
-        own = self._starts[partner] + np.arange(self._frames[partner])
+        own = self._starts[partner] + np.arange(int(self._frames[partner]))
         for at in self._starts[base] + base_frames[1:]:
             if self._label[at] >= 0:
                 agrees = self._label[own] == self._label[at]

@@ -14,12 +14,17 @@ from reenact_jax.data.tracks import UNKNOWN, Batch
 from reenact_jax.geometry import landmarks as lm
 from reenact_jax.geometry.images import affine_sample, pixel_grid, resize, to_float
 
+# Photographs and paintings differ more in saturation than in light: some of them are grey.
+SATURATION, CAST = 4.0, 0.5
+
 
 @dataclasses.dataclass(frozen=True)
 class Augment:
     """Device-side augmentation strengths (ours); 0 switches one off."""
 
-    colour: float = 0.0  # brightness, contrast, saturation: factors in 1 +- colour, a track at once
+    # Brightness and contrast by factors in 1 +- colour, saturation and cast by `SATURATION` and
+    # `CAST` of that, a track at once.
+    colour: float = 0.0
     affine: float = 0.0  # rotation (radians), log scale, shift (sides) up to this, a track at once
 
 
@@ -45,8 +50,8 @@ def prepare(
     """
     stored = _stored_size(batch, size)
     matrix = _crop_matrix(batch, rng, stored, size, augment, stabilise, eyes)
-    moved = dict.fromkeys(('landmarks', 'reference'))
-    for name in moved:
+    moved: dict[str, Array | None] = {}
+    for name in ('landmarks', 'reference'):
         points = getattr(batch, name)
         moved[name] = None if points is None else lm.transform(points, lm.invert(matrix))
     moved['landmarks3d'] = _move_3d(batch.landmarks3d, matrix)
@@ -54,8 +59,8 @@ def prepare(
     moved['image'] = _resample(batch.image, matrix, size, still)
     moved['segmentation'] = _resample_classes(batch.segmentation, matrix, size)
     moved['aus'] = _roll(batch.aus, matrix)
-    if augment and augment.colour and moved['image'] is not None:
-        moved['image'] = _colour(moved['image'], jax.random.fold_in(rng, 1), augment.colour)
+    if augment and augment.colour and (image := moved['image']) is not None:
+        moved['image'] = _colour(image, jax.random.fold_in(rng, 1), augment.colour)
     return dataclasses.replace(batch, **moved)
 
 
@@ -79,7 +84,8 @@ def _crop_matrix(batch, rng, stored, size, augment, stabilise, eyes) -> Float[Ar
     linear = jnp.broadcast_to(linear[:, None], (rows, frames, 2, 2))
     centre = stored / 2 + jnp.broadcast_to(shift[:, None], (rows, frames, 2))
     if stabilise == 'frame':
-        middle = sum(batch.landmarks[:, :, list(eye)].mean(2) for eye in eyes) / 2
+        one, other = (batch.landmarks[:, :, list(eye)].mean(2) for eye in eyes)
+        middle = (one + other) / 2
         centre = centre + middle - middle.mean(1, keepdims=True)
     half = jnp.full((2,), size / 2)
     shift = centre - jnp.einsum('bkij,j->bki', linear, half)
@@ -135,10 +141,12 @@ def _roll(aus, matrix):
 
 
 def _colour(image: Float[Array, 'b k h w 3'], rng: Array, strength: float):
-    """Brightness, contrast and saturation, one draw a row."""
-    draw = jax.random.uniform(rng, (len(image), 3), minval=-1, maxval=1) * strength
-    bright, contrast, colourful = (draw[:, i, None, None, None, None] for i in range(3))
+    """Brightness, contrast, saturation and cast, one draw a row."""
+    draw = jax.random.uniform(rng, (len(image), 6), minval=-1, maxval=1) * strength
+    draw = draw[:, None, None, None]
+    bright, contrast, colourful, cast = draw[..., :1], draw[..., 1:2], draw[..., 2:3], draw[..., 3:]
     mean = image.mean((1, 2, 3, 4), keepdims=True)
     image = (image - mean) * (1 + contrast) + mean + bright
     grey = image.mean(-1, keepdims=True)
-    return jnp.clip((image - grey) * (1 + colourful) + grey, -1, 1)
+    image = (image - grey) * jax.nn.relu(1 + SATURATION * colourful) + grey
+    return jnp.clip((image + 1) * (1 + CAST * cast) - 1, -1, 1)

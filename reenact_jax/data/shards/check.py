@@ -10,8 +10,6 @@ from reenact_jax.data.shards import index as shard_index
 from reenact_jax.data.shards import manifest as shard_manifest
 from reenact_jax.data.shards.writer import publish, summarise, write_index
 
-_INDEXED = frozenset({'image', 'expression', 'pose_id', 'aus', 'aus_valid'})  # image: counts frames
-
 
 def verify(directory) -> list[str]:
     """What is wrong in a set, a line each: files by digest, and the records of damaged shards.
@@ -61,8 +59,8 @@ def _rebuild_index(directory, name: str) -> None:
     collector, records = shard_index.Collector(), 0
     file, index = f'{directory}/{name}', f'{directory}/{shard_manifest.index_file(name)}'
     for offset, length, record in tfrecord.scan(file):
-        track = tracks.decode(record, f'{file}, record {records}', _INDEXED)
-        collector.add(track, record, offset, length)
+        fields = tracks.read_fields(record, shard_index.INDEXED, f'{file}, record {records}')
+        collector.add(fields, record, offset, length)
         records += 1
     try:
         parameters = shard_index.from_bytes(storage.read(index), index)[1]['parameters']

@@ -58,7 +58,7 @@ def scan(name) -> Iterator[tuple[int, int, bytes]]:
     size = storage.size(name)
     if size is None:
         raise UserError(f'{name}: no such file')
-    with storage.path(name).open('rb') as file:
+    with storage.opened(name) as file:
         while offset < size:
             try:
                 header = file.read(HEADER)

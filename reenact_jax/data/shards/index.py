@@ -11,13 +11,15 @@ import io
 import json
 import zipfile
 import zlib
+from collections.abc import Mapping
+from typing import Any
 
 import google_crc32c
 import numpy as np
 from jaxtyping import Bool, Float16, Int, UInt32
 
 from reenact_jax.common.errors import UserError
-from reenact_jax.data.tracks import FIELDS, PER_FRAME, Track, spans
+from reenact_jax.data.tracks import FIELDS, PER_FRAME, spans
 
 INDEX_VERSION = 2
 # What NumPy and zipfile raise for damaged files; the last two for a flipped method or flag.
@@ -47,6 +49,8 @@ _FRAME_NUMBERS = {
     'aus': np.float16,
     'aus_valid': np.bool_,
 }
+# The fields of `tracks.Track` that an index is made of.
+INDEXED = ('track_id', 'identity', 'size', 'pair', 'role', *_FRAME_NUMBERS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,8 +71,8 @@ class Columns:
     aus_valid: Bool[np.ndarray, 'f 20']
     pieces: UInt32[np.ndarray, 'p 3']  # begin in the record, length, CRC32C
 
-    def piece_starts(self) -> Int[np.ndarray, ' r+1']:
-        """Where each record's pieces begin."""
+    def piece_starts(self) -> Int[np.ndarray, ' _']:
+        """Where each record's pieces begin, [r + 1]: in the end, how many there are."""
         return np.concatenate([[0], np.cumsum(piece_count(self.frames))])
 
 
@@ -91,17 +95,19 @@ class Collector:
     def __init__(self):
         self._rows: dict[str, list] = {field.name: [] for field in dataclasses.fields(Columns)}
 
-    def add(self, track: Track, record: bytes, offset: int, length: int) -> None:
-        """A track, as serialised in `length` framed bytes at `offset`."""
+    def add(self, fields: Mapping[str, Any], record: bytes, offset: int, length: int) -> None:
+        """A track in `length` framed bytes at `offset`; `fields`: the `INDEXED` ones of it."""
+        frames = len(fields['expression'])
         self._rows['offset'].append(offset)
         self._rows['length'].append(length)
-        self._rows['pieces'].append(_pieces(record, track.frames))
-        for name in ('track_id', 'identity', 'frames', 'size', 'pair', 'role', *_FRAME_NUMBERS):
-            self._rows[name].append(getattr(track, name))
+        self._rows['frames'].append(frames)
+        self._rows['pieces'].append(_pieces(record, frames))
+        for name in INDEXED:
+            self._rows[name].append(fields[name])
 
     def columns(self) -> Columns:
         """The columns of the tracks added so far."""
-        values = {'track_id': np.array(self._rows['track_id'], np.str_)}
+        values: dict[str, np.ndarray] = {'track_id': np.array(self._rows['track_id'], np.str_)}
         for name, dtype in _RECORD_NUMBERS.items():
             values[name] = np.array(self._rows[name], dtype)
         for name, dtype in _FRAME_NUMBERS.items():
@@ -136,11 +142,11 @@ def from_bytes(content: bytes, where: str) -> tuple[Columns, dict]:
         frames = {len(getattr(columns, name)) for name in _FRAME_NUMBERS}
         consistent = len(lengths) == 1 and frames == {int(columns.frames.sum())}
         consistent &= columns.pieces.shape == (columns.piece_starts()[-1], 3)
+        if consistent:
+            return columns, summary
     except _DAMAGE:
-        consistent = False
-    if not consistent:
-        raise UserError(f'{where}: damaged index; rebuild it: {rebuild_command(where)}')
-    return columns, summary
+        pass
+    raise UserError(f'{where}: damaged index; rebuild it: {rebuild_command(where)}')
 
 
 def _check_version(version: int, where: str) -> None:

@@ -2,7 +2,9 @@
 
 import bisect
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 from jaxtyping import UInt32
@@ -45,7 +47,7 @@ class ShardSet:
         self.people: int = entry['people']
         self.identities: int = entry['identities']
         self.files = [f'{self.directory}/{shard["file"]}' for shard in entry['shards']]
-        parts = [_open_index(self.directory, shard) for shard in entry['shards']]
+        parts = _open_indices(self.directory, entry['shards'])
         self.columns = shard_index.concatenate(parts)
         self.identity = self.columns.identity
         self.frame_starts = np.concatenate([[0], np.cumsum(self.columns.frames, dtype=np.int64)])
@@ -72,9 +74,13 @@ class ShardSet:
         except DamagedRecord as error:
             raise DamagedRecord(f'{self.where(record)}: {error}') from None
 
-    def track(self, record: int, only: frozenset[str] | None = None) -> tracks.Track:
-        """The track of a record; `only`: the per-frame fields to read (see `tracks.decode`)."""
-        return tracks.decode(self[record], self.where(record), only)
+    def track(self, record: int) -> tracks.Track:
+        """The track of a record."""
+        return tracks.decode(self[record], self.where(record))
+
+    def fields(self, record: int, names: Iterable[str]) -> dict[str, Any]:
+        """Some fields of the track of a record, by name."""
+        return tracks.read_fields(self[record], names, self.where(record))
 
     @property
     def points(self) -> tuple[str, ...]:
@@ -114,6 +120,12 @@ def splits(directory) -> tuple[str, ...]:
     return tuple(sorted(shard_manifest.read(directory)['splits']))
 
 
+def _open_indices(directory: str, entries: list[dict]) -> list[shard_index.Columns]:
+    """All shards' columns; in a bucket, where each keeps one waiting, several at once."""
+    with ThreadPoolExecutor(1 if storage.is_local(directory) else 16) as pool:
+        return list(pool.map(lambda shard: _open_index(directory, shard), entries))
+
+
 def _open_index(directory: str, shard: dict) -> shard_index.Columns:
     """A shard's columns; the sidecar's digest and the shard's length are checked."""
     file = f'{directory}/{shard["file"]}'
@@ -124,9 +136,10 @@ def _open_index(directory: str, shard: dict) -> shard_index.Columns:
             f'{file}: {found}, the set has it with {shard["bytes"]}; copy or write it again'
         )
     index = f'{directory}/{shard_manifest.index_file(shard["file"])}'
-    if storage.size(index) is None:
-        raise UserError(f'{index}: missing; rebuild it: {rebuild_command(index)}')
-    content = storage.read(index)
+    try:
+        content = storage.read(index)
+    except UserError:
+        raise UserError(f'{index}: missing; rebuild it: {rebuild_command(index)}') from None
     if storage.digest(content) != shard['index_sha256']:
         raise UserError(
             f'{index}: damaged (its digest is not that in the set); '

@@ -32,7 +32,7 @@ def features_json() -> str:
 
 def dataset_info_json(splits: dict) -> str:
     """Splits with record counts and bytes of every shard, from the set's index."""
-    info = dataset_info_pb2.DatasetInfo(
+    info = dataset_info_pb2.DatasetInfo(  # pyright: ignore[reportAttributeAccessIssue]
         name=NAME,
         version=f'{FIELD_VERSION}.0.0',
         description=_DESCRIPTION,

@@ -58,7 +58,7 @@ class ShardWriter:
         framed = tfrecord.frame(record)
         self._file.write(framed)
         self._digest.update(framed)
-        self._collector.add(track, record, self._bytes, len(framed))
+        self._collector.add(vars(track), record, self._bytes, len(framed))
         self._bytes += len(framed)
         self._records += 1
 

@@ -3,7 +3,7 @@
 import concurrent.futures
 import os
 import threading
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -29,7 +29,8 @@ class Faces(NamedTuple):
 
     def at(self, rows) -> 'Faces':
         """Some of them."""
-        return Faces(*(value if value is None else value[rows] for value in self))
+        some: list[Any] = [value if value is None else value[rows] for value in self]
+        return Faces(*some)
 
 
 class Attributes:

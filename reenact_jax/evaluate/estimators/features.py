@@ -2,9 +2,10 @@
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
 from reenact_jax.common import storage
+from reenact_jax.common.arrays import AnyArray
 from reenact_jax.common.errors import UserError
 from reenact_jax.evaluate.estimators.cards import Card
 from reenact_jax.nets import vgg
@@ -38,6 +39,6 @@ class Features:
 
         self._features = features
 
-    def __call__(self, image: Float[Array, 'b h w 3']) -> Float[Array, 'b n']:
+    def __call__(self, image: Float[AnyArray, 'b h w 3']) -> Float[AnyArray, 'b n']:
         """Of images in [-1, 1]."""
         return self._features(self.weights, jnp.asarray(image))

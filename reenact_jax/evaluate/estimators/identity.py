@@ -2,8 +2,9 @@
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
+from reenact_jax.common.arrays import AnyArray
 from reenact_jax.evaluate.estimators.cards import Card
 from reenact_jax.nets import dlib_resnet
 
@@ -24,26 +25,26 @@ class Identity:
         self._embed = jax.jit(embed)
 
     def __call__(
-        self, image: Float[Array, 'b h w 3'], points: Float[Array, 'b 68 2']
-    ) -> Float[Array, 'b 128']:
+        self, image: Float[AnyArray, 'b h w 3'], points: Float[AnyArray, 'b 68 2']
+    ) -> Float[AnyArray, 'b 128']:
         """Embeddings of images in [-1, 1], with the face's 68 points in their pixels."""
         return self._embed(self.weights, image, points)
 
 
 def embed(
-    weights: dict, image: Float[Array, 'b h w 3'], points: Float[Array, 'b 68 2']
-) -> Float[Array, 'b 128']:
+    weights: dict, image: Float[AnyArray, 'b h w 3'], points: Float[AnyArray, 'b 68 2']
+) -> Float[AnyArray, 'b 128']:
     """As `Identity`, pure; `weights` of `dlib_resnet.load`."""
     return dlib_resnet.embed(weights, dlib_resnet.chips(image, points))
 
 
 def loss(
     weights: dict,
-    made: Float[Array, 'b h w 3'],
-    made_points: Float[Array, 'b 68 2'],
-    source: Float[Array, 'b h w 3'],
-    source_points: Float[Array, 'b 68 2'],
-) -> Float[Array, '']:
+    made: Float[AnyArray, 'b h w 3'],
+    made_points: Float[AnyArray, 'b 68 2'],
+    source: Float[AnyArray, 'b h w 3'],
+    source_points: Float[AnyArray, 'b 68 2'],
+) -> Float[AnyArray, '']:
     """1 - mean cosine of embeddings: a loss that keeps the source's identity; no gradient to it."""
     a = embed(weights, made, made_points)
     b = jax.lax.stop_gradient(embed(weights, source, source_points))

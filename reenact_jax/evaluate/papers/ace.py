@@ -76,13 +76,14 @@ def read(part: ShardSet, points: str) -> Frames:
     names = (f'landmarks_{points}', f'reference_{points}')
     rows: dict[str, list] = {name: [] for name in names}
     for record in tqdm(range(len(part)), unit='track', desc=f'reading {part.split}', disable=None):
-        track = part.track(record, frozenset(names))
-        for name in names:
-            rows[name].append(np.float32(getattr(track, name)[..., :2]))
+        for name, value in part.fields(record, names).items():
+            rows[name].append(value[..., :2])
     identity = np.repeat(part.identity, part.columns.frames)
     columns = part.columns
-    arrays = (np.concatenate(rows[name]) for name in names)
-    return Frames(*arrays, identity, columns.expression, columns.pose_id, int(columns.size[0]))
+    shapes, neutral = (np.concatenate(rows[name]) for name in names)
+    return Frames(
+        shapes, neutral, identity, columns.expression, columns.pose_id, int(columns.size[0])
+    )
 
 
 def draw_cases(frames: Frames, pose: str, count: int, seed: int = 0) -> Cases:

@@ -43,7 +43,7 @@ def pattern_pairs(
     drawn = {}
     for pattern, (group, other) in groups.items():
         pairs = _draw(known, group, count, rng)
-        if group is None:
+        if group is None or other is None:
             keep = (identity[pairs[:, 0]] != identity[pairs[:, 1]]) & (
                 motion[pairs[:, 0]] != motion[pairs[:, 1]]
             )

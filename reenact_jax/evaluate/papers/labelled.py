@@ -37,11 +37,9 @@ def read(part: ShardSet, points: str) -> Labelled:
     names = (f'landmarks_{points}', f'reference_{points}', 'aus', 'aus_valid')
     rows: dict[str, list] = {name: [] for name in names}
     for record in tqdm(range(len(part)), unit='track', desc=f'reading {part.split}', disable=None):
-        track = part.track(record, frozenset(names))
-        for name in names:
-            value = getattr(track, name)
+        for name, value in part.fields(record, names).items():
             rows[name].append(value)
-    deep, neutral, aus, known = (np.float32(np.concatenate(rows[name])) for name in names)
+    deep, neutral, aus, known = (np.concatenate(rows[name], dtype=np.float32) for name in names)
     shape, deep = in_chunks(_boxed_deep, deep)
     turn = np.where(known[:, POSE].all(-1), np.linalg.norm(aus[:, POSE], axis=-1), np.inf)
     identity = np.repeat(part.identity, part.columns.frames)

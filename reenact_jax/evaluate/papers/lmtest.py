@@ -58,7 +58,7 @@ def measure(models: dict[str, Trained], part: ShardSet, pairs: int, cases: int) 
     frames = labelled.read(part, point_set(models))
     drawn = codes.pattern_pairs(frames.identity, frames.motion, pairs)
     every = with_controls(models)
-    distances = {'paper': PAPER}
+    distances: dict[str, dict] = {'paper': PAPER}
     for name, model in every.items():
         distances[name] = {
             code: codes.mean_distances(values, drawn)

@@ -33,9 +33,9 @@ RESULTS = {
 def packages():
     """(jax2onnx, onnx, onnxruntime). Raises UserError that names the extra."""
     try:
-        import jax2onnx
+        import jax2onnx  # pyright: ignore[reportMissingImports]
         import onnx
-        import onnxruntime
+        import onnxruntime  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise UserError(
             f'writing ONNX needs {error.name}; in an environment of its own: pip install '

@@ -10,6 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from reenact_jax.nets import narrow
+
 _RESIZE = jax.image.resize  # JAX's own
 
 
@@ -19,11 +21,13 @@ def rewritten():
 
     jax.image.resize as products with matrices: jax2onnx 0.17.1 converts neither symbolic shapes nor
     the smoothing of downsampling. jnp.einsum without `...`: onnxruntime 1.32 infers a wrong shape
-    where operands differ in rank, and folds it into constants.
+    where operands differ in rank, and folds it into constants. Convolutions to few channels as they
+    are, since it knows no choice by platform.
     """
     with (
         mock.patch.object(jax.image, 'resize', resize),
         mock.patch.object(jnp, 'einsum', spelled(jnp.einsum)),
+        mock.patch.object(narrow, 'convolution', narrow.whole),
     ):
         yield
 

@@ -36,5 +36,5 @@ def apply(face: dict, changes: Sequence[Change], layout: Layout, amount=1.0) -> 
     apart = np.linalg.norm(eyes[1] - eyes[0], axis=-1)
     pivot = points.mean(-2, keepdims=True)
     pivot[..., 0, 2] += PIVOT * apart
-    turned = np.float32((points - pivot) @ np.swapaxes(turn, -1, -2) + pivot)
+    turned = np.array((points - pivot) @ np.swapaxes(turn, -1, -2) + pivot, np.float32)
     return {**changed, 'landmarks': turned[..., :2], 'landmarks3d': turned}

@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterable
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
+from reenact_jax.common.arrays import AnyArray
 from reenact_jax.common.errors import UserError
 from reenact_jax.geometry.layouts import Layout
 
-Points = Float[Array, 'b n 2']
+Points = Float[AnyArray, 'b n 2']
 EYES = ('left_eye', 'left_pupil'), ('right_eye', 'right_pupil')
 BROWS = 'left_brow', 'right_brow'
 LIPS = 'outer_lips', 'inner_lips'
@@ -44,7 +45,10 @@ def parse(texts: Iterable[str]) -> dict[str, float]:
 
 
 def apply(
-    points: Points, layout: Layout, strengths: dict[str, float], amount: float | Array = 1.0
+    points: Float[AnyArray, 'b n 2'],
+    layout: Layout,
+    strengths: dict[str, float],
+    amount: float | AnyArray = 1.0,
 ) -> Points:
     """Landmarks in pixels with all edits; `amount` [] or [b] times their strengths."""
     amount = jnp.broadcast_to(jnp.asarray(amount, points.dtype), points.shape[:1])
@@ -57,14 +61,16 @@ def apply(
 
 
 def between(
-    start: Float[Array, 'n 2'], end: Float[Array, 'n 2'], amount: Float[Array, ' b']
+    start: Float[AnyArray, 'n 2'], end: Float[AnyArray, 'n 2'], amount: Float[AnyArray, ' b']
 ) -> Points:
     """Landmark sets from one (0) to the other (1)."""
     share = amount[:, None, None]
     return (1 - share) * start[None] + share * end[None]
 
 
-def _axes(points: Points, layout: Layout) -> tuple[Float[Array, 'b 2 2'], Float[Array, 'b 1 2']]:
+def _axes(
+    points: Points, layout: Layout
+) -> tuple[Float[AnyArray, 'b 2 2'], Float[AnyArray, 'b 1 2']]:
     """The face's x and y as columns, of the length of the distance between the eyes; its origin."""
     left, right = (points[:, list(layout.parts[eyes[0]])].mean(1) for eyes in EYES)
     x = right - left
@@ -78,11 +84,11 @@ def _at(layout: Layout, *parts: str) -> np.ndarray:
     return np.array([i for part in parts for i in layout.parts.get(part, ())])
 
 
-def _width(face: Points, at: np.ndarray) -> Float[Array, 'b 1']:
+def _width(face: Points, at: np.ndarray) -> Float[AnyArray, 'b 1']:
     return (face[:, at, 0].max(1) - face[:, at, 0].min(1))[:, None]
 
 
-def _mouth_open(face: Points, layout: Layout, by: Float[Array, ' b']) -> Points:
+def _mouth_open(face: Points, layout: Layout, by: Float[AnyArray, ' b']) -> Points:
     """1: the lower lip falls by 0.45 mouth widths and takes the chin along; -1: the lips meet."""
     rings = [np.array(layout.parts[name]) for name in LIPS]
     half = [len(ring) // 2 for ring in rings]  # a ring: left corner, upper lip, right corner, lower
@@ -104,12 +110,12 @@ def _mouth_open(face: Points, layout: Layout, by: Float[Array, ' b']) -> Points:
     return face.at[:, jaw, 1].add(opening * 0.35 * span * depth**2)
 
 
-def _mouth_width(face: Points, layout: Layout, by: Float[Array, ' b']) -> Points:
+def _mouth_width(face: Points, layout: Layout, by: Float[AnyArray, ' b']) -> Points:
     """1: lips 1.3 times as wide."""
     return _stretch(face, _at(layout, *LIPS), 0, 1 + 0.3 * by)
 
 
-def _smile(face: Points, layout: Layout, by: Float[Array, ' b']) -> Points:
+def _smile(face: Points, layout: Layout, by: Float[AnyArray, ' b']) -> Points:
     """1: the corners of the mouth rise by 0.2 mouth widths; -1: they fall."""
     lips = _at(layout, *LIPS)
     middle, width = face[:, lips, 0].mean(1, keepdims=True), _width(face, lips)
@@ -117,19 +123,19 @@ def _smile(face: Points, layout: Layout, by: Float[Array, ' b']) -> Points:
     return face.at[:, lips, 1].add(-0.2 * by[:, None] * width * aside)
 
 
-def _face_width(face: Points, layout: Layout, by: Float[Array, ' b']) -> Points:
+def _face_width(face: Points, layout: Layout, by: Float[AnyArray, ' b']) -> Points:
     """1: the contour 1.2 times as wide; -1: 0.8 times."""
     return _stretch(face, _at(layout, 'jaw'), 0, 1 + 0.2 * by)
 
 
-def _eye_open(face: Points, layout: Layout, by: Float[Array, ' b']) -> Points:
+def _eye_open(face: Points, layout: Layout, by: Float[AnyArray, ' b']) -> Points:
     """1: lids twice as far apart; -1: shut."""
     for eye in EYES:
         face = _stretch(face, _at(layout, eye[0]), 1, 1 + by)
     return face
 
 
-def _eye_rotation(face: Points, layout: Layout, by: Float[Array, ' b']) -> Points:
+def _eye_rotation(face: Points, layout: Layout, by: Float[AnyArray, ' b']) -> Points:
     """1: both eyes turned by 25 degrees, outer corners up; -1: down."""
     for eye, side in zip(EYES, (1, -1), strict=True):
         at, angle = _at(layout, *eye), side * np.deg2rad(25) * by
@@ -145,20 +151,20 @@ def _eye_rotation(face: Points, layout: Layout, by: Float[Array, ' b']) -> Point
     return face
 
 
-def _brow_raise(face: Points, layout: Layout, by: Float[Array, ' b']) -> Points:
+def _brow_raise(face: Points, layout: Layout, by: Float[AnyArray, ' b']) -> Points:
     """1: brows higher by the width of an eye times 0.5."""
     width = (_width(face, _at(layout, 'left_eye')) + _width(face, _at(layout, 'right_eye'))) / 2
     return face.at[:, _at(layout, *BROWS), 1].add(-0.5 * by[:, None] * width)
 
 
-def _stretch(face: Points, at: np.ndarray, axis: int, factor: Float[Array, ' b']) -> Points:
+def _stretch(face: Points, at: np.ndarray, axis: int, factor: Float[AnyArray, ' b']) -> Points:
     """Points scaled along an axis about their mean."""
     part = face[:, at, axis]
     middle = part.mean(1, keepdims=True)
     return face.at[:, at, axis].set(middle + factor[:, None] * (part - middle))
 
 
-EDITS: dict[str, Callable[[Points, Layout, Float[Array, ' b']], Points]] = {
+EDITS: dict[str, Callable[[Points, Layout, Float[AnyArray, ' b']], Points]] = {
     'mouth_open': _mouth_open,
     'mouth_width': _mouth_width,
     'smile': _smile,

@@ -22,6 +22,7 @@ in nets/aan.py.
 """
 
 import logging
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -44,8 +45,9 @@ from reenact_jax.systems.interface import Stage
 
 log = logging.getLogger(__name__)
 
-# Fields of old configs: how they read today.
+# Fields of old configs: how they read today, and what stands for those that they lack.
 RENAMED = {'soft': lambda soft: {'upscale': 'shuffle_soft' if soft else 'shuffle'}}
+EARLIER = {'spade_map': 'bilinear'}
 
 
 def networks(hp: Hparams, data: DataInfo) -> dict:
@@ -66,7 +68,7 @@ def networks(hp: Hparams, data: DataInfo) -> dict:
         raise UserError(
             'hparams.unseen: bounds hparams.mask by the flow of hparams.prior; set both to True'
         )
-    style = dict(norm=hp.norm, spectral=hp.spectral)
+    style: dict[str, Any] = dict(norm=hp.norm, spectral=hp.spectral)
     nets = {
         'E_a': net.Extractor(hp.extractor, hp.fusion, hp.modulation == 'aan', **style),
         'FEN': net.FlowNet(hp.flow, **style),
@@ -79,9 +81,11 @@ def networks(hp: Hparams, data: DataInfo) -> dict:
             hp.upscale,
             hp.spectral,
             hp.mask,
+            hp.spade_map,
+            hp.spade_hidden,
         ),
-        'D_L': MultiScale(width=hp.discriminator),
-        'D_I': MultiScale(width=hp.discriminator),
+        'D_L': MultiScale(hp.scales, hp.discriminator),
+        'D_I': MultiScale(hp.scales, hp.discriminator),
     }
     left_out = [] if hp.local_net else ['G_local']
     left_out += [] if hp.lambda_gan else ['D_L', 'D_I']
@@ -133,7 +137,7 @@ def stages(hp: Hparams, data: DataInfo) -> tuple[Stage, ...]:
     """One stage: the four sub-nets together, end to end, against both discriminators."""
     del data
     generator = ('E_a', 'FEN', 'G_local', 'G_f') if hp.local_net else ('E_a', 'FEN', 'G_f')
-    players = {'G': generator}
+    players: dict[str, tuple[str, ...]] = {'G': generator}
     tx = {'G': optimisers.adam(hp.rate, hp.steps, hp.schedule, hp.b1)}
     if hp.lambda_gan:
         players['D'] = ('D_L', 'D_I')

@@ -1,6 +1,6 @@
 """AAN's generator (its section "Methodology"): from a source and driving landmarks to an image."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -77,7 +77,7 @@ def draw(
         flow = prior + images.resize(flow, grid)
     features = spread(appearance['F_a'])
     features = images.warp(features, images.resize(flow, features.shape[1]))
-    warped = images.warp(spread(source), images.resize(flow, side)) if hp.mask else None
+    warped: Any = images.warp(spread(source), images.resize(flow, side)) if hp.mask else None
     shown = [_shown(appearance, places)] if hp.occlusion else []
     doubt = [_doubt(appearance, points, prior, *shown)] if hp.unseen else []
     parts, canvas = {}, None
@@ -125,7 +125,9 @@ def _opened(appearance: dict, pixels, points, fold, width):
     return unseen.opened(pixels, source, points, fold, jnp.broadcast_to(width, points.shape[:1]))
 
 
-def _local(hp: Hparams, apply, appearance: dict, points, warped, doubt=None) -> dict[str, Part]:
+def _local(
+    hp: Hparams, apply, appearance: dict, points, warped, doubt: Any = None
+) -> dict[str, Part]:
     """The local regions as drawn; opaque without `part_masks`."""
     side, inputs, frames, gaps, doubts = appearance['image'].shape[1], {}, {}, {}, {}
     for name in parts_of(hp):  # and not in the order of a dict, which is lost on the way
@@ -191,7 +193,9 @@ def heatmaps(hp: Hparams, points: Float[Array, 'b n 2'], side: int, size: int):
     return lm.heatmaps(points * (size / side), size, hp.sigma * size / 256)
 
 
-def crop(hp: Hparams, image, points: Float[Array, 'b n 2'], part: str, side: int | None = None):
+def crop(
+    hp: Hparams, image, points: Float[Array, 'b n 2'], part: str, side: int | None = None
+) -> tuple[Any, Array, Array]:
     """Cut one part out: (crop or None without an image, its heatmaps, its frame)."""
     side = image.shape[1] if side is None else side
     size = part_side(hp, side)

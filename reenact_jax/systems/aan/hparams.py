@@ -7,6 +7,7 @@ from reenact_jax.common.settings import setting
 from reenact_jax.geometry.layouts import INNER_MOUTH, LOCAL_PARTS
 from reenact_jax.nets import aan as net
 from reenact_jax.nets import blocks, vgg
+from reenact_jax.nets.modulation import RESIZES
 from reenact_jax.systems import losses, optimisers
 
 
@@ -31,6 +32,17 @@ class Hparams:
     gan: str = setting(
         'log', choices=losses.GAN_FORMS, doc="eq. 6 is `log`; G's term non-saturating (ours)"
     )
+    reduction: str = setting(
+        'sum',
+        choices=('sum', 'mean'),
+        doc='adversarial term, over D_L, D_I and their scales: eq. 6 prints the sum of both, and '
+        "pix2pixHD sums its scales; `mean`: as eq. 8's of layers, a quarter of that",
+    )
+    scales: int = setting(2, low=1, high=8, doc="discriminators; 2 as pix2pixHD's code (ours)")
+    spade_map: str = setting(
+        'nearest', choices=RESIZES, doc="SPADE's condition, resized as in its code"
+    )
+    spade_hidden: int = settings.width(128, "SPADE: features, its code's")
     flow_stride: int = setting(
         1,
         low=1,
@@ -40,7 +52,7 @@ class Hparams:
     local: tuple[int, ...] = settings.widths(
         (32, 64, 128, 256), 'local nets: three down, three up; the widths are ours'
     )
-    discriminator: int = settings.width(64, "width; two scales of three layers: Wang et al. 2018's")
+    discriminator: int = settings.width(64, "width; three layers: Wang et al. 2018's")
     features: str = setting(
         'vgg19',
         choices=('vgg19', 'vgg16', 'random'),

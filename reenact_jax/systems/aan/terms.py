@@ -91,4 +91,5 @@ def _adversarial(hp: Hparams, apply, fake, i_d, i_s, s_d):
         real, made = zip(*(losses.apart(scale) for scale in both), strict=True)
         against += losses.gan_discriminator(real, made, hp.gan)
         by += losses.gan_generator(made, hp.gan)
-    return against, by
+    share = 1 / (2 * hp.scales) if hp.reduction == 'mean' else 1
+    return share * against, share * by

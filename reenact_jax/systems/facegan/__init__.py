@@ -42,6 +42,8 @@ from reenact_jax.systems.facegan import faces, lt, mixer, reenactor
 from reenact_jax.systems.interface import Stage
 
 log = logging.getLogger(__name__)
+# What stands for the fields that old configs lack.
+EARLIER = {'conditional': True, 'lines': 'vectors', 'tap_weights': (), 'vgg_input': 'imagenet'}
 AUS = 20  # 17 intensities and three angles, see tracks.py
 LANDMARKS, REENACTOR, MIXER = ('LT',), ('G_r1', 'G_r2'), ('G_b1', 'G_b2')
 NEEDS = {
@@ -87,6 +89,19 @@ class Hparams:
     )
     sigma: float = setting(2.0, low=0.1, high=64, doc='H_t: deviation of a point, pixels at 256')
     gan: str = setting('lsgan01', choices=losses.GAN_FORMS, doc="eq. 7; pix2pixHD's")
+    scales: int = setting(2, low=1, high=8, doc="D_r, D_b; 2 as pix2pixHD's code")
+    conditional: bool = setting(
+        False, doc='D_r, D_b see the input too: not said; the nearest kin, FSGAN, has none'
+    )
+    lines: str = setting(
+        'distances', choices=('distances', 'vectors'), doc='eq. 3: D in R^d; or its differences'
+    )
+    tap_weights: tuple[float, ...] = setting(
+        losses.PIX2PIXHD_TAPS, low=0, high=1e6, doc="eq. 6: pix2pixHD's; empty: a plain mean"
+    )
+    vgg_input: str = setting(
+        'plain', choices=vgg.INPUTS, doc="eq. 6: as pix2pixHD's code feeds VGG"
+    )
     features: str = setting('vgg19', choices=('vgg19', 'random'), doc='of eq. 6; random: ours')
     vgg_weights: str = setting('', doc='.npz or .safetensors, see nets/vgg.py; not for `random`')
     random_width: int = settings.width(16, 'features of the first `random` block')
@@ -112,8 +127,8 @@ def networks(hp: Hparams, data: DataInfo) -> dict:
         for letter, second in (('r', faces.CLASSES), ('b', 1)):
             nets[f'G_{letter}1'] = net.Generator(second, hp.width, hp.downs, hp.norm)
             nets[f'G_{letter}2'] = net.Enhancer(second, hp.width // 2, hp.blocks, hp.norm)
-            nets[f'D_{letter}1'] = MultiScale(width=hp.discriminator)
-            nets[f'D_{letter}2'] = MultiScale(width=hp.discriminator)
+            for n in '12':
+                nets[f'D_{letter}{n}'] = MultiScale(hp.scales, hp.discriminator)
     if not nets:
         raise UserError('hparams.*_steps: all are 0, there is nothing to train')
     return nets
@@ -136,8 +151,8 @@ def init(hp: Hparams, nets: dict, rng: jax.Array, batch: Batch) -> dict:
             image = jnp.zeros((1, side, side, 3))
             arguments[f'G_{letter}1'] = (halve(full),)
             arguments[f'G_{letter}2'] = (full, coarse)
-            arguments[f'D_{letter}1'] = (halve(image), halve(full))
-            arguments[f'D_{letter}2'] = (image, full)
+            arguments[f'D_{letter}1'] = (halve(image), halve(full))[: 1 + hp.conditional]
+            arguments[f'D_{letter}2'] = (image, full)[: 1 + hp.conditional]
     return init_each(nets, rng, {letter: arguments[letter] for letter in nets})
 
 

@@ -30,7 +30,7 @@ def terms(hp, apply, batch: Batch):
         'l1': losses.l1(made, truth),
         'delta': jnp.square(made - given).mean(),
         'au': _masked(guess, aus, known),
-        'lines': losses.l1(_lines(made), _lines(truth)),  # eq. 3
+        'lines': losses.l1(_lines(hp, made), _lines(hp, truth)),  # eq. 3
     }
     reconstruction = metrics['l1'] + hp.lambda_lr * metrics['delta']  # eq. 1
     value = (
@@ -64,7 +64,13 @@ def _masked(made: Float[Array, 'b 20'], truth: Float[Array, 'b 20'], known) -> F
     return (jnp.abs(made - truth) * weight).sum() / jnp.maximum(weight.sum(), 1)
 
 
-def _lines(points: Float[Array, 'b n 2']) -> Float[Array, 'b e 2']:
-    """Differences between connected landmarks."""
+def _lines(hp, points: Float[Array, 'b n 2']) -> Float[Array, 'b e _']:
+    """Distances between connected landmarks, [b, e, 1], or their differences, [b, e, 2].
+
+    The text and D's d x 1 numbers say distances, the sentence below eq. 3 differences.
+    """
     edges = layouts.of_count(points.shape[1]).edges
-    return points[:, edges[:, 1]] - points[:, edges[:, 0]]
+    off = points[:, edges[:, 1]] - points[:, edges[:, 0]]
+    if hp.lines == 'vectors':
+        return off
+    return jnp.sqrt(jnp.maximum(jnp.sum(off**2, -1, keepdims=True), 1e-12))

@@ -22,7 +22,7 @@ def terms(hp, apply, constants: dict, batch: Batch, cut: Float[Array, 'b s s 3']
         'b/tv': variation(mask),
         'b/mask': jnp.square(mask).mean(),
         'b/l1': losses.l1(made, truth),
-        'b/perceptual': reenactor.perceptual(constants, made, truth),
+        'b/perceptual': reenactor.perceptual(hp, constants, made, truth),
     }
     given = jnp.concatenate([cut, background], -1)
     letter = 'D_b2' if fine else 'D_b1'

@@ -25,7 +25,7 @@ def terms(hp, apply, constants: dict, batch: Batch, points: Float[Array, 'b n 2'
         'r/classes': faces.cross_entropy(logits, classes),
     }
     value = hp.lambda_r1 * metrics['r/l1'] + hp.lambda_r4 * metrics['r/classes']
-    metrics['r/perceptual'] = perceptual(constants, fake, real)  # eq. 6
+    metrics['r/perceptual'] = perceptual(hp, constants, fake, real)  # eq. 6
     letter = 'D_r2' if fine else 'D_r1'
     by, against = adversarial(hp, apply, letter, real, fake, _given(hp, source, points))
     metrics['r/gan'] = by  # eq. 7
@@ -52,16 +52,18 @@ def cut(hp, apply, source: Float[Array, 'b s s 3'], points: Float[Array, 'b n 2'
     return share * made, share
 
 
-def perceptual(constants: dict, fake: Array, real: Array) -> Float[Array, '']:
+def perceptual(hp, constants: dict, fake: Array, real: Array) -> Float[Array, '']:
     """Distance of VGG19's features; 0 where the weight of all such losses is 0."""
     if 'vgg' not in constants:
         return jnp.zeros(())
-    return losses.perceptual(*(vgg.features(constants['vgg'], one, 19) for one in (fake, real)))
+    a, b = (vgg.features(constants['vgg'], one, 19, hp.vgg_input) for one in (fake, real))
+    return losses.perceptual(a, b, hp.tap_weights)
 
 
 def adversarial(hp, apply, letter: str, real: Array, fake: Array, given: Array):
     """What generator and multi-scale discriminator minimise; `given` is the condition."""
-    scales = apply(letter, losses.together(real, fake), given)
+    condition = (given,) if hp.conditional else ()
+    scales = apply(letter, losses.together(real, fake), *condition)
     right, wrong = zip(*map(losses.apart, scales), strict=True)
     against = losses.gan_discriminator(list(right), list(wrong), hp.gan)
     return losses.gan_generator(list(wrong), hp.gan), against

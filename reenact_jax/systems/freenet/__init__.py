@@ -10,12 +10,11 @@ not; phi the image generator, D its discriminator.
 The pose of what is converted is the reference's, as in the paper (`pose='reference'`), or with
 section 4.4's change the driver's. The portrait of a user is the reference, though it need not be
 neutral. Departures of the official code (github.com/zhangzjN/FReeNet) from the paper are fields, by
-default as in the paper: `lambda_identity` (10), `gan` (lsgan01), `units` (pixels), `joins` (parts),
-`raster_channels` (3), `condition` (reference), `positive` (n1), `lambda_adv` (0.1).
+default as in the paper; the preset `official` sets them all. What the paper is silent on is the
+official code's by default, and under test against it (tests/parity).
 
-The paper is silent, so ours: layers are the official code's; leaky ReLU's and dropout's places; an
-epoch is as many rows as there are training tracks; all players step at once; psi and phi are
-averaged (`config.ema_decay`).
+The paper is silent, so ours: all players step at once; psi and phi are averaged
+(`config.ema_decay`).
 """
 
 import dataclasses
@@ -44,6 +43,10 @@ log = logging.getLogger(__name__)
 PSI = ('psi_1', 'psi_2', 'psi_3')
 NEEDS = {'transfer': PSI, 'render': ('phi',)}  # networks without which there is no such function
 
+# Fields of old configs: how they read today, and what stands for those that they lack.
+RENAMED = {'gan': lambda form: {'ulc_gan': form, 'gag_gan': form}}
+EARLIER = {'vgg_input': 'imagenet', 'epoch': 'tracks', 'form': 'early'}
+
 
 @dataclasses.dataclass(frozen=True)
 class Hparams:
@@ -55,7 +58,7 @@ class Hparams:
     lambda_l1: float = settings.weight(100.0, 'ULC: L1, eq. 3')
     lambda_cycle: float = settings.weight(10.0, 'ULC: cycle, eq. 4')
     lambda_d: float = settings.weight(0.1, 'ULC: adversarial; 0: no D_TF, D_S')
-    lambda_identity: float = settings.weight(0.0, 'ULC: a face to itself (code: 10)')
+    lambda_identity: float = settings.weight(0.0, 'ULC: own expression on own neutral (code: 10)')
     ulc_rate: float = settings.rate(3e-4, 'ULC: Adam')
     ulc_b1: float = settings.share(0.99, 'ULC: Adam')
     ulc_epochs: int = setting(1000, low=0, high=10**6, doc='ULC; the code: 200. 0: no ULC')
@@ -72,6 +75,9 @@ class Hparams:
     gag_b1: float = settings.share(0.5, 'GAG: Adam')
     gag_epochs: int = setting(400, low=0, high=10**6, doc='GAG. 0: no GAG')
     gag_steps: int = settings.steps(0, 'GAG: updates; 0: as the epochs make')
+    epoch: str = setting(
+        'images', choices=('images', 'tracks'), doc="an epoch's rows; the code: its 4,824 images"
+    )
     gag_batch: int = settings.batch(4, 'GAG: rows')
     joins: str = setting('every', choices=net.JOINS, doc='blocks with landmarks (code: parts)')
     raster_channels: int = setting(1, low=1, high=3, doc='landmark image; the code: 3')
@@ -81,13 +87,32 @@ class Hparams:
     positive: str = setting(
         'n2', choices=('n1', 'n2'), doc='eq. 11: image of which I^_T,n3 is made (code: n1)'
     )
-    gan: str = setting('log', choices=losses.GAN_FORMS, doc='eqs. 5, 6, 10 (code: lsgan01)')
+    ulc_gan: str = setting('log', choices=losses.GAN_FORMS, doc='eqs. 5, 6 (code: lsgan01)')
+    gag_gan: str = setting('log', choices=losses.GAN_FORMS, doc='eq. 10 (code: log)')
+    landmark_image: str = setting(
+        'lines', choices=('lines', 'circles'), doc='0..1, or in [-1, 1] as the code, see circles.py'
+    )
+    hinge: str = setting(
+        'sample', choices=('sample', 'batch'), doc='eq. 11: of a sample (code: of a batch)'
+    )
+    vgg_input: str = setting(
+        'plain', choices=vgg.INPUTS, doc="eq. 11: plain as in the code, to which m's 0.3 belongs"
+    )
     schedule: str = setting('staircase', choices=optimisers.SCHEDULES, doc='both')
+    gag_schedule: str = setting(
+        '',
+        choices=('', *optimisers.SCHEDULES),
+        doc="GAG's own; empty: of both (code: early_linear)",
+    )
+    ulc_start: str = setting('he', choices=tuple(net.STARTS), doc='initial weights (code: xavier)')
     # The paper and the code are silent on all below.
     width: int = settings.width(64, "GAG: features, the official code's")
     blocks: int = setting(9, low=3, high=300, doc="GAG: residual blocks, the official code's")
     dropout: float = setting(0.5, low=0, high=0.99, doc="GAG: in the blocks, the official code's")
     norm: str = setting('instance', choices=NORMS, doc="GAG: the official code's")
+    form: str = setting(
+        'official', choices=net.FORMS, doc='GAG: layers; `early`: of workdirs from before the test'
+    )
     discriminator: int = settings.width(64, 'width of D (PatchGAN)')
     line_width: float = setting(
         1.5, low=0.1, high=64, doc='landmark image: deviation of a line, pixels at 256 / 4 (ours)'
@@ -99,21 +124,21 @@ class Hparams:
 
 def networks(hp: Hparams, data: DataInfo) -> dict:
     """The paper's networks by letter; ULC's or GAG's are absent where their epochs are 0."""
-    points, w = 2 * layouts.layout(data.points).count, hp.ulc_width
+    points, w, start = 2 * layouts.layout(data.points).count, hp.ulc_width, hp.ulc_start
     nets = {}
     if hp.ulc_epochs:
-        nets |= {letter: net.Perceptron((w,) * 6) for letter in PSI[:2]}
-        nets['psi_3'] = net.Perceptron((2 * w, w, points))
+        nets |= {letter: net.Perceptron((w,) * 6, start) for letter in PSI[:2]}
+        nets['psi_3'] = net.Perceptron((2 * w, w, points), start)
         if hp.lambda_d:
-            nets['D_TF'] = net.Perceptron((w, w, w, w, 64, 1))
-            nets['D_S'] = net.Similarity((w, w, 64))
+            nets['D_TF'] = net.Perceptron((w, w, w, w, 64, 1), start)
+            nets['D_S'] = net.Similarity((w, w, 64), start=start)
     elif hp.gag_epochs and hp.lambda_tp:
         raise UserError(
             'hparams.lambda_tp: the triplet loss needs landmarks that ULC has converted; give '
             'ulc_epochs, or lambda_tp 0'
         )
     if hp.gag_epochs:
-        nets['phi'] = net.GAG(hp.width, hp.blocks, hp.joins, hp.dropout, hp.norm)
+        nets['phi'] = net.GAG(hp.width, hp.blocks, hp.joins, hp.dropout, hp.norm, hp.form)
         nets['D'] = PatchGAN(hp.discriminator, padding=1)
     if not nets:
         raise UserError('hparams.ulc_epochs, gag_epochs: both are 0, there is nothing to train')
@@ -140,8 +165,9 @@ def stages(hp: Hparams, data: DataInfo) -> tuple[Stage, ...]:
     """Section 3.4: ULC, then GAG with ULC frozen. A stage of 0 epochs is left out."""
     table = []
     if hp.ulc_epochs:
-        players = {'psi': PSI} | ({'D_TF': ('D_TF',), 'D_S': ('D_S',)} if hp.lambda_d else {})
-        steps = hp.ulc_steps or _steps(hp.ulc_epochs, hp.ulc_batch, data)
+        players: dict[str, tuple[str, ...]] = {'psi': PSI}
+        players |= {'D_TF': ('D_TF',), 'D_S': ('D_S',)} if hp.lambda_d else {}
+        steps = hp.ulc_steps or _steps(hp, hp.ulc_epochs, hp.ulc_batch, data)
         adam = optimisers.adam(hp.ulc_rate, steps, hp.schedule, hp.ulc_b1)
         table.append(
             Stage(
@@ -158,8 +184,8 @@ def stages(hp: Hparams, data: DataInfo) -> tuple[Stage, ...]:
         )
     if hp.gag_epochs:
         players = {'G': ('phi',), 'D': ('D',)}
-        steps = hp.gag_steps or _steps(hp.gag_epochs, hp.gag_batch, data)
-        adam = optimisers.adam(hp.gag_rate, steps, hp.schedule, hp.gag_b1)
+        steps = hp.gag_steps or _steps(hp, hp.gag_epochs, hp.gag_batch, data)
+        adam = optimisers.adam(hp.gag_rate, steps, hp.gag_schedule or hp.schedule, hp.gag_b1)
         table.append(
             Stage(
                 'gag',
@@ -175,8 +201,9 @@ def stages(hp: Hparams, data: DataInfo) -> tuple[Stage, ...]:
     return tuple(table)
 
 
-def _steps(epochs: int, rows: int, data: DataInfo) -> int:
-    return max(1, epochs * data.examples // rows)
+def _steps(hp: Hparams, epochs: int, rows: int, data: DataInfo) -> int:
+    images = data.images if hp.epoch == 'images' else 0
+    return max(1, epochs * (images or data.examples) // rows)
 
 
 def constants(hp: Hparams, load: bool = True) -> dict:
@@ -247,6 +274,7 @@ def preview(hp: Hparams, nets: dict, variables: dict, batch: Batch) -> dict[str,
     source, points = batch.image[:, 0], batch.landmarks[:, 1]
     look = encode(hp, nets, variables, Face(image=source))
     drawn = gag.lines(hp, points, source.shape[1]).max(-1, keepdims=True)
+    drawn = (drawn + 1) / 2 if hp.landmark_image == 'circles' else drawn
     drawn = jax.image.resize(drawn, (*source.shape[:3], 1), 'nearest')
     return {
         'source': source,

@@ -14,6 +14,7 @@ from reenact_jax.geometry import layouts
 from reenact_jax.nets import vgg
 from reenact_jax.systems import losses
 from reenact_jax.systems.freenet import ulc
+from reenact_jax.systems.freenet.circles import circles
 
 DEPTH, TAPS = 16, 3  # kappa: VGG16 after relu1_2, relu2_2, relu3_3 (the official code)
 
@@ -30,35 +31,45 @@ def terms(hp, apply, constants: dict, batch: Batch):
     judged = losses.together(i_n2, made)
     logits = apply('D', judged, i_n1) if hp.condition == 'reference' else apply('D', judged)
     real, fake = ([one] for one in losses.apart(logits))
-    by = losses.gan_generator(fake, hp.gan)
+    by = losses.gan_generator(fake, hp.gag_gan)
     value = hp.lambda_pix * pixels + hp.lambda_adv * by
     metrics = {'l1': pixels, 'gan': by}
     if hp.lambda_tp:
-        kappa = [vgg.features(constants['vgg'], one, DEPTH)[:TAPS] for one in (made, same, other)]
-        metrics['triplet'] = triplet(*kappa, hp.margin)
+        a, b, c = (
+            vgg.features(constants['vgg'], one, DEPTH, hp.vgg_input)[:TAPS]
+            for one in (made, same, other)
+        )
+        metrics['triplet'] = triplet(a, b, c, hp.margin, hp.hinge)
         value += hp.lambda_tp * metrics['triplet']
-    return {'G': value, 'D': losses.gan_discriminator(real, fake, hp.gan)}, metrics  # eqs. 8, 10
+    return {
+        'G': value,
+        'D': losses.gan_discriminator(real, fake, hp.gag_gan),
+    }, metrics  # eqs. 8, 10
 
 
 def triplet(
-    made: list[Float[Array, 'b h w c']],
-    same: list[Float[Array, 'b h w c']],
-    other: list[Float[Array, 'b h w c']],
+    made: list[Float[Array, 'b _ _ _']],
+    same: list[Float[Array, 'b _ _ _']],
+    other: list[Float[Array, 'b _ _ _']],
     margin: float,
+    hinge: str = 'sample',
 ) -> Float[Array, '']:
     """Eq. 11, [m + D(made, same) - D(made, other)]_+ with D the mean square of a difference.
 
     Arguments are features by layer. The hinge is one sample's and one layer's; mean over samples,
-    sum over layers. (The official code's hinge is of the mean over a batch.)
+    sum over layers. With `batch` it is of the mean over a batch, as in the official code, whose
+    value lacks m for every layer above 0; the gradient is the same.
     """
+    axes = (1, 2, 3) if hinge == 'sample' else None
 
     def distance(a, b):
-        return jnp.square(a - b).mean((1, 2, 3))
+        return jnp.square(a - b).mean(axes)
 
-    return sum(
+    each = (
         jax.nn.relu(margin + distance(a, b) - distance(a, c)).mean()
         for a, b, c in zip(made, same, other, strict=True)
     )
+    return sum(each, jnp.zeros(()))
 
 
 def _triplet(hp, apply, batch: Batch) -> tuple[Array, Array, Array]:
@@ -73,12 +84,15 @@ def _triplet(hp, apply, batch: Batch) -> tuple[Array, Array, Array]:
     positive = i_n2 if hp.positive == 'n2' else i_n1
     given = losses.together(i_n1, positive, their_image)
     drawn = lines(hp, losses.together(l_n2, l_t3, l_r2), side)
-    return losses.apart(apply('phi', given, drawn), 3)
+    made, same, other = losses.apart(apply('phi', given, drawn), 3)
+    return made, same, other
 
 
 def lines(hp, points: Float[Array, 'b n 2'], side: int) -> Float[Array, 'b q q c']:
     """The landmark image that phi takes, a quarter of the image's side (64 x 64 for 256)."""
     size, layout = side // 4, layouts.of_count(points.shape[1])
+    if hp.landmark_image == 'circles':
+        return jnp.repeat(circles(points * (size / side), size), hp.raster_channels, -1)
     width = hp.line_width * side / 256
     drawn = lm.landmark_image(points * (size / side), layout, size, width)
     return jnp.repeat(drawn, hp.raster_channels, -1)

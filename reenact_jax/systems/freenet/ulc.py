@@ -35,7 +35,8 @@ def terms(hp, apply, batch: Batch):
     value, values = hp.lambda_l1 * l1 + hp.lambda_cycle * cycle, {}
     metrics = {'l1': l1, 'cycle': cycle}
     if hp.lambda_identity:
-        metrics['identity'] = losses.l1(_psi(apply, known, known), known)
+        same = convert(hp, apply, rest, batch.landmarks[:, 0])
+        metrics['identity'] = losses.l1(same, truth)
         value += hp.lambda_identity * metrics['identity']
     if hp.lambda_d:
         both = losses.together(truth, made)
@@ -45,8 +46,8 @@ def terms(hp, apply, batch: Batch):
         }
         for letter, logits in judged.items():
             real, fake = ([one] for one in losses.apart(logits))
-            values[letter] = losses.gan_discriminator(real, fake, hp.gan)
-            metrics[f'gan/{letter}'] = losses.gan_generator(fake, hp.gan)
+            values[letter] = losses.gan_discriminator(real, fake, hp.ulc_gan)
+            metrics[f'gan/{letter}'] = losses.gan_generator(fake, hp.ulc_gan)
             value += hp.lambda_d * metrics[f'gan/{letter}']
     return {'psi': value} | values, metrics  # eq. 2
 

@@ -117,7 +117,7 @@ def init(hp: Hparams, nets: dict, rng: jax.Array, batch: Batch) -> dict:
 def stages(hp: Hparams, data: DataInfo) -> tuple[Stage, ...]:
     """One stage: extractor and translator together, against discriminator and classifier."""
     del data
-    players = {'G': ('Ext', 'Tra')}
+    players: dict[str, tuple[str, ...]] = {'G': ('Ext', 'Tra')}
     players |= {'D': ('D',)} if hp.lambda_d else {}
     players |= {'C': ('C',)} if hp.lambda_c else {}
     tx = {one: optimisers.rmsprop(hp.rate, hp.steps, hp.schedule, hp.decay) for one in players}

@@ -48,7 +48,7 @@ def gesture(
     for number, (kinds, spread) in enumerate(GROUPS.items()):
         sides = _sides(kinds, parts)
         draw = _draws(jax.random.fold_in(rng, number), len(points), len(sides))
-        mean, deviation = np.float32(spread).T
+        mean, deviation = np.array(spread, np.float32).T
         moves = strength * (mean[None, None] + deviation[None, None] * draw)  # [b, sides, 3]
         stretch = jnp.exp(moves[..., :2])
         if 'eye' in kinds:

@@ -271,7 +271,7 @@ def _boxed(hp: Hparams, points: Float[Array, 'b n 2']) -> Float[Array, 'b n 2']:
     return lm.normalise(points, *lm.box(points)) if hp.renormalise else points
 
 
-def _largest(raw: Float[Array, '2b n 2']) -> Float[Array, '']:
+def _largest(raw: Float[Array, '_ n 2']) -> Float[Array, '']:
     """Largest coordinate of the second rows, the transfers: shows a collapse the losses hide."""
     return jnp.abs(losses.apart(raw)[1]).max()
 

@@ -31,9 +31,9 @@ class Place(NamedTuple):
 def places(workdir: epath.PathLike) -> list[Place]:
     """All checkpoints, newest first, complete or not."""
     root, found = _root(workdir), []
-    for folder in root.iterdir() if root.is_dir() else ():
-        if match := _STAGE.fullmatch(folder.name):
-            steps = [step.name for step in folder.iterdir() if _STEP.fullmatch(step.name)]
+    for folder in _inside(root):
+        if match := _STAGE.fullmatch(folder):
+            steps = [step for step in _inside(root / folder) if _STEP.fullmatch(step)]
             found += [Place(int(match[1]), match[2], int(step)) for step in steps]
     return sorted(found, reverse=True)
 
@@ -41,10 +41,10 @@ def places(workdir: epath.PathLike) -> list[Place]:
 def sweep(workdir: epath.PathLike) -> None:
     """Removes what an interrupted write or deletion left. Only the writer of a run may do so."""
     root = _root(workdir)
-    for folder in root.iterdir() if root.is_dir() else ():
-        for item in folder.iterdir() if folder.is_dir() else ():
-            if not _STEP.fullmatch(item.name) and not item.name.startswith(DAMAGED):
-                item.rmtree() if item.is_dir() else item.unlink()
+    for folder in _inside(root):
+        for item in _inside(root / folder):
+            if not _STEP.fullmatch(item) and not item.startswith(DAMAGED):
+                storage.remove_tree(root / folder / item)
 
 
 def discard(workdir: epath.PathLike, place: Place) -> None:
@@ -55,29 +55,39 @@ def discard(workdir: epath.PathLike, place: Place) -> None:
     """
     final = place.inside(workdir)
     for _ in range(_ATTEMPTS):
-        for item in final.parent.iterdir() if final.parent.is_dir() else ():
-            mine = item.name == final.name or item.name.startswith(f'{final.name}.')
-            if mine and not (item / digests.NAME).exists():
+        for item in _inside(final.parent):
+            mine = item == final.name or item.startswith(f'{final.name}.')
+            if mine and not storage.exists(final.parent / item / digests.NAME):
                 with contextlib.suppress(OSError):
-                    item.rmtree()
+                    storage.remove_tree(final.parent / item)
         time.sleep(_PAUSE)
 
 
 def delete(folder: epath.Path) -> None:
-    """By a rename first, so that a half-deleted checkpoint never looks like one."""
+    """By a rename first, so that a half-deleted checkpoint never looks like one.
+
+    In a bucket, which cannot rename, by its digest first, without which it is incomplete.
+    """
+    if not storage.is_local(folder):
+        storage.remove(folder / digests.NAME)
+        storage.remove_tree(folder)
+        return
     trash = folder.parent / f'{_TRASH}{folder.name}'
-    if trash.exists():
-        trash.rmtree()
-    folder.rename(trash)
-    trash.rmtree()
+    storage.remove_tree(trash)
+    storage.move_tree(folder, trash)
+    storage.remove_tree(trash)
 
 
 def move_aside(folder: epath.Path) -> None:
     """Renames a checkpoint that must not be used to `damaged-STEP`; nothing is lost."""
     aside = folder.parent / f'{DAMAGED}{folder.name}'
-    if aside.exists():
-        aside.rmtree()
-    folder.rename(aside)
+    storage.remove_tree(aside)
+    storage.move_tree(folder, aside)
+
+
+def _inside(folder: epath.Path) -> list[str]:
+    """Names in a folder, which need not be there."""
+    return storage.names(folder) if storage.is_dir(folder) else []
 
 
 def _root(workdir: epath.PathLike) -> epath.Path:

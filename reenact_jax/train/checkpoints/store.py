@@ -18,8 +18,9 @@ from absl import logging
 from etils import epath
 from jax.experimental import multihost_utils
 
+from reenact_jax.common import storage
 from reenact_jax.common.errors import UserError
-from reenact_jax.train.checkpoints import digests
+from reenact_jax.train.checkpoints import digests, staging
 from reenact_jax.train.checkpoints.places import Place, delete, discard, move_aside, places, sweep
 from reenact_jax.train.step import State
 
@@ -32,7 +33,8 @@ class Store:
     """
 
     def __init__(self, workdir: epath.PathLike, keep: int = 2):
-        """`keep`: how many checkpoints of each stage stay."""
+        """`keep`: how many checkpoints of each stage stay. Raises UserError as `staging.check`."""
+        staging.check(workdir)
         self._workdir, self._keep = workdir, keep
         self._checkpointer = ocp.AsyncCheckpointer(ocp.CompositeCheckpointHandler())
         self._background = concurrent.futures.ThreadPoolExecutor(1)
@@ -47,9 +49,10 @@ class Store:
         arguments = ocp.args.Composite(
             **items, position=ocp.args.JsonSave(position), config=ocp.args.JsonSave(config)
         )
-        with self._noting(place):
-            self._checkpointer.save(place.inside(self._workdir), args=arguments)
-        self._pending = self._background.submit(self._finish, place)
+        written = staging.here(place.inside(self._workdir))
+        with self._noting(place, written):
+            self._checkpointer.save(written, args=arguments)
+        self._pending = self._background.submit(self._finish, place, written)
 
     def wait(self) -> None:
         """Until the last save is complete. Raises what went wrong in it."""
@@ -90,14 +93,14 @@ class Store:
 
     def position(self, place: Place) -> tuple[dict, dict]:
         """(position, config) of a checkpoint."""
-        return _json(place.inside(self._workdir))
+        return _json(staging.fetched(place.inside(self._workdir)))
 
     def restore(self, place: Place, like: State) -> State:
         """The state at a place; `like` gives its structure, shapes and shardings.
 
         Raises UserError when it does not fit.
         """
-        parts = _read_like(place.inside(self._workdir), _parts(like))
+        parts = _read_like(staging.fetched(place.inside(self._workdir)), _parts(like))
         return _assemble(parts)
 
     def networks(self, place: Place, like: dict[str, dict]) -> dict[str, dict]:
@@ -106,28 +109,30 @@ class Store:
         `like` gives structure, shapes and shardings; letters that the checkpoint lacks are left
         out.
         """
-        folder = place.inside(self._workdir)
+        folder = staging.fetched(place.inside(self._workdir))
         items = {letter: _item(folder, letter) for letter in like}
         wanted = {item: like[letter] for letter, item in items.items() if item}
         parts = _read_like(folder, wanted)
         return {letter: parts[item] for letter, item in items.items() if item}
 
-    def _finish(self, place: Place) -> None:
-        with self._noting(place):
+    def _finish(self, place: Place, written: epath.Path) -> None:
+        with self._noting(place, written):
             self._checkpointer.wait_until_finished()
             if jax.process_index() == 0:
-                digests.write(place.inside(self._workdir))
+                digests.write(written)
+                staging.send(written, place.inside(self._workdir))
         self.last = place
         if jax.process_index() == 0:
             self._forget(place)
 
     @contextlib.contextmanager
-    def _noting(self, place: Place) -> Iterator[None]:
+    def _noting(self, place: Place, written: epath.Path) -> Iterator[None]:
         """Notes a save that failed, for `close` to remove."""
         try:
             yield
         except BaseException:
             self._failed = place
+            staging.drop(written, place.inside(self._workdir))
             raise
 
     def _forget(self, newest: Place) -> None:
@@ -180,6 +185,7 @@ def load_networks(workdir: epath.PathLike, ema: bool = True) -> tuple[dict, dict
         if fault := digests.fault(folder):
             logging.warning('checkpoint %s is not used: %s', folder, fault)
             continue
+        folder = staging.fetched(folder)
         position, config = _json(folder)
         if position['finished']:
             return config, _variables(folder, ema), position
@@ -217,7 +223,7 @@ def _assemble(parts: dict[str, Any]) -> State:
 def _item(folder: epath.Path, letter: str, ema: bool = True) -> str | None:
     kinds = ('ema', 'variables') if ema else ('variables',)
     names = [f'{kind}.{letter}' for kind in kinds]
-    return next((name for name in names if (folder / name).is_dir()), None)
+    return next((name for name in names if storage.is_dir(folder / name)), None)
 
 
 def _read_like(folder: epath.Path, like: dict[str, Any]) -> dict[str, Any]:
@@ -237,12 +243,12 @@ def _read_like(folder: epath.Path, like: dict[str, Any]) -> dict[str, Any]:
 def _variables(folder: epath.Path, ema: bool) -> dict[str, dict]:
     """All networks as NumPy arrays, whatever devices they were saved from."""
     prefix = 'variables.'
-    names = sorted(item.name for item in folder.iterdir())
+    names = storage.names(folder)
     letters = [name.removeprefix(prefix) for name in names if name.startswith(prefix)]
     handler = ocp.PyTreeCheckpointHandler()
     variables = {}
     for letter in letters:
-        item = folder / _item(folder, letter, ema)
+        item = folder / (_item(folder, letter, ema) or f'{prefix}{letter}')
         tree = handler.metadata(item).tree
         as_numpy = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), tree)
         variables[letter] = handler.restore(
@@ -261,6 +267,6 @@ def _json(folder: epath.Path) -> tuple[dict, dict]:
 def _agree(workdir: epath.PathLike, found: Place | None, failed: bool) -> tuple[Place | None, bool]:
     """The first process's choice and whether it failed, on all processes."""
     mine = np.array([*((-1, -1) if found is None else (found.number, found.step)), failed])
-    number, step, failed = (int(value) for value in multihost_utils.broadcast_one_to_all(mine))
+    number, step, fault = (int(value) for value in multihost_utils.broadcast_one_to_all(mine))
     all_places = places(workdir)
-    return next((p for p in all_places if (p.number, p.step) == (number, step)), None), bool(failed)
+    return next((p for p in all_places if (p.number, p.step) == (number, step)), None), bool(fault)

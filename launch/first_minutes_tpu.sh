@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# The first eight minutes on a TPU: what it is, whether it computes as the CPU does, how fast
+# AAN and FD-GAN train at paper size, whether a killed run resumes. Results: OUT/first_minutes.json.
+#
+#   bash launch/first_minutes_tpu.sh [--out DIR] [--seconds N]
+#   bash launch/first_minutes_tpu.sh --tiny      on the CPU, minutes: whether this script works
+#
+# Needs the extras tpu and synthetic (and test, for its last part) in .venv; PYTHON=/path/to/python
+# names another interpreter.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+case " $* " in
+  *' -h '* | *' --help '*) sed -n '2,/^set /{/^set /!s/^# \{0,1\}//p}' "$0" && exit 0 ;;
+  *' --tiny '*) export JAX_PLATFORMS=cpu ;;
+  *) export JAX_PLATFORMS=tpu,cpu ;; # the CPU beside it, to compare with
+esac
+exec "${PYTHON:-.venv/bin/python}" -m launch.first_minutes "$@"

@@ -1,0 +1,1 @@
+"""The parts of the first minutes on a chip; each is a process of its own."""

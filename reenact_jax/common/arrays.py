@@ -1,0 +1,13 @@
+"""Arrays of functions that serve the host and the device: NumPy's, JAX's, traced ones."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Array
+
+# An argument, or a result of the kind that the arguments are. The static checker does not ask which
+# of them it is: the tests do.
+if TYPE_CHECKING:
+    AnyArray = Array | Any
+else:
+    AnyArray = Array | np.ndarray

@@ -1,0 +1,53 @@
+"""A `jax.profiler` trace of a few steps of a run, for TensorBoard, XProf or Perfetto."""
+
+import tempfile
+from typing import Any
+
+import jax
+from etils import epath
+
+from reenact_jax.common import storage
+
+FOLDER = 'profile'  # in the workdir
+
+
+class Profile:
+    """Traces some steps behind the first call of a start, which compiles; then nothing more.
+
+    The first process writes. The trace is local until it is whole: the profiler knows no buckets.
+    """
+
+    def __init__(self, workdir: epath.PathLike, steps: int, write: bool = True):
+        """
+        Args:
+          workdir: of the run; the trace goes to its folder `profile`.
+          steps: how many to trace; 0: none. With `config.scan`, whole calls: as many or more.
+          write: whether this process traces.
+        """
+        self._target = storage.path(workdir) / FOLDER
+        self._left = steps if write else 0
+        self._folder: tempfile.TemporaryDirectory | None = None
+
+    def call(self, steps: int, result: Any) -> None:
+        """To be told after every call of the program: how many steps it had, its result."""
+        if self._left <= 0:
+            return
+        jax.block_until_ready(result)
+        if self._folder is None:
+            self._folder = tempfile.TemporaryDirectory()
+            jax.profiler.start_trace(self._folder.name)
+            return
+        self._left -= steps
+        if self._left <= 0:
+            self.close()
+
+    def close(self) -> None:
+        """Ends a trace under way and moves it to the workdir, also a shorter one."""
+        if self._folder is None:
+            return
+        jax.profiler.stop_trace()
+        with self._folder as folder:
+            for file in epath.Path(folder).rglob('*'):
+                if file.is_file():
+                    storage.write(self._target / file.relative_to(folder), file.read_bytes())
+        self._folder, self._left = None, 0
