@@ -16,8 +16,9 @@ from reenact_jax.export import command as export
 from reenact_jax.media import reading, writing
 from reenact_jax.reenact import command as reenact
 from reenact_jax.reenact import motion, portraits
-from reenact_jax.reenact.animation import Changes, animate, lead
+from reenact_jax.reenact.animation import Animation
 from reenact_jax.reenact.edits import unit_edits
+from reenact_jax.reenact.options import Options
 from reenact_jax.reenact.portraits import Portrait
 
 AU12, YAW = AU_NAMES.index('AU12'), 18
@@ -140,16 +141,16 @@ def test_units_of_the_driver_change_before_the_transfer(folder):
     for aus in np.eye(3, 20, AU12):
         points = random_face(1, 1)['landmarks'][0]
         driving.append({'landmarks': points, 'aus': aus, 'aus_valid': np.ones(20)})
-    changes = Changes(units=unit_edits.parse(['12=+0.5']))
-    made = list(animate(loaded, source(), driving, changes=changes, batch=2))
+    options = Options(units=unit_edits.parse(['12=+0.5']), batch=2)
+    made = list(Animation(loaded, source(), options).frames(driving))
     own = source().known['landmarks']
     for one, right in zip(made, (0, -4, -4), strict=True):
         np.testing.assert_allclose(one.landmarks, own + np.array([right, 0]), atol=1e-4)
 
 
 def test_units_lead_from_the_sources_own(folder):
-    changes = Changes(units=unit_edits.parse(['12=1']))
-    made = list(lead(bundle.load(folder), source(), None, 4, changes=changes))
+    options = Options(units=unit_edits.parse(['12=1']))
+    made = list(Animation(bundle.load(folder), source(), options).lead(None, 4))
     for one, unit in zip(made, (0.25, 0.5, 0.75, 1.0), strict=True):
         wanted = source().known['landmarks'] + np.array([8 * (unit - 0.25), 0])
         np.testing.assert_allclose(one.landmarks, wanted, atol=1e-4)
@@ -159,15 +160,17 @@ def test_another_background(folder, tmp_path):
     """The drawing's tint is the background's."""
     scene = np.full((SIZE, SIZE, 3), (255, 0, 0), np.uint8)
     (plain,), (onto,) = (
-        list(lead(bundle.load(folder), source(), source().known['landmarks'], 2, changes=one))[1:]
-        for one in (Changes(), Changes(background=scene))
+        list(Animation(bundle.load(folder), source(), one).lead(source().known['landmarks'], 2))[1:]
+        for one in (Options(), Options(background=scene))
     )
     changed = onto.image.astype(int) - plain.image
     assert changed[..., 0].mean() > 50 and changed[..., 2].mean() < -50
     export.write(tmp_path / 'b', image_model(), landmark_model())
     with pytest.raises(UserError, match="aan draws the source's background"):
-        list(
-            lead(bundle.load(tmp_path / 'b'), source(), None, 2, changes=Changes(background=scene))
+        next(
+            Animation(bundle.load(tmp_path / 'b'), source(), Options(background=scene)).lead(
+                None, 2
+            )
         )
 
 

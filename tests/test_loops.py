@@ -9,7 +9,7 @@ from skimage import data
 
 from reenact_jax.common.errors import UserError
 from reenact_jax.media import loops, provenance, writing
-from reenact_jax.reenact import recording
+from reenact_jax.reenact.output import Output
 
 PICTURE = data.astronaut()[:240, 100:340]
 
@@ -20,7 +20,7 @@ def pictures(count):
 
 def test_a_loop_has_its_frames_times_and_marks(tmp_path):
     path = tmp_path / 'sub' / 'loop.webp'
-    with recording.writer(str(path), Fraction(30000, 1001), True, 7) as write:
+    with Output(str(path), mark=False).open(Fraction(30000, 1001), 7) as write:
         for picture in pictures(7):
             write(picture)
     with Image.open(path) as loop:

@@ -11,6 +11,7 @@ import reenact_jax
 from reenact_jax.export import command as export
 from reenact_jax.media import reading, writing
 from reenact_jax.reenact import model as models
+from reenact_jax.reenact.options import Options
 
 SHIFTS = 0, 3, 6
 
@@ -59,6 +60,8 @@ def test_files_give_what_arrays_give(model, astronaut, driving, clip, tmp_path):
 
 def test_what_is_asked_for_arrives(model, astronaut, driving, clip):
     less = model.animate(astronaut, driving, strength=0.0)
+    same = model.animate(astronaut, driving, options=Options(strength=0.0))
+    np.testing.assert_array_equal(same.frames, less.frames)
     assert np.abs(less.landmarks - less.landmarks[:1]).max() < 1e-3
     smiling = model.animate(astronaut, driving, edits={'smile': 1.0})
     assert np.abs(smiling.landmarks - clip.landmarks).max() > 0.1
@@ -89,6 +92,8 @@ def test_models_say_what_they_are(model):
         (None, np.zeros((8, 8, 3), np.uint8), {}, r'expected uint8 \[t, h, w, 3\]'),
         ('nowhere.jpg', None, {}, 'nowhere.jpg: no such file'),
         (None, None, {'reference': 'last'}, "reference 'last': one of first, best"),
+        (None, None, {'motion': 'sideways'}, "motion 'sideways': one of relative, absolute"),
+        (None, None, {'motion': 'absolute', 'strength': 2.0}, 'are of relative motion'),
         (None, None, {'regions': ('ears',)}, 'ears'),
         (None, None, {'strength': float('nan')}, 'strength'),
     ],

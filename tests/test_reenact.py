@@ -18,8 +18,9 @@ from reenact_jax.geometry import crops, landmarks, layouts
 from reenact_jax.media import credentials, reading, writing
 from reenact_jax.reenact import command as reenact
 from reenact_jax.reenact import drivers, portraits
-from reenact_jax.reenact.animation import Changes, animate, lead
+from reenact_jax.reenact.animation import Animation
 from reenact_jax.reenact.edits import landmark_edits
+from reenact_jax.reenact.options import Options
 from reenact_jax.reenact.portraits import Portrait
 
 
@@ -50,6 +51,10 @@ def portrait(seed: int = 0) -> Portrait:
 
 def clip(frames: int, seed: int = 1) -> list:
     return [{'landmarks': points} for points in random_face(seed, frames)['landmarks']]
+
+
+def animate(model, source, driving, **options):
+    return Animation(model, source, Options(**options)).frames(driving)
 
 
 def same_frames(a, b):
@@ -338,7 +343,8 @@ def test_edits_grow_along_the_way(carried):
     """The first frame is the source as it is, the last one edited; the middle is half of it."""
     source = portrait()
     own = source.known['landmarks']
-    made = list(lead(carried, source, own, 5, batch=2, changes=Changes(strengths={'smile': 1.0})))
+    options = Options(edits={'smile': 1.0}, batch=2)
+    made = list(Animation(carried, source, options).lead(own, 5))
     assert len(made) == 5
     np.testing.assert_allclose(made[0].landmarks, own, atol=1e-3)
     for number, amount in ((2, 0.5), (4, 1.0)):
@@ -349,9 +355,7 @@ def test_edits_grow_along_the_way(carried):
 def test_edits_come_after_the_transfer(carried):
     driving = clip(3)
     plain = list(animate(carried, portrait(), driving))
-    edited = list(
-        animate(carried, portrait(), driving, changes=Changes(strengths={'brow_raise': 1.0}))
-    )
+    edited = list(animate(carried, portrait(), driving, edits={'brow_raise': 1.0}))
     for one, other in zip(plain, edited, strict=True):
         wanted = landmark_edits.apply(
             one.landmarks[None], layouts.layout('68'), {'brow_raise': 1.0}

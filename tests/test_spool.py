@@ -9,8 +9,10 @@ from bundles import SIZE, drawing_model, landmark_model, random_face
 from reenact_jax import bundle
 from reenact_jax.export import command as export
 from reenact_jax.reenact import drivers, recording, reference_frame, smoothing
-from reenact_jax.reenact.animation import animate
+from reenact_jax.reenact.animation import Animation
 from reenact_jax.reenact.drivers import Driver, Frame
+from reenact_jax.reenact.options import Options
+from reenact_jax.reenact.output import Output
 from reenact_jax.reenact.portraits import Portrait
 
 
@@ -64,13 +66,14 @@ def test_relative_motion_starts_at_the_reference(carried, tmp_path):
     """In that frame the source is where it was; the others move from there."""
     source, points = portrait(), random_face(1, 5)['landmarks']
     driving = [{'landmarks': one} for one in points]
-    made = list(animate(carried, source, driving, reference=driving[3]))
+    made = list(Animation(carried, source).frames(driving, driving[3]))
     box = [p.max(0) + p.min(0) for p in (made[3].landmarks, source.known['landmarks'])]
     np.testing.assert_allclose(*box, atol=1e-3)
     points[3] = source.known['landmarks'] + 2
     driver, _ = driver_of(points)
     out = str(tmp_path / 'out.mp4')
-    summary = recording.record(carried, source, driver, out, reference='best', smooth=True)
+    animation = Animation(carried, source, Options(reference='best', smooth=True))
+    summary = recording.record(animation, driver, Output(out))
     assert (summary['reference'], summary['frames'], summary['sound']) == (3, 5, False)
 
 

@@ -15,7 +15,10 @@ from reenact_jax.export import command as export
 from reenact_jax.geometry import frames, layouts
 from reenact_jax.reenact import command as reenact
 from reenact_jax.reenact import recording, reference_frame, relative, starts
+from reenact_jax.reenact.animation import Animation
 from reenact_jax.reenact.drivers import Driver, Frame
+from reenact_jax.reenact.options import Options
+from reenact_jax.reenact.output import Output
 from reenact_jax.reenact.portraits import Portrait
 from reenact_jax.reenact.regions import Amount
 
@@ -96,9 +99,10 @@ def test_a_still_driver_gives_its_pose_and_expression_and_not_its_place(folder, 
     assert result.size == pytest.approx(own.size, rel=0.02)
     assert np.abs(result.pivot - own.pivot)[:2].max() < 0.4 * own.size  # axes of two ways
     assert starts.look({'landmarks': made}).mouth > starts.OPEN
-    out = recording.record(model, source, driver_of(end), str(tmp_path / 'a.png'), signed=False)
+    animation = Animation(model, source)
+    out = recording.record(animation, driver_of(end), Output(str(tmp_path / 'a.png'), signed=False))
     assert out['start'] is None and out['frames'] == 1
-    still = recording.animate(model, source, [end])  # without a start of its own it is the first
+    still = animation.frames([end])  # without a start of its own it is the first
     np.testing.assert_allclose(next(still).landmarks, source.known['landmarks'], atol=1e-4)
 
 
@@ -108,13 +112,14 @@ def test_the_summary_tells_of_a_poor_first_frame(folder, tmp_path):
     out = str(tmp_path / 'a.mp4')
 
     def run(**more):
-        return recording.record(model, portrait(), driver_of(*some), out, signed=False, **more)
+        animation = Animation(model, portrait(), Options(**more))
+        return recording.record(animation, driver_of(*some), Output(out, signed=False))
 
     assert run()['start'] == 'its eyes are shut'
     assert run(reference='best')['start'] is None
-    assert run(how='absolute')['start'] is None
+    assert run(motion='absolute')['start'] is None
     with pytest.raises(UserError, match='are of relative motion'):
-        run(how='absolute', amount=Amount(0.5))
+        run(motion='absolute', strength=0.5)
 
 
 @pytest.fixture(scope='module')
@@ -129,13 +134,13 @@ def test_command_warns_once_and_takes_amounts(folder, data, tmp_path, capsys, mo
     first += ['--driving', data, '--driving-track', 'track0001', '--out', tmp_path / 'a.mp4']
     monkeypatch.setattr(starts, 'fault', lambda face, source: 'its eyes are shut')
     seen = []
-    inner = recording.animate
+    inner = Animation.frames
 
-    def spy(*args, **more):
-        seen.append(more['amount'])
-        return inner(*args, **more)
+    def spy(self, *args):
+        seen.append(self.options.amount)
+        return inner(self, *args)
 
-    monkeypatch.setattr(recording, 'animate', spy)
+    monkeypatch.setattr(Animation, 'frames', spy)
     args = ['--strength', '1.5', '--region', 'eyes', '--region', 'pose']
     reenact.main([str(one) for one in (*first, *args)])
     told = capsys.readouterr()

@@ -8,8 +8,9 @@ from reenact_jax import bundle
 from reenact_jax.data_prep.heads import pose
 from reenact_jax.export import command as export
 from reenact_jax.geometry import layouts
-from reenact_jax.reenact.animation import Changes, animate, lead
+from reenact_jax.reenact.animation import Animation
 from reenact_jax.reenact.edits import head_pose, unit_edits
+from reenact_jax.reenact.options import Options
 from reenact_jax.reenact.portraits import Portrait
 
 OWN, OTHER = np.deg2rad([[10, -20, 5], [-15, 25, 30]])
@@ -67,11 +68,11 @@ def test_a_model_that_landmarks_drive_turns_the_source_and_the_driver(model):
     known = {name: value[0] for name, value in random_face(0, 1).items()}
     source = Portrait(known.pop('image'), known)
     yaw = [unit_edits.Change(18, np.deg2rad(-40), False)]
-    (made,) = lead(model, source, None, 1, changes=Changes(units=yaw))
+    (made,) = Animation(model, source, Options(units=yaw)).lead(None, 1)
     wanted = head_pose.apply(known, yaw, layouts.layout('68'))['landmarks']
     np.testing.assert_allclose(made.landmarks, wanted, atol=1e-4)
     turned, plain = (
-        next(animate(model, source, [known], motion='absolute', changes=Changes(units=units)))
+        next(Animation(model, source, Options(motion='absolute', units=units)).frames([known]))
         for units in (yaw, ())
     )
     assert np.abs(turned.landmarks - plain.landmarks).mean() > 0.5

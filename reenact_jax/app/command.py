@@ -26,6 +26,7 @@ from reenact_jax.app.studio import Studio
 from reenact_jax.common import command_line, errors
 from reenact_jax.common.errors import UserError
 from reenact_jax.media import credentials
+from reenact_jax.reenact import flags
 
 AUTH = 'REENACT_APP_AUTH'
 LARGEST = '500mb'  # of an upload
@@ -38,11 +39,10 @@ def options(arguments: list[str] | None) -> argparse.Namespace:
         description=__doc__,
     )
     add = parser.add_argument
-    add('--model', required=True, metavar='BUNDLE', help='folder that `reenact-jax export` wrote')
+    flags.model(add)
     add('--host', default='127.0.0.1', help='address to serve; default 127.0.0.1, this machine')
     add('--port', type=int, default=7860, help='default 7860; 0: one that is free')
     add('--browser', action='store_true', help='open the page')
-    add('--face-landmarker', metavar='FILE', help="the face detector's model file")
     args = parser.parse_args(arguments)
     if not 0 <= args.port < 65536:
         raise UserError(f'--port {args.port}: a number from 0 to 65535')

@@ -11,9 +11,9 @@ from reenact_jax.app import studio as behind
 from reenact_jax.app.studio import Studio
 from reenact_jax.bundle import NO_TRANSFER
 from reenact_jax.common.errors import UserError
-from reenact_jax.reenact import motion, recording, regions
-from reenact_jax.reenact.animation import MOTIONS
+from reenact_jax.reenact import motion, regions
 from reenact_jax.reenact.edits import landmark_edits, unit_edits
+from reenact_jax.reenact.options import MOTIONS, REFERENCES
 
 TITLE = 'reenact_jax'
 HEAD = """# {title}
@@ -131,23 +131,10 @@ def _loading(studio: Studio) -> Callable:
 
 
 def _driver(studio: Studio, source, background, whole) -> None:
-    _, driver = behind.examples()
     with gr.Row():
         with gr.Column():
-            camera = gr.WebcamOptions(mirror=False)
-            video = gr.Video(
-                label='Driver', sources=['upload', 'webcam'], include_audio=True,
-                webcam_options=camera, height=300, elem_id='driver',
-            )  # fmt: skip
-            gr.Examples([driver], video, label='Synthetic driver')
-            with gr.Accordion('Motion file instead', open=False):
-                file = gr.File(label=' '.join(motion.SUFFIXES), elem_id='motion')
-            how = gr.Radio(MOTIONS, value=MOTIONS[0], label='Motion')
-            start = gr.Radio(recording.REFERENCES, value='first', label='Starts at the frame')
-            strength = gr.Slider(*regions.STRENGTHS, 1, step=0.05, label='Strength', buttons=[])
-            parts = gr.CheckboxGroup(list(regions.REGIONS), value=list(regions.REGIONS),
-                label='What moves', info='of relative motion, as is the strength')  # fmt: skip
-            smooth = gr.Checkbox(False, label='Filter jitter')
+            video, file = _drivers()
+            options = _options()
             named = {studio.model.transfer_name, NO_TRANSFER}
             transfer = gr.Dropdown(
                 sorted(named), value=studio.model.transfer_name, label='Landmark transfer',
@@ -160,24 +147,49 @@ def _driver(studio: Studio, source, background, whole) -> None:
             report = gr.Markdown()
 
     @_told
-    def animate(
-        source, video, file, background, whole, how, start, strength, parts, smooth, transfer
-    ):
+    def animate(source, video, file, background, whole, transfer, *values):
         if source is None:
             raise UserError(NO_PORTRAIT)
         if not (file or video):
             raise UserError('choose or record a driver first')
-        settings = dict(how=how, reference=start, smooth=smooth, whole=whole)
-        settings |= dict(transfer=transfer, background=background)
-        settings |= dict(strength=1.0 if strength is None else strength, regions=parts)
-        return behind.clip(studio, source, file or video, **settings)
+        asked = dict(zip(options, values, strict=True))
+        asked = {name: value for name, value in asked.items() if value is not None}
+        place = dict(transfer=transfer, background=background, whole=whole)
+        return behind.clip(studio, source, file or video, **place, **asked)
 
     def watched(*args, progress=gr.Progress(track_tqdm=True)):
         del progress  # that it is asked for shows recording's bar on the page
         return animate(*args)
 
-    takes = [source, video, file, background, whole, how, start, strength, parts, smooth, transfer]
+    takes = [source, video, file, background, whole, transfer, *options.values()]
     go.click(watched, takes, [result, report], **ONE)
+
+
+def _drivers():
+    _, driver = behind.examples()
+    camera = gr.WebcamOptions(mirror=False)
+    video = gr.Video(
+        label='Driver', sources=['upload', 'webcam'], include_audio=True,
+        webcam_options=camera, height=300, elem_id='driver',
+    )  # fmt: skip
+    gr.Examples([driver], video, label='Synthetic driver')
+    with gr.Accordion('Motion file instead', open=False):
+        file = gr.File(label=' '.join(motion.SUFFIXES), elem_id='motion')
+    return video, file
+
+
+def _options() -> dict:
+    """Fields of `Options` that the page has, in its order."""
+    parts = list(regions.REGIONS)
+    return {
+        'motion': gr.Radio(MOTIONS, value=MOTIONS[0], label='Motion'),
+        'reference': gr.Radio(REFERENCES, value=REFERENCES[0], label='Starts at the frame'),
+        'strength': gr.Slider(*regions.STRENGTHS, 1, step=0.05, label='Strength', buttons=[]),
+        'regions': gr.CheckboxGroup(
+            parts, value=parts, label='What moves', info='of relative motion, as is the strength'
+        ),
+        'smooth': gr.Checkbox(False, label='Filter jitter'),
+    }
 
 
 def _picture(**settings) -> gr.Image:

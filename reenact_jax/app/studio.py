@@ -1,9 +1,10 @@
 """What the page does, without the page: portraits, changed pictures, animations."""
 
+import dataclasses
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,11 +14,12 @@ from reenact_jax.data.tracks import AU_NAMES
 from reenact_jax.faces import Detector
 from reenact_jax.media import reading
 from reenact_jax.reenact import drivers, motion, portraits, recording
-from reenact_jax.reenact.animation import Changes
+from reenact_jax.reenact.animation import Animation
 from reenact_jax.reenact.edits import landmark_edits, unit_edits
 from reenact_jax.reenact.edits.unit_edits import ANGLES, Change
+from reenact_jax.reenact.options import Options
+from reenact_jax.reenact.output import Output
 from reenact_jax.reenact.portraits import Portrait
-from reenact_jax.reenact.regions import ALL, Amount, check
 
 ONLY = 'the only one'
 # Which face of a portrait, as the command's --face; the page has no more than four.
@@ -72,9 +74,7 @@ def portrait(studio: Studio, path: str, face: str) -> Portrait:
     return portraits.from_picture(reading.read_still(path), *like, FACES[face], 'the portrait')
 
 
-def changes(
-    model: Bundle, source: Portrait, values: Mapping[str, float], background: str | None
-) -> Changes:
+def asked(model: Bundle, source: Portrait, values: Mapping[str, float]) -> Options:
     """What sliders that were moved ask for. values: by name, see `names`; None: left empty."""
     moved = {
         name: float(np.clip(value, *limits(name)[:2]))
@@ -85,9 +85,8 @@ def changes(
     for name in [one for one in ANGLES if one in moved]:
         index = unit_edits.NAMES.index(ANGLES[name])
         units.append(Change(index, float(np.deg2rad(moved[name])), False))
-    strengths = {name: moved[name] for name in moved if name in landmark_edits.EDITS}
-    scene = None if background is None else portraits.scene(background, model.size)
-    return Changes(units, strengths, scene)
+    edits = {name: moved[name] for name in moved if name in landmark_edits.EDITS}
+    return Options(units=units, edits=edits, batch=1)
 
 
 def still(
@@ -98,11 +97,16 @@ def still(
     whole: bool = True,
 ) -> str:
     """A picture of the portrait with sliders moved: its file."""
-    change, out = changes(studio.model, source, values, background), studio.place('.png')
-    recording.record_lead(
-        studio.model, source, None, out, 1, batch=1, changes=change, crop=not whole
-    )
+    options = asked(studio.model, source, values)
+    options = _framed(options, studio.model, background, whole)
+    animation, out = Animation(studio.model, source, options), studio.place('.png')
+    recording.record_lead(animation, None, 1, Output(out))
     return out
+
+
+def _framed(options: Options, model: Bundle, background: str | None, whole: bool) -> Options:
+    scene = None if background is None else portraits.scene(background, model.size)
+    return dataclasses.replace(options, background=scene, crop=not whole)
 
 
 def clip(
@@ -113,16 +117,15 @@ def clip(
     transfer: str | None = None,
     background: str | None = None,
     whole: bool = True,
-    how: str = 'relative',
-    reference: str = 'first',
-    smooth: bool = False,
-    strength: float = 1.0,
-    regions: Sequence[str] = (ALL,),
+    **options,
 ) -> tuple[str, str]:
     """The portrait with the motion of a video, a still or a file of motion: file, and what to say.
 
-    The settings are those of `recording.record`; transfer: as `Bundle.using` takes it; strength,
-    regions: of relative motion, without effect on an absolute one.
+    Args:
+      transfer: as `Bundle.using` takes it.
+      background: file of another background.
+      whole: the whole picture, not the square crop alone.
+      **options: fields of `Options`; strength and regions have no effect on an absolute motion.
     """
     model = studio.model.using(transfer)
     like = model.size, model.points
@@ -130,13 +133,11 @@ def clip(
         driver = drivers.from_motion(driving, source, *like, model.driven_by)
     else:
         driver = drivers.from_file(driving, *like, studio.detector)
-    scene = None if background is None else portraits.scene(background, model.size)
-    settings: dict[str, Any] = dict(how=how, reference=reference, smooth=smooth, crop=not whole)
-    settings |= dict(changes=Changes(background=scene))
-    if how == 'relative':
-        settings |= dict(amount=check(Amount(strength, tuple(regions))))
+    if options.get('motion') == 'absolute':
+        options = {n: value for n, value in options.items() if n not in ('strength', 'regions')}
+    animation = Animation(model, source, _framed(Options(**options), model, background, whole))
     out = studio.place('.mp4')
-    made = recording.record(model, source, driver, out, **settings)
+    made = recording.record(animation, driver, Output(out))
     said = [f'{made["frames"]} frames at {float(driver.rate):.4g} a second, marked as synthetic.']
     if made['held']:
         said.append(f'No face in {made["held"]} of them: the motion before was held.')

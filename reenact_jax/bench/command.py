@@ -12,7 +12,6 @@ frame, which with --use is all. Nothing is kept but --out.
 
 import json
 import platform
-import sys
 
 import jax
 from absl import flags
@@ -77,11 +76,9 @@ def define_flags(values: flags.FlagValues) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """The command. Returns its exit code."""
-    arguments = sys.argv[1:] if arguments is None else arguments
-    if command_line.wants_help(arguments):
-        print(command_line.usage(define_flags, __doc__))
+    values = command_line.start(define_flags, __doc__, arguments, ('config',))
+    if values is None:
         return 0
-    values = command_line.parse(define_flags, arguments, ('config',))
     command_line.say_device()
     report = measure(config.to_json(values.config), values.seconds, not values.use)
     if values.out:

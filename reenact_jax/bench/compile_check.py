@@ -19,7 +19,6 @@ minutes for networks of images.
 import json
 import math
 import os
-import sys
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -194,11 +193,9 @@ def main(arguments: list[str] | None = None) -> int:
     """The command. Returns its exit code."""
     os.environ['JAX_PLATFORMS'] = 'cpu'  # nothing is run; a TPU of this machine stays free
     jax.config.update('jax_platforms', 'cpu')
-    arguments = sys.argv[1:] if arguments is None else arguments
-    if command_line.wants_help(arguments):
-        print(command_line.usage(define_flags, __doc__))
+    values = command_line.start(define_flags, __doc__, arguments, ('config', 'topology'))
+    if values is None:
         return 0
-    values = command_line.parse(define_flags, arguments, ('config', 'topology'))
     if values.config.batch_size is not None:
         raise UserError('config.batch_size: not here; give --batch-per-chip, the rows of one chip')
     values.config.data = values.config.data or '(none)'  # not needed here, but a run has it

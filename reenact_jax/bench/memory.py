@@ -23,7 +23,9 @@ from reenact_jax import bundle, faces
 from reenact_jax.common import command_line, errors
 from reenact_jax.common.errors import UserError
 from reenact_jax.media import writing
-from reenact_jax.reenact import drivers, portraits, recording
+from reenact_jax.reenact import drivers, flags, portraits, recording
+from reenact_jax.reenact.animation import Animation
+from reenact_jax.reenact.output import Output
 
 RATE, SIDE = 25, 256  # frames a second, pixels of the clip
 
@@ -61,7 +63,8 @@ def measure(model: bundle.Bundle, detector, minutes: float, folder: Path) -> lis
                 held.append(resident())
 
     out = str(folder / 'out.mp4')
-    recording.record(model, source, driver._replace(frames=watched()), out)
+    watching = driver._replace(frames=watched())
+    recording.record(Animation(model, source), watching, Output(out))
     return held
 
 
@@ -72,9 +75,8 @@ def main(arguments: list[str] | None = None) -> int:
         description=__doc__,
     )
     add = parser.add_argument
-    add('--model', required=True, metavar='BUNDLE', help='folder that `reenact-jax export` wrote')
+    flags.model(add)
     add('--minutes', type=float, default=10, help='length of the clip; default 10')
-    add('--face-landmarker', metavar='FILE', help="the face detector's model file")
     args = parser.parse_args(arguments)
     if not 1 / 60 <= args.minutes <= 240:
         raise UserError(f'--minutes {args.minutes}: from a second (0.017) to 240')

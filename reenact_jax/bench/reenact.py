@@ -21,38 +21,64 @@ from reenact_jax import bundle, faces
 from reenact_jax.common import command_line, errors
 from reenact_jax.common.errors import UserError
 from reenact_jax.media import reading, watermark, writing
-from reenact_jax.reenact import drivers, painting, portraits, recording
-from reenact_jax.reenact.animation import BATCH
+from reenact_jax.reenact import drivers, flags, portraits, recording
+from reenact_jax.reenact.animation import Animation
+from reenact_jax.reenact.options import BATCH
+from reenact_jax.reenact.output import Output
 
 SHIFTS = 48  # frames of the clip that stands in for a driver
 
 
-def measure(model: bundle.Bundle, source: portraits.Portrait, driving: str, detector) -> dict:
+class Stopwatch:
+    """Milliseconds a frame of every part, by name."""
+
+    def __init__(self):
+        self.spent: dict[str, float] = {}
+
+    def __call__(self, name: str, count: int, work: Callable):
+        """Do the work on `count` frames and return its result."""
+        begin = time.perf_counter()
+        made = work()
+        self.spent[name] = 1000 * (time.perf_counter() - begin) / count
+        return made
+
+
+def measure(animation: Animation, driving: str, detector) -> dict:
     """Milliseconds a frame of every part, and frames a second of the whole.
 
     Raises UserError when the driver shows no face.
     """
-    frames, spent = {}, {}
-
-    def timed(name: str, count: int, work: Callable):
-        begin = time.perf_counter()
-        made = work()
-        spent[name] = 1000 * (time.perf_counter() - begin) / count
-        return made
-
-    count = reading.probe(driving).frames
+    timed, count, model = Stopwatch(), reading.probe(driving).frames, animation.bundle
     frames = timed('decode', count, lambda: list(reading.Reader(driving)))
     detector.detect(frames[0])  # the model is read once
     timed('detect', count, lambda: [detector.detect(frame) for frame in frames])
-    driver = drivers.from_file(driving, model.size, model.points, detector)
-    found = [frame.face for frame in driver.frames if frame.face is not None][:BATCH]
+
+    def driver() -> drivers.Driver:
+        return drivers.from_file(driving, model.size, model.points, detector)
+
+    found = [frame.face for frame in driver().frames if frame.face is not None][:BATCH]
     if not found:
         raise UserError(f'{driving}: no face in any frame')
+    drawn = _drawing(animation, found, timed)
+    whole = timed('paste', BATCH, lambda: [animation.painter.finish(one) for one in drawn])
+    watermark.embed(whole[0])
+    marked = timed('watermark', BATCH, lambda: [watermark.embed(one) for one in whole])
+    with tempfile.TemporaryDirectory() as folder:
+        out = str(Path(folder) / 'out.mp4')
+        timed('encode video', 4 * BATCH, lambda: _encode(out, 4 * marked))
+        begin = time.perf_counter()
+        done = recording.record(animation, driver(), Output(out))['frames']
+        rate = done / (time.perf_counter() - begin)
+    return {'ms a frame': timed.spent, 'whole, frames/s': rate, 'side': whole[0].shape[:2]}
+
+
+def _drawing(animation: Animation, found: list[dict], timed: Stopwatch) -> np.ndarray:
+    """Times what the device does; frames as they are drawn."""
+    model, face = animation.bundle, animation.source.face()
     rows = {k: np.stack([one[k] for one in found]).astype(np.float32) for k in model.driven_by}
     rows = {k: np.resize(v, (BATCH, *v.shape[1:])) for k, v in rows.items()}
-    first, face = {k: v[:1] for k, v in rows.items()}, source.face()
+    first = {k: v[:1] for k, v in rows.items()}
     identity, look = model.identify(face), model.encode(face)
-    painter = painting.painter(model, source, whole=True)
 
     def transfer():
         return jax.block_until_ready(model.transfer(identity, rows, first))
@@ -62,32 +88,20 @@ def measure(model: bundle.Bundle, source: portraits.Portrait, driving: str, dete
         return jax.block_until_ready(run(look, points))
 
     def draw():
-        return np.asarray(painter.draw(points))
+        return np.asarray(animation.painter.draw(points))
 
     points = transfer()
     timed('transfer', BATCH, transfer)
     network()
     draw()
     timed('network', BATCH, network)
-    drawn = timed('network and composing', BATCH, draw)
-    whole = timed('paste', BATCH, lambda: [painter.finish(one) for one in drawn])
-    watermark.embed(whole[0])
-    marked = timed('watermark', BATCH, lambda: [watermark.embed(one) for one in whole])
-    with tempfile.TemporaryDirectory() as folder:
-        out = str(Path(folder) / 'out.mp4')
+    return timed('network and composing', BATCH, draw)
 
-        def encode():
-            with writing.VideoWriter(out, Fraction(25)) as video:
-                for _ in range(4):
-                    for one in marked:
-                        video.write(one)
 
-        timed('encode video', 4 * BATCH, encode)
-        driver = drivers.from_file(driving, model.size, model.points, detector)
-        begin = time.perf_counter()
-        done = recording.record(model, source, driver, out)['frames']
-        rate = done / (time.perf_counter() - begin)
-    return {'ms a frame': spent, 'whole, frames/s': rate, 'side': whole[0].shape[:2]}
+def _encode(out: str, frames: list) -> None:
+    with writing.VideoWriter(out, Fraction(25)) as video:
+        for frame in frames:
+            video.write(frame)
 
 
 def shifted(path: str, picture: np.ndarray) -> str:
@@ -105,10 +119,9 @@ def main(arguments: list[str] | None = None) -> int:
         description=__doc__,
     )
     add = parser.add_argument
-    add('--model', required=True, metavar='BUNDLE', help='folder that `reenact-jax export` wrote')
+    flags.model(add)
     add('--source', metavar='PICTURE', help='default: the astronaut')
     add('--driving', metavar='CLIP', help='default: her picture, shifted')
-    add('--face-landmarker', metavar='FILE', help="the face detector's model file")
     args = parser.parse_args(arguments)
     command_line.say_device()
     model = bundle.load(args.model)
@@ -117,7 +130,7 @@ def main(arguments: list[str] | None = None) -> int:
         picture = reading.read_still(args.source) if args.source else portraits.astronaut()
         source = portraits.from_picture(picture, *like)
         driving = args.driving or shifted(str(Path(folder) / 'driver.mp4'), portraits.astronaut())
-        found = measure(model, source, driving, detector)
+        found = measure(Animation(model, source), driving, detector)
     for name, value in found['ms a frame'].items():
         print(f'  {name:<16}{value:>9.2f} ms a frame')
     print(f'  {"whole":<16}{found["whole, frames/s"]:>9.1f} frames/s')

@@ -27,6 +27,33 @@ CALLED_ELSEWHERE = {
 }
 
 
+def start(
+    define: Callable[[flags.FlagValues], None],
+    text: str | None,
+    arguments: Sequence[str] | None,
+    needed: Sequence[str],
+) -> flags.FlagValues | None:
+    """Begin a command: print its help where that is asked for, else read its flags.
+
+    Args:
+      define: defines the flags.
+      text: what the command is, its module's docstring.
+      arguments: without the program's name; None: those of this process.
+      needed: names of flags that must be given.
+
+    Returns:
+      The flags; None: the help was printed, and there is no more to do.
+
+    Raises:
+      UserError: as of `parse`.
+    """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if {'--help', '-h', '-help'} & set(arguments):
+        print(usage(define, text))
+        return None
+    return parse(define, arguments, needed)
+
+
 def parse(
     define: Callable[[flags.FlagValues], None], arguments: Sequence[str], needed: Sequence[str]
 ) -> flags.FlagValues:
@@ -70,11 +97,6 @@ def define_data(values: flags.FlagValues) -> None:
     """The flag --data, which `parse` writes to the config's field of that name."""
     text = 'shard set to read, a folder; the same as --config.data'
     flags.DEFINE_string('data', None, text, flag_values=values)
-
-
-def wants_help(arguments: Sequence[str]) -> bool:
-    """Whether the user asks what the command is."""
-    return bool({'--help', '-h', '-help'} & set(arguments))
 
 
 def usage(define: Callable[[flags.FlagValues], None], text: str | None) -> str:

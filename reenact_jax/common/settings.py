@@ -27,6 +27,41 @@ def setting(default, *, low=None, high=None, choices=None, least=0, doc=''):
     return dataclasses.field(default=default, metadata=metadata)
 
 
+def weight(default: float, doc: str):
+    """Make the setting of a loss term's weight: 0 and up; 0 leaves the term out."""
+    return setting(default, low=0, high=1e6, doc=doc)
+
+
+def rate(default: float, doc: str):
+    """Make the setting of a learning rate: 0 to 1."""
+    return share(default, doc)
+
+
+def share(default: float, doc: str):
+    """Make the setting of a share, a decay or a probability: 0 to 1."""
+    return setting(default, low=0, high=1, doc=doc)
+
+
+def width(default: int, doc: str):
+    """Make the setting of a layer's width: 1 and up."""
+    return setting(default, low=1, high=2**16, doc=doc)
+
+
+def widths(default: tuple[int, ...], doc: str):
+    """Make the setting of the widths of one layer or more: 1 and up each."""
+    return setting(default, least=1, low=1, high=2**16, doc=doc)
+
+
+def steps(default: int, doc: str, *, low: int = 0):
+    """Make the setting of a number of steps: `low` and up."""
+    return setting(default, low=low, high=2**31 - 1, doc=doc)
+
+
+def batch(default: int | None, doc: str):
+    """Make the setting of a number of rows in a batch, of pairs: 2 and up."""
+    return setting(default, low=2, high=2**20, doc=doc)
+
+
 def build(schema: type, values: Mapping, where: str = 'config'):
     """An instance of the dataclass `schema` from `values`; missing names take their defaults.
 

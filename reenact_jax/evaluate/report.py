@@ -31,6 +31,8 @@ from reenact_jax.evaluate import scoring, tables
 from reenact_jax.evaluate.baselines import COPY, PRIOR, WARP
 from reenact_jax.evaluate.scoring import Scores
 from reenact_jax.reenact import drivers, portraits, recording
+from reenact_jax.reenact.animation import Animation
+from reenact_jax.reenact.output import Output
 
 TEST, CROSS = 'test', 'gt_cross'
 SHEET_ROWS = 6
@@ -130,7 +132,7 @@ def photograph(bundle: Bundle, driver: Track, out: epath.Path, path: str | None,
 def _record(bundle: Bundle, portrait, driving_track, out: epath.Path) -> None:
     driver = drivers.from_track(driving_track, bundle.size, bundle.points, SHEET_ROWS)
     video, sheet = (str(out.with_suffix(end)) for end in ('.mp4', '.png'))
-    recording.record(bundle, portrait, driver, video, sheet=sheet)
+    recording.record(Animation(bundle, portrait), driver, Output(video, sheet=sheet))
 
 
 def driving_track(directory: str | None, part: ShardSet) -> Track:

@@ -1,8 +1,9 @@
-"""The animation itself: a loaded model, a portrait and faces or landmarks, frames out."""
+"""The animation itself: a bundle, a portrait and what is asked of them; faces in, frames out."""
 
+import dataclasses
+import functools
 import itertools
-import types
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -13,24 +14,11 @@ from reenact_jax.bundle import Bundle
 from reenact_jax.common.errors import UserError
 from reenact_jax.data.tracks import POSE_NAMES
 from reenact_jax.geometry import layouts
-from reenact_jax.reenact import painting, regions, relative
+from reenact_jax.reenact import painting, relative
 from reenact_jax.reenact.edits import head_pose, landmark_edits, unit_edits
-from reenact_jax.reenact.edits.unit_edits import Change
+from reenact_jax.reenact.options import DEFAULTS, Options
 from reenact_jax.reenact.painting import Painter
 from reenact_jax.reenact.portraits import Portrait
-from reenact_jax.reenact.regions import Amount
-
-MOTIONS = ('relative', 'absolute')
-BATCH = 8  # frames in one call of the model
-NO_EDITS: Mapping[str, float] = types.MappingProxyType({})
-
-
-class Changes(NamedTuple):
-    """What is changed on the way from driver to image."""
-
-    units: Sequence[Change] = ()  # of the driver's action units and angles, before the transfer
-    strengths: Mapping[str, float] = NO_EDITS  # of edits (landmark_edits.py), after it
-    background: UInt8[np.ndarray, 's s 3'] | None = None  # None: the source's own
 
 
 class Made(NamedTuple):
@@ -41,161 +29,174 @@ class Made(NamedTuple):
     held: bool  # the driver's face was not found: the motion before is kept
 
 
-def animate(
-    bundle: Bundle,
-    source: Portrait,
-    driving: Iterable[dict[str, np.ndarray] | None],
-    *,
-    motion: str = 'relative',
-    batch: int = BATCH,
-    changes: Changes = Changes(),
-    reference: dict[str, np.ndarray] | None = None,
-    painter: Painter | None = None,
-    amount: Amount = Amount(),
-) -> Iterator[Made]:
-    """Frames of the source with the driver's motion, one for each of the driver's.
+@dataclasses.dataclass(frozen=True, eq=False)
+class Animation:
+    """A portrait, the bundle that animates it, and what is asked of them.
 
-    Constant memory: `batch` driving frames at a time, the last batch padded so that the model is
-    compiled once; the source is encoded once.
-
-    Args:
+    Attributes:
       bundle: of `bundle.load`.
       source: the portrait, at the bundle's size, with its point set.
-      driving: faces (`drivers.Frame`): landmarks in pixels of the driver's crop and what else the
-        transfer takes; None where no face was found. Such frames keep the motion before; at the
-        start they get that of the first face found.
-      motion: 'relative' adds what changed in the driver since its first frame to the source's own
-        face (relative.py): a driver that does not move leaves the source as it is; 'absolute' gives
-        the source the driver's pose, expression and place in its crop (see landmarks.place).
-      changes: units that are relative are added to the driver's.
-      reference: the driver's face where relative motion starts; None: its first one.
-      painter: draws the frames (painting.py); None: the square crop.
-      amount: how much of a relative motion is taken, and in which regions of the face.
+      options: what is asked.
 
-    Raises UserError when no driving frame has a face, or lacks what the transfer takes, and when
-    the model cannot do the changes.
+    Raises:
+      UserError: action units are to be changed and do not drive the bundle.
     """
-    check(bundle, changes)
-    if motion == 'absolute' and regions.check(amount) != Amount():
-        raise UserError('strength and regions are of relative motion, not of absolute')
-    face = source.face()
-    identity = bundle.identify(face)
-    painter = painter or _crops(bundle, source, changes)
-    begun, pending = None, None
-    for moving, held in _batches(driving, batch):
-        if begun is None and motion != 'absolute':
-            first = _first(moving, reference)
-            begun = relative.start(bundle, identity, face, first, batch)
-        more = batch - len(held)
-        padded = {k: np.concatenate([v, np.repeat(v[-1:], more, 0)]) for k, v in moving.items()}
-        padded = changed(bundle, padded, changes)
-        if begun is None:
-            points = np.asarray(bundle.transfer(identity, padded, face))
+
+    bundle: Bundle
+    source: Portrait
+    options: Options = DEFAULTS
+
+    def __post_init__(self):
+        units = [unit_edits.NAMES[one.index] for one in self.options.units]
+        if set(units) - set(POSE_NAMES) and not self._by_units:
+            raise UserError(
+                f'--au: {self.bundle.transfer_name} is driven by '
+                f'{", ".join(self.bundle.driven_by)}; action units need the transfer facegan, or '
+                'change the landmarks themselves: --edit'
+            )
+
+    @functools.cached_property
+    def painter(self) -> Painter:
+        """Draws the frames.
+
+        Raises:
+          UserError: another background is asked of a bundle that cannot change it.
+        """
+        options = self.options
+        return painting.painter(
+            self.bundle,
+            self.source,
+            whole=not options.crop,
+            background=options.background,
+            most=options.max_side,
+        )
+
+    def frames(
+        self,
+        driving: Iterable[dict[str, np.ndarray] | None],
+        start: dict[str, np.ndarray] | None = None,
+    ) -> Iterator[Made]:
+        """Draw the source with the driver's motion, a frame for each of the driver's.
+
+        Constant memory: one batch of driving frames at a time, the last one padded so that the
+        bundle is compiled once; the source is encoded once.
+
+        Args:
+          driving: faces (`drivers.Frame`): landmarks in pixels of the driver's crop and what else
+            the transfer takes; None where no face was found. Such frames keep the motion before; at
+            the start they get that of the first face found.
+          start: the driver's face where relative motion starts; None: its first one.
+
+        Raises:
+          UserError: no driving frame has a face, or it lacks what the transfer takes.
+        """
+        painter, pending = self.painter, None
+        for points, held in self.landmarks(driving, start):
+            points = self._edited(points)
+            drawn = painter.draw(points), points, held
+            # The device works on this batch while the host finishes the one before.
+            if pending is not None:
+                yield from self._finished(*pending)
+            pending = drawn
+        yield from self._finished(*pending)
+
+    def landmarks(self, driving, start=None) -> Iterator[tuple[Float[np.ndarray, 'b n _'], tuple]]:
+        """Move the source's landmarks as the driver moves, a batch at a time, without edits.
+
+        Args: those of `frames`.
+
+        Yields:
+          The points, pixels of the source's crop, with or without depth, as many as a batch has;
+          and for the frames among them whether they are held.
+        """
+        bundle, face, rows = self.bundle, self.source.face(), self.options.batch
+        identity, begun = bundle.identify(face), None
+        for moving, held in _batches(driving, rows):
+            if begun is None and self.options.is_relative:
+                begun = relative.start(bundle, identity, face, _first(moving, start), rows)
+            moving = self._changed({name: _padded(value, rows) for name, value in moving.items()})
+            if begun is None:
+                yield np.asarray(bundle.transfer(identity, moving, face)), held
+            else:
+                made = relative.transferred(bundle, begun, identity, face, moving)
+                points = relative.move(begun, made, moving, self.options.amount)
+                yield np.array(points, np.float32), held
+
+    def lead(self, end: Float[np.ndarray, 'n 2'] | None, steps: int) -> Iterator[Made]:
+        """Draw the way from the source's own landmarks to others, even steps (FReeNet, figure 10).
+
+        Units and edits grow from nothing along it. A single frame is the last.
+
+        Args:
+          end: landmarks of the last frame, before edits, pixels of the source's crop; None where
+            the source's own action units lead the way (FACEGAN, figure 6): its landmarks +
+            T(changed units) - T(own units), so that the way starts at the landmarks themselves.
+          steps: how many frames.
+        """
+        painter, rows = self.painter, self.options.batch
+        share = np.linspace(0, 1, steps) if steps > 1 else np.ones(1)
+        if self.options.units:
+            points = self._by_own_units(share)
         else:
-            made = relative.transferred(bundle, begun, identity, face, padded)
-            points = np.array(relative.move(begun, made, padded, amount), np.float32)
-        points = _edited(bundle, points, changes.strengths)
-        made = painter.draw(points), points, held
-        # The device works on this batch while the host finishes the one before.
-        if pending is not None:
-            yield from _frames(painter, *pending)
-        pending = made
-    if pending is None:
-        raise UserError('no face found in any driving frame; is it the right file?')
-    yield from _frames(painter, *pending)
+            own = self.source.known['landmarks']
+            points = landmark_edits.between(own, end, np.array(share, np.float32))
+        points = np.asarray(self._edited(points, share))
+        for first in range(0, steps, rows):
+            some = points[first : first + rows]
+            padded = _padded(some, rows)
+            yield from self._finished(painter.draw(padded), padded, [False] * len(some))
 
-
-def lead(
-    bundle: Bundle,
-    source: Portrait,
-    end: Float[np.ndarray, 'n 2'] | None,
-    steps: int,
-    *,
-    batch: int = BATCH,
-    changes: Changes = Changes(),
-    painter: Painter | None = None,
-) -> Iterator[Made]:
-    """`steps` frames from the source's own landmarks to others, even steps (FReeNet, figure 10).
-
-    A single one is the last.
-
-    Args:
-      end: landmarks of the last frame, before edits, pixels of the source's crop; None where the
-        source's own action units lead the way (FACEGAN, figure 6): its landmarks + T(changed units)
-        - T(own units), so that the way starts at the landmarks themselves.
-      changes: units and edits grow from nothing along the way.
-      painter: as of `animate`.
-
-    Raises UserError when the model cannot do the changes.
-    """
-    check(bundle, changes)
-    face, amount = source.face(), np.linspace(0, 1, steps) if steps > 1 else np.ones(1)
-    painter = painter or _crops(bundle, source, changes)
-    if changes.units:
-        several = {name: np.repeat(value[None], steps, 0) for name, value in source.known.items()}
-        driving = changed(bundle, several, changes, amount)
-        # Its own landmarks, turned, are the source's already.
-        points = driving['landmarks']
-        if _by_units(bundle):
-            identity, own = bundle.identify(face), points
-            before = {name: several[name] for name in driving}
-            points = own + np.asarray(bundle.transfer(identity, driving, face))
+    def _by_own_units(self, share: Float[np.ndarray, ' b']):
+        """The source's landmarks with a share of the changes of its units."""
+        bundle, face, known = self.bundle, self.source.face(), self.source.known
+        several = {name: np.repeat(value[None], len(share), 0) for name, value in known.items()}
+        changed = self._changed(several, share)
+        points = changed['landmarks']  # turned, they are the source's already
+        if self._by_units:
+            identity, before = bundle.identify(face), {name: several[name] for name in changed}
+            points = points + np.asarray(bundle.transfer(identity, changed, face))
             points = points - np.asarray(bundle.transfer(identity, before, face))
-    else:
-        points = landmark_edits.between(
-            source.known['landmarks'], end, np.array(amount, np.float32)
-        )
-    points = np.asarray(_edited(bundle, points, changes.strengths, amount))
-    for start in range(0, steps, batch):
-        some = points[start : start + batch]
-        padded = np.concatenate([some, np.repeat(some[-1:], batch - len(some), 0)])
-        yield from _frames(painter, painter.draw(padded), padded, [False] * len(some))
-
-
-def check(bundle: Bundle, changes: Changes) -> None:
-    """Raises UserError when action units are to be changed and do not drive the model."""
-    faces = [one for one in changes.units if unit_edits.NAMES[one.index] not in POSE_NAMES]
-    if faces and not _by_units(bundle):
-        raise UserError(
-            f'--au: {bundle.transfer_name} is driven by {", ".join(bundle.driven_by)}; action '
-            'units need the transfer facegan, or change the landmarks themselves: --edit'
-        )
-
-
-def changed(bundle: Bundle, face: dict, changes: Changes, amount: Any = 1.0) -> dict:
-    """A face, or faces, with changed units: as numbers, or turned where landmarks drive the model.
-
-    amount: share of the way from the face's own values, [] or one a face.
-    """
-    if not changes.units:
-        return face
-    if _by_units(bundle):
-        return unit_edits.apply(face, changes.units, amount)
-    return head_pose.apply(face, changes.units, layouts.layout(bundle.points), amount)
-
-
-def _by_units(bundle: Bundle) -> bool:
-    return 'aus' in bundle.driven_by
-
-
-def _first(moving: dict, reference: dict | None) -> dict:
-    if reference is None:
-        return {name: value[:1] for name, value in moving.items()}
-    return {
-        name: np.array(reference[name], np.float32)[None] for name in moving if name in reference
-    }
-
-
-def _crops(bundle: Bundle, source: Portrait, changes: Changes) -> Painter:
-    return painting.painter(bundle, source, background=changes.background)
-
-
-def _edited(bundle: Bundle, points, strengths, amount: Any = 1.0):
-    if not strengths:
         return points
-    layout = layouts.layout(bundle.points)
-    flat = landmark_edits.apply(points[..., :2], layout, dict(strengths), amount)
-    return np.concatenate([flat, points[..., 2:]], -1)
+
+    def _changed(self, face: dict, share: Any = 1.0) -> dict:
+        """Faces with changed units: as numbers, or turned where landmarks drive the bundle.
+
+        Args:
+          share: of the way from the face's own values, [] or one a face.
+        """
+        units = self.options.units
+        if not units:
+            return face
+        if self._by_units:
+            return unit_edits.apply(face, units, share)
+        return head_pose.apply(face, units, layouts.layout(self.bundle.points), share)
+
+    def _edited(self, points, share: Any = 1.0):
+        if not self.options.edits:
+            return points
+        layout = layouts.layout(self.bundle.points)
+        flat = landmark_edits.apply(points[..., :2], layout, dict(self.options.edits), share)
+        return np.concatenate([flat, points[..., 2:]], -1)
+
+    def _finished(self, drawn, points, held: Sequence[bool]) -> Iterator[Made]:
+        drawn, points = jax.device_get((drawn, points))
+        for i, one in enumerate(held):
+            yield Made(self.painter.finish(drawn[i]), points[i, :, :2], one)
+
+    @property
+    def _by_units(self) -> bool:
+        return 'aus' in self.bundle.driven_by
+
+
+def _first(moving: dict, start: dict | None) -> dict:
+    if start is None:
+        return {name: value[:1] for name, value in moving.items()}
+    return {name: np.array(start[name], np.float32)[None] for name in moving if name in start}
+
+
+def _padded(rows, count: int):
+    """As many rows as a batch has, the last one again."""
+    return np.concatenate([rows, np.repeat(rows[-1:], count - len(rows), 0)])
 
 
 def _batches(driving, batch: int):
@@ -219,9 +220,5 @@ def _filled(driving):
         held = face is None
         last = last if held else face
         yield last, held
-
-
-def _frames(painter: Painter, made, points, held) -> Iterator[Made]:
-    made, points = jax.device_get((made, points))
-    for i, one in enumerate(held):
-        yield Made(painter.finish(made[i]), points[i, :, :2], one)
+    if last is None:
+        raise UserError('no face found in any driving frame; is it the right file?')

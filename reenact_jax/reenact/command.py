@@ -40,6 +40,7 @@ in its pixels, and signed (content credentials) where c2pa-python is installed:
 
 import argparse
 import contextlib
+import dataclasses
 import json
 import sys
 
@@ -51,9 +52,10 @@ from reenact_jax.common.errors import UserError
 from reenact_jax.media import credentials
 from reenact_jax.reenact import drivers, portraits, recording
 from reenact_jax.reenact import flags as reenact_flags
-from reenact_jax.reenact.animation import Changes
+from reenact_jax.reenact.animation import Animation
 from reenact_jax.reenact.drivers import Driver
 from reenact_jax.reenact.edits import landmark_edits, unit_edits
+from reenact_jax.reenact.options import Options
 from reenact_jax.reenact.portraits import Portrait
 
 
@@ -90,34 +92,40 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _record(args: argparse.Namespace, bundle: Bundle, source: Portrait, driver) -> dict:
     """Writes the result: of a driver, or the way to a still one's or to a changed face."""
-    how = dict(sheet=args.sheet, how=args.motion, batch=args.batch, crop=args.crop)
-    how |= dict(changes=_changes(args, bundle), mark=not args.no_watermark)
-    how |= dict(signed=not args.no_credentials, most=args.max_side)
-    how |= dict(amount=reenact_flags.amount(args))
-    video = recording.is_video(args.out)
+    options, output = _options(args, bundle), reenact_flags.output(args)
     if args.sweep:
         unit = unit_edits.unit(args.sweep, '--sweep')
         low, high = (unit_edits.Change(unit, value, False) for value in (0.0, 1.0))
         source = source._replace(known=unit_edits.apply(source.known, [low]))
-        how['changes'] = how['changes']._replace(units=[*how['changes'].units, high])
+        options = dataclasses.replace(options, units=[*options.units, high])
+    animation = Animation(bundle, source, options)
     if driver is None or args.steps:
         if driver is not None and driver.count != 1:
             raise UserError(
                 f'--steps: {args.driving} has {driver.count} frames; the driver must be a still'
             )
-        several = 2 * int(recording.LEAD_RATE) if video else 6 if args.sweep else 1
-        steps = args.steps or several
-        return recording.record_lead(bundle, source, driver, args.out, steps, rows=args.rows, **how)
-    if driver.count != 1 and not video:
+        several = 2 * int(recording.LEAD_RATE) if output.is_video else 6 if args.sweep else 1
+        return recording.record_lead(animation, driver, args.steps or several, output)
+    if driver.count != 1 and not output.is_video:
         raise UserError(f'--out {args.out}: the driver has several frames; name it .mp4')
-    how |= dict(keep=args.save_motion, reference=args.reference, smooth=args.smooth)
-    how |= dict(beside=args.side_by_side, sheet_rows=args.rows)
-    return recording.record(bundle, source, driver, args.out, **how)
+    return recording.record(animation, driver, output)
 
 
-def _changes(args: argparse.Namespace, bundle: Bundle) -> Changes:
-    scene = portraits.scene(args.background, bundle.size) if args.background else None
-    return Changes(reenact_flags.units(args), landmark_edits.parse(args.edit), scene)
+def _options(args: argparse.Namespace, bundle: Bundle) -> Options:
+    amount = reenact_flags.amount(args)
+    return Options(
+        motion=args.motion,
+        reference=args.reference,
+        strength=amount.strength,
+        regions=amount.regions,
+        smooth=args.smooth,
+        units=reenact_flags.units(args),
+        edits=landmark_edits.parse(args.edit),
+        background=portraits.scene(args.background, bundle.size) if args.background else None,
+        crop=args.crop,
+        max_side=args.max_side,
+        batch=args.batch,
+    )
 
 
 def _source(args: argparse.Namespace, bundle: Bundle, detector) -> Portrait:

@@ -5,9 +5,10 @@ import argparse
 from reenact_jax.common import errors, storage
 from reenact_jax.common.errors import UserError
 from reenact_jax.media import credentials, reading
-from reenact_jax.reenact import motion, painting, recording, regions
-from reenact_jax.reenact.animation import BATCH, MOTIONS
+from reenact_jax.reenact import motion, painting, regions
 from reenact_jax.reenact.edits import landmark_edits, unit_edits
+from reenact_jax.reenact.options import BATCH, MOTIONS, REFERENCES
+from reenact_jax.reenact.output import STILLS, Output
 from reenact_jax.reenact.regions import Amount
 
 _EPILOG = f"""\
@@ -26,7 +27,9 @@ def read(description: str | None, arguments: list[str] | None = None) -> argpars
         description=description,
         epilog=_EPILOG,
     )
-    _faces(parser.add_argument_group('source and driver').add_argument)
+    faces = parser.add_argument_group('source and driver').add_argument
+    _faces(faces)
+    _motion(faces)
     _changes(parser.add_argument_group('changes').add_argument)
     _results(parser.add_argument_group('result').add_argument)
     args = parser.parse_args(arguments)
@@ -34,8 +37,14 @@ def read(description: str | None, arguments: list[str] | None = None) -> argpars
     return args
 
 
-def _faces(add) -> None:
+def model(add) -> None:
+    """Add the flags of a command that runs a bundle on pictures."""
     add('--model', required=True, metavar='BUNDLE', help='folder that `reenact-jax export` wrote')
+    add('--face-landmarker', metavar='FILE', help="the face detector's model file")
+
+
+def _faces(add) -> None:
+    model(add)
     add('--source', required=True, help='picture or video of the person to animate, or a shard set')
     add('--source-track', metavar='ID', help='track of the shard set --source')
     add(
@@ -54,6 +63,9 @@ def _faces(add) -> None:
         '(--save-motion, OpenFace); not needed with a change',
     )
     add('--driving-track', metavar='ID', help='track of the shard set --driving')
+
+
+def _motion(add) -> None:
     add(
         '--motion',
         choices=MOTIONS,
@@ -63,8 +75,8 @@ def _faces(add) -> None:
     )
     add(
         '--reference',
-        choices=recording.REFERENCES,
-        default=recording.REFERENCES[0],
+        choices=REFERENCES,
+        default=REFERENCES[0],
         help='frame of the driver where relative motion starts: its first, or that in which its '
         "pose, mouth and eyes are most as the source's (reads the driver twice); default first",
     )
@@ -89,7 +101,6 @@ def _faces(add) -> None:
         "face shape included; default: the bundle's own landmark model",
     )
     add('--batch', type=int, default=BATCH, help=f'frames in one call; default {BATCH}')
-    add('--face-landmarker', metavar='FILE', help="the face detector's model file")
 
 
 def _changes(add) -> None:
@@ -180,9 +191,22 @@ def amount(args: argparse.Namespace) -> Amount:
     return regions.asked(args.strength, args.region, args.motion == MOTIONS[0], bool(args.driving))
 
 
+def output(args: argparse.Namespace) -> Output:
+    """Where the result goes."""
+    return Output(
+        args.out,
+        sheet=args.sheet,
+        rows=args.rows,
+        side_by_side=args.side_by_side,
+        save_motion=args.save_motion,
+        mark=not args.no_watermark,
+        signed=not args.no_credentials,
+    )
+
+
 def _check(args: argparse.Namespace) -> None:
-    recording.is_video(args.out)
-    if args.sheet and storage.path(args.sheet).suffix.lower() not in ('.png', '.jpg', '.jpeg'):
+    output(args).is_video  # noqa: B018 - raises for another suffix
+    if args.sheet and storage.path(args.sheet).suffix.lower() not in STILLS:
         raise UserError(f'--sheet {args.sheet}: name it .png or .jpg')
     if args.save_motion and storage.path(args.save_motion).suffix.lower() not in motion.SUFFIXES:
         raise UserError(f'--save-motion {args.save_motion}: name it .csv or .json')

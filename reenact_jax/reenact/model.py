@@ -7,7 +7,6 @@
 
 import dataclasses
 import os
-from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
 import numpy as np
@@ -17,21 +16,13 @@ from reenact_jax import bundle as bundles
 from reenact_jax.bundle import Bundle
 from reenact_jax.common.errors import UserError
 from reenact_jax.faces import Detector
-from reenact_jax.media import watermark
-from reenact_jax.reenact import (
-    animation,
-    drivers,
-    painting,
-    portraits,
-    recording,
-    reference_frame,
-    starts,
-)
-from reenact_jax.reenact import regions as regions_of
-from reenact_jax.reenact.animation import Changes
+from reenact_jax.reenact import drivers, portraits
+from reenact_jax.reenact import driving as drives
+from reenact_jax.reenact.animation import Animation
 from reenact_jax.reenact.drivers import Driver
+from reenact_jax.reenact.options import DEFAULTS, Options
+from reenact_jax.reenact.output import Output
 from reenact_jax.reenact.portraits import Portrait
-from reenact_jax.reenact.regions import ALL, Amount
 
 RATE = 25  # frames a second of pictures in memory
 Picture = str | os.PathLike | UInt8[np.ndarray, 'h w 3']  # a file, or RGB in memory
@@ -85,12 +76,12 @@ class Clip:
           >>> clip.save('result.webp')  # a short loop
           >>> clip.save('plain.mp4', mark=False)  # without the mark in the pixels
         """
-        out = os.fspath(path)
-        if not recording.is_video(out) and len(self) != 1:
-            raise UserError(f'{out}: a clip of {len(self)} frames; name it .mp4 or .webp')
-        with recording.writer(out, self.rate, signed, len(self), self.sound) as write:
+        output = Output(os.fspath(path), mark=mark, signed=signed)
+        if not output.is_video and len(self) != 1:
+            raise UserError(f'{output.path}: a clip of {len(self)} frames; name it .mp4 or .webp')
+        with output.open(self.rate, len(self), self.sound) as write:
             for frame in self.frames:
-                write(watermark.embed(frame) if mark else frame)
+                write(frame)
 
 
 class Model:
@@ -144,35 +135,24 @@ class Model:
         source: Picture | Portrait,
         driving: str | os.PathLike | UInt8[np.ndarray, 't h w 3'],
         *,
-        motion: str = 'relative',
-        reference: str = 'first',
-        strength: float = 1.0,
-        regions: Sequence[str] = (ALL,),
-        edits: Mapping[str, float] = animation.NO_EDITS,
         face: str | int | None = None,
         rate: float | Fraction = RATE,
-        max_side: int | None = None,
-        crop: bool = False,
+        options: Options = DEFAULTS,
+        **changed,
     ) -> Clip:
         """Animate a portrait with the motion of another face.
 
         Args:
           source: a file, a picture [h, w, 3] of uint8, or what `portrait` found.
           driving: a video, a still, a folder of stills, or pictures [t, h, w, 3] of uint8.
-          motion: 'relative' adds what changes in the driver to the source's own face; 'absolute'
-            gives the source the driver's pose, expression and place.
-          reference: where relative motion starts: 'first' frame, or 'best', that which is most like
-            the source.
-          strength: how much of a relative motion, from 0; 1: as the driver moves.
-          regions: where a relative motion acts: 'eyes', 'brows', 'mouth', 'pose', 'all'.
-          edits: landmark edits by name, such as {'smile': 0.5}.
           face: of several in the source: 'largest' or its number from the left.
           rate: frames a second of driving pictures in memory.
-          max_side: longest side of the result, pixels.
-          crop: the square crop alone instead of the whole picture.
+          options: what is asked of the animation.
+          **changed: fields of `Options` by name instead, such as reference='best', strength=1.5,
+            regions=('mouth',), edits={'smile': 0.5}, max_side=512.
 
         Raises:
-          UserError: what cannot be read, or has no face.
+          UserError: what cannot be read, or has no face; an option that cannot be.
 
         Examples:
           >>> half = model.animate('portrait.jpg', 'clip.mp4', strength=0.5, regions=['mouth'])
@@ -183,38 +163,16 @@ class Model:
           >>> model.animate(picture, pictures, edits={'smile': 0.5}, rate=30)
           Clip(3 frames of 256 x 256, 30 a second)
         """
-        amount = regions_of.check(Amount(strength, tuple(regions)))
+        options = dataclasses.replace(options, **changed)
         found = source if isinstance(source, Portrait) else self.portrait(source, face)
-        driver, faces, start = self._read(driving, rate, found, motion, reference)
-        made = list(
-            animation.animate(
-                self.bundle,
-                found,
-                faces,
-                motion=motion,
-                changes=Changes(strengths=edits),
-                reference=start,
-                painter=painting.painter(self.bundle, found, whole=not crop, most=max_side),
-                amount=amount,
-            )
-        )
+        driver = self._driver(driving, rate)
+        read = drives.read(driver, found, options)
+        made = list(Animation(self.bundle, found, options).frames(read.faces, read.start))
         frames, places = (
             np.stack([getattr(one, n) for one in made]) for n in ('image', 'landmarks')
         )
         held = tuple(number for number, one in enumerate(made) if one.held)
         return Clip(frames, places, held, driver.rate, driver.sound)
-
-    def _read(self, driving, rate, source: Portrait, motion: str, reference: str):
-        """The driver, its faces, and the face at which relative motion starts; None: the first."""
-        if reference not in recording.REFERENCES:
-            raise UserError(f'reference {reference!r}: one of {", ".join(recording.REFERENCES)}')
-        driver, start = self._driver(driving, rate), None
-        if reference == 'best' and motion == 'relative' and driver.count != 1:
-            driver, start, _ = reference_frame.nearest(driver, source)
-        first, faces = starts.first(frame.face for frame in driver.frames)
-        if motion == 'relative' and driver.count == 1 and first is not None:
-            start = starts.onto(source.known, first)
-        return driver, faces, start
 
     def _driver(self, driving, rate) -> Driver:
         like = self.bundle.size, self.bundle.points, self._detector()

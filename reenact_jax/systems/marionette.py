@@ -31,7 +31,7 @@ import numpy as np
 from flax import linen as nn
 from jaxtyping import Array, Float, Int
 
-from reenact_jax.common import storage
+from reenact_jax.common import settings, storage
 from reenact_jax.common.errors import UserError
 from reenact_jax.common.settings import setting
 from reenact_jax.data.tracks import Batch, DataInfo, Face
@@ -71,11 +71,11 @@ class Hparams:
         1.0, low=0, high=100, doc="in transfer, of the driver's expression (1: as it is)"
     )
     layers: int = setting(3, low=1, high=1000, doc='hidden layers of M')
-    width: int = setting(256, low=1, high=2**16, doc='features of a hidden layer')
-    rate: float = setting(1e-3, low=0, high=1, doc='Adam')
+    width: int = settings.width(256, 'features of a hidden layer')
+    rate: float = settings.rate(1e-3, 'Adam')
     schedule: str = setting('cosine', choices=optimisers.SCHEDULES, doc='learning rate')
-    steps: int = setting(20_000, low=1, high=2**31 - 1, doc='updates')
-    examples: int = setting(64, low=2, high=2**20, doc='batch size: tracks times `frames`')
+    steps: int = settings.steps(20_000, 'updates', low=1)
+    examples: int = settings.batch(64, 'batch size: tracks times `frames`')
     frames: int = setting(4, low=1, high=1000, doc='examples from one track')
 
 

@@ -20,6 +20,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from reenact_jax.common import settings
 from reenact_jax.common.errors import UserError
 from reenact_jax.common.settings import setting
 from reenact_jax.data.tracks import Batch, DataInfo, Face
@@ -47,18 +48,14 @@ class Hparams:
     downs: int = setting(4, low=1, high=10, doc='pix2pixHD: halvings of G1')
     blocks: int = setting(9, low=0, high=100, doc='pix2pixHD: residual blocks of G1')
     local_blocks: int = setting(3, low=0, high=100, doc='pix2pixHD: residual blocks of G2')
-    discriminator: int = setting(64, low=1, high=2**16, doc='width of PatchGANs, both papers')
+    discriminator: int = settings.width(64, 'width of PatchGANs, both papers')
     scales: int = setting(3, low=1, high=8, doc='pix2pixHD: of D, section 3.2 (its code: 2)')
     affine: bool = setting(
         True, doc="pix2pix: D's batch norm has scale and shift, as in its code; not in old workdirs"
     )
-    lambda_l1: float = setting(100.0, low=0, high=1e6, doc='pix2pix: L1, section 3.3')
-    lambda_features: float = setting(
-        10.0, low=0, high=1e6, doc='pix2pixHD: feature matching, section 3.3'
-    )
-    lambda_vgg: float = setting(
-        10.0, low=0, high=1e6, doc='pix2pixHD: perceptual, section 4; 0: off'
-    )
+    lambda_l1: float = settings.weight(100.0, 'pix2pix: L1, section 3.3')
+    lambda_features: float = settings.weight(10.0, 'pix2pixHD: feature matching, section 3.3')
+    lambda_vgg: float = settings.weight(10.0, 'pix2pixHD: perceptual, section 4; 0: off')
     tap_weights: tuple[float, ...] = setting(
         losses.PIX2PIXHD_TAPS, low=0, high=1e6, doc="pix2pixHD: of VGG19's maps; empty: their mean"
     )
@@ -67,18 +64,18 @@ class Hparams:
         'vgg19', choices=('vgg19', 'random'), doc='of the perceptual loss, see nets/vgg.py'
     )
     vgg_weights: str = setting('', doc='.npz or .safetensors, see nets/vgg.py; not for `random`')
-    random_width: int = setting(16, low=1, high=2**16, doc='features of the first `random` block')
-    rate: float = setting(2e-4, low=0, high=1, doc='Adam, both papers')
-    b1: float = setting(0.5, low=0, high=1, doc='Adam, both papers')
+    random_width: int = settings.width(16, 'features of the first `random` block')
+    rate: float = settings.rate(2e-4, 'Adam, both papers')
+    b1: float = settings.share(0.5, 'Adam, both papers')
     schedule: str = setting(
         'late_linear', choices=optimisers.SCHEDULES, doc='constant, then linear to 0: both papers'
     )
-    batch_size: int = setting(2, low=2, high=2**20, doc='pairs of frames (the papers: 1)')
+    batch_size: int = settings.batch(2, 'pairs of frames (the papers: 1)')
     # Lengths are ours: the papers count epochs of other data.
-    steps: int = setting(500_000, low=1, high=2**31 - 1, doc='pix2pix: updates (ours)')
-    global_steps: int = setting(300_000, low=0, high=2**31 - 1, doc='pix2pixHD: G1 alone (ours)')
-    local_steps: int = setting(50_000, low=0, high=2**31 - 1, doc='pix2pixHD: G2 alone (ours)')
-    joint_steps: int = setting(150_000, low=0, high=2**31 - 1, doc='pix2pixHD: both (ours)')
+    steps: int = settings.steps(500_000, 'pix2pix: updates (ours)', low=1)
+    global_steps: int = settings.steps(300_000, 'pix2pixHD: G1 alone (ours)')
+    local_steps: int = settings.steps(50_000, 'pix2pixHD: G2 alone (ours)')
+    joint_steps: int = settings.steps(150_000, 'pix2pixHD: both (ours)')
     norm: str = setting(
         'batch', choices=('batch', 'instance', 'layer'), doc="pix2pix's; pix2pixHD's is instance"
     )

@@ -16,7 +16,6 @@ too, at the latest after --heartbeat_timeout seconds; start all of them again.
 """
 
 import logging
-import sys
 from typing import Any
 
 import absl.logging
@@ -49,11 +48,9 @@ def define_flags(values: flags.FlagValues) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """The command. Returns its exit code."""
-    arguments = sys.argv[1:] if arguments is None else arguments
-    if command_line.wants_help(arguments):
-        print(command_line.usage(define_flags, __doc__))
+    values = command_line.start(define_flags, __doc__, arguments, ('config', 'workdir'))
+    if values is None:
         return 0
-    values = command_line.parse(define_flags, arguments, ('config', 'workdir'))
     checked = config.to_json(values.config)  # raises before anything heavy is imported
     _join(values)
     command_line.say_device()

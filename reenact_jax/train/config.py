@@ -36,23 +36,19 @@ class Run:
         None, low=8, high=4096, doc='working side in pixels; None: as stored'
     )
     flip: bool = setting(False, doc='mirror half of the pairs')
-    colour: float = setting(0.0, low=0, high=1, doc='colour augmentation, see preprocess.Augment')
-    affine: float = setting(0.0, low=0, high=1, doc='affine augmentation, see preprocess.Augment')
+    colour: float = settings.share(0.0, 'colour augmentation, see preprocess.Augment')
+    affine: float = settings.share(0.0, 'affine augmentation, see preprocess.Augment')
     stabilise: str = setting(
         'track', choices=('track', 'frame'), doc='crop rule, see preprocess.py'
     )
-    au_bound: float = setting(
-        0.05, low=0, high=1, doc='partners of the same expression: mean |AU difference|'
-    )
-    bad_record_budget: float = setting(
-        0.001, low=0, high=1, doc='share of records that may be damaged, over all hosts'
+    au_bound: float = settings.share(0.05, 'partners of the same expression: mean |AU difference|')
+    bad_record_budget: float = settings.share(
+        0.001, 'share of records that may be damaged, over all hosts'
     )
     threads: int = setting(0, low=0, high=256, doc='reading threads a host; 0: one a core')
     # Length and size
     stages: tuple[str, ...] = setting((), doc='names of the stages to train; empty: all, in order')
-    batch_size: int | None = setting(
-        None, low=2, high=2**20, doc="rows a step over all devices; None: stage's"
-    )
+    batch_size: int | None = settings.batch(None, "rows a step over all devices; None: stage's")
     accumulate: int = setting(1, low=1, high=4096, doc='microbatches a step, gradients averaged')
     scan: int = setting(1, low=1, high=10000, doc='steps in one compiled call')
     seed: int = setting(0, low=0, high=2**31 - 1, doc='of initialisation, order and noise')
@@ -66,14 +62,12 @@ class Run:
     fences: bool = setting(
         False, doc='keep compilers from fusing across normalisations, see nets/blocks.py; for v6e'
     )
-    ema_decay: float = setting(
-        0.999, low=0, high=1, doc='of averaged networks, see step.py (ours); 0: off'
-    )
+    ema_decay: float = settings.share(0.999, 'of averaged networks, see step.py (ours); 0: off')
     compilation_cache: str | None = setting(
         None, doc="folder of compiled programs; None: ~/.cache/reenact_jax; '': none"
     )
     # Keeping and showing
-    checkpoint_every: int = setting(1000, low=1, high=2**31 - 1, doc='steps between checkpoints')
+    checkpoint_every: int = settings.steps(1000, 'steps between checkpoints', low=1)
     checkpoint_seconds: float = setting(
         900.0,
         low=0,
@@ -81,15 +75,10 @@ class Run:
         doc='seconds after which one is written all the same; 0: by steps alone',
     )
     keep: int = setting(2, low=1, high=1_000_000, doc='checkpoints kept of each stage')
-    log_every: int = setting(50, low=1, high=2**31 - 1, doc='steps between lines of metrics.jsonl')
-    preview_every: int = setting(
-        500, low=0, high=2**31 - 1, doc='steps between pictures in TensorBoard; 0: none'
-    )
-    nan_limit: int = setting(
-        20,
-        low=0,
-        high=2**31 - 1,
-        doc='steps of a stage that may be left out for NaN or infinity of one player',
+    log_every: int = settings.steps(50, 'steps between lines of metrics.jsonl', low=1)
+    preview_every: int = settings.steps(500, 'steps between pictures in TensorBoard; 0: none')
+    nan_limit: int = settings.steps(
+        20, 'steps of a stage that may be left out for NaN or infinity of one player'
     )
 
 

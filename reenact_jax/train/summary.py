@@ -11,7 +11,6 @@ are flags.
 
 import dataclasses
 import itertools
-import sys
 from typing import NamedTuple
 
 import jax
@@ -161,11 +160,9 @@ def define_flags(values: flags.FlagValues) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """The command. Returns its exit code."""
-    arguments = sys.argv[1:] if arguments is None else arguments
-    if command_line.wants_help(arguments):
-        print(command_line.usage(define_flags, __doc__))
+    values = command_line.start(define_flags, __doc__, arguments, ('config',))
+    if values is None:
         return 0
-    values = command_line.parse(define_flags, arguments, ('config',))
     data = DataInfo(values.identities, values.examples, values.config.points)
     print(report(values.config, data, values.size))
     return 0

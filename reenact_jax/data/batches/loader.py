@@ -18,6 +18,7 @@ import grain
 import numpy as np
 from absl import logging
 
+from reenact_jax.common import settings
 from reenact_jax.common.errors import UserError
 from reenact_jax.common.settings import setting
 from reenact_jax.data.batches import partners
@@ -33,11 +34,9 @@ class Reading:
     """How to read: settings that belong to the data and the machine, not to a stage."""
 
     flip: bool = setting(False, doc='mirror half of the pairs, both rows of a pair together')
-    au_bound: float = setting(
-        0.05, low=0, high=1, doc='same_expression without labels: mean |AU difference|'
-    )
-    damage_budget: float = setting(
-        0.001, low=0, high=1, doc='share of records that may be damaged before the run stops'
+    au_bound: float = settings.share(0.05, 'same_expression without labels: mean |AU difference|')
+    damage_budget: float = settings.share(
+        0.001, 'share of records that may be damaged before the run stops'
     )
     threads: int = setting(0, low=0, high=256, doc='reading threads; 0: one per core, 16 at most')
     workers: int = setting(

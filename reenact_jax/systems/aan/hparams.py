@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from reenact_jax.common import settings
 from reenact_jax.common.settings import setting
 from reenact_jax.geometry.layouts import INNER_MOUTH, LOCAL_PARTS
 from reenact_jax.nets import aan as net
@@ -14,13 +15,11 @@ from reenact_jax.systems import losses, optimisers
 class Hparams:
     """The paper's numbers (section "Implementation"), and what is ours."""
 
-    lambda_gan: float = setting(
-        10.0, low=0, high=1e6, doc='adversarial, eq. 5; 0: no discriminators'
-    )
-    lambda_c: float = setting(5.0, low=0, high=1e6, doc='content (L1 + perceptual), eqs. 5 and 7')
-    lambda_local: float = setting(5.0, low=0, high=1e6, doc='local regions, eqs. 5 and 9')
-    rate: float = setting(2e-5, low=0, high=1, doc='Adam of the generator')
-    d_rate: float = setting(1e-5, low=0, high=1, doc='Adam of the discriminators')
+    lambda_gan: float = settings.weight(10.0, 'adversarial, eq. 5; 0: no discriminators')
+    lambda_c: float = settings.weight(5.0, 'content (L1 + perceptual), eqs. 5 and 7')
+    lambda_local: float = settings.weight(5.0, 'local regions, eqs. 5 and 9')
+    rate: float = settings.rate(2e-5, 'Adam of the generator')
+    d_rate: float = settings.rate(1e-5, 'Adam of the discriminators')
     sigma: float = setting(
         3**0.5,
         low=0.1,
@@ -43,23 +42,17 @@ class Hparams:
     spade_map: str = setting(
         'nearest', choices=RESIZES, doc="SPADE's condition, resized as in its code"
     )
-    spade_hidden: int = setting(128, low=1, high=2**16, doc="SPADE: features, its code's")
+    spade_hidden: int = settings.width(128, "SPADE: features, its code's")
     flow_stride: int = setting(
         1,
         low=1,
         high=64,
         doc='FEN works at image size / this, and so big is the flow (1 as printed)',
     )
-    local: tuple[int, ...] = setting(
-        (32, 64, 128, 256),
-        least=1,
-        low=1,
-        high=2**16,
-        doc='local nets: three down, three up; the widths are ours',
+    local: tuple[int, ...] = settings.widths(
+        (32, 64, 128, 256), 'local nets: three down, three up; the widths are ours'
     )
-    discriminator: int = setting(
-        64, low=1, high=2**16, doc="width; three layers: Wang et al. 2018's"
-    )
+    discriminator: int = settings.width(64, "width; three layers: Wang et al. 2018's")
     features: str = setting(
         'vgg19',
         choices=('vgg19', 'vgg16', 'random'),
@@ -67,34 +60,24 @@ class Hparams:
     )
     vgg_weights: str = setting('', doc='.npz or .safetensors, see nets/vgg.py; not for `random`')
     # The paper is silent on all below.
-    b1: float = setting(0.5, low=0, high=1, doc='Adam (ours)')
+    b1: float = settings.share(0.5, 'Adam (ours)')
     schedule: str = setting('constant', choices=optimisers.SCHEDULES, doc='learning rate (ours)')
-    steps: int = setting(500_000, low=1, high=2**31 - 1, doc='updates (ours)')
-    batch_size: int = setting(8, low=2, high=2**20, doc='pairs of frames in a step (ours)')
+    steps: int = settings.steps(500_000, 'updates (ours)', low=1)
+    batch_size: int = settings.batch(8, 'pairs of frames in a step (ours)')
     statistics: str = setting(
         'batch', choices=('batch', 'instance'), doc='mu and sigma of the adaptive norm (ours)'
     )
     norm: str = setting('batch', choices=blocks.NORMS, doc='norm of the other sub-nets (ours)')
-    extractor: tuple[int, ...] = setting(
-        (64, 128, 256, 512, 512),
-        least=1,
-        low=1,
-        high=2**16,
-        doc='E_a: widths by level from the full size (ours)',
+    extractor: tuple[int, ...] = settings.widths(
+        (64, 128, 256, 512, 512), 'E_a: widths by level from the full size (ours)'
     )
-    fusion: tuple[int, ...] = setting(
-        (256, 128, 64),
-        least=1,
-        low=1,
-        high=2**16,
-        doc='G_f: widths of the blocks, coarse to full size; F_a has the first',
+    fusion: tuple[int, ...] = settings.widths(
+        (256, 128, 64), 'G_f: widths of the blocks, coarse to full size; F_a has the first'
     )
     residuals: int = setting(
         2, low=0, high=100, doc='G_f: residual layers behind the blocks (ours)'
     )
-    flow: tuple[int, ...] = setting(
-        (32, 64, 128, 256, 256), least=1, low=1, high=2**16, doc='FEN: widths by level (ours)'
-    )
+    flow: tuple[int, ...] = settings.widths((32, 64, 128, 256, 256), 'FEN: widths by level (ours)')
     upscale: str = setting(
         'shuffle',
         choices=net.UPSCALES,
@@ -110,7 +93,7 @@ class Hparams:
     part_margin: float = setting(
         1.5, low=1, high=10, doc='part crop: side over that of its points (ours)'
     )
-    random_width: int = setting(16, low=1, high=2**16, doc='features of the first `random` block')
+    random_width: int = settings.width(16, 'features of the first `random` block')
     # Warp what is known, paint what is not: not in the paper, off in its preset.
     prior: bool = setting(
         False,
@@ -127,17 +110,12 @@ class Hparams:
         False,
         doc='G_f also gives a mask m: m * warped source + (1 - m) * painted image (ours)',
     )
-    lambda_mask: float = setting(
-        0.0,
-        low=0,
-        high=1e6,
-        doc='of the painted share of the image and of its parts: paint where it gains (ours)',
+    lambda_mask: float = settings.weight(
+        0.0, 'of the painted share of the image and of its parts: paint where it gains (ours)'
     )
-    lambda_regions: float = setting(
+    lambda_regions: float = settings.weight(
         0.0,
-        low=0,
-        high=1e6,
-        doc='content of the local regions as they lie in the result, each counting alike: lids and '
+        'content of the local regions as they lie in the result, each counting alike: lids and '
         "lips are few of the image's pixels (ours)",
     )
     part_masks: bool = setting(
@@ -155,8 +133,8 @@ class Hparams:
         doc='masks paint only what the source cannot show, by landmarks (unseen.py), and parts all '
         'of a mouth or an eye that it shows shut (ours)',
     )
-    depth_drop: float = setting(
-        0.2, low=0, high=1, doc='share of training rows whose depth counts as unknown (ours)'
+    depth_drop: float = settings.share(
+        0.2, 'share of training rows whose depth counts as unknown (ours)'
     )
     inner_mouth: bool = setting(False, doc='a fifth local net, for what is between the lips (ours)')
 

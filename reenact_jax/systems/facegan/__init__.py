@@ -25,6 +25,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from reenact_jax.common import settings
 from reenact_jax.common.errors import UserError
 from reenact_jax.common.settings import setting
 from reenact_jax.data.tracks import Batch, DataInfo, Face
@@ -57,32 +58,32 @@ DRIVEN_BY = ('landmarks', 'aus', 'aus_valid')  # the landmarks for where the hea
 class Hparams:
     """The paper's numbers (section 4), and what is ours."""
 
-    rate: float = setting(2e-4, low=0, high=1, doc='all networks, section 4')
-    lt_batch: int = setting(32, low=2, high=2**20, doc='LT: pairs of frames, section 4')
-    batch_size: int = setting(2, low=2, high=2**20, doc='the other stages (section 4: 1)')
+    rate: float = settings.rate(2e-4, 'all networks, section 4')
+    lt_batch: int = settings.batch(32, 'LT: pairs of frames, section 4')
+    batch_size: int = settings.batch(2, 'the other stages (section 4: 1)')
     la_on_generated: bool = setting(False, doc='eq. 2 as printed: La learns from l_t too')
     # The paper names all below and gives no number.
-    lambda_lr: float = setting(0.01, low=0, high=1e6, doc='eq. 1: size of the shift')
-    lambda_l1: float = setting(10.0, low=0, high=1e6, doc='eq. 4: reconstruction')
-    lambda_l2: float = setting(0.1, low=0, high=1e6, doc='eq. 4: action units')
-    lambda_l3: float = setting(10.0, low=0, high=1e6, doc='eq. 4: connected landmarks')
-    lambda_r1: float = setting(10.0, low=0, high=1e6, doc='eq. 8: L1')
-    lambda_r2: float = setting(10.0, low=0, high=1e6, doc='eq. 8: perceptual')
-    lambda_r3: float = setting(1.0, low=0, high=1e6, doc='eq. 8: adversarial')
-    lambda_r4: float = setting(1.0, low=0, high=1e6, doc='eq. 8: cross-entropy')
-    lambda_b1: float = setting(0.3, low=0, high=1e6, doc='eq. 10: variation of M (a mean)')
-    lambda_b2: float = setting(0.1, low=0, high=1e6, doc='eq. 10: square of M (a mean)')
-    lambda_b3: float = setting(10.0, low=0, high=1e6, doc='eq. 11: perceptual')
-    lambda_b4: float = setting(1.0, low=0, high=1e6, doc='eq. 11: adversarial')
-    lambda_b5: float = setting(10.0, low=0, high=1e6, doc='eq. 11: L1')
-    lt_width: int = setting(512, low=1, high=2**16, doc='LT: features of a layer')
+    lambda_lr: float = settings.weight(0.01, 'eq. 1: size of the shift')
+    lambda_l1: float = settings.weight(10.0, 'eq. 4: reconstruction')
+    lambda_l2: float = settings.weight(0.1, 'eq. 4: action units')
+    lambda_l3: float = settings.weight(10.0, 'eq. 4: connected landmarks')
+    lambda_r1: float = settings.weight(10.0, 'eq. 8: L1')
+    lambda_r2: float = settings.weight(10.0, 'eq. 8: perceptual')
+    lambda_r3: float = settings.weight(1.0, 'eq. 8: adversarial')
+    lambda_r4: float = settings.weight(1.0, 'eq. 8: cross-entropy')
+    lambda_b1: float = settings.weight(0.3, 'eq. 10: variation of M (a mean)')
+    lambda_b2: float = settings.weight(0.1, 'eq. 10: square of M (a mean)')
+    lambda_b3: float = settings.weight(10.0, 'eq. 11: perceptual')
+    lambda_b4: float = settings.weight(1.0, 'eq. 11: adversarial')
+    lambda_b5: float = settings.weight(10.0, 'eq. 11: L1')
+    lt_width: int = settings.width(512, 'LT: features of a layer')
     lt_layers: int = setting(4, low=0, high=100, doc='LT: hidden layers')
-    la_width: int = setting(256, low=1, high=2**16, doc='La: features of a layer')
+    la_width: int = settings.width(256, 'La: features of a layer')
     la_layers: int = setting(3, low=0, high=100, doc='La: hidden layers')
     width: int = setting(64, low=2, high=2**16, doc='G_r1, G_b1: features of the first level')
     downs: int = setting(5, low=1, high=10, doc='G_r1, G_b1: halvings')
     blocks: int = setting(3, low=0, high=100, doc='G_r2, G_b2: residual blocks')
-    discriminator: int = setting(64, low=1, high=2**16, doc='D_r, D_b: width of PatchGANs')
+    discriminator: int = settings.width(64, 'D_r, D_b: width of PatchGANs')
     norm: str = setting(
         'layer', choices=('instance', 'layer', 'none'), doc='generators; instance drops colours'
     )
@@ -103,15 +104,15 @@ class Hparams:
     )
     features: str = setting('vgg19', choices=('vgg19', 'random'), doc='of eq. 6; random: ours')
     vgg_weights: str = setting('', doc='.npz or .safetensors, see nets/vgg.py; not for `random`')
-    random_width: int = setting(16, low=1, high=2**16, doc='features of the first `random` block')
-    b1: float = setting(0.5, low=0, high=1, doc='Adam')
+    random_width: int = settings.width(16, 'features of the first `random` block')
+    b1: float = settings.share(0.5, 'Adam')
     schedule: str = setting('constant', choices=optimisers.SCHEDULES, doc='of all stages')
-    lt_steps: int = setting(200_000, low=0, high=2**31 - 1, doc='LT alone; 0: no such stage')
-    r1_steps: int = setting(400_000, low=0, high=2**31 - 1, doc='G_r at half the side')
-    r2_steps: int = setting(400_000, low=0, high=2**31 - 1, doc='G_r at the full side')
-    b1_steps: int = setting(200_000, low=0, high=2**31 - 1, doc='G_b at half the side')
-    b2_steps: int = setting(200_000, low=0, high=2**31 - 1, doc='G_b at the full side')
-    joint_steps: int = setting(400_000, low=0, high=2**31 - 1, doc='all together')
+    lt_steps: int = settings.steps(200_000, 'LT alone; 0: no such stage')
+    r1_steps: int = settings.steps(400_000, 'G_r at half the side')
+    r2_steps: int = settings.steps(400_000, 'G_r at the full side')
+    b1_steps: int = settings.steps(200_000, 'G_b at half the side')
+    b2_steps: int = settings.steps(200_000, 'G_b at the full side')
+    joint_steps: int = settings.steps(400_000, 'all together')
 
 
 def networks(hp: Hparams, data: DataInfo) -> dict:

@@ -24,6 +24,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from reenact_jax.common import settings
 from reenact_jax.common.errors import UserError
 from reenact_jax.common.settings import setting
 from reenact_jax.data.tracks import Batch, DataInfo, Face
@@ -54,32 +55,30 @@ class Hparams:
     pose: str = setting(
         'reference', choices=('reference', 'driving'), doc='of what is converted; 4.4: driving'
     )
-    lambda_l1: float = setting(100.0, low=0, high=1e6, doc='ULC: L1, eq. 3')
-    lambda_cycle: float = setting(10.0, low=0, high=1e6, doc='ULC: cycle, eq. 4')
-    lambda_d: float = setting(0.1, low=0, high=1e6, doc='ULC: adversarial; 0: no D_TF, D_S')
-    lambda_identity: float = setting(
-        0.0, low=0, high=1e6, doc='ULC: own expression on own neutral (code: 10)'
-    )
-    ulc_rate: float = setting(3e-4, low=0, high=1, doc='ULC: Adam')
-    ulc_b1: float = setting(0.99, low=0, high=1, doc='ULC: Adam')
+    lambda_l1: float = settings.weight(100.0, 'ULC: L1, eq. 3')
+    lambda_cycle: float = settings.weight(10.0, 'ULC: cycle, eq. 4')
+    lambda_d: float = settings.weight(0.1, 'ULC: adversarial; 0: no D_TF, D_S')
+    lambda_identity: float = settings.weight(0.0, 'ULC: own expression on own neutral (code: 10)')
+    ulc_rate: float = settings.rate(3e-4, 'ULC: Adam')
+    ulc_b1: float = settings.share(0.99, 'ULC: Adam')
     ulc_epochs: int = setting(1000, low=0, high=10**6, doc='ULC; the code: 200. 0: no ULC')
-    ulc_steps: int = setting(0, low=0, high=2**31 - 1, doc='ULC: updates; 0: as the epochs make')
-    ulc_batch: int = setting(16, low=2, high=2**20, doc='ULC: rows')
-    ulc_width: int = setting(512, low=1, high=2**16, doc="ULC: features, the official code's")
+    ulc_steps: int = settings.steps(0, 'ULC: updates; 0: as the epochs make')
+    ulc_batch: int = settings.batch(16, 'ULC: rows')
+    ulc_width: int = settings.width(512, "ULC: features, the official code's")
     units: str = setting('box', choices=('box', 'pixels'), doc='of landmarks: see ulc.py')
     crop_side: int = setting(256, low=1, high=2**16, doc="side of the data's crops, for `pixels`")
-    lambda_pix: float = setting(100.0, low=0, high=1e6, doc='GAG: L1, eq. 9')
-    lambda_adv: float = setting(1.0, low=0, high=1e6, doc='GAG: adversarial, eq. 10 (code: 0.1)')
-    lambda_tp: float = setting(0.1, low=0, high=1e6, doc='GAG: triplet perceptual, eq. 11')
+    lambda_pix: float = settings.weight(100.0, 'GAG: L1, eq. 9')
+    lambda_adv: float = settings.weight(1.0, 'GAG: adversarial, eq. 10 (code: 0.1)')
+    lambda_tp: float = settings.weight(0.1, 'GAG: triplet perceptual, eq. 11')
     margin: float = setting(0.3, low=0, high=1e6, doc='GAG: m of eq. 11')
-    gag_rate: float = setting(2e-4, low=0, high=1, doc='GAG: Adam')
-    gag_b1: float = setting(0.5, low=0, high=1, doc='GAG: Adam')
+    gag_rate: float = settings.rate(2e-4, 'GAG: Adam')
+    gag_b1: float = settings.share(0.5, 'GAG: Adam')
     gag_epochs: int = setting(400, low=0, high=10**6, doc='GAG. 0: no GAG')
-    gag_steps: int = setting(0, low=0, high=2**31 - 1, doc='GAG: updates; 0: as the epochs make')
+    gag_steps: int = settings.steps(0, 'GAG: updates; 0: as the epochs make')
     epoch: str = setting(
         'images', choices=('images', 'tracks'), doc="an epoch's rows; the code: its 4,824 images"
     )
-    gag_batch: int = setting(4, low=2, high=2**20, doc='GAG: rows')
+    gag_batch: int = settings.batch(4, 'GAG: rows')
     joins: str = setting('every', choices=net.JOINS, doc='blocks with landmarks (code: parts)')
     raster_channels: int = setting(1, low=1, high=3, doc='landmark image; the code: 3')
     condition: str = setting(
@@ -107,14 +106,14 @@ class Hparams:
     )
     ulc_start: str = setting('he', choices=tuple(net.STARTS), doc='initial weights (code: xavier)')
     # The paper and the code are silent on all below.
-    width: int = setting(64, low=1, high=2**16, doc="GAG: features, the official code's")
+    width: int = settings.width(64, "GAG: features, the official code's")
     blocks: int = setting(9, low=3, high=300, doc="GAG: residual blocks, the official code's")
     dropout: float = setting(0.5, low=0, high=0.99, doc="GAG: in the blocks, the official code's")
     norm: str = setting('instance', choices=NORMS, doc="GAG: the official code's")
     form: str = setting(
         'official', choices=net.FORMS, doc='GAG: layers; `early`: of workdirs from before the test'
     )
-    discriminator: int = setting(64, low=1, high=2**16, doc='width of D (PatchGAN)')
+    discriminator: int = settings.width(64, 'width of D (PatchGAN)')
     line_width: float = setting(
         1.5, low=0.1, high=64, doc='landmark image: deviation of a line, pixels at 256 / 4 (ours)'
     )

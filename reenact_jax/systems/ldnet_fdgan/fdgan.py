@@ -20,6 +20,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from reenact_jax.common import settings
 from reenact_jax.common.errors import UserError
 from reenact_jax.common.settings import setting
 from reenact_jax.data.tracks import Batch, DataInfo, Face
@@ -35,30 +36,27 @@ from reenact_jax.systems.interface import Stage
 class Hparams:
     """The paper's numbers, and what is ours."""
 
-    widths: tuple[int, ...] = setting(
+    widths: tuple[int, ...] = settings.widths(
         (32, 64, 128, 256),
-        least=1,
-        low=1,
-        high=2**16,
-        doc='features and length of dictionary rows by level, finest first, supplement 6',
+        'features and length of dictionary rows by level, finest first, supplement 6',
     )
     rows: tuple[int, ...] = setting(
         (512, 256, 128, 64), least=1, low=1, high=2**20, doc='dictionary rows, supplement 6'
     )
-    tag: int = setting(32, low=1, high=2**16, doc='length of read and write tags, supplement 6')
+    tag: int = settings.width(32, 'length of read and write tags, supplement 6')
     dictionary: str = setting(
         'full',
         choices=dictionary.KINDS,
         doc='`one` row with the mean: FD-GAN-1; `adain`: that row modulates; both of table 3',
     )
-    lambda_rec: float = setting(50.0, low=0, high=1e6, doc='reconstruction, eq. 12')
-    lambda_d: float = setting(1.0, low=0, high=1e6, doc='discriminator, eq. 12; 0: no D')
-    lambda_c: float = setting(1.0, low=0, high=1e6, doc='classifier, eq. 12; 0: no C')
-    rate: float = setting(2e-5, low=0, high=1, doc='RMSprop, table 5')
-    steps: int = setting(1_000_000, low=1, high=2**31 - 1, doc='iterations, table 5')
-    batch_size: int = setting(4, low=2, high=2**20, doc='pairs of frames in a step, table 5')
+    lambda_rec: float = settings.weight(50.0, 'reconstruction, eq. 12')
+    lambda_d: float = settings.weight(1.0, 'discriminator, eq. 12; 0: no D')
+    lambda_c: float = settings.weight(1.0, 'classifier, eq. 12; 0: no C')
+    rate: float = settings.rate(2e-5, 'RMSprop, table 5')
+    steps: int = settings.steps(1_000_000, 'iterations, table 5', low=1)
+    batch_size: int = settings.batch(4, 'pairs of frames in a step, table 5')
     # The paper is silent on all below.
-    decay: float = setting(0.99, low=0, high=1, doc="RMSprop: PyTorch's (ours)")
+    decay: float = settings.share(0.99, "RMSprop: PyTorch's (ours)")
     schedule: str = setting('constant', choices=optimisers.SCHEDULES, doc='learning rate (ours)')
     norm: str = setting(
         'layer',
@@ -71,12 +69,8 @@ class Hparams:
     channels: str = setting(
         'one', choices=lm.CHANNELS, doc='landmark image: all lines in one, or one a part (ours)'
     )
-    discriminator: tuple[int, ...] = setting(
-        (32, 64, 128, 256),
-        least=1,
-        low=1,
-        high=2**16,
-        doc="widths of D and C; as the U-Nets' way down, supplement 6",
+    discriminator: tuple[int, ...] = settings.widths(
+        (32, 64, 128, 256), "widths of D and C; as the U-Nets' way down, supplement 6"
     )
 
 

@@ -22,6 +22,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from reenact_jax.common import settings
 from reenact_jax.common.errors import UserError
 from reenact_jax.common.settings import setting
 from reenact_jax.data.tracks import Batch, DataInfo, Face
@@ -42,25 +43,19 @@ class Hparams:
     """The paper's numbers, and what is ours."""
 
     layers: int = setting(10, low=1, high=1000, doc='hidden layers of every MLP, supplement 6')
-    width: int = setting(512, low=1, high=2**16, doc='features of a hidden layer, supplement 6')
-    pose_code: int = setting(
-        64, low=1, high=2**16, doc='length of the pose/expression code, supplement 6'
-    )
-    identity_code: int = setting(
-        128, low=1, high=2**16, doc='length of the identity code, supplement 6'
-    )
-    lambda_rec: float = setting(1000.0, low=0, high=1e6, doc='reconstruction, eqs. 2 and 7')
-    stage1_lambda_c: float = setting(0.1, low=0, high=1e6, doc='classifier, eq. 2')
-    stage2_lambda_c: float = setting(0.1, low=0, high=1e6, doc='classifier, eq. 7')
-    lambda_d: float = setting(0.1, low=0, high=1e6, doc='discriminator, eq. 7')
-    lambda_cont: float = setting(0.01, low=0, high=1e6, doc='content consistency, eq. 7')
-    stage1_rate: float = setting(1e-4, low=0, high=1, doc='Adam, table 5')
-    stage1_steps: int = setting(400_000, low=0, high=2**31 - 1, doc='iterations, table 5')
-    stage2_rate: float = setting(5e-5, low=0, high=1, doc='Adam, table 5')
-    stage2_steps: int = setting(
-        1_000_000, low=0, high=2**31 - 1, doc='iterations, table 5; 0: no stage 2'
-    )
-    examples: int = setting(32, low=2, high=2**20, doc='batch size, table 5: tracks times `frames`')
+    width: int = settings.width(512, 'features of a hidden layer, supplement 6')
+    pose_code: int = settings.width(64, 'length of the pose/expression code, supplement 6')
+    identity_code: int = settings.width(128, 'length of the identity code, supplement 6')
+    lambda_rec: float = settings.weight(1000.0, 'reconstruction, eqs. 2 and 7')
+    stage1_lambda_c: float = settings.weight(0.1, 'classifier, eq. 2')
+    stage2_lambda_c: float = settings.weight(0.1, 'classifier, eq. 7')
+    lambda_d: float = settings.weight(0.1, 'discriminator, eq. 7')
+    lambda_cont: float = settings.weight(0.01, 'content consistency, eq. 7')
+    stage1_rate: float = settings.rate(1e-4, 'Adam, table 5')
+    stage1_steps: int = settings.steps(400_000, 'iterations, table 5')
+    stage2_rate: float = settings.rate(5e-5, 'Adam, table 5')
+    stage2_steps: int = settings.steps(1_000_000, 'iterations, table 5; 0: no stage 2')
+    examples: int = settings.batch(32, 'batch size, table 5: tracks times `frames`')
     frames: int = setting(
         1, low=1, high=1000, doc='examples from one track (ours; stage 2 reads twice that)'
     )
@@ -69,23 +64,20 @@ class Hparams:
         True, doc='eq. 2: log P no lower than a guess (ours: printed, it has no bound)'
     )
     # Not in the paper, off in its preset.
-    mean_swap: float = setting(
-        0.0, low=0, high=1, doc='stage 1: probability that E_P sees l + mean_T - mean_S (ours)'
+    mean_swap: float = settings.share(
+        0.0, 'stage 1: probability that E_P sees l + mean_T - mean_S (ours)'
     )
-    warm_steps: int = setting(
-        0,
-        low=0,
-        high=2**31 - 1,
-        doc='before stage 2: steps of fitting E_I(l) to N_I(S), G and E_P frozen (ours)',
+    warm_steps: int = settings.steps(
+        0, 'before stage 2: steps of fitting E_I(l) to N_I(S), G and E_P frozen (ours)'
     )
-    warm_rate: float = setting(1e-3, low=0, high=1, doc='Adam of the warm start (ours)')
+    warm_rate: float = settings.rate(1e-3, 'Adam of the warm start (ours)')
     move_pose_encoder: bool = setting(False, doc='stage 2 moves E_P as well (ours)')
     renormalise: bool = setting(False, doc="map G's output to its own box, always (ours)")
-    lambda_part: float = setting(
-        0.0, low=0, high=1e6, doc='error in units of the part it is in, `parts.by_part` (ours)'
+    lambda_part: float = settings.weight(
+        0.0, 'error in units of the part it is in, `parts.by_part` (ours)'
     )
-    lambda_chord: float = setting(
-        0.0, low=0, high=1e6, doc='error from lid to lid, lip to lip, `parts.by_chord` (ours)'
+    lambda_chord: float = settings.weight(
+        0.0, 'error from lid to lid, lip to lip, `parts.by_chord` (ours)'
     )
     gesture: float = setting(
         0.0, low=0, high=10, doc='random moves of brows, lids, lips, `gestures.gesture` (ours)'

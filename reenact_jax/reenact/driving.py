@@ -1,0 +1,52 @@
+"""A driver as an animation reads it: its faces, where relative motion starts, its pictures."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import UInt8
+
+from reenact_jax.reenact import reference_frame, smoothing, starts
+from reenact_jax.reenact.drivers import Driver
+from reenact_jax.reenact.options import Options
+from reenact_jax.reenact.portraits import Portrait
+
+
+class Driving(NamedTuple):
+    """A driver, once its first face was found."""
+
+    faces: Iterator[dict | None]  # to be read once
+    start: dict | None  # the face where relative motion starts; None: the first
+    number: int  # of the frame where it starts
+    fault: str | None  # why it should not start at the first frame, where it does
+    pictures: dict[int, UInt8[np.ndarray, 's s 3'] | None]  # of frames read that are shown
+
+
+def read(driver: Driver, source: Portrait, options: Options) -> Driving:
+    """Find where relative motion starts.
+
+    With the reference 'best' all of the driver is read for it. A driver of one frame starts at the
+    source's own face (`starts.onto`).
+    """
+    start, number, fault, pictures = None, 0, None, {}
+    if options.reference == 'best' and options.is_relative and driver.count != 1:
+        driver, start, number = reference_frame.nearest(driver, source)
+    first, faces = starts.first(_faces(driver, pictures, options.smooth))
+    if options.is_relative and first is not None:
+        if driver.count == 1:
+            start = starts.onto(source.known, first)
+        if start is None:
+            fault = starts.fault(first, source.known)
+    return Driving(faces, start, number, fault, pictures)
+
+
+def _faces(driver: Driver, pictures: dict, smooth: bool) -> Iterator[dict | None]:
+    """The driver's faces; pictures that are shown go into `pictures` by number."""
+
+    def found():
+        for number, frame in enumerate(driver.frames):
+            if number in driver.shown:
+                pictures[number] = frame.picture
+            yield frame.face
+
+    return smoothing.smooth(found(), driver.rate) if smooth else found()
