@@ -65,6 +65,7 @@ NOT_RUN = {
     'bash launch/': 'makes environments; CI runs test.sh and docs.sh; quickstart takes minutes',
     'docker': 'no daemon; never built',
     'kubectl': 'needs a cluster',
+    'sbatch': 'needs a cluster; test_slurm.py',
     'xpk': 'needs a cluster',
     'pip install': 'changes the environment',
     'python3.11 -m venv': 'makes an environment',
