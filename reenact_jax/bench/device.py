@@ -79,7 +79,8 @@ def training(job: Job, number: int, seconds: float) -> Iterator[tuple[str, float
 def _programs(job: Job, stage: Stage, state, batch: Batch):
     """Compiles the step twice, with an empty cache of programs and from it."""
     one = job.one_step(stage)
-    before = jax.config.jax_compilation_cache_dir
+    settings: Any = jax.config  # it has its flags as attributes
+    before = settings.jax_compilation_cache_dir
     with tempfile.TemporaryDirectory() as folder:
         jax.config.update('jax_compilation_cache_dir', folder)
         try:
