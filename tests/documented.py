@@ -51,7 +51,7 @@ def commands() -> tuple[Documented, ...]:
             for code in shell(page.read_text()):
                 for words in run(code, pathlib.Path(folder), page.name):
                     found.setdefault(words, Documented(page.name, words))
-    return tuple(found.values())
+    return tuple(sorted(found.values()))  # a pipe calls both of its ends at once
 
 
 def shell(text: str) -> list[str]:
