@@ -325,3 +325,15 @@ def test_what_the_norm_leaves_of_colours(norm, keeps):
     run = jax.jit(lambda x: net.apply(variables, x, train=False, method='encode'))
     off = float(jnp.abs(run(image * 0.5 + 0.3) - run(image)).mean())
     assert off > 0.1 if keeps else off < 1e-3
+
+
+@pytest.mark.parametrize('form, below', [('official', True), ('early', False)])
+def test_layers_of_old_workdirs(form, below):
+    """`early` keeps the ReLU behind the landmark encoder, which trained weights expect."""
+    hp = dataclasses.replace(HP, form=form)
+    net = freenet.networks(hp, DATA)['phi']
+    assert net.form == form
+    image, lines = batch_of(2).image[:1, 0], jnp.ones((1, SIDE // 4, SIDE // 4, 1)).at[:, 2:].set(0)
+    variables = quick.fresh(net, image, lines)
+    coded = net.apply(variables, lines, False, method=lambda net, x, train: net.landmarks(x, train))
+    assert bool((coded < 0).any()) == below
