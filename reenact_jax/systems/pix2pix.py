@@ -211,7 +211,7 @@ def _hd(hp: Hparams, apply, constants: dict, fake, truth, given, letter: str):
 # --- the generators --------------------------------------------------------------------------
 
 
-def _input(hp: Hparams, image: Float[Array, 'b s s 3'], points: Float[Array, 'b n 2']):
+def _input(hp: Hparams, image: Float[Array, '#b s s 3'], points: Float[Array, 'b n 2']):
     """What a generator is given: the source's image, if it is to see it, and the landmarks."""
     side, layout = image.shape[1], layouts.of_count(points.shape[1])
     lines = lm.landmark_image(points, layout, side, hp.line_width * side / 256, hp.channels)
