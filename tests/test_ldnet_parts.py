@@ -82,7 +82,7 @@ def test_pupils_do_not_explode():
 
 
 @pytest.mark.parametrize('function', [parts.by_part, parts.by_chord])
-def test_shapes_are_not_broadcast(function):
+def test_shapes_are_not_broadcast(function, unchecked):
     with pytest.raises(ValueError, match='shapes differ'):
         function(jnp.zeros((2, 68, 2)), jnp.zeros((1, 68, 2)))
 
