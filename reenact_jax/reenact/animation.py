@@ -90,7 +90,8 @@ class Animation:
         Raises:
           UserError: no driving frame has a face, or it lacks what the transfer takes.
         """
-        painter, pending = self.painter, None
+        painter = self.painter
+        pending: Any = None  # drawn, points, held
         for points, held in self.landmarks(driving, start):
             points = self._edited(points)
             drawn = painter.draw(points), points, held
@@ -98,9 +99,14 @@ class Animation:
             if pending is not None:
                 yield from self._finished(*pending)
             pending = drawn
-        yield from self._finished(*pending)
+        if pending is not None:
+            yield from self._finished(*pending)
 
-    def landmarks(self, driving, start=None) -> Iterator[tuple[Float[np.ndarray, 'b n _'], tuple]]:
+    def landmarks(
+        self,
+        driving: Iterable[dict[str, np.ndarray] | None],
+        start: dict[str, np.ndarray] | None = None,
+    ) -> Iterator[tuple[Float[np.ndarray, 'b n _'], Sequence[bool]]]:
         """Move the source's landmarks as the driver moves, a batch at a time, without edits.
 
         Args: those of `frames`.

@@ -81,6 +81,7 @@ class Output:
             yield lambda image: writing.write_still(self.path, image, signed=self.signed)
 
     def write_sheet(self, rows: Mapping[int, Sequence[UInt8[np.ndarray, 'h w 3'] | None]]) -> None:
-        """Write the contact sheet: pictures of a row by the frame's number."""
-        picture = sheets.sheet(list(rows.values()), list(rows))
-        writing.write_still(self.sheet, picture, signed=self.signed)
+        """Write the contact sheet, if any: pictures of a row by the frame's number."""
+        if self.sheet:
+            picture = sheets.sheet(list(rows.values()), list(rows))
+            writing.write_still(self.sheet, picture, signed=self.signed)
