@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from reenact_jax.common import storage
@@ -200,7 +200,7 @@ class _Cutting:
         self.pictures.append(picture)
 
 
-def unfit(sightings: list[Sighting], length: int, rate: float, options) -> str | None:
+def unfit(sightings: Sequence[Sighting], length: int, rate: float, options) -> str | None:
     """Why a stretch is not used; None if it is. A still's only frame is enough."""
     if rate and length < options.min_frames:
         return f'shorter than {options.min_frames} frames'

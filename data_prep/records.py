@@ -1,7 +1,7 @@
 """A stretch of a face's track -> the record that is stored: crop, frames, labels, reference."""
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import simplejpeg
@@ -20,7 +20,7 @@ SETS = ('68', '106', '68c')
 _HEAD_WIDTH = 1.8
 
 
-def window(sightings: list[Sighting]) -> tuple[float, float, float]:
+def window(sightings: Sequence[Sighting]) -> tuple[float, float, float]:
     """The fixed crop of a record (x0, y0, side), in pixels of its source."""
     points = np.stack([s.face.landmarks_68[:, :2] for s in sightings])
     return landmarks.crop_box(points)
@@ -39,7 +39,7 @@ def picture(
 
 
 def build(
-    sightings: list[Sighting],
+    sightings: Sequence[Sighting],
     pictures: list[bytes],
     crop: tuple[float, float, float],
     size: int,

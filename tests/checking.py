@@ -46,6 +46,7 @@ _UNCHECKED = (
     'Model.portrait',
     'Feed.take',
     '_renamed',
+    'resolve',
 )
 
 
