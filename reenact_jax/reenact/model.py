@@ -8,6 +8,7 @@
 import dataclasses
 import os
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -138,7 +139,7 @@ class Model:
         face: str | int | None = None,
         rate: float | Fraction = RATE,
         options: Options = DEFAULTS,
-        **changed,
+        **changed: Any,
     ) -> Clip:
         """Animate a portrait with the motion of another face.
 
