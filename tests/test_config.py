@@ -13,7 +13,7 @@ from reenact_jax import systems
 from reenact_jax.common import command_line
 from reenact_jax.common.errors import UserError
 from reenact_jax.train import command as train
-from reenact_jax.train import config
+from reenact_jax.train import config, workdirs
 
 FILE = str(toy_config.__file__)
 
@@ -110,16 +110,20 @@ def test_stages_of_a_run():
         config.chosen(table, dataclasses.replace(run, stages=('six',)))
 
 
-def test_what_a_resumed_run_may_change():
+def test_what_a_resumed_run_may_change(tmp_path, capsys):
     before = parse()
     now = parse('--config.seed=3', '--config.hparams.width=8', '--config.batch_size=4')
     assert config.differences(before, now) == [
-        'config.batch_size: None before, 4 now',
         'config.hparams.width: 16 before, 8 now',
         'config.seed: 0 before, 3 now',
     ]
     free = parse('--config.log_every=7', '--config.hparams.two_steps=9', '--config.data=elsewhere')
     assert config.differences(before, free) == []
+    for rows, words in ((None, ''), (4, "batch_size: the system's own before, 4 now; schedules")):
+        values = config.to_json(parse(*[f'--config.batch_size={rows}'] * bool(rows)))
+        workdirs.claim(tmp_path / 'run', values)
+        out = capsys.readouterr().out
+        assert words in out and bool(out) == bool(words)
 
 
 def test_the_command_says_so_within_seconds_and_without_the_heavy_rooms():

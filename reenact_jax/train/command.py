@@ -24,7 +24,7 @@ from absl import flags
 
 from reenact_jax.common import command_line
 from reenact_jax.common.errors import UserError
-from reenact_jax.train import config
+from reenact_jax.train import agreement, config, peers
 
 CLUSTER = ('coordinator', 'num_processes', 'process_id')
 
@@ -51,8 +51,9 @@ def main(arguments: list[str] | None = None) -> int:
     values = command_line.start(define_flags, __doc__, arguments, ('config', 'workdir'))
     if values is None:
         return 0
-    checked = config.to_json(values.config)  # raises before anything heavy is imported
-    _join(values)
+    _join(values)  # first, so that a config which is wrong on one host ends all of them
+    with peers.leaving_with_them():
+        checked = agreement.reach(lambda: config.to_json(values.config))
     command_line.say_device()
     _show_logs()
 

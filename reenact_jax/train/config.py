@@ -82,14 +82,16 @@ class Run:
     )
 
 
-# A resumed run may differ in these: they leave the numbers and their order as they are. The data
-# are recognised by their digest, not by where they lie. Of a system's fields those that end in
-# `steps` may change as well: a run may be made longer.
+# A resumed run may differ in these: they leave the numbers and their order as they are, but for
+# the size of a batch, with which a run may move to more or fewer devices (all schedules count
+# steps). The data are recognised by their digest, not by where they lie. Of a system's fields those
+# that end in `steps` may change as well: a run may be made longer.
 FREE = frozenset(
     {'data', 'threads', 'bad_record_budget', 'stages', 'scan', 'sharding', 'nan_limit', 'keep'}
     | {'checkpoint_every', 'checkpoint_seconds', 'log_every', 'preview_every', 'compilation_cache'}
-    | {'fences'}
+    | {'fences', 'batch_size', 'accumulate'}
 )
+A_HOSTS_OWN = frozenset({'data', 'threads', 'compilation_cache'})  # may differ between hosts
 
 
 def build(system: str, run: Mapping, hparams: Mapping) -> ml_collections.ConfigDict:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import jax
 
 from reenact_jax.common.errors import UserError
-from reenact_jax.train import disk, feed, jobs, peers, workdirs
+from reenact_jax.train import agreement, config, disk, feed, jobs, peers, workdirs
 from reenact_jax.train.checkpoints.places import Place
 from reenact_jax.train.checkpoints.store import Store
 from reenact_jax.train.config import Run
@@ -51,22 +51,28 @@ def train(values: dict, workdir: str, profiled: int = 0) -> int:
     Returns the exit code: 0 when all stages are done, 42 when it was told to stop. Raises UserError
     for data, folders and checkpoints that do not fit, and for a run that has failed.
     """
-    job = jobs.make_job(values)
-    with disk.explained(workdir), contextlib.ExitStack() as at_the_end:
-        workdirs.claim(workdir, values)
+    with peers.leaving_with_them(), disk.explained(workdir), contextlib.ExitStack() as at_the_end:
+        job = agreement.reach(lambda: jobs.make_job(values), _facts)
+        agreement.reach(lambda: workdirs.claim(workdir, values))
+        agreement.reach(lambda: workdirs.require(workdir))
         workdirs.keep_programs(job.run)
         store = Store(workdir, job.run.keep)
         at_the_end.callback(store.close)
         place = store.newest()
-        resumed = (place.number, place.step) if place else None
-        logs = Logs(workdir, jax.process_index() == 0, resumed)
+        first = jax.process_index() == 0
+        logs = Logs(workdir, first, (place.number, place.step) if place else None)
         at_the_end.callback(logs.close)
-        profile = Profile(workdir, profiled, jax.process_index() == 0)
+        profile = Profile(workdir, profiled, first)
         at_the_end.callback(profile.close)
         tools = Tools(store, logs, Stop(), profile)
         at_the_end.callback(tools.stop.close)
-        with peers.leaving_with_them():
-            return _stages(job, tools, place, workdir)
+        return _stages(job, tools, place, workdir)
+
+
+def _facts(job: Job) -> dict:
+    """Collect what must be the same on every process: config, data, code."""
+    ours = {name: value for name, value in job.values.items() if name not in config.A_HOSTS_OWN}
+    return {'config': ours, 'data': job.record, 'code': agreement.code()}
 
 
 def _stages(job: Job, tools: Tools, place: Place | None, workdir: str) -> int:

@@ -30,6 +30,15 @@ def claim(workdir: epath.PathLike, values: dict) -> None:
         storage.write_json(file, values)
 
 
+def require(workdir: epath.PathLike) -> None:
+    """Raise UserError where this process does not see what the first one wrote by `claim`."""
+    if not storage.exists(storage.path(workdir) / CONFIG):
+        raise UserError(
+            f'--workdir {workdir}: the folder that the first process writes to is not seen here; '
+            'give one that all hosts share (a bucket or a network folder)'
+        )
+
+
 def keep_programs(run: Run) -> None:
     """Compiled programs are found again by later runs, unless the setting or JAX's own says so."""
     folder = run.compilation_cache
@@ -47,4 +56,11 @@ def _compare(workdir: epath.PathLike, before: dict, now: dict) -> None:
         raise UserError(
             f'--workdir {workdir}: begun with another config: {"; ".join(fields)}; '
             'resume with the same, or name another folder'
+        )
+    rows, rows_now = (values.get('batch_size') for values in (before, now))
+    if rows != rows_now and jax.process_index() == 0:
+        own = "the system's own"
+        print(
+            f'config.batch_size: {rows or own} before, {rows_now or own} now; schedules count '
+            'steps, and stay as they are'
         )
