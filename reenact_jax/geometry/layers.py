@@ -186,14 +186,23 @@ def _with_parts(result, parts: dict[str, Part], frames: dict, inside) -> Float[A
 
 
 def _laid(result, part: Part, frame: Float[AnyArray, '2 3'], inside, window: tuple[int, int]):
-    """Blend a part into a window [h, w] of one region; alpha is 0 outside of its frame."""
-    start = jnp.floor(-frame[:, 2] / jnp.diagonal(frame[:, :2])).astype(jnp.int32) - 1
+    """Blend a part into one region, within a window [h, w] that holds all of its frame."""
+    if window == result.shape[:2]:
+        return _blended(result, part, frame, inside)
+    scale = jnp.stack([frame[0, 0], frame[1, 1]])
+    start = jnp.floor(-frame[:, 2] / scale).astype(jnp.int32) - 1
     most = np.array([result.shape[1] - window[1], result.shape[0] - window[0]])
     start = jnp.clip(start, 0, most)
+    frame = frame.at[:, 2].add(frame[:, :2] @ start.astype(frame.dtype))
     place = start[1], start[0], 0
-    frame = frame.at[:, 2].add(frame[:, :2] @ start.astype(frame.dtype))[None]
-    alpha = images.upright_sample(part.alpha[None], frame, window, border=False)[0]
-    image = images.upright_sample(part.image[None], frame, window, border=True)[0]
     under = jax.lax.dynamic_slice(result, place, (*window, 3))
-    alpha *= jax.lax.dynamic_slice(inside, place, (*window, 1))
-    return jax.lax.dynamic_update_slice(result, under + alpha * (image - under), place)
+    share = jax.lax.dynamic_slice(inside, place, (*window, 1))
+    return jax.lax.dynamic_update_slice(result, _blended(under, part, frame, share), place)
+
+
+def _blended(under, part: Part, frame: Float[AnyArray, '2 3'], inside):
+    """Lay a part over an image; alpha is 0 outside of its frame."""
+    size, frame = under.shape[:2], frame[None]
+    alpha = inside * images.upright_sample(part.alpha[None], frame, size, border=False)[0]
+    image = images.upright_sample(part.image[None], frame, size, border=True)[0]
+    return under + alpha * (image - under)
