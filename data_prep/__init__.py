@@ -1,1 +1,1 @@
-"""Make track shards: synthetic heads, videos, stills, labelled stills; look into shards."""
+"""Making of shard sets from videos, stills, tables and synthetic heads; a look into them."""

@@ -2,9 +2,9 @@
 
     python -m data_prep.compare_openface tables/clip.csv footage/clip.mp4
 
-A line a number of the 20: correlation over the frames in which both found the face, the slope and
-the offset of MediaPipe's against OpenFace's (angles in degrees), and each one's mean. A negative
-correlation of an angle would mean that its sign is not the one of tracks.py.
+Prints a line for each of the 20 numbers: the correlation over the frames in which both found the
+face, the slope and the offset of MediaPipe's number against OpenFace's (angles in degrees), and the
+mean of each. A negative correlation of an angle would mean that its sign is not that of tracks.py.
 """
 
 import numpy as np
@@ -18,7 +18,19 @@ from reenact_jax.media import reading
 
 
 def pairs(table: openface.Table, video: str, detector: Detector):
-    """(MediaPipe's [f, 20], which are known, OpenFace's) of the frames with both."""
+    """Collect both tools' numbers of the frames in which both found the face.
+
+    Args:
+      table: OpenFace's table of the video.
+      video: a file.
+      detector: MediaPipe's.
+
+    Returns:
+      MediaPipe's numbers, which of them are known, and OpenFace's numbers, all [f, 20].
+
+    Raises:
+      UserError: there are fewer than three such frames.
+    """
     rows = {int(frame): row for row, frame in enumerate(table.frame) if table.success[row]}
     found, known, theirs, near = [], [], [], ()
     reader = reading.Reader(video)
@@ -35,7 +47,7 @@ def pairs(table: openface.Table, video: str, detector: Detector):
 
 
 def text(found, known, theirs) -> str:
-    """The table as Markdown."""
+    """Write the comparison as Markdown; arguments as returned by `pairs`."""
     lines = ['| | correlation | slope | offset | mean here | mean there |', '|---' * 6 + '|']
     for i, name in enumerate((*AU_NAMES, *POSE_NAMES)):
         if not known[:, i].all():
@@ -56,7 +68,7 @@ def text(found, known, theirs) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command."""
+    """Run the command and return its exit code."""
     parser = errors.Parser(
         prog='python -m data_prep.compare_openface',
         description=__doc__,

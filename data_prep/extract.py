@@ -1,4 +1,4 @@
-"""One video or still -> the records of the faces in it, and what to report of it."""
+"""Extraction of one video or still: the records of the faces in it, and its line of the report."""
 
 import dataclasses
 from collections import Counter
@@ -18,22 +18,22 @@ from reenact_jax.faces import SELFIE, Detector, segmenter
 from reenact_jax.faces import mesh as facemesh
 from reenact_jax.media import reading
 
-_LOOKS = 5  # frames of a stretch that are looked at to make sure that it is a human face
+_LOOKS = 5  # frames of a stretch that are checked to make sure that it is a human face
 
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """How faces are found and cut out. A change makes all inputs be read again."""
+    """Options of finding and cutting out faces. After a change all inputs are read again."""
 
     size: int = setting(256, low=32, high=1024, doc='side of the stored crops, pixels')
     frames: int = setting(16, low=1, high=64, doc='most frames a record')
     clip_seconds: float = setting(10.0, low=0.5, doc='longest stretch of a track in one record')
     rate: float = setting(12.5, low=1.0, doc='frames a second in which faces are looked for')
     min_frames: int = setting(4, low=1, doc='shortest stretch of a video, frames with the face')
-    min_width: float = setting(48.0, low=1.0, doc='smallest box of the 68 points, source pixels')
-    min_height: float = setting(64.0, low=1.0, doc='the same, its height')
-    gap_seconds: float = setting(0.5, low=0.0, doc='a face unseen for longer ends its track')
-    cut: float = setting(0.75, low=0.0, high=1.0, doc='colours frames of one shot have in common')
+    min_width: float = setting(48.0, low=1.0, doc='smallest width of the 68 points, source pixels')
+    min_height: float = setting(64.0, low=1.0, doc='smallest height, source pixels')
+    gap_seconds: float = setting(0.5, low=0.0, doc='a track ends if its face is unseen for longer')
+    cut: float = setting(0.75, low=0.0, high=1.0, doc='share of colours common to one shot')
     confidence: float = setting(0.5, low=0.1, high=0.99, doc='detection threshold')
     faces: int = setting(4, low=1, high=32, doc='most faces in a frame')
     quality: int = setting(95, low=50, high=100, doc='JPEG quality')
@@ -50,9 +50,15 @@ def extract(
 ) -> Outcome:
     """Write the records of a file to `target` (TFRecord framing), and its report beside it.
 
-    Their identity is a number within the file (`_people`). `progress` is called for every frame.
+    The records' identity is a number within the file (`_people`). A broken file gives no records,
+    even from its good part: where that ends is not known.
 
-    A broken file gives no records, even from its good part: where it ends is not known.
+    Args:
+      source: the file.
+      target: path of the records.
+      options: how faces are found and cut out.
+      detector: finds faces.
+      progress: called for every frame.
     """
     path, key = source.path, source.key
     outcome = Outcome(key)
@@ -72,9 +78,13 @@ def extract(
 
 
 def _follow(path: Path, options: Options, detector: Detector, outcome: Outcome, progress):
-    """First pass: find and follow faces. Returns stretches and the frame rate (0 for a still).
+    """Find and follow faces: the first pass.
 
-    Raises UserError when the file turns out to be broken.
+    Returns:
+      The stretches, each with its number of frames, and the frame rate (0 for a still).
+
+    Raises:
+      UserError: the file is broken.
     """
     reader = reading.Reader(path)
     still = reader.probe.kind == 'still'
@@ -91,7 +101,7 @@ def _follow(path: Path, options: Options, detector: Detector, outcome: Outcome, 
         cut |= is_cut(image)
         if number % step:
             continue
-        # Small faces are searched for once in a while: it takes as long as twenty frames.
+        # Small faces are searched for only now and then: it takes as long as twenty frames.
         thorough = outcome.frames_searched % 50 == 0
         found = detector.detect(image, near=() if cut else tracker.boxes(), thorough=thorough)
         outcome.frames_searched += 1
@@ -106,7 +116,7 @@ def _follow(path: Path, options: Options, detector: Detector, outcome: Outcome, 
 
 
 def _kept(stretches: list[Stretch], options: Options) -> list[tuple[Stretch, int]]:
-    """Stretches with only the frames to be stored, and how many frames they had."""
+    """Reduce stretches to the frames to be stored; return each with the frames that it had."""
     return [
         (s._replace(sightings=sample(s.sightings, options.frames)), len(s.sightings))
         for s in stretches
@@ -114,12 +124,12 @@ def _kept(stretches: list[Stretch], options: Options) -> list[tuple[Stretch, int
 
 
 def _records(path, key, stretches, rate, options, detector, rejected) -> Iterator[tracks.Track]:
-    """Second pass: decode again and cut out. Counts in `rejected` what is not used and why."""
+    """Decode again and cut out: the second pass; `rejected` counts what is not used, and why."""
     wanted = []
     for stretch, length in stretches:
-        why = unfit(stretch.sightings, length, rate, options)
-        if why:
-            rejected[why] += 1
+        reason = unfit(stretch.sightings, length, rate, options)
+        if reason:
+            rejected[reason] += 1
         else:
             wanted.append(_Cutting(stretch, records.window(stretch.sightings)))
     if not wanted:
@@ -157,12 +167,12 @@ def _records(path, key, stretches, rate, options, detector, rejected) -> Iterato
 
 
 def _people(stretches: list[Stretch]) -> dict[int, int]:
-    """Track -> number of its person in the file.
+    """Number the people of a file: track -> person.
 
-    Faces seen at the same time are different people: person 0, who the labels speak of, is the one
-    whose track begins first (of equals, the larger face), or, after that has ended, the next. So in
-    footage with cuts between people number 0 is not always the same person: label such files' cuts
-    as files of their own.
+    Faces seen at the same time are different people. Person 0, whom the labels name, is the one
+    whose track begins first (of equals, the larger face) or, after that track has ended, the next.
+    So in footage that cuts between people number 0 is not always the same person: split such
+    footage into files and label each.
     """
     spans: dict[int, list[int]] = {}
     for stretch in stretches:
@@ -201,7 +211,14 @@ class _Cutting:
 
 
 def unfit(sightings: Sequence[Sighting], length: int, rate: float, options) -> str | None:
-    """Why a stretch is not used; None if it is. A still's only frame is enough."""
+    """Tell why a stretch is not used; None if it is used.
+
+    Args:
+      sightings: those to be stored.
+      length: frames that the stretch had.
+      rate: frames a second; 0: a still, whose only frame suffices.
+      options: with `min_frames` (not for stills), `min_width` and `min_height`.
+    """
     if rate and length < options.min_frames:
         return f'shorter than {options.min_frames} frames'
     boxes = [s.face.landmarks_68[:, :2] for s in sightings]

@@ -1,4 +1,4 @@
-"""Flags that the commands which read people share, and what they print at the end."""
+"""Flags shared by the commands that read footage of people, and their closing report."""
 
 import argparse
 import dataclasses
@@ -14,17 +14,22 @@ from reenact_jax.faces import segmenter
 
 
 def add(parser: argparse.ArgumentParser, options: type) -> None:
-    """Adds the flags; `options` is the dataclass of settings whose fields become flags too."""
+    """Add the flags to a parser.
+
+    Args:
+      parser: gets the flags.
+      options: a dataclass of settings, whose fields become flags too.
+    """
     add = parser.add_argument
     add('--out', required=True, metavar='DIR', help='folder of the new shard set')
-    add('--licence', default='unknown', help='licence of the footage, where no label says')
+    add('--licence', default='unknown', help='licence of the footage, where no label gives one')
     add('--consent', default='unknown', choices=CONSENT, help='consent of the people, likewise')
     add('--val', type=float, default=0.1, help='share of the people in val (default 0.1)')
     add('--test', type=float, default=0.1, help='share of the people in test (default 0.1)')
     add('--seed', type=int, default=0, help='random seed of the split (default 0)')
     add('--shards', type=int, default=1, dest='count', help='files of each split (default 1)')
     add('--workers', type=int, default=1, help='processes (default 1)')
-    add('--face-landmarker', metavar='PATH', help='model file, where it is not found by itself')
+    add('--face-landmarker', metavar='PATH', help="the detector's model file; default: searched")
     for field in dataclasses.fields(options):
         flag = '--' + field.name.replace('_', '-')
         default = '' if field.default == '' else f' (default {field.default})'
@@ -33,7 +38,18 @@ def add(parser: argparse.ArgumentParser, options: type) -> None:
 
 
 def read(flags: argparse.Namespace, options: type) -> tuple:
-    """The options and the Dealing that the flags say. Raises UserError naming the flag."""
+    """Read the flags.
+
+    Args:
+      flags: as parsed.
+      options: the dataclass that `add` got.
+
+    Returns:
+      The options, an instance of that dataclass, and the `Dealing`.
+
+    Raises:
+      UserError: names the flag whose value is wrong.
+    """
     chosen = {field.name: getattr(flags, field.name) for field in dataclasses.fields(options)}
     for name in ('val', 'test'):
         if not 0 <= (share := getattr(flags, name)) < 1:
@@ -43,16 +59,16 @@ def read(flags: argparse.Namespace, options: type) -> tuple:
             raise UserError(f'--{flag} {number}: expected 1 or more')
     dealing = Dealing(*(getattr(flags, name) for name in Dealing._fields))
     built = settings.build(options, chosen, where='option')
-    segmenter(built.segmenter, built.segmenter_classes)  # a wrong one is refused now
+    segmenter(built.segmenter, built.segmenter_classes)  # a wrong model is refused at once
     return built, dealing
 
 
 def show(out: str, outcomes: Sequence[Outcome], dealing: Dealing) -> None:
-    """Prints the report and what the splits of `out` hold."""
+    """Print the report and what the splits of `out` hold."""
     outcome.show(outcomes)
-    for split in (found := shards.splits(out)):
+    for split in (splits := shards.splits(out)):
         part = shards.ShardSet(out, split)
         print(f'{split}: {len(part)} records of {part.people} people')
-    wanted = {'train': 1, 'val': dealing.val, 'test': dealing.test}
-    if missing := [split for split in SPLITS if split not in found and wanted[split]]:
-        print(f'no {", ".join(missing)}: people are dealt out from three on')
+    shares = {'train': 1, 'val': dealing.val, 'test': dealing.test}
+    if missing := [split for split in SPLITS if split not in splits and shares[split]]:
+        print(f'no {", ".join(missing)}: with fewer than three people all are in train')

@@ -1,4 +1,4 @@
-"""What is to be read: videos and stills from folders, globs and lists, and who is in them."""
+"""The footage to be read: videos and stills from folders and globs, and who is in them."""
 
 import csv
 import glob
@@ -22,17 +22,17 @@ class Source(NamedTuple):
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """Itself."""
+        """Return the file itself: a video is one input."""
         return (self.path,)
 
     @property
     def frames(self) -> int:
-        """What the header promises."""
+        """Count the frames that the header promises."""
         return promised(self.path)
 
 
 def promised(path: Path) -> int:
-    """Frames by a file's header; 0 where it cannot be read: the report will say why."""
+    """Read the number of frames from a file's header; 0 if unreadable: the report says why."""
     try:
         return reading.probe(path).frames
     except UserError:
@@ -40,19 +40,20 @@ def promised(path: Path) -> int:
 
 
 def is_video(path: Path) -> bool:
-    """By its suffix."""
+    """Tell by its suffix whether a file is a video."""
     return path.suffix.lower() in reading.VIDEO_SUFFIXES
 
 
 def find(inputs: Sequence[str]) -> list[tuple[Path, str]]:
-    """Files of the inputs with their keys, in natural order.
+    """List the files of the inputs with their keys, in natural order.
 
     Args:
       inputs: folders (searched with their sub-folders), globs or files.
 
-    Raises UserError: an input without videos or stills; two files with one key.
+    Raises:
+      UserError: an input has no videos or stills, or two files have one key.
     """
-    found: dict[str, Path] = {}
+    paths: dict[str, Path] = {}
     for item in inputs:
         files = _expand(item)
         if not files:
@@ -61,13 +62,13 @@ def find(inputs: Sequence[str]) -> list[tuple[Path, str]]:
                 f'{" ".join(reading.VIDEO_SUFFIXES + reading.STILL_SUFFIXES)}'
             )
         for path, key in files:
-            if found.get(key, path) != path:
+            if paths.get(key, path) != path:
                 raise UserError(
-                    f'{path} and {found[key]} would both be {key!r} in the set; give the folder '
+                    f'{path} and {paths[key]} would both be {key!r} in the set; give the folder '
                     'above both as the input'
                 )
-            found[key] = path
-    return sorted(((p, key) for key, p in found.items()), key=lambda item: reading.natural(item[1]))
+            paths[key] = path
+    return sorted(((p, key) for key, p in paths.items()), key=lambda item: reading.natural(item[1]))
 
 
 def label(
@@ -76,26 +77,30 @@ def label(
     licence: str = 'unknown',
     consent: str = 'unknown',
 ) -> list[Source]:
-    """Files with identity, licence and consent.
+    """Label files with identity, licence and consent.
 
-    The identity is the table's; else the first sub-folder (`anna/take1.mp4` is anna); else the
-    file's own name: one person a file.
+    The identity comes from the table; else it is the first sub-folder (`anna/take1.mp4` is anna);
+    else the file's own name: one person a file.
 
     Args:
+      files: paths with their keys, from `find`.
       table: CSV, or TSV by its suffix, with columns file (name or key), identity, and optionally
         licence (or licence_as_stated) and consent (yes, no, unknown, synthetic).
-      licence, consent: of the files of which the table does not say.
+      licence: of the files for which the table gives none.
+      consent: likewise.
 
-    Raises UserError naming the table's line and column.
+    Raises:
+      UserError: the table lacks a column or a value, or names none of the files; a consent is
+        unknown.
     """
     rows = _read_table(Path(table)) if table else {}
     sources = []
     for path, key in files:
         row = rows.get(key) or rows.get(path.name) or {}
         parts = Path(key).parts
-        own = parts[0] if len(parts) > 1 else Path(key).stem
+        name = parts[0] if len(parts) > 1 else Path(key).stem
         said = row.get('licence') or row.get('licence_as_stated') or licence
-        source = Source(path, key, row.get('identity') or own, said, row.get('consent') or consent)
+        source = Source(path, key, row.get('identity') or name, said, row.get('consent') or consent)
         if source.consent not in CONSENT:
             raise UserError(f'{key}: consent {source.consent!r} is not one of {", ".join(CONSENT)}')
         sources.append(source)

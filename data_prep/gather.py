@@ -1,6 +1,6 @@
-"""Inputs of people -> shards of their face tracks: read in parallel, kept, dealt out by person.
+"""Gathering of inputs into a shard set: read in parallel, kept, people assigned to splits.
 
-What an input is (a video, a group of stills) and how its records are made is the caller's.
+The caller decides what an input is (a video, a group of stills) and how its records are made.
 """
 
 import dataclasses
@@ -26,12 +26,12 @@ from reenact_jax.faces.model import find_model
 
 SPLITS = ('train', 'val', 'test')
 CONSENT = ('yes', 'no', 'unknown', 'synthetic')
-_VERSION = 1  # of what is extracted; raise it when the same input gives other records
+_VERSION = 1  # of the extraction; raise it when the same input gives other records
 
 
 @runtime_checkable
 class Source(Protocol):
-    """An input: its files and whose face they show."""
+    """An input: its files, and whose face they show."""
 
     key: str  # unique in the set
     identity: str  # name of the person; inputs with the same name show the same person
@@ -40,20 +40,20 @@ class Source(Protocol):
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """What is read."""
+        """List the files that are read."""
 
     @property
     def frames(self) -> int:
-        """How many images there are to read, as far as that is known; for the progress bar."""
+        """Count the images to read, as far as that is known; for the progress bar."""
 
 
-# Writes an input's records to a path, its Outcome beside it, and returns that; the last argument
-# is to be called for every image read.
+# Writes an input's records to a path and its Outcome beside them, and returns the Outcome; the last
+# argument has to be called for every image that is read.
 Extract = Callable[[Source, str, object, Detector | None, Callable[[], object]], Outcome]
 
 
 class Dealing(NamedTuple):
-    """How the set is written."""
+    """Assignment of people to splits, and how the set is written."""
 
     val: float = 0.1  # share of the people
     test: float = 0.1
@@ -74,16 +74,24 @@ def prepare(
     parameters: Mapping = {},
     others: Sequence[Outcome] = (),
 ) -> list[Outcome]:
-    """Make the shards of `out`.
+    """Write the shards of a set.
 
     Args:
-      extract: of the kind of source; `options` is its dataclass with fields `faces`, `confidence`.
-      detect: False: nothing is to be detected, `extract` gets None for the detector.
+      sources: the inputs.
+      out: folder of the set.
+      extract: makes the records of such an input.
+      options: of `extract`; a dataclass, with fields `faces` and `confidence` if it detects.
+      dealing: how people are assigned to splits.
+      detect: False: nothing is detected, and `extract` gets None for the detector.
       face_landmarker: model file of the detector.
-      parameters: what else the set is to say of how it was made.
-      others: lines of the report on what is no input.
+      parameters: more for the set's description of how it was made.
+      others: lines of the report about files that are no inputs.
 
-    Raises UserError when no input has a usable face, and when `out` holds another set.
+    Returns:
+      The outcome of each input.
+
+    Raises:
+      UserError: no input has a usable face, or `out` holds another set.
     """
     model = str(find_model(face_landmarker)) if detect else None
     targets = {source.key: _target(out, source, options) for source in sources}
@@ -93,26 +101,36 @@ def prepare(
         raise UserError(f'no usable face in {len(sources)} inputs; see {out}/report.tsv')
     people = {o.file: o.people for o in outcomes if o.records}
     used = [source for source in sources if source.key in people]
-    dealt = deal([source.identity for source in used], dealing.val, dealing.test, dealing.seed)
-    _refuse_leftovers(out, dealt)
-    said = {**dataclasses.asdict(options), 'seed': dealing.seed, **parameters}
+    splits = deal([source.identity for source in used], dealing.val, dealing.test, dealing.seed)
+    _refuse_leftovers(out, splits)
+    description = {**dataclasses.asdict(options), 'seed': dealing.seed, **parameters}
     first = 0
-    for split, names in dealt.items():
+    for split, names in splits.items():
         chosen = [source for source in used if source.identity in names]
         everyone = sorted({_name(s.identity, n) for s in chosen for n in people[s.key]})
         # Numbered through the splits, those to train on from 0.
         numbers = {name: first + i for i, name in enumerate(everyone)}
         first += len(everyone)
         items = _stored(chosen, targets, numbers)
-        shards.write(out, split, items, shards=dealing.count, parameters=said)
+        shards.write(out, split, items, shards=dealing.count, parameters=description)
     return outcomes
 
 
 def deal(names: Sequence[str], val: float, test: float, seed: int) -> dict[str, list[str]]:
-    """People to splits: shuffled by a hash of name and seed, the same on every machine.
+    """Assign people to splits by a hash of name and seed, the same on every machine.
 
-    `val` and `test` are shares of the people, at least one person each where there are three or
-    more; a share of 0 leaves the split out. Splits without people are absent.
+    Args:
+      names: of the people; repetitions do not count.
+      val: share of the people, 0 to 1; 0: no such split. At least one person, if there are three or
+        more people; with fewer, all of them are in train.
+      test: likewise.
+      seed: of the hash.
+
+    Returns:
+      Split -> names; a split without people is absent.
+
+    Raises:
+      UserError: nobody is left to train on.
     """
     unique = sorted(set(names), key=lambda name: _digest(f'{seed}:{name}'))
     sizes = {}
@@ -131,7 +149,7 @@ def _digest(text: str) -> str:
 
 
 def _target(out: str, source: Source, options) -> str:
-    """Where the records of an input are kept; another name when input or options change."""
+    """Name the file that keeps an input's records; the name changes with input and options."""
     stats = [(str(file.resolve()), file.stat()) for file in source.files]
     files = [part for name, s in stats for part in (name, s.st_size, s.st_mtime_ns)]
     made_from = [*files, source.key, _VERSION]
@@ -145,7 +163,7 @@ def _extract_all(sources, targets, options, extract, model, workers: int) -> lis
     jobs = [(extract, s, targets[s.key], options, model) for s in todo]
     total = sum(source.frames for source in todo)
     with tqdm(total=total, unit='frame', desc='faces', disable=not todo) as bar:
-        # Other processes cannot move the bar frame by frame.
+        # Worker processes cannot move the bar frame by frame.
         for outcome in _run(jobs, workers, bar.update):
             done[outcome.file] = outcome
             bar.set_postfix_str(f'{outcome.file}: {outcome.status}')
@@ -174,24 +192,24 @@ def _job(job, progress=lambda: None) -> Outcome:
 
 @functools.lru_cache(1)
 def _detector(model: str, faces: int, confidence: float) -> Detector:
-    """One detector a process: making it takes as long as ten frames."""
+    """Make one detector a process: making it takes as long as ten frames."""
     return Detector(model, faces, confidence)
 
 
-def _name(identity: str, number: int) -> str:
-    """Of a person in an input: 0 is whom the labels mean, others are strangers beside them."""
-    return f'{identity}+{number}' if number else identity
+def _name(identity: str, person: int) -> str:
+    """Name a person of an input: the labels name person 0, others were seen beside them."""
+    return f'{identity}+{person}' if person else identity
 
 
 def _finished(target: str) -> Outcome | None:
-    """The report of an input that an earlier run has finished; it is written last."""
+    """Read the report of an input that an earlier run finished; a report is written last."""
     if storage.size(target) is None or storage.size(f'{target}.json') is None:
         return None
     return Outcome(**storage.read_json(f'{target}.json'))
 
 
 def _stored(sources, targets, numbers: dict[str, int]) -> Iterator[tracks.Track]:
-    """The kept records with the labels of their sources."""
+    """Read the kept records and give them the labels of their sources."""
     for source in sources:
         for _, _, record in tfrecord.scan(targets[source.key]):
             track = tracks.decode(record, source.key)

@@ -1,10 +1,10 @@
-"""Look into a set of track shards: counts, people, action units, pose, and pictures with points.
+"""A look into a shard set: counts, people, action units, pose, and pictures with points.
 
     reenact-jax inspect --data data/people --out sheet.png
 
-Prints, for each split, the number of tracks, frames and people, the lengths of tracks, how far
-action units and head angles spread (text bars over all frames where they are known), and where the
-tracks come from. `--out` draws a contact sheet: a row a track, with its points, reference and
+Prints for each split the number of tracks, frames and people, the lengths of tracks, the spread of
+action units and head angles (text bars over all frames where they are known), and where the tracks
+come from. `--out` draws a contact sheet: one row for each track, with its points, reference and
 segmentation.
 """
 
@@ -29,7 +29,7 @@ _COLUMNS = 5  # frames of a track on the sheet
 
 
 def summary(directory: str, split: str) -> str:
-    """What a split holds, as text."""
+    """Describe what a split holds, as text."""
     part = shards.ShardSet(directory, split)
     columns = part.columns
     lines = [
@@ -41,9 +41,9 @@ def summary(directory: str, split: str) -> str:
     provenance = ('detector', 'licence', 'consent')
     known = [part.fields(i, provenance) for i in range(len(part))]
     for name in provenance:
-        found = Counter(one[name] for one in known)
+        counts = Counter(record[name] for record in known)
         lines.append(
-            f'  {name:9} ' + '; '.join(f'{n} x {text}' for text, n in found.most_common(4))
+            f'  {name:9} ' + '; '.join(f'{count} x {text}' for text, count in counts.most_common(4))
         )
     lines.append(
         '  intensity 0 to 1, where known       share of frames known, mean, 95th percentile'
@@ -63,13 +63,13 @@ def _range(values) -> str:
 
 
 def _counts(values) -> str:
-    found = sorted(Counter(int(v) for v in values).items())
-    shown = ', '.join(f'{value}: {n}' for value, n in found[:12])
-    return shown + (f', ... up to {found[-1][0]}' if len(found) > 12 else '')
+    counts = sorted(Counter(int(v) for v in values).items())
+    shown = ', '.join(f'{value}: {count}' for value, count in counts[:12])
+    return shown + (f', ... up to {counts[-1][0]}' if len(counts) > 12 else '')
 
 
 def _bars(values, low: float, high: float, columns) -> str:
-    """A histogram in one line, its scale the fullest bin's."""
+    """Draw a histogram in one line, scaled to its fullest bin."""
     if not len(values):
         return 'unknown'
     bins, _ = np.histogram(np.clip(values, low, high), bins=24, range=(low, high))
@@ -81,23 +81,37 @@ def _bars(values, low: float, high: float, columns) -> str:
 
 
 def drawing(track: Track, frame: int, points: str = '68') -> UInt8[np.ndarray, 's s 3']:
-    """A frame with its points: green seen, red hidden; the neutral reference in blue."""
+    """Draw a frame with its points: visible green, hidden red; the neutral reference blue.
+
+    Args:
+      track: one of the set.
+      frame: its number in the track.
+      points: the point set.
+    """
     picture = Image.fromarray(simplejpeg.decode_jpeg(track.image[frame]))
     draw = ImageDraw.Draw(picture)
-    found = getattr(track, f'landmarks_{points}')[frame, :, :2]
+    positions = getattr(track, f'landmarks_{points}')[frame, :, :2]
     reference = getattr(track, f'reference_{points}')[frame, :, :2]
     seen = getattr(track, f'visible_{points}')[frame]
-    for a, b in layouts.layout(points).edges:
-        draw.line([*map(float, reference[a]), *map(float, reference[b])], fill=(80, 120, 255))
-        draw.line([*map(float, found[a]), *map(float, found[b])], fill=(240, 240, 240))
-    for (x, y), visible in zip(found, seen, strict=True):
+    for i, j in layouts.layout(points).edges:
+        draw.line([*map(float, reference[i]), *map(float, reference[j])], fill=(80, 120, 255))
+        draw.line([*map(float, positions[i]), *map(float, positions[j])], fill=(240, 240, 240))
+    for (x, y), visible in zip(positions, seen, strict=True):
         colour = (0, 220, 0) if visible else (255, 40, 40)
         draw.ellipse([x - 1.5, y - 1.5, x + 1.5, y + 1.5], fill=colour)
     return np.asarray(picture)
 
 
 def classes(track: Track, frame: int) -> UInt8[np.ndarray, 's s 3'] | None:
-    """The segmentation in colours: background grey, face green, hair brown, unknown white."""
+    """Colour the segmentation: background grey, face green, hair brown, unknown white.
+
+    Args:
+      track: one of the set.
+      frame: its number in the track.
+
+    Returns:
+      The picture; None: the frame has no segmentation.
+    """
     if not track.segmentation[frame]:
         return None
     with Image.open(io.BytesIO(track.segmentation[frame]), formats=['PNG']) as image:
@@ -111,9 +125,13 @@ def classes(track: Track, frame: int) -> UInt8[np.ndarray, 's s 3'] | None:
 def sheet(
     directory: str, split: str, count: int, points: str | None = None
 ) -> UInt8[np.ndarray, 'H W 3']:
-    """A row a track, evenly spread over the split: frames with points, one segmentation.
+    """Draw tracks evenly spread over a split: frames with points, and one segmentation.
 
-    points: the point set; None: the first that the set has.
+    Args:
+      directory: of the set.
+      split: its name.
+      count: most rows, one for each track.
+      points: the point set; None: the first that the set has.
     """
     part = shards.ShardSet(directory, split)
     points = points or part.points[0]
@@ -130,7 +148,7 @@ def sheet(
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command."""
+    """Run the command and return its exit code."""
     parser = errors.Parser(
         prog='reenact-jax inspect',
         description=__doc__,
@@ -140,7 +158,7 @@ def main(arguments: list[str] | None = None) -> int:
     add('--split', metavar='NAME', help='one split, such as train; default: all')
     add('--out', metavar='PNG', help='draw a contact sheet into this file')
     add('--tracks', type=int, default=12, metavar='N', help='rows of the sheet; default 12')
-    add('--points', choices=sorted(layouts.LAYOUTS), help='point set; default: the first it has')
+    add('--points', choices=sorted(layouts.LAYOUTS), help="point set; default: the set's first")
     options = data_flag.parse(parser, arguments)
     known = shards.splits(options.data)
     if options.split and options.split not in known:

@@ -1,13 +1,14 @@
-"""Fits the bases of MarioNETte's landmark transformer on the landmarks of a shard set.
+"""The bases of MarioNETte's landmark transformer, fitted on the landmarks of a shard set.
 
     reenact-jax prepare bases --data data/heads --out bases.npz
     reenact-jax train --config marionette --data data/heads \\
         --config.hparams.bases=bases.npz --workdir out/marionette
 
-3D landmarks are freed of size, place and rotation by repeated fits to their mean (generalised
-Procrustes analysis, from the frame that looks straightest); then principal components are taken of
-what remains of each frame less its person's mean, a group of face parts at a time. Prints how much
-of that each group's components explain. The set must have depth (z) in its landmarks.
+Repeated fits of the 3D landmarks to their mean remove size, place and rotation (generalised
+Procrustes analysis, starting at the frame with the straightest pose). Each person's mean is
+subtracted, and principal components are computed of the rest, one group of face parts at a time.
+Prints the share of the variance that each group's components explain. The landmarks of the set must
+have depth (z).
 """
 
 import functools
@@ -30,9 +31,17 @@ ROUNDS = 5  # of the alignment; the mean moves by less than 0.1 % in the last
 
 
 def read(part: ShardSet, points: str) -> tuple[np.ndarray, np.ndarray, int]:
-    """(landmarks [f, n, 3], people [f], the frame that looks straightest).
+    """Read the landmarks of a split.
 
-    Raises UserError when the set lacks the point set or depth.
+    Args:
+      part: the split.
+      points: the point set.
+
+    Returns:
+      Landmarks [f, n, 3], people [f], and the number of the frame with the straightest pose.
+
+    Raises:
+      UserError: the set lacks the point set or depth.
     """
     part.require_points(points)
     name = f'landmarks_{points}'
@@ -53,9 +62,11 @@ def read(part: ShardSet, points: str) -> tuple[np.ndarray, np.ndarray, int]:
 
 
 def align(landmarks: Float[np.ndarray, 'f n 3'], first: int) -> Float[np.ndarray, 'f n 3']:
-    """All shapes in one frame, around 0, the mean's points at a mean square distance of 1 from it.
+    """Align all shapes around 0; the points of their mean have a mean square distance of 1 to it.
 
-    first: the frame whose rotation all get.
+    Args:
+      landmarks: of all frames.
+      first: number of the frame whose rotation all shapes get.
     """
     reference = _unit(landmarks[first])
     for _ in range(ROUNDS):
@@ -80,11 +91,16 @@ def fit(
     layout: layouts.Layout,
     components: int,
 ) -> tuple[dict[str, np.ndarray], dict[str, tuple[int, int]], dict[str, float]]:
-    """(arrays of the file, rows of the basis by group, share of the variance explained by group).
+    """Compute the bases.
 
     Args:
       shapes: of `align`.
-      components: of each group, at most; a group of p points has 3 p.
+      identity: person of each frame.
+      layout: of the point set.
+      components: most of each group; a group of p points has 3 p.
+
+    Returns:
+      Arrays of the file, rows of the basis by group, share of the variance explained by group.
     """
     counts = np.bincount(identity)
     person = np.zeros((len(counts), *shapes.shape[1:]))
@@ -114,7 +130,7 @@ def fit(
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command."""
+    """Run the command and return its exit code."""
     parser = errors.Parser(
         prog='reenact-jax prepare bases',
         description=__doc__,
@@ -132,8 +148,8 @@ def main(arguments: list[str] | None = None) -> int:
     part = ShardSet(args.data, args.split)
     landmarks, identity, first = read(part, args.points)
     shapes = align(landmarks, first)
-    found = fit(shapes, identity, layouts.layout(args.points), args.components)
-    arrays, groups, explained = found
+    bases = fit(shapes, identity, layouts.layout(args.points), args.components)
+    arrays, groups, explained = bases
     storage.write(args.out, marionette.save(arrays, groups))
     summary = {'out': args.out, 'frames': len(shapes), 'people': part.people}
     print(json.dumps(summary | {'explained': {k: round(v, 4) for k, v in explained.items()}}))

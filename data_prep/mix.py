@@ -1,10 +1,10 @@
-"""Several sets -> one set to train on.
+"""Mixing of several shard sets into one to train on.
 
     reenact-jax prepare mix --data data/heads data/people data/people --out data/mixed
 
-People and labels of different sets have nothing to do with each other: each set's numbers follow
-those of the set before. A set that is named twice counts twice. Records are copied as they are but
-for these numbers and the name of the track, which gets the number of its set in front.
+People and labels of different sets are different: each set's numbers follow those of the set
+before. A set that is named twice counts twice. Records are copied as they are, except for these
+numbers and the name of the track, which gets the number of its set in front.
 """
 
 import dataclasses
@@ -22,9 +22,19 @@ from reenact_jax.data.tracks import POINT_SETS, Track
 
 
 def mix(directories: list[str], out: str, split: str, count: int) -> dict:
-    """Writes the split of all sets as one. Returns counts of people, tracks, frames.
+    """Write one split of several sets as one set.
 
-    Raises UserError when a set has no such split, or their images or point sets differ.
+    Args:
+      directories: of the sets; one named twice counts twice.
+      out: folder of the new set.
+      split: its name.
+      count: files to write.
+
+    Returns:
+      Counts of people, tracks and frames.
+
+    Raises:
+      UserError: a set has no such split, images differ in size, or no point set is common to all.
     """
     parts = [ShardSet(directory, split) for directory in directories]
     sizes = {int(size) for part in parts for size in np.unique(part.columns.size)}
@@ -35,12 +45,12 @@ def mix(directories: list[str], out: str, split: str, count: int) -> dict:
         raise UserError('the sets have no point set in common')
     parameters = {'made_by': 'data_prep.mix', 'sets': directories, 'points': sorted(points)}
     shards.write(out, split, _tracks(parts), shards=count, parameters=parameters)
-    made = ShardSet(out, split)
-    return {'people': made.people, 'tracks': len(made), 'frames': int(made.frame_starts[-1])}
+    result = ShardSet(out, split)
+    return {'people': result.people, 'tracks': len(result), 'frames': int(result.frame_starts[-1])}
 
 
 def _tracks(parts: list[ShardSet]) -> Iterator[Track]:
-    """All tracks, numbers moved; sets named twice are the same people."""
+    """Read all tracks and move their numbers; a set named twice shows the same people."""
     firsts: dict[str, dict[str, int]] = {}
     next_ = {'identity': 0, 'expression': 0, 'pose_id': 0}
     bar = tqdm(total=sum(len(part) for part in parts), unit='track', disable=None)
@@ -70,7 +80,7 @@ def _moved(track: Track, number: int, first: dict[str, int]) -> Track:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command."""
+    """Run the command and return its exit code."""
     parser = errors.Parser(
         prog='reenact-jax prepare mix',
         description=__doc__,

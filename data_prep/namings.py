@@ -1,12 +1,12 @@
-"""Sets of stills whose file names say who is shown, how and from where: RaFD, Multi-PIE, CelebV.
+"""Sets of stills whose file names tell person, expression and camera: RaFD, Multi-PIE, CelebV.
 
-A set is laid out as its makers hand it out; folders above the named part do not matter.
+A set is expected as its makers distribute it; folders above the named part do not matter.
 
     rafd      Rafd090_01_Caucasian_female_angry_frontal.jpg
               camera angle, person, group, sex, expression, gaze
     multipie  001_01_02_051_07.png
               person, session, recording, camera, flash; session and recording tell the expression
-    celebv    Jack_Ma/Image/17.jpg, and beside Image/ the list all_98pt.txt: a line a picture, 196
+    celebv    Jack_Ma/Image/17.jpg, and beside Image/ the list all_98pt.txt: one line a picture, 196
               numbers and its name; frames of videos in order, without labels
 """
 
@@ -23,7 +23,7 @@ RAFD = (
     NEUTRAL, 'angry', 'contemptuous', 'disgusted', 'fearful', 'happy', 'sad', 'surprised'
 )  # fmt: skip
 MULTIPIE = (NEUTRAL, 'smile', 'surprise', 'squint', 'disgust', 'scream')
-# Gross et al., "Multi-PIE" (2010), table 1: what was asked for, by session and recording.
+# Gross et al., "Multi-PIE" (2010), table 1: the expression asked for, by session and recording.
 _ASKED = {
     '01': (NEUTRAL, 'smile'),
     '02': (NEUTRAL, 'surprise', 'squint'),
@@ -33,60 +33,62 @@ _ASKED = {
 
 
 class Still(NamedTuple):
-    """A picture and what its name says."""
+    """A picture and what its name tells."""
 
     path: Path
     person: str
     track: str  # pictures of one person that become one record: same place, light and clothes
-    expression: str = ''  # '': the name does not say
-    pose: int = -1  # number of the camera; -1: the name does not say
+    expression: str = ''  # '': the name does not tell
+    pose: int = -1  # number of the camera; -1: the name does not tell
 
 
 class Found(NamedTuple):
-    """What a folder holds."""
+    """The contents of a folder."""
 
     stills: list[Still]  # those of a track together, in natural order
-    missing: list[str]  # pictures that ought to be there, as paths or names
+    missing: list[str]  # pictures that should be there, as paths or names
     strange: list[str]  # pictures whose names do not fit
 
 
 class Naming(NamedTuple):
-    """How a set names its files."""
+    """The names of a set's files, and what they mean."""
 
     pattern: re.Pattern  # of the path below the folder, ending at the suffix
     still: Callable[[Path, Mapping[str, str]], Still]
     missing: Callable[[Path, Sequence[Mapping[str, str]]], list[str]]
-    expressions: tuple[str, ...]  # their numbers are those of `expression` in the records
+    expressions: tuple[str, ...]  # by the number that `expression` has in the records
     example: str
-    only: Mapping[str, tuple[str, ...]] = {}  # part of the name -> values used if not told
+    only: Mapping[str, tuple[str, ...]] = {}  # part of the name -> values used by default
 
 
 def read(naming: str, folder: str | Path, only: Mapping[str, Sequence[str]] | None = None) -> Found:
-    """The stills of a folder.
+    """Find the stills of a folder.
 
     Args:
-      naming: of NAMINGS.
+      naming: one of `NAMINGS`.
+      folder: searched with its sub-folders.
       only: part of the name -> values; pictures with others are left out. None: as the paper does.
 
-    Raises UserError for a folder that is not there or has no picture named so, and for parts of
-    names that there are not.
+    Raises:
+      UserError: the folder does not exist or has no picture named so; `only` has an unknown part;
+        two pictures have the same name.
     """
-    how, folder = NAMINGS[naming], Path(folder)
-    only = how.only if only is None else only
-    if unknown := set(only) - set(how.pattern.groupindex):
+    spec, folder = NAMINGS[naming], Path(folder)
+    only = spec.only if only is None else only
+    if unknown := set(only) - set(spec.pattern.groupindex):
         raise UserError(
             f'--only {min(unknown)}: no part of the names of {naming}; they are '
-            f'{", ".join(how.pattern.groupindex)}'
+            f'{", ".join(spec.pattern.groupindex)}'
         )
     if not folder.is_dir():
         raise UserError(f'{folder}: no such folder')
     files = [p for p in folder.rglob('*') if p.suffix.lower() in reading.STILL_SUFFIXES]
     files = {p.relative_to(folder).as_posix(): p for p in sorted(files, key=reading.natural)}
-    fits = {name: how.pattern.search(name.rpartition('.')[0]) for name in files}
-    strange = [name for name, fit in fits.items() if not fit]
+    matches = {name: spec.pattern.search(name.rpartition('.')[0]) for name in files}
+    strange = [name for name, match in matches.items() if not match]
     if len(strange) == len(files):
-        raise UserError(f'{folder}: no picture there is named as in {naming}, e.g. {how.example}')
-    parts = {name: fit.groupdict() for name, fit in fits.items() if fit}
+        raise UserError(f'{folder}: no picture there is named as in {naming}, e.g. {spec.example}')
+    parts = {name: match.groupdict() for name, match in matches.items() if match}
     _refuse_twins(parts)
     wanted = {
         name: part
@@ -96,9 +98,9 @@ def read(naming: str, folder: str | Path, only: Mapping[str, Sequence[str]] | No
     if not wanted:
         values = '; '.join(f'{key}={",".join(only[key])}' for key in only)
         raise UserError(f'{folder}: no picture there has {values} (--only)')
-    stills = [how.still(files[name], part) for name, part in wanted.items()]
+    stills = [spec.still(files[name], part) for name, part in wanted.items()]
     stills.sort(key=lambda s: (reading.natural(s.person), reading.natural(s.track)))
-    return Found(stills, how.missing(folder, list(wanted.values())), strange)
+    return Found(stills, spec.missing(folder, list(wanted.values())), strange)
 
 
 def _refuse_twins(parts: Mapping[str, Mapping[str, str]]) -> None:
@@ -110,22 +112,27 @@ def _refuse_twins(parts: Mapping[str, Mapping[str, str]]) -> None:
 
 
 def _lacking(
-    name: str, own: Sequence[str], take: Sequence[str]
+    name: str, owner: Sequence[str], picture: Sequence[str]
 ) -> Callable[[Path, Sequence[Mapping[str, str]]], list[str]]:
-    """Pictures that others have of a take and that a person lacks.
+    """Return a function that lists the pictures that others have and that a person lacks.
 
-    name: as it is made of parts; own: the parts that say who; take: those that say which picture.
-    Where a part is in both (Multi-PIE's session), only those who were there can lack its pictures.
+    Where a part is in both lists (Multi-PIE's session), only people who were there can lack its
+    pictures.
+
+    Args:
+      name: format of a file's name, from its parts.
+      owner: the parts that tell the person.
+      picture: the parts that tell which picture it is.
     """
 
     def missing(_, parts):
-        people = {tuple((key, part[key]) for key in own) for part in parts}
-        takes = {tuple((key, part[key]) for key in take) for part in parts}
+        people = {tuple((key, part[key]) for key in owner) for part in parts}
+        takes = {tuple((key, part[key]) for key in picture) for part in parts}
         ought = {
-            name.format(**{**dict(who), **dict(what)})
-            for who in people
-            for what in takes
-            if all(dict(who).get(key, value) == value for key, value in what)
+            name.format(**{**dict(person), **dict(take)})
+            for person in people
+            for take in takes
+            if all(dict(person).get(key, value) == value for key, value in take)
         }
         return sorted(ought - {name.format(**part) for part in parts})
 
@@ -133,7 +140,7 @@ def _lacking(
 
 
 def _unlisted(folder: Path, parts: Sequence[Mapping[str, str]]) -> list[str]:
-    """CelebV's pictures that a list names and that are not there."""
+    """List CelebV's pictures that a list names and that are not there."""
     there = {(part['person'], part['number']) for part in parts}
     people = {part['person'] for part in parts}
     absent = []
@@ -153,11 +160,11 @@ def _rafd(path: Path, part: Mapping[str, str]) -> Still:
 
 
 def _multipie(path: Path, part: Mapping[str, str]) -> Still:
-    asked = _ASKED[part['session']]
-    if (recording := int(part['recording'])) > len(asked):
-        raise UserError(f'{path}: session {part["session"]} has {len(asked)} recordings')
+    expressions = _ASKED[part['session']]
+    if (recording := int(part['recording'])) > len(expressions):
+        raise UserError(f'{path}: session {part["session"]} has {len(expressions)} recordings')
     track = '/'.join(part[key] for key in ('person', 'session', 'camera', 'flash'))
-    return Still(path, part['person'], track, asked[recording - 1], int(part['camera']))
+    return Still(path, part['person'], track, expressions[recording - 1], int(part['camera']))
 
 
 def _celebv(path: Path, part: Mapping[str, str]) -> Still:

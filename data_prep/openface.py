@@ -1,16 +1,18 @@
-"""Videos with the tables that OpenFace wrote of them -> track shards.
+"""Track shards from videos and the tables that OpenFace wrote of them.
 
     FeatureExtraction -f clip.mp4 -out_dir tables -2Dfp -3Dfp -pose -aus      # OpenFace's own
     reenact-jax prepare openface tables/ --videos footage/ --out data/openface
 
-A table is read with the video of the same name, which lies beside it or in --videos. Points, head
-pose and the 17 intensities are OpenFace's; nothing is detected anew. Points are stored as the set
-68c, whose jaw follows the silhouette: train with --config.points=68c. Frames that OpenFace calls a
-failure, or of which it is less sure than --confidence, are dropped and counted in OUT/report.tsv.
+Each table is read with the video of the same name, which lies beside it or in --videos. Points,
+head pose and the 17 intensities are OpenFace's; nothing is detected anew. Points are stored as the
+set 68c, whose jaw follows the silhouette: train with --config.points=68c. Frames that OpenFace
+calls a failure, or whose confidence is below --confidence, are dropped and counted in
+OUT/report.tsv.
 
-Whose face it is says the table --labels, else the sub-folder of the video, else each is a person of
-its own. Without --segmenter the face is the hull of its points in the stored mask; forehead, hair,
-ears and neck are unknown. The neutral reference is the frame with the smallest sum of intensities.
+The table --labels names the person, else the video's sub-folder does, else each video is a person
+of its own. Without --segmenter the stored mask has the hull of the points as the face; forehead,
+hair, ears and neck are unknown. The neutral reference is the frame with the smallest sum of
+intensities.
 """
 
 import dataclasses
@@ -36,22 +38,22 @@ from reenact_jax.faces.openface import Table
 from reenact_jax.geometry import landmarks, layouts
 from reenact_jax.media import reading
 
-# Points of iBUG's 68 that expressions spare: bridge and base of the nose, corners of the eyes.
+# Points of iBUG's 68 that expressions do not move: bridge and base of the nose, eye corners.
 _RIGID = (*range(27, 36), 36, 39, 42, 45)
 
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """What is kept and how it is cut out. A change makes all inputs be read again."""
+    """Options of selecting and cutting out. After a change all inputs are read again."""
 
     size: int = setting(256, low=32, high=1024, doc='side of the stored crops, pixels')
     frames: int = setting(16, low=1, high=64, doc='most frames a record')
     clip_seconds: float = setting(10.0, low=0.5, doc='longest stretch in one record')
     min_frames: int = setting(4, low=1, doc='shortest stretch, frames')
-    min_width: float = setting(48.0, low=1.0, doc='smallest box of the points, source pixels')
-    min_height: float = setting(64.0, low=1.0, doc='the same, its height')
+    min_width: float = setting(48.0, low=1.0, doc='smallest width of the points, source pixels')
+    min_height: float = setting(64.0, low=1.0, doc='smallest height, source pixels')
     gap_seconds: float = setting(0.5, low=0.0, doc='a longer gap ends a stretch')
-    confidence: float = setting(0.75, low=0.0, high=1.0, doc="least of OpenFace's own")
+    confidence: float = setting(0.75, low=0.0, high=1.0, doc="least confidence of OpenFace's own")
     quality: int = setting(95, low=50, high=100, doc='JPEG quality')
     segmenter: str = setting('', doc='model for masks with hair, a .tflite; see faces/segment.py')
     segmenter_classes: str = setting(SELFIE, doc='its categories; background, face, hair, unknown')
@@ -69,35 +71,43 @@ class Paired(NamedTuple):
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """Both."""
+        """Return both files: the video and its table."""
         return self.path, self.table
 
     @property
     def frames(self) -> int:
-        """What the video's header promises."""
+        """Count the frames that the video's header promises."""
         return footage.promised(self.path)
 
 
 def pair(tables: Iterable[str], videos: str | None) -> list[tuple[Path, str, Path]]:
-    """(video, key, table) of all tables in files, folders and globs.
+    """Find the video of each table.
 
-    Raises UserError that names the tables without a video, or says that there is no table.
+    Args:
+      tables: files, or folders, which are searched with their sub-folders.
+      videos: a folder; None: the videos lie beside the tables.
+
+    Returns:
+      (video, key, table) of each.
+
+    Raises:
+      UserError: there is no table, or tables have no video; it names them.
     """
-    found = []
+    files = []
     for item in tables:
         root = Path(item)
-        found += sorted(root.rglob('*.csv')) if root.is_dir() else [root]
-    if missing := [str(path) for path in found if not path.is_file()]:
+        files += sorted(root.rglob('*.csv')) if root.is_dir() else [root]
+    if missing := [str(path) for path in files if not path.is_file()]:
         raise UserError(f'{", ".join(missing)}: no such file')
-    if not found:
+    if not files:
         raise UserError(f'{", ".join(tables)}: no .csv there')
     pairs, lonely = [], []
     beyond = footage.find([videos]) if videos else []
-    for table in found:
+    for table in files:
         beside = [p for p in table.parent.glob(f'{table.stem}.*') if footage.is_video(p)]
-        there = [(p, p.name) for p in beside] + [v for v in beyond if v[0].stem == table.stem]
-        if there:
-            pairs.append((*there[0], table))
+        candidates = [(p, p.name) for p in beside] + [v for v in beyond if v[0].stem == table.stem]
+        if candidates:
+            pairs.append((*candidates[0], table))
         else:
             lonely.append(str(table))
     if lonely:
@@ -115,25 +125,33 @@ def extract(
     detector: None = None,
     progress: Callable[[], object] = lambda: None,
 ) -> Outcome:
-    """Write the records of a video to `target` (TFRecord framing), and its report beside it."""
+    """Write the records of a video to `target` (TFRecord framing), and its report beside it.
+
+    Args:
+      source: the video and its table.
+      target: path of the records.
+      options: what is kept and how it is cut out.
+      detector: not used.
+      progress: called for every frame.
+    """
     del detector
     outcome, rejected, people = Outcome(source.key), Counter(), []
-    made: list[tracks.Track] = []
+    output: list[tracks.Track] = []
     try:
         table = openface.read(source.table)
         if table.points is None:
             raise UserError(f'{source.table}: no points (x_0 ... y_67); run OpenFace with -2Dfp')
         rate = float(reading.probe(source.path).rate or 0)
-        chosen = list(_stretches(table, rate, options, rejected))
+        stretches = list(_stretches(table, rate, options, rejected))
         outcome.frames_searched = len(table.frame)
         outcome.frames_with_face = int(_good(table, options).sum())
         outcome.tracks = len(np.unique(table.face))
-        made = list(_records(source, table, chosen, rate, options, outcome, progress))
-        people = [track.identity for track in made]
+        output = list(_records(source, table, stretches, rate, options, outcome, progress))
+        people = [track.identity for track in output]
     except UserError as error:
-        outcome.status, outcome.detail, people, made = 'broken', str(error), [], []
+        outcome.status, outcome.detail, people, output = 'broken', str(error), [], []
     with storage.writing(target) as file:
-        for track in made:
+        for track in output:
             file.write(tfrecord.frame(tracks.encode(track)))
     return finish(target, outcome, people, rejected)
 
@@ -143,7 +161,7 @@ def _good(table: Table, options: Options):
 
 
 def _stretches(table: Table, rate: float, options: Options, rejected: Counter) -> Iterator:
-    """Rows of every record: good ones of one face, without long gaps, evenly spread."""
+    """Choose the rows of each record: good ones of one face, no long gaps, evenly spread."""
     good = _good(table, options)
     rejected.update({'frames without success': int((~table.success).sum())})
     rejected.update({'frames below the confidence': int((table.success & ~good).sum())})
@@ -156,13 +174,13 @@ def _stretches(table: Table, rate: float, options: Options, rejected: Counter) -
             part = (table.frame[run] - table.frame[run[0]]) // max(1, options.clip_seconds * rate)
             for number in np.unique(part):
                 stretch = run[part == number]
-                if why := _unfit(table.points[stretch], options):
-                    rejected[why] += 1
+                if reason := _unfit(table.points[stretch], options):
+                    rejected[reason] += 1
                 else:
-                    at = np.linspace(0, len(stretch) - 1, min(options.frames, len(stretch)))
-                    yield stretch[at.round().astype(int)]
-    for why in [why for why, count in rejected.items() if not count]:
-        del rejected[why]
+                    places = np.linspace(0, len(stretch) - 1, min(options.frames, len(stretch)))
+                    yield stretch[places.round().astype(int)]
+    for reason in [reason for reason, count in rejected.items() if not count]:
+        del rejected[reason]
 
 
 def _unfit(points: Float[np.ndarray, 't 68 3'], options: Options) -> str | None:
@@ -175,7 +193,7 @@ def _unfit(points: Float[np.ndarray, 't 68 3'], options: Options) -> str | None:
 
 
 def _records(source, table, chosen, rate, options, outcome, progress) -> Iterator[tracks.Track]:
-    """The video is read once; a record is done when its last frame has been seen."""
+    """Read the video once and cut out the frames of all records."""
     crops = [landmarks.crop_box(table.points[rows]) for rows in chosen]
     pictures: list[list[bytes]] = [[] for _ in chosen]
     width = height = 0
@@ -184,9 +202,9 @@ def _records(source, table, chosen, rate, options, outcome, progress) -> Iterato
         outcome.frames += 1
         progress()
         height, width = image.shape[:2]
-        for rows, crop, taken in zip(chosen, crops, pictures, strict=True):
-            if len(taken) < len(rows) and table.frame[rows[len(taken)]] == number:
-                taken.append(records.picture(image, crop, options.size, options.quality))
+        for rows, crop, jpegs in zip(chosen, crops, pictures, strict=True):
+            if len(jpegs) < len(rows) and table.frame[rows[len(jpegs)]] == number:
+                jpegs.append(records.picture(image, crop, options.size, options.quality))
     if fault := reader.fault():
         raise UserError(fault)
     last = max((table.frame[rows].max() for rows in chosen), default=-1)
@@ -195,8 +213,8 @@ def _records(source, table, chosen, rate, options, outcome, progress) -> Iterato
             f'{source.path}: {outcome.frames} frames, but {source.table} goes to frame {last + 1}; '
             'is it the table of this video?'
         )
-    for i, (rows, crop, taken) in enumerate(zip(chosen, crops, pictures, strict=True)):
-        yield _record(source, table, rows, crop, taken, (width, height), rate, options, i)
+    for i, (rows, crop, jpegs) in enumerate(zip(chosen, crops, pictures, strict=True)):
+        yield _record(source, table, rows, crop, jpegs, (width, height), rate, options, i)
 
 
 def _record(source, table, rows, crop, pictures, frame, rate, options, number) -> tracks.Track:
@@ -218,8 +236,8 @@ def _record(source, table, rows, crop, pictures, frame, rate, options, number) -
         size=size,
         image=tuple(pictures),
         segmentation=tuple(
-            records.segmented(one, masks, inside) if masks else _classes(p, size, inside)
-            for one, p in zip(pictures, points, strict=True)
+            records.segmented(jpeg, masks, inside) if masks else _classes(p, size, inside)
+            for jpeg, p in zip(pictures, points, strict=True)
         ),
         landmarks_68c=points,
         reference_68c=_references(points, int(table.aus[rows, :17].sum(1).argmin())),
@@ -243,7 +261,7 @@ def _record(source, table, rows, crop, pictures, frame, rate, options, number) -
 
 
 def _references(points: Float[np.ndarray, 't 68 3'], still: int) -> Float[np.ndarray, 't 68 3']:
-    """The neutral frame's face at every frame's pose, by the points that expressions spare."""
+    """Move the neutral frame's face to every frame's pose, fitted on `_RIGID`."""
     weights = np.zeros(68)
     weights[list(_RIGID)] = 1 / len(_RIGID)
     fits = [facemesh.similarity(points[still], face, weights) for face in points]
@@ -251,7 +269,7 @@ def _references(points: Float[np.ndarray, 't 68 3'], still: int) -> Float[np.nda
 
 
 def _classes(points: Float[np.ndarray, '68 3'], size: int, inside) -> bytes:
-    """Jaw and brows enclose the face."""
+    """Draw the classes as PNG: jaw and brows enclose the face."""
     parts = layouts.layout('68c').parts
     brows = sorted((*parts['left_brow'], *parts['right_brow']), reverse=True)
     plane = Image.new('1', (size, size))
@@ -261,7 +279,7 @@ def _classes(points: Float[np.ndarray, '68 3'], size: int, inside) -> bytes:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command."""
+    """Run the command and return its exit code."""
     parser = errors.Parser(
         prog='reenact-jax prepare openface',
         description=__doc__,
@@ -275,25 +293,25 @@ def main(arguments: list[str] | None = None) -> int:
     )
     add('--labels', metavar='CSV', help='columns file, identity, licence, consent (.tsv: tabs)')
     flags.add(parser, Options)
-    said = parser.parse_args(arguments)
-    options, dealing = flags.read(said, Options)
-    pairs = pair(said.tables, said.videos)
+    args = parser.parse_args(arguments)
+    options, dealing = flags.read(args, Options)
+    pairs = pair(args.tables, args.videos)
     tables = {key: table for _, key, table in pairs}
     files = [(video, key) for video, key, _ in pairs]
     sources = [
         Paired(s.path, tables[s.key], *s[1:])
-        for s in footage.label(files, said.labels, said.licence, said.consent)
+        for s in footage.label(files, args.labels, args.licence, args.consent)
     ]
     outcomes = gather.prepare(
         sources,
-        said.out,
+        args.out,
         extract,
         options,
         dealing,
         detect=False,
         parameters={'made_by': 'data_prep.openface', 'points': ['68c']},
     )
-    flags.show(said.out, outcomes, dealing)
+    flags.show(args.out, outcomes, dealing)
     return 0
 
 

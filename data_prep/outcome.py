@@ -1,4 +1,4 @@
-"""What became of an input: a line of the report."""
+"""The report on the inputs: one line for each."""
 
 import dataclasses
 import json
@@ -9,22 +9,22 @@ from reenact_jax.common import storage
 
 @dataclasses.dataclass
 class Outcome:
-    """A line of the report."""
+    """A line of the report: what an input gave."""
 
     file: str
     status: str = 'ok'  # ok | no face | no track | broken
-    frames: int = 0  # read
-    frames_with_face: int = 0  # of those that were searched
+    frames: int = 0  # frames read
+    frames_with_face: int = 0  # among those that were searched
     frames_searched: int = 0
     tracks: int = 0  # faces followed
-    records: int = 0  # written
+    records: int = 0  # records written
     people: list[int] = dataclasses.field(default_factory=list)  # numbers within the input
-    rejected: str = ''  # reason: how often
+    rejected: str = ''  # reasons, each with how often it applied
     detail: str = ''
 
 
 def table(outcomes: Sequence[Outcome]) -> str:
-    """The report as tab-separated text, a line an input."""
+    """Write the report as tab-separated text, one line for each input."""
     columns = [field.name for field in dataclasses.fields(Outcome)]
     rows = [
         [str(getattr(o, c)).replace('\t', ' ').replace('\n', ' ') for c in columns]
@@ -34,12 +34,19 @@ def table(outcomes: Sequence[Outcome]) -> str:
 
 
 def finish(target: str, outcome: Outcome, people: Sequence[int], rejected: Mapping) -> Outcome:
-    """Completes an input's report by the records that `extract` wrote, and stores it last.
+    """Complete an input's report when `extract` has written its records, and store it.
 
-    people: whose each record is; rejected: reason -> how often.
+    Args:
+      target: path of the records; the report gets the suffix .json.
+      outcome: the report so far.
+      people: number of the person in each record.
+      rejected: reason -> how often it applied.
+
+    Returns:
+      The completed report.
     """
     outcome.records, outcome.people = len(people), sorted(set(people))
-    outcome.rejected = ', '.join(f'{why}: {n}' for why, n in rejected.items())
+    outcome.rejected = ', '.join(f'{reason}: {count}' for reason, count in rejected.items())
     if outcome.status == 'ok' and not people:
         outcome.status = 'no track' if outcome.tracks else 'no face'
     storage.write(f'{target}.json', json.dumps(dataclasses.asdict(outcome)))
@@ -47,7 +54,7 @@ def finish(target: str, outcome: Outcome, people: Sequence[int], rejected: Mappi
 
 
 def show(outcomes: Sequence[Outcome]) -> None:
-    """Prints the report, in columns."""
+    """Print the report in columns."""
     width = max(len(outcome.file) for outcome in outcomes)
     print(
         f'{"file":{width}}  {"status":8}  {"frames":>6} {"face":>11} {"tracks":>6} {"records":>7}'

@@ -1,16 +1,16 @@
-"""Tables of landmarks with the person's name -> track shards without images.
+"""Track shards without images from tables of landmarks and names.
 
     reenact-jax prepare points faces.csv --out data/faces --test 0.5
 
 A row is a face: a column `identity`, and x0, y0, x1, y1, ... in pixels of any image. Columns
-`expression` and `pose_id` (numbers that all people share) are kept where they are. Points:
+`expression` and `pose_id` (numbers that all people share) are kept if there are any. Points:
   ibug68  iBUG's 68, as dlib gives them
   muct68  the first 68 of MUCT's, changed to iBUG's: linear maps of neighbouring points, since MUCT
           has 15 on the jaw, brows as outlines, and fewer on lids, nose and inner lips
 
 They are stored as the point set 68c, whose jaw follows the silhouette; train and evaluate with
 --config.points=68c. Rows of one person become tracks of up to 16 frames, in the table's order.
-People, not rows, are dealt out to train and test. Rows with a missing point (0, 0) are left out and
+People, not rows, are assigned to train and test. Rows with a missing point (0, 0) are left out and
 counted.
 """
 
@@ -32,8 +32,8 @@ from reenact_jax.data.tracks import Track
 from reenact_jax.data_prep.gather import deal
 from reenact_jax.geometry import landmarks
 
-SIDE = 256  # of the crop that the points are put into, pixels
-FRAMES = 16  # at most, of a track
+SIDE = 256  # side of the crop that the points are put into, pixels
+FRAMES = 16  # most frames of a track
 LABELS = ('expression', 'pose_id')
 
 
@@ -46,9 +46,18 @@ class Row(NamedTuple):
 
 
 def read(path: str, scheme: str) -> tuple[list[Row], int]:
-    """The faces of a table and how many rows lack a point.
+    """Read the faces of a table.
 
-    Raises UserError naming the file, and the line of a value that is not a number.
+    Args:
+      path: a CSV file.
+      scheme: the table's points, one of `SCHEMES`.
+
+    Returns:
+      The faces, and the number of rows that lack a point.
+
+    Raises:
+      UserError: the table lacks a column or complete rows, or a value is not a number; names the
+        file, and the line of the value.
     """
     convert = SCHEMES[scheme]
     lines = csv.DictReader(io.StringIO(storage.read(path).decode('utf-8-sig')))
@@ -70,27 +79,27 @@ def read(path: str, scheme: str) -> tuple[list[Row], int]:
 
 
 def _columns(path: str, header: list[str]) -> list[str]:
-    """x0, y0, x1, ... of 68 points by number, whatever their zeros and order in the table."""
-    found = {}
+    """Find the columns x0, y0, x1, ... of 68 points, in any order, with leading zeros or not."""
+    columns = {}
     for name in header:
         if match := re.fullmatch(r'([xy])0*(\d+)', name.strip()):
-            found[int(match[2]), match[1]] = name
-    wanted = [(number, axis) for number in range(68) for axis in 'xy']
-    missing = [f'{axis}{number}' for number, axis in wanted if (number, axis) not in found]
+            columns[int(match[2]), match[1]] = name
+    keys = [(number, axis) for number in range(68) for axis in 'xy']
+    missing = [f'{axis}{number}' for number, axis in keys if (number, axis) not in columns]
     if 'identity' not in header:
         missing.insert(0, 'identity')
     if missing:
         more = ' ...' if len(missing) > 4 else ''
         raise UserError(f'{path}: no column {", ".join(missing[:4])}{more}')
-    return [found[key] for key in wanted]
+    return [columns[key] for key in keys]
 
 
 def _muct() -> Float[np.ndarray, '68 68']:
-    """iBUG's 68 points as weighted sums of MUCT's first 68 (ours)."""
+    """Write iBUG's 68 points as weighted sums of MUCT's first 68 (ours)."""
     old = np.eye(68)
 
     def along(points, count):
-        """`count` points, evenly by number, on a polyline."""
+        """Place `count` points, evenly by number, on a polyline."""
         at = np.linspace(0, len(points) - 1, count)
         first = np.minimum(at.astype(int), len(points) - 2)
         points = np.stack(points)
@@ -98,7 +107,7 @@ def _muct() -> Float[np.ndarray, '68 68']:
         return points[first] * (1 - share) + points[first + 1] * share
 
     def lid(left, middle, right):
-        """Two points at a third and two thirds of the parabola through three."""
+        """Place two points at a third and two thirds of the parabola through three."""
         a, b, c = old[left], old[middle], old[right]
         return [2 / 9 * a + 8 / 9 * b - 1 / 9 * c, -1 / 9 * a + 8 / 9 * b + 2 / 9 * c]
 
@@ -124,7 +133,15 @@ SCHEMES = {'ibug68': np.eye(68), 'muct68': _muct()}
 
 
 def build(rows: list[Row], identity: int, number: int, source: str, licence: str) -> Track:
-    """A track of one person's rows, every face in a crop of its own."""
+    """Make a track of one person's rows, every face in a crop of its own.
+
+    Args:
+      rows: at most `FRAMES`.
+      identity: number of the person.
+      number: of the track, among the person's.
+      source: path of the table.
+      licence: of the table.
+    """
     count = len(rows)
     points = np.zeros((count, 68, 3), np.float32)
     for place, row in zip(points, rows, strict=True):
@@ -165,27 +182,39 @@ def build(rows: list[Row], identity: int, number: int, source: str, licence: str
 
 
 def write(paths: list[str], out: str, scheme: str, test: float, seed: int, licence: str) -> dict:
-    """Writes the splits train and test. Returns counts: {split: [people, tracks, rows]}, dropped.
+    """Write the splits train and test.
 
-    Raises UserError as `read`, and when fewer than two people are left for a split.
+    Args:
+      paths: the tables; a name means the same person in all of them.
+      out: folder of the set.
+      scheme: the tables' points, one of `SCHEMES`.
+      test: share of the people in test, 0 to 1.
+      seed: of the splits.
+      licence: of the tables.
+
+    Returns:
+      Counts: {split: [people, tracks, rows], 'dropped': rows}.
+
+    Raises:
+      UserError: as of `read` and `gather.deal`.
     """
     people: dict[str, list[tuple[str, Row]]] = {}
     dropped = 0
     for path in paths:
-        rows, lost = read(path, scheme)
-        dropped += lost
+        rows, incomplete = read(path, scheme)
+        dropped += incomplete
         for row in rows:
             people.setdefault(row.identity, []).append((path, row))
-    dealt = {name: names for name, names in deal(list(people), 0, test, seed).items() if names}
+    splits = {name: names for name, names in deal(list(people), 0, test, seed).items() if names}
     parameters = {'made_by': 'data_prep.points_csv', 'points': ['68c'], 'scheme': scheme}
     counts: dict = {'dropped': dropped}
     first = 0
-    for split, names in dealt.items():
+    for split, names in splits.items():
         numbers = {name: first + i for i, name in enumerate(sorted(names))}
         first += len(names)
-        made = list(_tracks(people, numbers, licence))
-        shards.write(out, split, made, parameters=parameters | {'seed': seed})
-        counts[split] = [len(names), len(made), sum(track.frames for track in made)]
+        output = list(_tracks(people, numbers, licence))
+        shards.write(out, split, output, parameters=parameters | {'seed': seed})
+        counts[split] = [len(names), len(output), sum(track.frames for track in output)]
     return counts
 
 
@@ -193,14 +222,14 @@ def _tracks(people: dict, numbers: dict[str, int], licence: str) -> Iterator[Tra
     for name, identity in numbers.items():
         number = 0
         for path in dict.fromkeys(path for path, _ in people[name]):
-            rows = [row for of, row in people[name] if of == path]
+            rows = [row for source, row in people[name] if source == path]
             for start in range(0, len(rows), FRAMES):
                 yield build(rows[start : start + FRAMES], identity, number, path, licence)
                 number += 1
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command."""
+    """Run the command and return its exit code."""
     parser = errors.Parser(
         prog='reenact-jax prepare points',
         description=__doc__,

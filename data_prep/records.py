@@ -1,4 +1,4 @@
-"""A stretch of a face's track -> the record that is stored: crop, frames, labels, reference."""
+"""The record made of a stretch of a face's track: crop, frames, labels, reference."""
 
 import io
 from collections.abc import Callable, Sequence
@@ -15,13 +15,13 @@ from reenact_jax.faces import mesh as facemesh
 from reenact_jax.geometry import crops, landmarks
 
 SETS = ('68', '106', '68c')
-# Around the face's silhouette all is unknown (hair, ears and neck are not detected), as wide as
-# this many half widths of the face; the rest of the crop counts as background.
+# Around the face's silhouette everything is unknown (hair, ears and neck are not detected), up to
+# this many half widths of the face from its middle; the rest of the crop counts as background.
 _HEAD_WIDTH = 1.8
 
 
 def window(sightings: Sequence[Sighting]) -> tuple[float, float, float]:
-    """The fixed crop of a record (x0, y0, side), in pixels of its source."""
+    """Choose the fixed crop of a record: (x0, y0, side) in pixels of its source."""
     points = np.stack([s.face.landmarks_68[:, :2] for s in sightings])
     return landmarks.crop_box(points)
 
@@ -29,7 +29,14 @@ def window(sightings: Sequence[Sighting]) -> tuple[float, float, float]:
 def picture(
     image: UInt8[np.ndarray, 'h w 3'], crop: tuple[float, float, float], size: int, quality: int
 ) -> bytes:
-    """The crop of a frame as JPEG, antialiased; the image's border is repeated outside it."""
+    """Cut a frame out as JPEG, antialiased; outside the image its border is repeated.
+
+    Args:
+      image: the frame.
+      crop: (x0, y0, side) in pixels of the frame.
+      size: side of the result, pixels.
+      quality: of the JPEG, 1 to 100.
+    """
     return simplejpeg.encode_jpeg(
         np.ascontiguousarray(crops.crop(image, crop, size)),
         quality=quality,
@@ -49,16 +56,18 @@ def build(
     segmenter: Callable | None = None,
     **provenance,
 ) -> Track:
-    """The record of T sightings.
+    """Make the record of T sightings.
 
     Args:
+      sightings: of one face.
       pictures: T JPEGs of `picture`.
       crop: of `window`.
       size: side of the stored crop, pixels.
       source: width and height of the source's frames, pixels.
-      segmenter: of faces/segment.py; None: only what the mesh covers is known.
+      face: the canonical face of the detector's model.
       still: the frame whose face is neutral; None: that of `neutral`.
-      provenance: the fields of `Track` that this function does not make, and `rate` (frames/s).
+      segmenter: of faces/segment.py; None: only what the mesh covers is known.
+      **provenance: the fields of `Track` that this function does not make, and `rate` (frames/s).
     """
     x0, y0, side = crop
     width, height = source
@@ -71,10 +80,10 @@ def build(
         size=size,
         image=tuple(pictures),
         segmentation=tuple(
-            segmented(one, segmenter, inside)
+            segmented(jpeg, segmenter, inside)
             if segmenter
             else segmentation(f.mesh, face, size, inside)
-            for one, f in zip(pictures, faces, strict=True)
+            for jpeg, f in zip(pictures, faces, strict=True)
         ),
         **{f'landmarks_{n}': np.stack([getattr(f, f'landmarks_{n}') for f in faces]) for n in SETS},
         **{
@@ -95,17 +104,25 @@ def build(
 
 
 def neutral(faces: list) -> int:
-    """The frame with the least expression: the smallest sum of its known action units."""
+    """Find the frame with the least expression: the smallest sum of its known action units."""
     return int(np.argmin([(f.aus[:17] * f.aus_valid[:17]).sum() for f in faces]))
 
 
 def references(
     meshes: list[Float[np.ndarray, '478 3']], neutral: int, face: facemesh.Canonical
 ) -> dict[str, Float[np.ndarray, 't n 3']]:
-    """The fields reference_*: the neutral frame's face at every frame's pose.
+    """Move the neutral frame's face to every frame's pose.
 
-    Its mesh is moved by the similarity in space (scale, rotation, shift) that fits the vertices
-    which expressions spare; so it follows turns of the head as well.
+    The mesh is moved by the similarity in space (scale, rotation, shift) that fits the vertices
+    which expressions do not move; so it follows turns of the head as well.
+
+    Args:
+      meshes: one of each frame.
+      neutral: number of the neutral frame.
+      face: the canonical face of the detector's model.
+
+    Returns:
+      The fields reference_* of `Track`.
     """
     still = meshes[neutral]
     result = {f'reference_{name}': [] for name in SETS}
@@ -121,7 +138,16 @@ def references(
 
 
 def segmented(picture: bytes, segmenter: Callable, inside: Float[np.ndarray, ' 4']) -> bytes:
-    """A segmenter's classes of a stored crop as PNG; unknown outside the source's image."""
+    """Segment a stored crop with a network.
+
+    Args:
+      picture: the crop as JPEG.
+      segmenter: of faces/segment.py.
+      inside: x0, y0, x1, y1 of the source's image in the crop; outside it classes are unknown.
+
+    Returns:
+      Classes as PNG.
+    """
     plane = segmenter(simplejpeg.decode_jpeg(picture)).copy()
     x0, y0, x1, y1 = np.clip(np.round(inside), 0, len(plane)).astype(int)
     seen = np.zeros(plane.shape, bool)
@@ -135,9 +161,16 @@ def segmentation(
     size: int,
     inside: Float[np.ndarray, ' 4'],
 ) -> bytes:
-    """Classes as PNG: face where the mesh is, unknown where hair, ears or neck may be.
+    """Segment a stored crop without a network: face where the mesh is, else see `classes`.
 
-    No segmentation network is used, see `classes`.
+    Args:
+      mesh: of the face, in pixels of the crop.
+      face: the canonical face of the detector's model.
+      size: side of the crop, pixels.
+      inside: x0, y0, x1, y1 of the source's image in the crop.
+
+    Returns:
+      Classes as PNG.
     """
     ends = mesh[:, 0].min(), mesh[:, 0].max()
     return classes(facemesh.silhouette(mesh, face, (size, size)) == 1, ends, inside)
@@ -148,11 +181,19 @@ def classes(
     ends: tuple[float, float],
     inside: Float[np.ndarray, ' 4'],
 ) -> bytes:
-    """Classes as PNG where no more is known than which pixels the face covers.
+    """Draw the classes of a crop when only the pixels that the face covers are known.
 
-    Unknown is the column of the crop around the face, from top to bottom, 1.8 times as wide as the
-    face (`ends`: its smallest and largest x), and what lies outside the source's image (`inside`:
-    its x0, y0, x1, y1 in the crop), where the border is repeated. The rest is called background.
+    Two parts are unknown: the column of the crop around the face, from top to bottom, 1.8 times as
+    wide as the face; and everything outside the source's image, where the border is repeated. The
+    rest is background.
+
+    Args:
+      covered: the pixels of the face.
+      ends: smallest and largest x of the face.
+      inside: x0, y0, x1, y1 of the source's image in the crop.
+
+    Returns:
+      Classes as PNG.
     """
     size = len(covered)
     plane = np.full((size, size), tracks.UNKNOWN, np.uint8)

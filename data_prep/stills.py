@@ -1,16 +1,16 @@
-"""Stills whose names say person, expression and pose -> track shards.
+"""Track shards from stills whose names tell person, expression and pose.
 
     reenact-jax prepare stills RaFD/ --naming rafd --out data/rafd
     reenact-jax prepare stills multipie/ --naming multipie --only flash=07 --out data/multipie
     reenact-jax prepare stills CelebV/ --naming celebv --every 20 --out data/celebv
 
-Pictures of one person from one camera, in one light, become one record, with the same crop for all
-of them, `expression` and `pose_id` as the names say, and the neutral picture as reference: what
-FReeNet's stages pair people by. Where names do not say the expression (CelebV), every so-manieth
-picture of a person is taken, in records of --frames.
+Pictures of one person from one camera, in one light, become one record. It has the same crop for
+all of them, `expression` and `pose_id` from the names (FReeNet's stages pair people by these), and
+the neutral picture as reference. If names do not tell the expression (CelebV), one in --every
+pictures of a person is used, in records of --frames.
 
-Pictures that ought to be there and are not, that cannot be read, that show no face, or whose names
-do not fit, are listed in OUT/report.tsv. Started again, only what is new or changed is read.
+OUT/report.tsv lists the pictures that are missing, that cannot be read, that show no face, or whose
+names do not fit. Run again, the command reads only what is new or changed.
 """
 
 import dataclasses
@@ -38,15 +38,15 @@ from reenact_jax.media import reading
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """How faces are found and cut out. A change makes all pictures be read again."""
+    """Options of finding and cutting out faces. After a change all pictures are read again."""
 
     size: int = setting(256, low=32, high=1024, doc='side of the stored crops, pixels')
     frames: int = setting(16, low=1, high=64, doc='pictures a record, where names are no labels')
-    every: int = setting(10, low=1, doc='use one in so many such pictures')
-    min_width: float = setting(48.0, low=1.0, doc='smallest box of the 68 points, source pixels')
-    min_height: float = setting(64.0, low=1.0, doc='the same, its height')
+    every: int = setting(10, low=1, doc='use one in so many of such pictures')
+    min_width: float = setting(48.0, low=1.0, doc='smallest width of the 68 points, source pixels')
+    min_height: float = setting(64.0, low=1.0, doc='smallest height, source pixels')
     confidence: float = setting(0.5, low=0.1, high=0.99, doc='detection threshold')
-    faces: int = setting(4, low=1, high=32, doc='most faces in a picture; the largest is meant')
+    faces: int = setting(4, low=1, high=32, doc='most faces in a picture; the largest is used')
     quality: int = setting(95, low=50, high=100, doc='JPEG quality')
     segmenter: str = setting('', doc='model for masks with hair, a .tflite; see faces/segment.py')
     segmenter_classes: str = setting(SELFIE, doc='its categories; background, face, hair, unknown')
@@ -64,17 +64,26 @@ class Group(NamedTuple):
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """The pictures."""
+        """List the pictures."""
         return tuple(still.path for still in self.stills)
 
     @property
     def frames(self) -> int:
-        """How many."""
+        """Count the pictures."""
         return len(self.stills)
 
 
 def groups(found: Found, expressions: tuple[str, ...], options: Options) -> Iterator[tuple]:
-    """(key, person, stills) of every record to be made."""
+    """Group stills into records.
+
+    Args:
+      found: the contents of the folder.
+      expressions: those of the naming; empty: the names are no labels.
+      options: `every` and `frames` count where names are no labels.
+
+    Yields:
+      (key, person, stills) of each record.
+    """
     tracks_: dict[str, list[Still]] = {}
     for still in found.stills:
         tracks_.setdefault(still.track, []).append(still)
@@ -95,18 +104,26 @@ def extract(
     detector: Detector,
     progress: Callable[[], object] = lambda: None,
 ) -> Outcome:
-    """Write the record of a group to `target` (TFRecord framing), and its report beside it."""
+    """Write the record of a group to `target` (TFRecord framing), and its report beside it.
+
+    Args:
+      group: the pictures.
+      target: path of the record.
+      options: how faces are found and cut out.
+      detector: finds faces.
+      progress: called for every picture.
+    """
     outcome, rejected, seen, images = Outcome(group.key), Counter(), [], []
     for still in group.stills:
         progress()
         outcome.frames += 1
-        image, face, why = _look(still.path, options, detector)
-        if not why and images and image.shape != images[0].shape:
-            why = 'not as large as the others'
+        image, face, reason = _look(still.path, options, detector)
+        if not reason and images and image.shape != images[0].shape:
+            reason = 'not as large as the others'
         outcome.frames_with_face += face is not None
-        if why:
-            rejected[why] += 1
-            outcome.detail += f'{still.path.name}: {why}; '
+        if reason:
+            rejected[reason] += 1
+            outcome.detail += f'{still.path.name}: {reason}; '
         else:
             seen.append((still, Sighting(len(seen), face)))
             images.append(image)
@@ -123,19 +140,19 @@ def extract(
 
 
 def _look(path: Path, options: Options, detector: Detector):
-    """The image, the largest face in it, and why they are not used ('' if they are)."""
+    """Read an image and find its largest face; tell why they are not used ('' if they are)."""
     try:
         image = reading.read_still(path)
     except UserError:
         return None, None, 'broken'
-    found = detector.detect(image, thorough=True)
-    if not found:
+    faces = detector.detect(image, thorough=True)
+    if not faces:
         return image, None, 'no face'
-    face = choose(found, 'largest', str(path))
-    why = unfit([Sighting(0, face)], 1, 0, options)
-    if not why and not detector.is_certain(image, face):
-        why = 'not certainly a human face'
-    return image, face, why or ''
+    face = choose(faces, 'largest', str(path))
+    reason = unfit([Sighting(0, face)], 1, 0, options)
+    if not reason and not detector.is_certain(image, face):
+        reason = 'not certainly a human face'
+    return image, face, reason or ''
 
 
 def _record(group, seen, images, neutral, options: Options, detector: Detector) -> tracks.Track:
@@ -169,7 +186,7 @@ def _record(group, seen, images, neutral, options: Options, detector: Detector) 
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command."""
+    """Run the command and return its exit code."""
     parser = errors.Parser(
         prog='reenact-jax prepare stills',
         description=__doc__ + '\n' + (namings.__doc__ or ''),
@@ -181,45 +198,45 @@ def main(arguments: list[str] | None = None) -> int:
         '--only',
         action='append',
         metavar='PART=VALUE[,VALUE]',
-        help='use the pictures whose name has this, e.g. gaze=frontal (rafd: angle=045,090,135, '
-        'as the paper, unless told)',
+        help='use the pictures whose name has this, e.g. gaze=frontal (default for rafd: '
+        "angle=045,090,135, the paper's)",
     )
     flags.add(parser, Options)
-    said = parser.parse_args(arguments)
-    options, dealing = flags.read(said, Options)
-    found = namings.read(said.naming, said.folder, _only(said.only))
-    names = NAMINGS[said.naming].expressions
+    args = parser.parse_args(arguments)
+    options, dealing = flags.read(args, Options)
+    found = namings.read(args.naming, args.folder, _only(args.only))
+    names = NAMINGS[args.naming].expressions
     sources = [
-        Group(key, person, said.licence, said.consent, stills, names)
+        Group(key, person, args.licence, args.consent, stills, names)
         for key, person, stills in groups(found, names, options)
     ]
     outcomes = gather.prepare(
         sources,
-        said.out,
+        args.out,
         extract,
         options,
         dealing,
-        face_landmarker=said.face_landmarker,
+        face_landmarker=args.face_landmarker,
         parameters={'made_by': 'data_prep.stills', 'expressions': names},
         others=[Outcome(name, 'missing') for name in found.missing]
         + [Outcome(name, 'other name') for name in found.strange],
     )
-    flags.show(said.out, outcomes, dealing)
-    for count, what in ((found.missing, 'missing'), (found.strange, 'named otherwise')):
-        if count:
-            more = ', ...' if len(count) > 3 else ''
-            print(f'{len(count)} pictures {what}: {", ".join(count[:3])}{more}; see report.tsv')
+    flags.show(args.out, outcomes, dealing)
+    for files, state in ((found.missing, 'missing'), (found.strange, 'named otherwise')):
+        if files:
+            more = ', ...' if len(files) > 3 else ''
+            print(f'{len(files)} pictures {state}: {", ".join(files[:3])}{more}; see report.tsv')
     return 0
 
 
-def _only(told: Sequence[str] | None) -> dict[str, list[str]] | None:
-    """--only by part of the name; None where it was not told."""
-    if told is None:
+def _only(texts: Sequence[str] | None) -> dict[str, list[str]] | None:
+    """Read the values of --only by part of the name; None if the flag was not given."""
+    if texts is None:
         return None
-    for one in told:
-        if '=' not in one or one[-1] == '=':
-            raise UserError(f'--only {one}: expected PART=VALUE, e.g. gaze=frontal')
-    return {key: values.split(',') for key, _, values in (one.partition('=') for one in told)}
+    for text in texts:
+        if '=' not in text or text[-1] == '=':
+            raise UserError(f'--only {text}: expected PART=VALUE, e.g. gaze=frontal')
+    return {key: values.split(',') for key, _, values in (text.partition('=') for text in texts)}
 
 
 if __name__ == '__main__':

@@ -5,7 +5,7 @@
         --identities 100 --tracks 125 --val-identities 0 --test-identities 0 --cross-pairs 0
 
 Heads are made from a seed; every image, point, action unit, pose, gaze, segmentation and label is
-exact, and the same command writes the same bytes. An interrupted command continues where it was.
+exact, and the same command writes the same bytes. If interrupted, run it again: it resumes.
 """
 
 import contextlib
@@ -33,8 +33,8 @@ splits
   train, val, test    different people; every motion is performed by at least two of its split's
                       people, so that `expression` and `pose_id` (motion x frame) are shared
                       exactly; with --own-poses `expression` alone
-  gt_cross            triples of tracks: source (A), driving (B), truth: A with B's exact motion, in
-                      A's crop, light and background; fields `pair` and `role`
+  gt_cross            triples of tracks: source (A), driving (B), ground truth: A with B's exact
+                      motion, in A's crop, light and background; fields `pair` and `role`
 
 examples
   a set to train on, about half an hour on two cores:
@@ -49,7 +49,7 @@ examples
 def write(
     directory, request: plan.Request, workers: int = 0, quiet: bool = False
 ) -> dict[str, int]:
-    """Writes a set, or what is missing of it.
+    """Write a set, or what is missing of it.
 
     Args:
       directory: of the set, made if missing.
@@ -57,8 +57,11 @@ def write(
       workers: processes; 0: one a core; 1: this process.
       quiet: no progress bar.
 
-    Returns split -> shards that had to be written. Raises UserError for numbers that do not fit, or
-    a directory with other shards.
+    Returns:
+      Split -> number of shards that had to be written.
+
+    Raises:
+      UserError: numbers do not fit, or the directory holds other shards.
     """
     everything = plan.splits(request)
     parameters = _parameters(request)
@@ -84,7 +87,7 @@ def write(
 
 
 def _parameters(request: plan.Request) -> dict:
-    """What a shard depends on: the request, and the code that makes heads."""
+    """List what a shard depends on: the request, and the code that makes heads."""
     code = hashlib.sha256()
     for file in sorted((pathlib.Path(__file__).parent / 'heads').glob('*.py')):
         code.update(file.read_bytes())
@@ -92,7 +95,7 @@ def _parameters(request: plan.Request) -> dict:
 
 
 def _shard(directory, request, parameters, split, number, count, jobs, advance) -> None:
-    """Writes one shard; the tracks of a person lie together, so that she is baked once."""
+    """Write one shard; the tracks of a person lie together, so that each head is baked once."""
     from reenact_jax.data_prep.heads import clips, likeness
 
     person = baked = None
@@ -116,7 +119,7 @@ def _shard(directory, request, parameters, split, number, count, jobs, advance) 
 
 @functools.lru_cache(4)
 def _baked(seed: int, variety: Variety):
-    from reenact_jax.data_prep.heads import head  # compiles: not where only points are wanted
+    from reenact_jax.data_prep.heads import head  # compiles: not imported for points alone
 
     return head.bake(seed, variety)
 
@@ -145,7 +148,7 @@ def _work(*arguments) -> None:
 
 
 def _processes(directory, request, parameters, todo, workers, advance) -> None:
-    """Shards over processes, one thread each; what is finished stays when one fails."""
+    """Spread shards over processes, one thread each; if one fails, finished shards stay."""
     context = multiprocessing.get_context('spawn')
     progress = context.Queue()
     os.environ.setdefault('NUMBA_NUM_THREADS', '1')
@@ -173,7 +176,7 @@ def _processes(directory, request, parameters, todo, workers, advance) -> None:
 
 
 def _add(parser, fields) -> None:
-    """Adds the flag of each field of settings."""
+    """Add the flag of each field of settings."""
     for field in fields:
         flag = '--' + field.name.replace('_', '-')
         if field.default is False:
@@ -186,7 +189,7 @@ def _add(parser, fields) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command."""
+    """Run the command and return its exit code."""
     parser = errors.Parser(
         prog='reenact-jax prepare synthetic',
         description='Write synthetic face tracks with exact labels. The same flags write the same\n'

@@ -1,4 +1,4 @@
-"""Which detections are one face over time; where a track ends; which stretches become records."""
+"""Tracking: detections of one face over time, the end of a track, the stretches for records."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -44,25 +44,40 @@ class _Open:
 
 
 class Tracker:
-    """Joins detections of successive frames, greedily by the overlap of their boxes.
+    """A tracker that joins detections of successive frames greedily by the overlap of their boxes.
 
-    A face goes on a track when its box overlaps the track's last one by `overlap` or more, or,
-    having moved quickly, when its centre is less than half a box away and its size within a third.
-    A cut ends all tracks; a track without a face for `gap` frames ends.
+    A face continues a track if its box overlaps the last one by `overlap` or more, or, after
+    a quick move, if its centre is less than half a box away and its size within a factor of 1.5. A
+    cut ends all tracks; a track also ends if it has no face for more than `gap` frames.
     """
 
     def __init__(self, longest: int, gap: int, overlap: float = 0.3):
-        """Args: longest: frames from first to last in a stretch; gap: frames; overlap: 0..1."""
+        """Start without tracks.
+
+        Args:
+          longest: frames from first to last in a stretch.
+          gap: most frames without the face.
+          overlap: least overlap of boxes, 0 to 1.
+        """
         self._longest, self._gap, self._overlap = longest, gap, overlap
         self._open: list[_Open] = []
         self.tracks = 0
 
     def boxes(self) -> list[Float[np.ndarray, ' 4']]:
-        """Where the faces of the open tracks were last seen."""
+        """List the boxes where the faces of the open tracks were last seen."""
         return [item.last.face.box for item in self._open]
 
     def update(self, frame: int, faces: Sequence[Detected], cut: bool = False) -> list[Stretch]:
-        """Take a frame's faces; `cut`: there was a cut since the last one. Returns what ended."""
+        """Take the faces of a frame.
+
+        Args:
+          frame: its number in the file.
+          faces: the detections.
+          cut: whether there was a cut since the last frame.
+
+        Returns:
+          The stretches that ended.
+        """
         ended = self.finish() if cut else []
         lost = [o for o in self._open if frame - o.last.frame > self._gap]
         ended += [self._close(item) for item in lost]
@@ -89,7 +104,7 @@ class Tracker:
         return [stretch for stretch in ended if stretch.sightings]
 
     def finish(self) -> list[Stretch]:
-        """End all tracks."""
+        """End all tracks and return their stretches."""
         ended = [self._close(item) for item in list(self._open)]
         return [stretch for stretch in ended if stretch.sightings]
 
@@ -108,18 +123,22 @@ class Tracker:
 
 
 class CutFinder:
-    """Finds cuts by colour: the histograms (8 levels a channel) of successive frames differ.
+    """A finder of cuts by colour: the histograms (8 levels a channel) of successive frames differ.
 
     Within a shot successive frames of 26 development clips share 0.84 of their colours or more; a
-    cut between two random ones leaves 0.26 in the middle.
+    cut between two random clips leaves 0.26 (median).
     """
 
     def __init__(self, least: float = 0.75):
-        """Args: least: share of colours that frames of one shot have in common, 0..1."""
+        """Start before the first frame.
+
+        Args:
+          least: share of colours that frames of one shot have in common, 0 to 1.
+        """
         self._least, self._last = least, None
 
     def __call__(self, image: UInt8[np.ndarray, 'h w 3']) -> bool:
-        """Whether this frame begins a new shot."""
+        """Tell whether this frame begins a new shot."""
         small = Image.fromarray(image).resize((48, 48), Image.Resampling.BOX, reducing_gap=2)
         levels = np.asarray(small).astype(np.int32) // 32
         colour = levels[..., 0] * 64 + levels[..., 1] * 8 + levels[..., 2]
@@ -129,6 +148,6 @@ class CutFinder:
 
 
 def sample(sightings: Sequence[Sighting], frames: int) -> list[Sighting]:
-    """At most `frames` of the sightings, evenly spread."""
+    """Choose at most `frames` of the sightings, evenly spread."""
     count = min(frames, len(sightings))
     return [sightings[i] for i in np.linspace(0, len(sightings) - 1, count).round().astype(int)]

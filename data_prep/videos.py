@@ -1,15 +1,15 @@
-"""Videos and stills -> track shards.
+"""Track shards from videos and stills.
 
     reenact-jax prepare videos footage/ portraits/*.jpg --out data/people --labels people.csv
 
 Faces are found (MediaPipe, extra [video]), followed from frame to frame, cut out with one fixed
-crop a record, and stored with points, pose, action units, gaze, a neutral reference and where they
-come from. Whose face it is says the table --labels, else the sub-folder, else each file is a person
-of its own; of faces seen together the first is that person, the others are called name+1, name+2.
-People, not frames, are dealt out to train, val and test.
+crop a record, and stored with points, pose, action units, gaze, a neutral reference and their
+origin. The table --labels names the person, else the sub-folder does, else each file is a person of
+its own; of faces seen together the first is that person, the others are called name+1, name+2.
+People, not frames, are assigned to train, val and test.
 
-A broken or truncated file is named in the report and not used; the rest goes on. Started again, the
-command reads only what it has not read yet (finished inputs are kept in OUT/.inputs).
+A broken or truncated file is named in the report and not used; the others are. If interrupted, run
+the command again: it resumes (finished inputs are kept in OUT/.inputs).
 A still becomes a record of one frame, which the loader repeats where it needs several.
 """
 
@@ -19,7 +19,7 @@ from reenact_jax.data_prep.extract import Options, extract
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command."""
+    """Run the command and return its exit code."""
     parser = errors.Parser(
         prog='reenact-jax prepare videos',
         description=__doc__,
@@ -28,19 +28,19 @@ def main(arguments: list[str] | None = None) -> int:
     add('inputs', nargs='+', metavar='INPUT', help='folder, glob or file: videos and stills')
     add('--labels', metavar='CSV', help='columns file, identity, licence, consent (.tsv: tabs)')
     flags.add(parser, Options)
-    said = parser.parse_args(arguments)
-    options, dealing = flags.read(said, Options)
-    sources = footage.label(footage.find(said.inputs), said.labels, said.licence, said.consent)
+    args = parser.parse_args(arguments)
+    options, dealing = flags.read(args, Options)
+    sources = footage.label(footage.find(args.inputs), args.labels, args.licence, args.consent)
     outcomes = gather.prepare(
         sources,
-        said.out,
+        args.out,
         extract,
         options,
         dealing,
-        face_landmarker=said.face_landmarker,
+        face_landmarker=args.face_landmarker,
         parameters={'made_by': 'data_prep.videos'},
     )
-    flags.show(said.out, outcomes, dealing)
+    flags.show(args.out, outcomes, dealing)
     return 0
 
 

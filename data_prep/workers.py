@@ -6,7 +6,7 @@ import threading
 
 
 def end_with_parent() -> None:
-    """Called in a worker at its start: a killed parent cannot tell its workers to stop."""
+    """End this worker when its parent ends: a killed parent cannot tell its workers to stop."""
     parent = multiprocessing.parent_process()
 
     def watch() -> None:

@@ -1,1 +1,1 @@
-"""Commands for runs on clusters, and the checks and drills that precede them."""
+"""Commands for runs on clusters, and checks and drills to be made before them."""

@@ -1,12 +1,12 @@
-"""Break real training runs on purpose, again and again, and count what becomes of them.
+"""Drills that break real training runs on purpose, again and again, and count the outcomes.
 
     python -m launch.fault_drill                     every drill in its long form, about 1 1/2 hours
     python -m launch.fault_drill kill --kills 10     one of them, shorter
 
 The runs are small LD-Nets and generators on synthetic people, which are made first (seconds).
-Rounds that are finished are kept in --workdir: the same command goes on where it was interrupted.
-At the end there is a table here and in WORKDIR/drills.md, the counts in WORKDIR/drills.json, and
-the exit code is 1 when a round failed.
+Finished rounds are kept in --workdir. If interrupted, run the command again: it resumes. At the end
+it prints a table, which WORKDIR/drills.md has too; the counts are in WORKDIR/drills.json. The exit
+code is 1 if a round failed.
 """
 
 import argparse
@@ -24,14 +24,14 @@ DRILLS = {
     'kill': 'SIGKILL at random moments of training and saving; the resumed run ends bit-equal',
     'preempt': 'SIGTERM to one of two processes: both save the same step and exit with 42',
     'lost': 'SIGKILL or SIGSTOP to one of two processes: the other ends in time and says why',
-    'full': 'a full disk: whole checkpoints stay, nothing piles up, with room it goes on',
+    'full': 'a full disk: whole checkpoints stay, nothing piles up, with room again it resumes',
     'flips': 'flipped bits and cut-off files, shards and checkpoints: none goes unnoticed',
     'nan': "NaN in each player's loss: the step leaves no trace, too many end the run",
     'config': 'every field of every config with wrong values: refused by name',
 }
 NUMBERS = {  # flag: (default, meaning)
     'kills': (100, 'kill: processes killed'),
-    'chain': (10, 'kill: how many of them in one run, which is then compared'),
+    'chain': (10, 'kill: how many of them in one run, whose result is then compared'),
     'preempts': (4, 'preempt: rounds'),
     'losses': (8, 'lost: rounds'),
     'heartbeat': (10, "lost: the heartbeat's timeout in seconds"),
@@ -43,7 +43,7 @@ NUMBERS = {  # flag: (default, meaning)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command. Returns its exit code."""
+    """Run the command and return its exit code."""
     flags = _flags(arguments)
     folder = pathlib.Path(flags.workdir).absolute()
     folder.mkdir(parents=True, exist_ok=True)
@@ -58,10 +58,14 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def render(results: dict[str, dict]) -> str:
-    """The counts of the drills by name as a Markdown table, and the failures below it."""
+    """Write the drills' counts as a Markdown table, and the failures below it.
+
+    Args:
+      results: the counts by the drill's name.
+    """
     lines = ['| drill | rounds | seen | failures | minutes |', '|---|---|---|---|---|']
     for name, result in results.items():
-        seen = '; '.join(f'{count} {what}' for what, count in result['seen'].items())
+        seen = '; '.join(f'{count} {observation}' for observation, count in result['seen'].items())
         numbers = f'{len(result["failures"])} | {result["minutes"]}'
         lines.append(f'| {name} | {result["rounds"]} | {seen} | {numbers} |')
     failures = [f'- {name}, {text}' for name, r in results.items() for text in r['failures']]
@@ -93,13 +97,13 @@ def _flags(arguments: list[str] | None) -> argparse.Namespace:
         description=__doc__,
         epilog=f'drills:\n{listed}',
     )
-    parser.add_argument('drills', nargs='*', metavar='DRILL', help='of those below; none: all')
+    parser.add_argument('drills', nargs='*', metavar='DRILL', help='listed below; default: all')
     text = 'folder of the rounds (default out/drills)'
     parser.add_argument('--workdir', default='out/drills', metavar='DIR', help=text)
     for name, (default, meaning) in NUMBERS.items():
         text = f'{meaning} (default {default})'
         parser.add_argument(f'--{name}', type=int, default=default, metavar='N', help=text)
-    parser.add_argument('--seed', type=int, default=0, metavar='N', help='of all moments, places')
+    parser.add_argument('--seed', type=int, default=0, metavar='N', help='random seed (default 0)')
     parser.add_argument('--quiet', action='store_true', help='no progress bars')
     flags = parser.parse_args(arguments)
     if unknown := [name for name in flags.drills if name not in DRILLS]:

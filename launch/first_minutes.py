@@ -1,14 +1,14 @@
-"""What a TPU or a GPU that was never tried before does, in at most eight minutes, as one JSON file.
+"""A first test of a TPU or a GPU, in at most eight minutes; the results are one JSON file.
 
     bash launch/first_minutes_tpu.sh        or launch/first_minutes_gpu.sh, which call this
 
-Each part is a process of its own with a limit on its time, in this order: what the device is;
-synthetic heads; one training step here and on the CPU; AAN and FD-GAN at paper size for a few
-hundred steps in bfloat16 and float32 (seconds of compilation, milliseconds of a step beside the
+Each part is a process of its own with a limit on its time, in this order: a description of the
+device; synthetic heads; one training step here and on the CPU; AAN and FD-GAN at paper size for a
+few hundred steps in bfloat16 and float32 (seconds of compilation, milliseconds of a step beside the
 shortest that its FLOPs allow, memory, waiting for data); a run that is killed and resumed; its
-export; an animation; the tests that want a chip. OUT/first_minutes.json is written after every
-part. A part that fails does not end the others; the exit code is 1 then, and also when the time did
-not suffice for all.
+export; an animation; the tests that need a chip. OUT/first_minutes.json is written after every
+part. If a part fails, the others still run. The exit code is 1 if a part failed or the time did not
+suffice for all.
 """
 
 import argparse
@@ -45,18 +45,18 @@ NAME = 'first_minutes.json'
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command. Returns its exit code."""
+    """Run the command and return its exit code."""
     parser = errors.Parser(prog='python -m launch.first_minutes', description=__doc__)
     add = parser.add_argument
     add('--out', default='out/first_minutes', metavar='DIR', help='default out/first_minutes')
-    add('--seconds', type=float, default=470, help='for all parts together; default 470')
+    add('--seconds', type=float, default=470, help='time for all parts together; default 470')
     add('--tiny', action='store_true', help='everything small, on any device: tests the script')
     add('--part', choices=PARTS, help=argparse.SUPPRESS)  # the process of one part
     args = parser.parse_args(arguments)
     folder = pathlib.Path(args.out).absolute()
     if args.part:
-        found = PARTS[args.part][0](folder, args.tiny)
-        storage.write_json(_file(folder, args.part), found)
+        outcome = PARTS[args.part][0](folder, args.tiny)
+        storage.write_json(_file(folder, args.part), outcome)
         return 0
     if args.seconds <= 0:
         raise UserError(f'--seconds {args.seconds}: expected more than 0')
@@ -68,7 +68,16 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def run(folder: pathlib.Path, tiny: bool, end: float) -> dict:
-    """All parts for which there is time; `end`: of time.monotonic. Returns what they found."""
+    """Run all parts for which there is time.
+
+    Args:
+      folder: for the parts' files and the results.
+      tiny: everything small, to test the script.
+      end: when the time is up, as time.monotonic counts.
+
+    Returns:
+      Results by the part's name.
+    """
     results: dict[str, dict] = {}
     (folder / 'parts').mkdir(parents=True, exist_ok=True)
     for name, (_, most) in PARTS.items():
@@ -99,7 +108,7 @@ def _part(folder: pathlib.Path, name: str, tiny: bool, seconds: float) -> dict:
             code = process.wait(seconds)
         except subprocess.TimeoutExpired:
             return {'ok': False, 'error': f'not done after {seconds:.0f} s'}
-        finally:  # also what it has started: that would keep the chip
+        finally:  # also kill the processes that it started: they would keep the chip
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()

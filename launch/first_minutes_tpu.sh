@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# The first eight minutes on a TPU: what it is, whether it computes as the CPU does, how fast
+# Tests a TPU in eight minutes: what it is, whether it computes as the CPU does, how fast
 # AAN and FD-GAN train at paper size, whether a killed run resumes. Results: OUT/first_minutes.json.
 #
 #   bash launch/first_minutes_tpu.sh [--out DIR] [--seconds N]
-#   bash launch/first_minutes_tpu.sh --tiny      on the CPU, minutes: whether this script works
+#   bash launch/first_minutes_tpu.sh --tiny      tests this script on the CPU, in minutes
 #
 # Needs the extras tpu and synthetic (and test, for its last part) in .venv; PYTHON=/path/to/python
 # names another interpreter.

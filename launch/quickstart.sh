@@ -6,7 +6,7 @@
 #   bash launch/quickstart.sh            under ten minutes after the install -> out/quickstart/
 #   bash launch/quickstart.sh --quick    the same chain in two, too short to learn -> out/quick/
 #
-# Every command is printed before it runs. Started again it goes on where it stopped.
+# Every command is printed before it runs. If interrupted, run it again: it resumes.
 # PYTHON=/path/to/python picks the interpreter (3.11 or 3.12).
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -41,7 +41,7 @@ step() { # step TITLE COMMAND...
   printf '\n== %s\n' "$1"
   shift
   say "$*"
-  "$@" || fail "the command above failed; when it is put right, run this script again: it goes on here"
+  "$@" || fail "the command above failed; mend it and run this script again: it resumes here"
 }
 
 make_environment video,synthetic
@@ -65,7 +65,7 @@ step 'Train LD-Net: whose face it is apart from what it does' \
 step 'Train AAN: the picture of a face from its landmarks' \
   "$COMMAND" train $AAN --data "$OUT/heads" --workdir "$OUT/aan"
 
-newer() { # is there a checkpoint that the bundle does not hold yet?
+newer() { # whether there is a checkpoint that the bundle does not hold yet
   [ ! -e "$OUT/bundle/card.json" ] ||
     [ -n "$(find "$OUT/aan" "$OUT/ldnet" -name digests.json -newer "$OUT/bundle/card.json")" ]
 }
@@ -82,7 +82,7 @@ step 'Measure it on people it has not seen; animate one of them and a photograph
 
 quick=''
 [ "$OUT" = out/quick ] && quick='
-This was --quick: so little is learnt in it that faces are grey and landmarks scribble. It shows that
+This was --quick: it learns so little that faces are grey and landmarks are a scribble. It shows that
 the chain works on this machine; without --quick the same takes under ten minutes and draws faces.
 '
 cat <<END

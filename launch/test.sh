@@ -12,7 +12,7 @@ source launch/environment.sh
 
 make_environment video,synthetic,identity,app,c2pa,test
 
-# Formatting, lint and types belong to the suite; they are skipped when only some tests are asked for.
+# Formatting, lint and types belong to the suite; they are skipped if only some tests are asked for.
 if [ $# -eq 0 ]; then
   say "$VENV/bin/ruff format --check . && $VENV/bin/ruff check ."
   "$VENV/bin/ruff" format --check .

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Trains on Cloud TPU VMs: queues a request for a slice, installs this checkout on all its workers,
-# trains, and trains on after a preemption.
+# trains, and resumes after a preemption.
 #
 #   bash launch/tpu_vm.sh COMMAND --name NAME --zone ZONE --type TYPE [OPTIONS] [-- WORDS]
 #
@@ -9,23 +9,23 @@
 #   install   copy this checkout (as committed) to all workers and install it
 #   train     train on all workers; WORDS are flags of reenact-jax train. A run that was told to
 #             stop (exit code 42) starts again; a slice that was taken away is queued and installed
-#             again first. The same command, given again, takes over from a run under way.
+#             again first. The same command, given again, ends a run under way and resumes it.
 #   all       up, install, train
 #   run       WORDS as a command on all workers, in the checkout, with its environment
 #   stop      tell the training to save and end (end a waiting `train` first: it would start again)
-#   state     of the request
+#   state     print the state of the request
 #   down      give the slice back
 #
 # Options
-#   --name NAME         of the request and of the TPU VM
+#   --name NAME         name of the request and of the TPU VM
 #   --zone ZONE         such as us-west4-a
 #   --type TYPE         such as v5litepod-16, v6e-16, v5p-8 (all, up and train need it)
 #   --project PROJECT   default: gcloud's own
 #   --runtime VERSION   TPU software; default: that of the type
 #   --on-demand         not spot: dearer, never taken away
-#   --reserved          of your reservation
+#   --reserved          use your reservation
 #   --restarts N        most starts after the first one; default 100
-#   --extras LIST       of pip; default tpu,gcs
+#   --extras LIST       extras to install with pip; default tpu,gcs
 #   --dry-run           print the commands and run none
 #
 # Every gcloud command is printed before it runs. Needs gcloud, logged in, with SSH to the workers.
@@ -34,9 +34,9 @@
 #     --config=aan --config.data=gs://BUCKET/data/people --workdir=gs://BUCKET/runs/aan
 set -euo pipefail
 
-STOPPED=42                 # exit code of a run that can go on: reenact_jax/train/signals.py
-BROKEN=255                 # of ssh, whose connection broke
-PLACE=\~/reenact_jax       # on the workers
+STOPPED=42                 # exit code of a run that can resume: reenact_jax/train/signals.py
+BROKEN=255                 # exit code of ssh when its connection broke
+PLACE=\~/reenact_jax       # folder of the checkout on the workers
 WAIT="${TPU_VM_WAIT:-60}"  # seconds between looks at a request
 
 fail() {

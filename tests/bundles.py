@@ -18,7 +18,7 @@ DATA = DataInfo(identities=3, examples=6)
 
 
 def random_face(seed: int, frames: int) -> dict:
-    """Images [frames, SIZE, SIZE, 3] and landmarks scattered over the crop's middle."""
+    """Draw images [frames, SIZE, SIZE, 3] and landmarks scattered over the crop's middle."""
     rng = np.random.default_rng(seed)
     image = rng.uniform(-1, 1, (frames, SIZE, SIZE, 3)).astype(np.float32)
     points = rng.uniform(8, 24, (frames, POINTS, 3)).astype(np.float32)
@@ -28,14 +28,14 @@ def random_face(seed: int, frames: int) -> dict:
 
 
 def landmark_model(points: str = '68') -> Trained:
-    """A random LD-Net."""
+    """Make a random LD-Net."""
     hp = ldnet.Hparams(layers=1, width=16, pose_code=4, identity_code=8)
     record = {'config': {'hparams': {'layers': 1}}, 'step': 0}
     return _trained('ldnet', ldnet, hp, points, record)
 
 
 def image_model(points: str = '68') -> Trained:
-    """A random AAN."""
+    """Make a random AAN."""
     hp = aan.Hparams(
         extractor=(8, 8, 8),
         fusion=(8, 8),
@@ -53,7 +53,7 @@ def image_model(points: str = '68') -> Trained:
 
 
 def layered_model(points: str = '68') -> Trained:
-    """A random AAN that warps and paints, with all that is ours."""
+    """Make a random AAN that warps and paints, with every option that is ours."""
     hp = dataclasses.replace(
         image_model(points).hp,
         prior=True,
@@ -69,25 +69,25 @@ def layered_model(points: str = '68') -> Trained:
 
 
 def dictionary_model(points: str = '68') -> Trained:
-    """A random FD-GAN."""
+    """Make a random FD-GAN."""
     hp = fdgan.Hparams(widths=(4, 6), rows=(8, 6), tag=4, discriminator=(4,))
     return _trained('fdgan', fdgan, hp, points, {'config': {'hparams': {}}, 'step': 0})
 
 
 def pix2pix_model(variant: str, points: str = '68') -> Trained:
-    """A random Pix2Pix or Pix2PixHD."""
+    """Make a random Pix2Pix or Pix2PixHD."""
     hp = pix2pix.Hparams(variant=variant, width=4, downs=1, blocks=1, local_blocks=1)
     return _trained('pix2pix', pix2pix, hp, points, {'config': {'hparams': {}}, 'step': 0})
 
 
 def freenet_model(points: str = '68') -> Trained:
-    """A random FReeNet: both halves."""
+    """Make a random FReeNet: transfer and generator."""
     hp = freenet.Hparams(ulc_width=8, width=4, blocks=3, discriminator=2, features='random')
     return _trained('freenet', freenet, hp, points, {'config': {'hparams': {}}, 'step': 0})
 
 
 def units_model(points: str = '68') -> Trained:
-    """A random FACEGAN: all of it."""
+    """Make a random FACEGAN: transfer and generator."""
     hp = facegan.Hparams(lt_width=8, la_width=4, width=4, downs=2, blocks=1, discriminator=2)
     return _trained('facegan', facegan, hp, points, {'config': {'hparams': {}}, 'step': 0})
 
@@ -104,7 +104,7 @@ GENERATORS = {
 
 
 def basis_model(points: str = '68') -> Trained:
-    """A random MarioNETte transformer."""
+    """Make a random landmark transformer of MarioNETte."""
     hp = marionette.Hparams(layers=1, width=16, components=(2, 2, 2, 2))
     return _trained('marionette', marionette, hp, points, {'config': {'hparams': {}}, 'step': 0})
 
@@ -132,15 +132,15 @@ def _trained(name, module, hp, points, record) -> Trained:
 
 
 def _random(rng, path, shape):
-    """Small numbers; positive ones where they are a variance or a spectral norm's vector."""
+    """Draw small numbers; positive ones for a variance or a spectral norm's vector."""
     low = -0.2 if path[1].key == 'params' else 0
     return rng.uniform(low, 0.2, shape.shape).astype(shape.dtype)
 
 
 def drawing_model(points: str = '68') -> Trained:
-    """A generator whose result is known: the landmarks as lines, tinted as the source is.
+    """Make a generator whose result is known: the landmarks as lines, tinted as the source is.
 
-    Stands in for a trained one where the way of the frames is tested, not the picture.
+    It stands in for a trained one where the path of the frames is tested, not the image.
     """
     module = types.SimpleNamespace(
         __doc__='A drawing.', encode=_tint, render=_draw, TAKES_BACKGROUND=True
@@ -150,7 +150,7 @@ def drawing_model(points: str = '68') -> Trained:
 
 
 def shifting_model(points: str = '68') -> Trained:
-    """A transfer whose result is known: AU12 moves the source to the right, R_y down, by pixels."""
+    """Make a transfer whose result is known: AU12 moves the source right, R_y down, by pixels."""
     module = types.SimpleNamespace(
         __doc__='A shift.', DRIVEN_BY=('landmarks', 'aus', 'aus_valid'),
         identify=_points, transfer=_shift,
@@ -164,8 +164,8 @@ def _points(hp, nets, variables, source):
 
 
 def _shift(hp, nets, variables, identity, driving, first):
-    by = driving.aus[:, jax.numpy.array([8, 18])] * variables['letter']['params']['gain'][None]
-    return identity['points'] + by[:, None]
+    shift = driving.aus[:, jax.numpy.array([8, 18])] * variables['letter']['params']['gain'][None]
+    return identity['points'] + shift[:, None]
 
 
 def _tint(hp, nets, variables, source, background=None):

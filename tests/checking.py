@@ -1,4 +1,4 @@
-"""Annotations checked at every call of the package: what conftest.py installs."""
+"""A check of annotations at every call of the package, which conftest.py installs."""
 
 import functools
 import pathlib
@@ -12,7 +12,7 @@ from etils import epath
 # Sizes may be symbols: a bundle is exported for any number of rows.
 _SYMBOL = type(jax.export.symbolic_shape('b')[0])
 # NumPy's numbers are numbers, and an int is a float.
-# NumPy's arrays serve where JAX's are asked for, and any path where etils' is.
+# NumPy's arrays are accepted in place of JAX's, and any path in place of etils'.
 _SETTINGS = beartype.BeartypeConf(
     hint_overrides=beartype.FrozenDict(
         {
@@ -23,7 +23,7 @@ _SETTINGS = beartype.BeartypeConf(
         }
     )
 )
-# What JAX fills a record with beside arrays, to carry something else in its form.
+# JAX fills a record with these in place of arrays, to carry something else in its form.
 _NO_ARRAYS = (
     type(None),
     jax.ShapeDtypeStruct,
@@ -33,7 +33,7 @@ _NO_ARRAYS = (
 )
 
 
-# Tests hand these stand-ins or what they must refuse.
+# Tests call these with stand-ins, or with values that they must refuse.
 _UNCHECKED = (
     'find',
     'from_file',
@@ -51,18 +51,18 @@ _UNCHECKED = (
 
 
 def checked(function: Callable) -> Callable:
-    """Make a function raise where its arguments or its result are not what it says."""
+    """Make a function raise if its arguments or its result do not fit its annotations."""
     if function.__qualname__ in _UNCHECKED:
         return function
     fills = function.__name__ == '__init__'
 
     @functools.cache
     def strict() -> Callable:
-        """Built at the first call: a test calls few of the package's functions."""
+        """Build the check at the first call: a test calls few of the package's functions."""
         return beartype.beartype(conf=_SETTINGS)(function)
 
     def call(*args, **kwargs):
-        if fills and any(isinstance(one, _NO_ARRAYS) for one in (*args, *kwargs.values())):
+        if fills and any(isinstance(value, _NO_ARRAYS) for value in (*args, *kwargs.values())):
             return None
         return strict()(*args, **kwargs)
 

@@ -1,6 +1,6 @@
 """The commands in the documents, as bash reads them: variables, loops and comments resolved.
 
-Every block of shell code runs in a folder of stand-ins that write down what they are called with.
+Every block of shell code runs in a folder of stand-ins, which record their arguments.
 """
 
 import functools
@@ -16,7 +16,7 @@ from reenact_jax.commands import COMMANDS
 ROOT = pathlib.Path(__file__).parent.parent
 PAGES = [ROOT / 'README.md', ROOT / 'CONTRIBUTING.md', *sorted((ROOT / 'docs').glob('*.md'))]
 BLOCK = re.compile(r'^```(\w*)\n(.*?)^```$', re.M | re.S)
-# A span of code that is a command: what is typed, with flags or files.
+# A span of code that is a command to be typed, with flags or files.
 SPAN = re.compile(
     r'`((?:\.venv[\w-]*/bin/)?(?:reenact-jax|python[\d.]* -m|bash launch/|launch/)\s?[^`]*)`'
 )
@@ -37,21 +37,21 @@ class Documented(NamedTuple):
 
     @property
     def text(self) -> str:
-        """As it could be typed."""
+        """Write the command as it could be typed."""
         return shlex.join(self.words)
 
 
 @functools.cache
 def commands() -> tuple[Documented, ...]:
     """Return all commands of the documents, equal ones once."""
-    found = {}
+    table = {}
     with tempfile.TemporaryDirectory() as folder:
         stand_ins(pathlib.Path(folder))
         for page in PAGES:
             for code in shell(page.read_text()):
                 for words in run(code, pathlib.Path(folder), page.name):
-                    found.setdefault(words, Documented(page.name, words))
-    return tuple(sorted(found.values()))  # a pipe calls both of its ends at once
+                    table.setdefault(words, Documented(page.name, words))
+    return tuple(sorted(table.values()))  # a pipe calls both of its ends at once
 
 
 def shell(text: str) -> list[str]:
@@ -73,7 +73,7 @@ def is_name(span: str) -> bool:
 
 
 def run(code: str, folder: pathlib.Path, page: str) -> list[tuple[str, ...]]:
-    """Run shell code among the stand-ins; return what was called with which arguments."""
+    """Run shell code among the stand-ins; return the calls, each a program and its arguments."""
     record = folder / 'record'
     record.write_text('')
     environment = {'PATH': str(folder / 'bin'), 'RECORD': str(record)}
@@ -87,7 +87,7 @@ def run(code: str, folder: pathlib.Path, page: str) -> list[tuple[str, ...]]:
 
 
 def stand_ins(folder: pathlib.Path) -> None:
-    """Write programs, scripts and an environment that only note their calls."""
+    """Write programs, scripts and an environment that only record their calls."""
     for place in ('bin', '.venv/bin', '.venv-onnx/bin'):
         (folder / place).mkdir(parents=True)
         for name in PROGRAMS:

@@ -1,4 +1,4 @@
-"""Exact faces for tests of motion: landmarks of synthetic heads, without pictures."""
+"""Exact faces for tests of motion: landmarks of synthetic heads, without images."""
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -14,7 +14,13 @@ SIZE = 256
 
 
 def state(frames: int = 5, turn=(0, 0, 0), **units) -> State:
-    """Frames of one pose, turn in degrees; units rise from 0 to a value (one frame has it)."""
+    """Make frames of one pose.
+
+    Args:
+      frames: how many.
+      turn: the head's rotation, degrees.
+      **units: action units, which rise from 0 to a value (a single frame has the value).
+    """
     aus = np.zeros((frames, 17))
     for name, value in units.items():
         aus[:, AU_NAMES.index(name)] = np.linspace(0, value, frames) if frames > 1 else value
@@ -23,43 +29,53 @@ def state(frames: int = 5, turn=(0, 0, 0), **units) -> State:
 
 
 def performed(seed: int, frames: int = 8) -> State:
-    """A motion with everything in it."""
+    """Draw a motion of pose, gaze and action units, without extremes."""
     plain = Variety(extremes=0.0, wide_turns=0.0, shut_eyes=0.0, parted_lips=0.0)
     return motion.motion(seed, frames, plain)
 
 
 def onto(moving: State, turn) -> State:
-    """The same motion of a head that starts at `turn`, degrees, in the head's own axes."""
+    """Give the same motion to a head that starts at `turn` (degrees), in the head's own axes."""
     turns = Rotation.from_euler('XYZ', moving.pose)
-    own = Rotation.from_euler('XYZ', turn, degrees=True) * turns[0].inv() * turns
-    return moving._replace(pose=own.as_euler('XYZ'))
+    relative = Rotation.from_euler('XYZ', turn, degrees=True) * turns[0].inv() * turns
+    return moving._replace(pose=relative.as_euler('XYZ'))
 
 
 def faces(seed: int, what: State, perspective: bool = False, size: int = SIZE) -> dict:
-    """A person's faces, rows of arrays as a bundle takes them, in a crop of their own."""
+    """Make a person's faces in a crop of their own, as a bundle takes them.
+
+    Args:
+      seed: of the person.
+      what: the motion.
+      perspective: whether the camera is a perspective one; else orthographic.
+      size: side of the crop, pixels.
+
+    Returns:
+      Arrays by name, with a row for each frame.
+    """
     found = marks(likeness(seed), what).surface[:, points.IBUG]
     seen = pose.project(found) if perspective else found * [pose.SCALE, -pose.SCALE, -pose.SCALE]
-    there = pose.window(seen, landmarks.crop_box(seen[..., :2]), size)
-    there[..., 2] -= there[..., 2].mean(-1, keepdims=True)
+    places = pose.window(seen, landmarks.crop_box(seen[..., :2]), size)
+    places[..., 2] -= places[..., 2].mean(-1, keepdims=True)
     aus = np.concatenate([what.aus, what.pose], 1)
     return {
-        'landmarks': np.float32(there[..., :2]),
-        'landmarks3d': np.float32(there),
+        'landmarks': np.float32(places[..., :2]),
+        'landmarks3d': np.float32(places),
         'aus': np.float32(aus),
         'aus_valid': np.ones_like(aus, np.float32),
     }
 
 
 def row(many: dict, number: int) -> dict:
-    """One of several faces, with a leading axis of 1."""
+    """Select one of several faces, with a leading axis of 1."""
     return {name: value[number : number + 1] for name, value in many.items()}
 
 
 def turned(face: dict, turn) -> dict:
-    """Faces turned as they are by degrees, about the middle of their points."""
+    """Turn faces as rigid bodies about the middle of their points, by `turn` in degrees."""
     matrix = Rotation.from_euler('XYZ', turn, degrees=True).as_matrix()
     middle = face['landmarks3d'].mean(-2, keepdims=True)
-    there = np.float32((face['landmarks3d'] - middle) @ matrix.T + middle)
+    places = np.float32((face['landmarks3d'] - middle) @ matrix.T + middle)
     head = Rotation.from_matrix(matrix) * Rotation.from_euler('XYZ', face['aus'][:, 17:])
     aus = np.concatenate([face['aus'][:, :17], np.float32(head.as_euler('XYZ'))], 1)
-    return {**face, 'landmarks': there[..., :2], 'landmarks3d': there, 'aus': aus}
+    return {**face, 'landmarks': places[..., :2], 'landmarks3d': places, 'aus': aus}

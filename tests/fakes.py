@@ -1,4 +1,4 @@
-"""Small random tracks and shard sets for tests: the shapes and labels of the real ones."""
+"""Small random tracks and shard sets for tests, with the shapes and labels of real ones."""
 
 import io
 
@@ -13,14 +13,14 @@ EXPRESSIONS = 3  # labels in a fake set; frame t of a track has label t % EXPRES
 
 
 def fake_jpeg(rng: np.random.Generator, size: int) -> bytes:
-    """A smooth random picture as JPEG."""
+    """Draw a smooth random picture as JPEG."""
     coarse = rng.integers(0, 256, (4, 4, 3), dtype=np.uint8)
     pixels = np.asarray(Image.fromarray(coarse).resize((size, size), Image.Resampling.BILINEAR))
     return simplejpeg.encode_jpeg(np.ascontiguousarray(pixels), quality=90)
 
 
 def fake_segmentation(rng: np.random.Generator, size: int) -> bytes:
-    """Random classes 0, 1, 2 in blocks of 8 pixels as PNG."""
+    """Draw random classes 0, 1, 2 in blocks of 8 pixels as PNG."""
     blocks = rng.integers(0, 3, (size // 8, size // 8), dtype=np.uint8)
     file = io.BytesIO()
     Image.fromarray(np.kron(blocks, np.ones((8, 8), np.uint8))).save(file, 'PNG')
@@ -28,7 +28,15 @@ def fake_segmentation(rng: np.random.Generator, size: int) -> bytes:
 
 
 def fake_track(number: int = 0, *, identity: int = 0, frames: int = 4, size: int = 64, **changes):
-    """A track of random content, the same for the same arguments; `changes` replace fields."""
+    """Make a track of random content, the same for the same arguments.
+
+    Args:
+      number: of the track.
+      identity: of the person.
+      frames: of the track.
+      size: side of the images, pixels.
+      **changes: fields of `Track` to replace.
+    """
     rng = np.random.default_rng([number, identity, frames, size])
     values = {name: _random(rng, field, frames) for name, field in FIELDS.items() if field.shape}
     for name in POINT_SETS:
@@ -55,7 +63,18 @@ def fake_shards(
     directory, identities: int = 3, tracks: int = 4, frames: int = 4, size: int = 64,
     split: str = 'train', count: int = 2, **changes,
 ):  # fmt: skip
-    """Writes a set of `identities` x `tracks` fake tracks and opens it."""
+    """Write a set of `identities` x `tracks` fake tracks and open it.
+
+    Args:
+      directory: of the set.
+      identities: number of people.
+      tracks: tracks of each person.
+      frames: of each track.
+      size: side of the images, pixels.
+      split: its name.
+      count: files to write.
+      **changes: fields of `Track` to replace.
+    """
     items = (
         fake_track(n, identity=n % identities, frames=frames, size=size, **changes)
         for n in range(identities * tracks)
@@ -72,7 +91,7 @@ def _random(rng: np.random.Generator, field, frames: int):
 
 
 def _stored(value):
-    """Arrays as they come back from a record: float32 and int64."""
+    """Convert arrays to the types that a record returns: float32 and int64."""
     if not isinstance(value, np.ndarray):
         return value
     return value.astype(np.float32 if value.dtype.kind == 'f' else np.int64)

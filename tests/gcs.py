@@ -4,8 +4,9 @@
         ...                       # gs://any-bucket/... is there, in this process and its children
         server.requests           # Counter: read, stat, list, write, delete, move
 
-A bucket needs no making. `server.delay` is slept before each answer, seconds. There are no
-credentials and no conditions but generations, and a rename of a folder is none: as in the real one.
+Buckets exist without being made. The server sleeps `server.delay` seconds before each answer. There
+are no credentials, and no conditions but generations; as in the real one, no folder is renamed in
+one step.
 """
 
 import base64
@@ -29,7 +30,7 @@ VARIABLES = ('STORAGE_EMULATOR_HOST', 'TENSORSTORE_GCS_HTTP_URL')
 
 
 class Server(ThreadingHTTPServer):
-    """The objects and what was asked for."""
+    """The server: its objects and the requests so far."""
 
     daemon_threads = True
     request_queue_size = 128
@@ -44,16 +45,16 @@ class Server(ThreadingHTTPServer):
         self.flying = self.most_flying = self._generation = 0
 
     def handle_error(self, *_):
-        """Silence: gcsfs hangs up on a question that is answered already."""
+        """Ignore errors: gcsfs hangs up on a question that is answered already."""
 
     def put(self, key: tuple[str, str], content: bytes) -> dict:
-        """Makes or replaces an object; its resource."""
+        """Make or replace an object; return its resource."""
         self._generation += 1
         self.objects[key] = content, self._generation
         return self.resource(key)
 
     def resource(self, key: tuple[str, str]) -> dict:
-        """What the JSON API says of an object."""
+        """Describe an object as the JSON API does."""
         content, generation = self.objects[key]
         stamp = '2026-01-01T00:00:00.000Z'
         return {
@@ -65,12 +66,12 @@ class Server(ThreadingHTTPServer):
         }  # fmt: skip
 
     def names(self, bucket: str = 'bucket', prefix: str = '') -> list[str]:
-        """Names of the objects in a bucket."""
+        """List the names of the objects in a bucket."""
         return sorted(n for b, n in self.objects if b == bucket and n.startswith(prefix))
 
 
 class Handler(BaseHTTPRequestHandler):
-    """One connection; answers are counted by what they did."""
+    """One connection; answers are counted by kind."""
 
     protocol_version = 'HTTP/1.1'
     disable_nagle_algorithm = True
@@ -82,16 +83,16 @@ class Handler(BaseHTTPRequestHandler):
         if name is None:
             return self._list(bucket, query)
         with self.server.lock:
-            found = self.server.objects.get((bucket, name))
-            about = found and self.server.resource((bucket, name))
+            entry = self.server.objects.get((bucket, name))
+            resource = entry and self.server.resource((bucket, name))
         media = query.get('alt') == 'media'
-        if found is None:
+        if entry is None:
             return self._answer('read' if media else 'stat', {}, 404)
         if not media:
-            return self._answer('stat', about)
-        if query.get('ifGenerationNotMatch') == about['generation']:
+            return self._answer('stat', resource)
+        if query.get('ifGenerationNotMatch') == resource['generation']:
             return self._answer('read', b'', 304)
-        return self._content(found[0], about)
+        return self._content(entry[0], resource)
 
     def do_POST(self):
         bucket, name, query = self._asked()
@@ -214,12 +215,12 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(b'' if bare else body)
 
     def log_message(self, *_):
-        """Silence."""
+        """Print nothing."""
 
 
 @contextlib.contextmanager
 def serving():
-    """A server; the environment points gcsfs and TensorStore to it. Skips without gcsfs."""
+    """Start a server and point gcsfs and TensorStore to it; skip the test without gcsfs."""
     if importlib.util.find_spec('gcsfs') is None:  # not yet imported: it reads the environment
         pytest.skip('gs:// needs gcsfs: pip install -e .[gcs]')
     server = Server()
@@ -227,7 +228,7 @@ def serving():
     with pytest.MonkeyPatch.context() as patch:
         for variable in VARIABLES:
             patch.setenv(variable, f'http://127.0.0.1:{server.server_port}')
-        # gcsfs asks over gRPC what kind of bucket it is.
+        # Else gcsfs asks over gRPC for the bucket's kind.
         patch.setenv('GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT', 'false')
         patch.setenv('no_proxy', ','.join(filter(None, [os.environ.get('no_proxy'), '127.0.0.1'])))
         try:

@@ -1,6 +1,6 @@
 """Texts that commands print, kept as files in tests/golden/.
 
-GOLDEN=write python -m pytest tests/test_launchers.py     writes them anew; read the diff
+GOLDEN=write python -m pytest tests/test_launchers.py     writes them again; read the diff
 """
 
 import os

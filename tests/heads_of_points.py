@@ -1,10 +1,14 @@
-"""Landmarks that look like a face: a frontal head's, in a square crop."""
+"""Landmarks that look like those of a frontal face in a square crop."""
 
 import numpy as np
 
 
 def face_points(side: float) -> np.ndarray:
-    """68 points [68, 2] of a face in the middle of a crop, its box a little over half of it."""
+    """Draw 68 points [68, 2] of a face that fills a little over half of a crop.
+
+    Args:
+      side: of the crop, pixels.
+    """
     t = np.linspace(0, 1, 17)
     jaw = np.stack([-np.cos(np.pi * t), np.sin(np.pi * t) * 1.15 - 0.1], -1)
     brow = np.stack([np.linspace(-0.75, -0.25, 5), -0.45 - 0.08 * np.sin(np.linspace(0, 3, 5))], -1)

@@ -1,4 +1,4 @@
-"""Reading batches in tests: loaders, what they brought, which records it was."""
+"""Batches in tests: loaders, the fields that they read, the records of the rows."""
 
 import contextlib
 import dataclasses
@@ -14,16 +14,18 @@ THREADS = Reading(threads=2)
 
 
 def loader(part, **changes) -> Loader:
+    """Make a loader of light fields, four rows a batch; `changes` replace its arguments."""
     return Loader(part, **{'batch_size': 4, 'reads': LIGHT, 'reading': THREADS, **changes})
 
 
 def arrays(batch: tracks.Batch) -> dict[str, np.ndarray]:
-    """The fields that were read, by name."""
+    """Return the fields that were read, by name."""
     values = {field.name: getattr(batch, field.name) for field in dataclasses.fields(batch)}
     return {name: value for name, value in values.items() if value is not None}
 
 
 def assert_same(one: tracks.Batch, other: tracks.Batch) -> None:
+    """Assert that two batches have the same fields with the same numbers."""
     one, other = arrays(one), arrays(other)
     assert one.keys() == other.keys()
     for name in one:
@@ -32,7 +34,7 @@ def assert_same(one: tracks.Batch, other: tracks.Batch) -> None:
 
 @functools.cache
 def keys_of(part) -> dict[bytes, int]:
-    """The points of every frame -> its record."""
+    """Map the points of every frame to its record."""
     keys = {}
     for number in range(len(part)):
         with contextlib.suppress(shards.DamagedRecord):
@@ -42,8 +44,8 @@ def keys_of(part) -> dict[bytes, int]:
 
 
 def records(part, batch: tracks.Batch) -> np.ndarray:
-    """The record of every row, recognised by its points."""
+    """Find the record of every row by its points."""
     keys = keys_of(part)
-    found = [{keys[frame.tobytes()] for frame in row} for row in batch.landmarks]
-    assert all(len(row) == 1 for row in found)  # all K frames are of one track
-    return np.array([row.pop() for row in found])
+    numbers = [{keys[frame.tobytes()] for frame in row} for row in batch.landmarks]
+    assert all(len(row) == 1 for row in numbers)  # all K frames are of one track
+    return np.array([row.pop() for row in numbers])

@@ -1,4 +1,4 @@
-"""Steps compiled in half the time, for tests of what moves and not of how fast."""
+"""Steps compiled in half the time, for tests of which networks move and not of speed."""
 
 import jax
 import numpy as np
@@ -9,12 +9,18 @@ OPTIONS = {'xla_backend_optimization_level': 0, 'xla_llvm_disable_expensive_pass
 
 
 def jit(function):
-    """`jax.jit` with a compiler that hardly tries."""
+    """Return `jax.jit` of a function, compiled with few optimisations."""
     return jax.jit(function, compiler_options=OPTIONS)
 
 
 def change(before: dict, after: dict, collection: str | None = None) -> dict[str, float]:
-    """Letter -> largest change of its variables, or of one collection; NumPy compiles nothing."""
+    """Measure the largest change of each network's variables; NumPy compiles nothing.
+
+    Args:
+      before: network -> variables.
+      after: the same later.
+      collection: of the variables; None: all.
+    """
     before, after = jax.device_get((before, after))
 
     def most(a, b):
@@ -22,10 +28,10 @@ def change(before: dict, after: dict, collection: str | None = None) -> dict[str
         sizes = jax.tree.map(lambda x, y: np.abs(x - y).max(initial=0), a, b)
         return float(max(jax.tree.leaves(sizes), default=0))
 
-    return {letter: most(before[letter], after[letter]) for letter in before}
+    return {network: most(before[network], after[network]) for network in before}
 
 
 def fresh(net, *args) -> dict:
-    """A network's variables, all from one draw: each draw takes a second to compile."""
+    """Initialise a network, all from one draw: each draw takes a second to compile."""
     init = jax.jit(lambda key: init_each({'net': net}, key, {'net': args}))
     return init(jax.random.key(0))['net']

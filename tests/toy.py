@@ -1,4 +1,4 @@
-"""A system of four tiny networks and two stages, three players: what the training rooms need.
+"""A system of four tiny networks, two stages and three players, for tests of training.
 
 It has everything that is awkward: running statistics, spectral vectors, dropout, a frozen network,
 a network that moves in both stages, averaged networks, a pretrained constant.
@@ -22,20 +22,20 @@ POINTS = 68
 
 @dataclasses.dataclass(frozen=True)
 class Hparams:
-    """Sizes and what to switch off."""
+    """Sizes, and what to switch off."""
 
     width: int = setting(16, low=1, doc='features')
-    rate: float = setting(1e-2, low=0, doc='of Adam')
-    one_steps: int = setting(6, low=0, doc='of stage one')
-    two_steps: int = setting(4, low=0, doc='of stage two')
-    batch_size: int = setting(8, low=2, doc='rows')
+    rate: float = setting(1e-2, low=0, doc='learning rate of Adam')
+    one_steps: int = setting(6, low=0, doc='steps of stage one')
+    two_steps: int = setting(4, low=0, doc='steps of stage two')
+    batch_size: int = setting(8, low=2, doc='rows of a batch')
     statistics: bool = setting(True, doc='batch and spectral normalisation, dropout, noise')
     poison: str = setting('', choices=('', 'G', 'D', 'C'), doc='player whose loss is NaN')
-    poison_below: float = setting(0.0, doc='where the first coordinate of a batch is below this')
+    poison_below: float = setting(0.0, doc="NaN if a batch's first coordinate is below this")
 
 
 class Encoder(nn.Module):
-    """Spectral normalisation and a dense layer."""
+    """A dense layer with spectral normalisation."""
 
     width: int
     statistics: bool
@@ -50,7 +50,7 @@ class Encoder(nn.Module):
 
 
 class Generator(nn.Module):
-    """Batch normalisation, dropout, a dense layer."""
+    """Dense layers with batch normalisation and dropout."""
 
     width: int
     statistics: bool
@@ -65,7 +65,7 @@ class Generator(nn.Module):
 
 
 class Judge(nn.Module):
-    """Discriminator or classifier."""
+    """A discriminator or a classifier."""
 
     width: int
     outputs: int
@@ -77,7 +77,7 @@ class Judge(nn.Module):
 
 
 def networks(hp, data):
-    """E encoder, G generator, D discriminator of both stages, C classifier of stage one."""
+    """Make E encoder, G generator, D discriminator of both stages, C classifier of stage one."""
     return {
         'E': Encoder(hp.width, hp.statistics),
         'G': Generator(hp.width, hp.statistics),
@@ -87,18 +87,18 @@ def networks(hp, data):
 
 
 def init(hp, nets, rng, batch):
-    """Fresh variables."""
+    """Draw the networks' variables."""
     points = jnp.zeros((2, *batch.landmarks.shape[-2:]))
     arguments = {'E': points, 'G': jnp.zeros((2, hp.width)), 'D': points, 'C': points}
     keys = jax.random.split(rng, len(nets))
     return {
-        letter: dict(nets[letter].init(key, arguments[letter], train=False))
-        for letter, key in zip(nets, keys, strict=True)
+        network: dict(nets[network].init(key, arguments[network], train=False))
+        for network, key in zip(nets, keys, strict=True)
     }
 
 
 def stages(hp, data):
-    """Two stages: all networks; then G and D with E frozen."""
+    """List two stages: all networks; then G and D with E frozen."""
     del data
 
     def losses(apply, constants, batch, rng):
@@ -142,13 +142,13 @@ def stages(hp, data):
 
 
 def constants(hp, load=True):
-    """A pretrained number."""
+    """Return a pretrained number."""
     del hp, load
     return {'scale': np.float32(0.9)}
 
 
 def preview(hp, nets, variables, batch):
-    """A grey square a row, as bright as the reconstruction is good."""
+    """Draw a grey square for each row, as bright as the reconstruction is good."""
     del hp
     l = batch.landmarks[:, 0] / 64 - 1
     code = nets['E'].apply(variables['E'], l, train=False)
@@ -158,7 +158,7 @@ def preview(hp, nets, variables, batch):
 
 
 def batch(seed, rows=8, identities=4, poisoned=False):
-    """A random batch of landmarks as NumPy arrays; partners differ in identity."""
+    """Draw a random batch of landmarks as NumPy arrays; partners differ in identity."""
     rng = np.random.default_rng(seed)
     landmarks = rng.uniform(8, 120, (rows, 2, POINTS, 2)).astype(np.float32)
     if poisoned:

@@ -17,5 +17,5 @@ systems.SYSTEMS = {**getattr(systems, 'SYSTEMS', {}), 'toy': toy}
 
 
 def get_config():
-    """The toy's defaults."""
+    """Return the toy's defaults."""
     return config.build('toy', run={'checkpoint_every': 2, 'log_every': 2}, hparams={})

@@ -1,1 +1,1 @@
-"""Fault drills: each breaks a real run in one way and counts what becomes of it."""
+"""Fault drills: each breaks a real run in one way and counts the outcomes."""

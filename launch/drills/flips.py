@@ -1,9 +1,9 @@
 """Flipped bits and truncations in shards and checkpoints: none goes unnoticed.
 
-Even rounds damage a file of a shard set and read the set as training does: a UserError names the
-file, or what was read is the same bytes and the set's check (`reenact-jax shards`) names
-it. Odd rounds damage a file of the newest checkpoint: it is refused by name, the one before it is
-taken, and that one is as it was written.
+Even rounds damage a file of a shard set and read the set as training does. Either a UserError names
+the file, or the same bytes are read and the set's check (`reenact-jax shards`) names the file. Odd
+rounds damage a file of the newest checkpoint: it is refused by name, the one before it is used, and
+that one is as it was written.
 """
 
 import contextlib
@@ -30,7 +30,17 @@ RESTORE_EVERY = 20  # rounds between those that also restore the arrays of the o
 
 
 def drill(folder: pathlib.Path, flips: int, seed: int, quiet: bool = False) -> dict:
-    """`flips` rounds of one damage each. Returns the counts."""
+    """Damage one file in each round.
+
+    Args:
+      folder: of the drills.
+      flips: rounds.
+      seed: of files and places.
+      quiet: no progress bar.
+
+    Returns:
+      The counts.
+    """
     rounds = Rounds(folder / 'flips', flips, {'seed': seed}, quiet)
     where = ground.make(folder, 'ldnet')
     data, workdir = _copies(where, rounds.folder)
@@ -52,10 +62,10 @@ def drill(folder: pathlib.Path, flips: int, seed: int, quiet: bool = False) -> d
 
 
 def _copies(where: Ground, folder: pathlib.Path) -> tuple[pathlib.Path, pathlib.Path]:
-    """A shard set, and a workdir with two checkpoints, to be damaged."""
+    """Make a shard set and a workdir with two checkpoints, to be damaged."""
     data, workdir, log = folder / 'data', folder / 'run', folder / 'run.log'
-    for each in (data, workdir):
-        shutil.rmtree(each, ignore_errors=True)
+    for place in (data, workdir):
+        shutil.rmtree(place, ignore_errors=True)
     shutil.copytree(where.data, data)
     length = f'--config.hparams.stage1_steps={NEWER.step}'
     if code := where.run(workdir, log, f'--config.stages=("{STAGE}",)', length):
@@ -65,20 +75,20 @@ def _copies(where: Ground, folder: pathlib.Path) -> tuple[pathlib.Path, pathlib.
 
 def _shard(data: pathlib.Path, whole: str, rng: np.random.Generator) -> tuple[str, list[str]]:
     file = rng.choice(sorted(data.iterdir()))
-    good = file.read_bytes()
-    how = _damage(file, rng)
+    content = file.read_bytes()
+    damage = _damage(file, rng)
     try:
         seen, failures = _caught(data, file, whole)
     finally:
-        file.write_bytes(good)
+        file.write_bytes(content)
     kind = {'.npz': 'index', '.json': 'set'}.get(file.suffix, 'records')
     if file.name in ('features.json', 'dataset_info.json'):
         kind = 'TFDS metadata'
-    return f'shards, {kind}, {how}: {seen}', failures
+    return f'shards, {kind}, {damage}: {seen}', failures
 
 
 def _caught(data: pathlib.Path, file: pathlib.Path, whole: str) -> tuple[str, list[str]]:
-    """How damage to `file` was noticed, and in what it was not."""
+    """Tell how damage to `file` was noticed, and list the failures to notice it."""
     try:
         same = _read(data) == whole
     except UserError as error:
@@ -97,37 +107,37 @@ def _checkpoint(store: Store, workdir: pathlib.Path, older: str, rng) -> tuple[s
     if not spare.exists():
         shutil.copytree(folder, spare)
     file = rng.choice([item for item in sorted(folder.rglob('*')) if _has_bytes(item)])
-    how = _damage(file, rng)
-    with _heard() as said:
+    damage = _damage(file, rng)
+    with _heard() as messages:
         taken = store.newest()
     failures = []
     if taken != OLDER:
-        failures.append(f'{file}, {how}: {taken} was taken')
-    if not any(file.name in line and folder.name in line for line in said):
-        failures.append(f'{file}, {how}: not named, said {said}')
+        failures.append(f'{file}, {damage}: {taken} was taken')
+    if not any(file.name in line and folder.name in line for line in messages):
+        failures.append(f'{file}, {damage}: not named, said {messages}')
     if _digest(OLDER.inside(workdir)) != older:
-        failures.append(f'{file}, {how}: the older checkpoint changed')
-    for each in (aside, folder):
-        shutil.rmtree(each, ignore_errors=True)
+        failures.append(f'{file}, {damage}: the older checkpoint changed')
+    for place in (aside, folder):
+        shutil.rmtree(place, ignore_errors=True)
     shutil.copytree(spare, folder)
     seen = 'SILENT' if failures else 'refused by name, the older one taken'
     kind = 'digests' if file.name == 'digests.json' else 'content'
-    return f'checkpoints, {kind}, {how}: {seen}', failures
+    return f'checkpoints, {kind}, {damage}: {seen}', failures
 
 
 def _damage(file: pathlib.Path, rng: np.random.Generator) -> str:
     content = bytearray(file.read_bytes())
-    at = int(rng.integers(len(content)))
+    place = int(rng.integers(len(content)))
     if rng.random() < 0.5:
-        content[at] ^= 1 << int(rng.integers(8))
+        content[place] ^= 1 << int(rng.integers(8))
         file.write_bytes(content)
         return 'bit flipped'
-    file.write_bytes(content[:at])
+    file.write_bytes(content[:place])
     return 'cut off'
 
 
 def _read(data: pathlib.Path) -> str:
-    """A digest of all that training can read of a set."""
+    """Compute a digest of everything that training can read of a set."""
     part, digest = shards.ShardSet(data, SPLIT), hashlib.sha256()
     for column in vars(part.columns).values():
         digest.update(np.ascontiguousarray(column).tobytes())
@@ -149,14 +159,14 @@ def _has_bytes(item: pathlib.Path) -> bool:
 
 @contextlib.contextmanager
 def _heard() -> Iterator[list[str]]:
-    """What is logged, which a command shows on standard error."""
-    said: list[str] = []
+    """Collect the messages that are logged; a command shows them on standard error."""
+    messages: list[str] = []
     handler = logging.Handler(logging.WARNING)
-    handler.emit = lambda record: said.append(record.getMessage())
+    handler.emit = lambda record: messages.append(record.getMessage())
     logger = logging.getLogger('absl')
     before, logger.propagate = logger.propagate, False
     others, logger.handlers = logger.handlers, [handler]
     try:
-        yield said
+        yield messages
     finally:
         logger.handlers, logger.propagate = others, before

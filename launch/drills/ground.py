@@ -1,4 +1,4 @@
-"""What the drills train: each system at its smallest, on synthetic people made in seconds."""
+"""The trainings of the drills: each system at its smallest, on people made in seconds."""
 
 import os
 import pathlib
@@ -26,7 +26,7 @@ _HD = dict(width=2, downs=1, discriminator=1, random_width=1, batch_size=8)
 
 
 class Kind(NamedTuple):
-    """What is trained: a preset made smaller still."""
+    """A training: a preset made smaller still."""
 
     config: str
     stages: dict[str, tuple[str, int]]  # in order: the setting of a stage's length, its steps
@@ -94,21 +94,21 @@ KINDS = {
 
 
 class Ground(NamedTuple):
-    """A system, its data and where its compiled programs are kept."""
+    """A system, its data, and the folder of its compiled programs."""
 
-    kind: str  # of KINDS
+    kind: str  # one of KINDS
     data: pathlib.Path
     programs: pathlib.Path
 
     def arguments(self, workdir: pathlib.Path, *extra: str) -> list[str]:
-        """Of reenact_jax.train."""
+        """List the arguments of reenact_jax.train."""
         kind = KINDS[self.kind]
-        given = kind.hparams | dict(kind.stages.values())
-        given = {f'config.hparams.{name}': value for name, value in given.items()}
-        given |= {'config.data': self.data, 'config.compilation_cache': self.programs}
-        given |= {'config.checkpoint_every': kind.every, 'config.log_every': kind.every}
-        given |= {'config.preview_every': 0}
-        flags = [f'--{name}={value}' for name, value in given.items()]
+        values = kind.hparams | dict(kind.stages.values())
+        values = {f'config.hparams.{name}': value for name, value in values.items()}
+        values |= {'config.data': self.data, 'config.compilation_cache': self.programs}
+        values |= {'config.checkpoint_every': kind.every, 'config.log_every': kind.every}
+        values |= {'config.preview_every': 0}
+        flags = [f'--{name}={value}' for name, value in values.items()]
         return [
             f'--config={ROOT / "configs" / kind.config}',
             f'--workdir={workdir}',
@@ -117,11 +117,11 @@ class Ground(NamedTuple):
         ]
 
     def lengths(self) -> dict[str, int]:
-        """Stage -> steps, in order."""
+        """Return the steps of each stage, in order."""
         return {stage: steps for stage, (_, steps) in KINDS[self.kind].stages.items()}
 
     def start(self, workdir: pathlib.Path, log: pathlib.Path, *extra: str) -> subprocess.Popen:
-        """The command in a process of its own on one CPU device; what it says goes to `log`."""
+        """Start the command in a process of its own on one CPU device; its output goes to `log`."""
         command = [sys.executable, '-m', 'reenact_jax.train', *self.arguments(workdir, *extra)]
         environment = os.environ | {
             'JAX_PLATFORMS': 'cpu',
@@ -134,7 +134,17 @@ class Ground(NamedTuple):
     def run(
         self, workdir: pathlib.Path, log: pathlib.Path, *extra: str, longest: int | None = None
     ) -> int:
-        """The command to its end; its exit code. `longest`: a limit on its files, in bytes."""
+        """Run the command to its end.
+
+        Args:
+          workdir: of the run.
+          log: file of its output.
+          *extra: more arguments.
+          longest: limit on the length of its files, bytes.
+
+        Returns:
+          Its exit code.
+        """
         process = self.start(workdir, log, *extra)
         try:
             if longest is not None:
@@ -145,7 +155,7 @@ class Ground(NamedTuple):
 
 
 def make(folder: pathlib.Path, kind: str) -> Ground:
-    """The ground of a kind in a folder shared by the drills; made where it is missing."""
+    """Prepare a kind in a folder that the drills share; data are made where they are missing."""
     sizes = dict(val_identities=0, test_identities=0, cross_pairs=0, size=32)
     if KINDS[kind].images:
         request = Request(identities=2, tracks=4, frames=2, **sizes)

@@ -1,9 +1,9 @@
-"""SIGKILL at random moments of training and saving; what is resumed ends as if nothing happened.
+"""SIGKILL at random moments of training and saving; the resumed run ends as if nothing happened.
 
-A chain is one run: every process of it is killed and the next one resumes, until the chain's last
-process is left in peace and its result compared with a run that was not disturbed. Chains train in
-turn LD-Net (three stages), AAN (spectral vectors, batch statistics, images), FD-GAN, Pix2PixHD and
-FReeNet (the nets of one stage frozen in the next).
+A chain is one run: each of its processes is killed and the next one resumes, until the last one is
+left in peace and its result is compared with an undisturbed run. Chains train in turn LD-Net (three
+stages), AAN (spectral vectors, batch statistics, images), FD-GAN, Pix2PixHD, FReeNet (the networks
+of one stage are frozen in the next) and FACEGAN.
 """
 
 import pathlib
@@ -22,11 +22,11 @@ from reenact_jax.train.checkpoints.places import FOLDER, Place, places
 
 POLL = 0.002  # seconds between looks at the disk
 PATIENCE = 600  # seconds after which a process that does nothing has failed
-READY = b': compiling'  # in the log when the loop over steps is about to begin
+READY = b': compiling'  # in the log just before the loop over steps begins
 
 
 class Chain:
-    """One run that is killed again and again, beside one that was not."""
+    """One run that is killed again and again, beside an undisturbed one."""
 
     def __init__(self, where: Ground, rounds: Rounds, number: int, rng: np.random.Generator):
         self.ground, self.rng = where, rng
@@ -36,7 +36,7 @@ class Chain:
         shutil.rmtree(self.workdir, ignore_errors=True)
 
     def kill(self) -> tuple[str, list[str]]:
-        """(what the process was doing when it was killed, failures on the way)."""
+        """Start the run and kill it; return what it was doing then, and failures on the way."""
         failures = []
         while True:
             before = states.newest(self.workdir)
@@ -48,13 +48,13 @@ class Chain:
                 code = process.wait()
             if struck and code == -signal.SIGKILL:
                 return _doing(self.workdir), failures + self._resumed(before)
-            failures += self._ended(code)  # it was faster than the blow: a whole run to compare
+            failures += self._ended(code)  # it ended before it was killed: a whole run to compare
             if failures:
                 return 'ended by itself', failures
             shutil.rmtree(self.workdir)
 
     def finish(self) -> list[str]:
-        """Lets the run come to its end; what differs from the undisturbed one."""
+        """Let the run come to its end; list what differs from the undisturbed one."""
         before = states.newest(self.workdir)
         code = self.ground.run(self.workdir, self.log)
         failures = self._ended(code) or self._resumed(before)
@@ -63,16 +63,16 @@ class Chain:
         return failures
 
     def _wait(self, process: subprocess.Popen) -> bool:
-        """Until the moment to strike; False when the process ended before it."""
+        """Wait for the moment to kill; return False if the process ended before it."""
         end = time.monotonic() + PATIENCE
         saving = self.rng.random() < 0.5
-        seen, wanted = _unfinished(self.workdir), int(self.rng.integers(1, 4))
+        known, count = _unfinished(self.workdir), int(self.rng.integers(1, 4))
         delay = self.rng.uniform(0, 0.3 if saving else self.seconds)
         while process.poll() is None and time.monotonic() < end:
-            new = _unfinished(self.workdir) - seen
-            seen |= new
-            wanted -= len(new)
-            if (saving and wanted <= 0) or (not saving and READY in self.log.read_bytes()):
+            new = _unfinished(self.workdir) - known
+            known |= new
+            count -= len(new)
+            if (saving and count <= 0) or (not saving and READY in self.log.read_bytes()):
                 try:
                     process.wait(delay)
                 except subprocess.TimeoutExpired:
@@ -81,14 +81,14 @@ class Chain:
         return False
 
     def _resumed(self, before: Place | None) -> list[str]:
-        """Whether the process went on from the newest valid checkpoint, if it came so far."""
-        said = self.log.read_text()
-        if before is None or not said.count(READY.decode()):
-            return [] if 'Traceback' not in said else [f'{self.log}: {said[-300:]}']
+        """Check that the process resumed from the newest valid checkpoint, if it came so far."""
+        text = self.log.read_text()
+        if before is None or not text.count(READY.decode()):
+            return [] if 'Traceback' not in text else [f'{self.log}: {text[-300:]}']
         whole = before.step == self.ground.lengths()[before.stage]
         expected = f'resuming stage {before.stage} after step {before.step}\n'
-        if whole == (expected in said) or ('resuming' in said) == whole:
-            return [f'{self.workdir}: {before} was valid and not resumed from: {said[-300:]}']
+        if whole == (expected in text) or ('resuming' in text) == whole:
+            return [f'{self.workdir}: {before} was valid and not resumed from: {text[-300:]}']
         return []
 
     def _ended(self, code: int) -> list[str]:
@@ -105,7 +105,19 @@ def drill(
     quiet: bool = False,
     kinds: tuple[str, ...] = ('ldnet', 'aan', 'fdgan', 'pix2pix', 'freenet', 'facegan'),
 ) -> dict:
-    """`kills` rounds of one kill each, `chain` of them in a run, `kinds` in turn."""
+    """Kill one process in each round.
+
+    Args:
+      folder: of the drills.
+      kills: rounds.
+      chain: kills in one run.
+      seed: of the moments.
+      quiet: no progress bar.
+      kinds: of the runs, in turn.
+
+    Returns:
+      The counts.
+    """
     sizes = {'chain': chain, 'seed': seed}
     rounds = Rounds(folder / 'kill', kills, sizes, quiet)
     running: Chain | None = None
@@ -125,12 +137,12 @@ def drill(
 
 
 def _undisturbed(where: Ground, folder: pathlib.Path) -> tuple[pathlib.Path, float]:
-    """The workdir of a run that was left in peace, and its seconds of training."""
+    """Make an undisturbed run; return its workdir and its seconds of training."""
     workdir, log = folder / f'peace-{where.kind}', folder / f'peace-{where.kind}.log'
     stages = where.lengths()
     last = Place(len(stages) - 1, *list(stages.items())[-1])
     if digests.fault(last.inside(workdir)) is not None:
-        # The first run compiles; where there are no programs yet, another one is timed.
+        # The first run compiles; if there were no programs before, a second one is timed.
         for _ in range(1 if where.programs.exists() else 2):
             shutil.rmtree(workdir, ignore_errors=True)
             if code := where.run(workdir, log):
@@ -140,12 +152,12 @@ def _undisturbed(where: Ground, folder: pathlib.Path) -> tuple[pathlib.Path, flo
 
 
 def _unfinished(workdir: pathlib.Path) -> set[str]:
-    """Temporary checkpoint folders, which orbax renames when they are whole."""
+    """List temporary checkpoint folders, which orbax renames when they are whole."""
     return {str(item) for item in (workdir / FOLDER).glob('*/*orbax-checkpoint-tmp*')}
 
 
 def _doing(workdir: pathlib.Path) -> str:
-    """What the disk says that a killed process was doing."""
+    """Infer from the disk what a killed process was doing."""
     if list((workdir / FOLDER).glob('*/.trash-*')):
         return 'while deleting an old checkpoint'
     if _unfinished(workdir):

@@ -1,8 +1,8 @@
 """NaN in the loss of each player: the step leaves no trace, and too many of them end the run.
 
-A round trains one stage whose loss for one player is NaN in half of the steps, drawn by the step's
-own key, saves after every step, and compares the checkpoints: where the player's count of skipped
-steps went up, nothing but it and the number of the step may differ by a byte.
+A round trains one stage in which the loss of one player is NaN in half of the steps, drawn by the
+step's own key. It saves after every step and compares the checkpoints: if the player's count of
+skipped steps rose, nothing else but the number of the step may differ by a byte.
 """
 
 import contextlib
@@ -35,20 +35,31 @@ CASES = (  # system, stage, player
     *(('pix2pix', 'pix2pixhd_global', player) for player in 'GD'),
     *(('pix2pix', 'pix2pixhd_joint', player) for player in 'GD'),
 )
-MANY = 200  # steps: more than pass before the limit is reached
+MANY = 200  # steps: more than are made before the limit is reached
 
 
 def drill(
     folder: pathlib.Path, limit: int, cases=CASES, seed: int = 0, quiet: bool = False
 ) -> dict:
-    """A round a case; the run may leave out `limit` steps. Returns the counts."""
+    """Train each case in a round of its own.
+
+    Args:
+      folder: of the drills.
+      limit: steps that a run may leave out.
+      cases: (system, stage, player).
+      seed: of the runs.
+      quiet: no progress bar.
+
+    Returns:
+      The counts.
+    """
     rounds = Rounds(folder / 'nan', len(cases), {'limit': limit, 'seed': seed}, quiet)
     for number in rounds.left():
         system, stage, player = cases[number]
         where, workdir = ground.make(folder, system), rounds.folder / f'{stage}-{player}'
         shutil.rmtree(workdir, ignore_errors=True)
         with _poisoned(system, stage, player), (rounds.folder / 'log').open('w') as log:
-            said = _run(where, workdir, stage, limit, seed, log)
+            message = _run(where, workdir, stage, limit, seed, log)
         kept, skipped, failures = _compare(workdir, player)
         last = places(workdir)[0].step if places(workdir) else 0
         for words in (
@@ -56,19 +67,19 @@ def drill(
             f'config.nan_limit = {limit} steps',
             f'last good checkpoint: {stage}, step {last}',
         ):
-            if words not in said:
-                failures.append(f'{words!r} is not in: {said!r}')
+            if words not in message:
+                failures.append(f'{words!r} is not in: {message!r}')
         if skipped != limit or not kept:
             failures.append(f'{skipped} steps left out and {kept} applied before the end')
-        how = 'no trace of the skipped steps, run ended' if not failures else 'FAILED'
-        rounds.note(number, f'{stage}, player {player}: {how}', failures)
+        outcome = 'no trace of the skipped steps, run ended' if not failures else 'FAILED'
+        rounds.note(number, f'{stage}, player {player}: {outcome}', failures)
         shutil.rmtree(workdir)
     return rounds.result()
 
 
 @contextlib.contextmanager
 def _poisoned(system: str, stage: str, player: str) -> Iterator[None]:
-    """A system in whose stage the player's loss is NaN for every second key."""
+    """Change a system so that a player's loss is NaN for half of the keys in one stage."""
     real = systems.find(system)
 
     def stages(hp, data):
@@ -93,7 +104,7 @@ def _spoilt(losses: Callable, player: str) -> Callable:
 
 
 def _run(where: Ground, workdir: pathlib.Path, stage: str, limit: int, seed: int, log) -> str:
-    """Trains until it fails; what the run says then."""
+    """Train until the run fails; return its message."""
     length, _ = ground.KINDS[where.kind].stages[stage]
     extra = [
         f'--config.stages=("{stage}",)',
@@ -115,7 +126,7 @@ def _run(where: Ground, workdir: pathlib.Path, stage: str, limit: int, seed: int
 
 
 def _compare(workdir: pathlib.Path, player: str) -> tuple[int, int, list[str]]:
-    """(steps applied, steps left out, failures), from one checkpoint to the next."""
+    """Compare successive checkpoints: count steps applied and left out; list failures."""
     kept = skipped = 0
     failures, before = [], None
     for place in reversed(places(workdir)):
@@ -129,7 +140,7 @@ def _compare(workdir: pathlib.Path, player: str) -> tuple[int, int, list[str]]:
             if not count and not any(name.startswith("['variables.") for name in changed):
                 failures.append(f'step {place.step} was applied and changed nothing')
             kept, skipped = kept + (not count), skipped + count
-        else:  # the first step's trace cannot be seen: the state before it is not on the disk
+        else:  # the first step cannot be compared: the state before it is not on the disk
             first = int(now['counters']['skipped'][player])
             kept, skipped = int(not first), first
         before = now

@@ -1,7 +1,7 @@
 """Two processes of one run on this machine: one is told to stop, dies, or falls silent.
 
-preempt: SIGTERM to one; both save the same step and exit with code 42, and the run resumes.
-lost: SIGKILL or SIGSTOP (as silent as a broken network) to one; the other ends within the
+preempt: one gets SIGTERM; both save the same step and exit with code 42, and the run resumes.
+lost: one gets SIGKILL or SIGSTOP (as silent as a broken network); the other ends within the
 heartbeat's timeout and 5 s, says why, and its exit code is not 0.
 """
 
@@ -19,14 +19,14 @@ from launch.drills.ground import Ground
 from launch.drills.rounds import Rounds
 from reenact_jax.train.signals import STOPPED
 
-PATIENCE = 600  # seconds for what should take some
+PATIENCE = 600  # most seconds to wait for a process
 GRACE = 5  # seconds after the heartbeat's timeout
-# What a lost process is called: by us, or by JAX's own service where that is faster.
+# Messages about a lost process: ours, and that of JAX's own service, if that is faster.
 WORDS = ('another process of this run ended or cannot be reached', 'another task died')
 
 
 class Pair:
-    """Two processes of one run; at the end of the `with` block they are gone."""
+    """Two processes of one run; they are killed at the end of the `with` block."""
 
     def __init__(self, where: Ground, folder: pathlib.Path, *extra: str):
         self.workdir = folder / 'run'
@@ -49,7 +49,7 @@ class Pair:
             process.wait()
 
     def wait_for_checkpoint(self) -> str:
-        """Until the first is whole; what went wrong, or nothing."""
+        """Wait until the first checkpoint is whole; return what went wrong, or ''."""
         end = time.monotonic() + PATIENCE
         while states.newest(self.workdir) is None:
             if any(process.poll() is not None for process in self.both):
@@ -60,25 +60,35 @@ class Pair:
         return ''
 
     def codes(self) -> list[int | None]:
-        """Both exit codes; None for one that does not end."""
+        """Wait for both exit codes; None for a process that does not end."""
         end = time.monotonic() + PATIENCE
         return [_code(process, end - time.monotonic()) for process in self.both]
 
     def said(self) -> str:
-        """The last words of both."""
+        """Return the end of both logs."""
         return ' | '.join(log.read_text()[-1500:] for log in self.logs)
 
 
 def preempt(folder: pathlib.Path, count: int, seed: int, quiet: bool = False) -> dict:
-    """`count` rounds; the process that is told alternates, the moment is random."""
+    """Send SIGTERM to one of two processes in each round, to each in turn.
+
+    Args:
+      folder: of the drills.
+      count: rounds.
+      seed: of the moments.
+      quiet: no progress bar.
+
+    Returns:
+      The counts.
+    """
     rounds = Rounds(folder / 'preempt', count, {'seed': seed}, quiet)
     for number in rounds.left():
         rng, where = np.random.default_rng([seed, number]), ground.make(folder, 'ldnet')
-        told, place = number % 2, _fresh(rounds.folder)
+        victim, place = number % 2, _fresh(rounds.folder)
         with Pair(where, place) as pair:
             fault = pair.wait_for_checkpoint()
             time.sleep(rng.uniform(0, 1))
-            pair.both[told].terminate()
+            pair.both[victim].terminate()
             codes = pair.codes()
         newest = states.newest(pair.workdir)
         failures = [fault] if fault else []
@@ -89,32 +99,43 @@ def preempt(folder: pathlib.Path, count: int, seed: int, quiet: bool = False) ->
             failures.append(f'exit codes {codes}, expected twice {STOPPED}: {pair.said()}')
         else:
             failures += _same_step(pair, newest) + _resumes(where, place)
-        rounds.note(number, f'process {told} told, both saved and left with 42', failures)
+        rounds.note(number, f'process {victim} told, both saved and left with 42', failures)
     return rounds.result()
 
 
 def lost(folder: pathlib.Path, count: int, seed: int, timeout: int, quiet: bool = False) -> dict:
-    """`count` rounds with a heartbeat's timeout of `timeout` s; victim and signal alternate."""
+    """Lose one of two processes in each round; victim and signal alternate.
+
+    Args:
+      folder: of the drills.
+      count: rounds.
+      seed: of the moments.
+      timeout: of the heartbeat, seconds.
+      quiet: no progress bar.
+
+    Returns:
+      The counts.
+    """
     rounds = Rounds(folder / 'lost', count, {'seed': seed, 'timeout': timeout}, quiet)
     for number in rounds.left():
         rng, where = np.random.default_rng([seed, number]), ground.make(folder, 'ldnet')
-        victim, how = number % 2, (signal.SIGKILL, signal.SIGSTOP)[number // 2 % 2]
+        victim, kind = number % 2, (signal.SIGKILL, signal.SIGSTOP)[number // 2 % 2]
         longer = '--config.hparams.stage1_steps=1000000'
         with Pair(where, _fresh(rounds.folder), longer, f'--heartbeat_timeout={timeout}') as pair:
             fault = pair.wait_for_checkpoint()
             time.sleep(rng.uniform(0, 1))
             begin = time.monotonic()
-            pair.both[victim].send_signal(how)
+            pair.both[victim].send_signal(kind)
             code = _code(pair.both[1 - victim], timeout + GRACE)
-            took = time.monotonic() - begin
-            said = pair.logs[1 - victim].read_text()
+            seconds = time.monotonic() - begin
+            text = pair.logs[1 - victim].read_text()
         failures = [fault] if fault else []
         if code is None:
-            failures.append(f'still there after {took:.0f} s: {said[-1000:]}')
-        elif code == 0 or not any(words in said for words in WORDS):
-            failures.append(f'exit code {code} after {took:.1f} s, said {said[-1500:]}')
-        speed = 'at once' if took < timeout / 2 else "by the heartbeat's timeout"
-        seen = f'process {victim} gone ({how.name}), the other ended {speed}'
+            failures.append(f'still there after {seconds:.0f} s: {text[-1000:]}')
+        elif code == 0 or not any(words in text for words in WORDS):
+            failures.append(f'exit code {code} after {seconds:.1f} s, said {text[-1500:]}')
+        speed = 'at once' if seconds < timeout / 2 else "by the heartbeat's timeout"
+        seen = f'process {victim} gone ({kind.name}), the other ended {speed}'
         rounds.note(number, seen, failures)
     return rounds.result()
 
@@ -134,19 +155,19 @@ def _fresh(folder: pathlib.Path) -> pathlib.Path:
 
 
 def _same_step(pair: Pair, newest) -> list[str]:
-    """Whether both stopped at the step of the newest checkpoint, of which each wrote its share."""
+    """Check that both stopped at the newest checkpoint's step and that each wrote its share."""
     if newest is None:
         return ['no valid checkpoint']
-    said = f'stopped after step {newest.step} of stage {newest.stage}'
-    found = [] if said in pair.logs[0].read_text() else [f'{newest}, said {pair.said()}']
+    message = f'stopped after step {newest.step} of stage {newest.stage}'
+    faults = [] if message in pair.logs[0].read_text() else [f'{newest}, said {pair.said()}']
     parts = {item.name for item in newest.inside(pair.workdir).glob('*/ocdbt.process_*')}
     if parts and parts != {'ocdbt.process_0', 'ocdbt.process_1'}:
-        found.append(f'{newest}: parts of {sorted(parts)}')
-    return found
+        faults.append(f'{newest}: parts of {sorted(parts)}')
+    return faults
 
 
 def _resumes(where: Ground, place: pathlib.Path) -> list[str]:
-    """Whether two processes bring the run to its end."""
+    """Check that two processes bring the run to its end."""
     with Pair(where, place) as pair:
         codes = pair.codes()
     if codes != [0, 0]:

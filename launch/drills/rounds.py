@@ -1,4 +1,4 @@
-"""The rounds of a drill: kept one JSON line each as they finish, counted at the end."""
+"""The rounds of a drill: each is kept as a JSON line when it is finished; counts at the end."""
 
 import collections
 import json
@@ -13,14 +13,24 @@ from reenact_jax.common.errors import UserError
 
 
 class Rounds:
-    """Rounds 0 ... total - 1 of one drill; those in its folder already are not done again.
+    """Rounds 0 ... total - 1 of one drill; those that its folder holds are not done again.
 
     Attributes:
       folder: of the drill, for what its rounds need.
     """
 
     def __init__(self, folder: pathlib.Path, total: int, sizes: dict, quiet: bool = False):
-        """`sizes`: what rounds depend on. Raises UserError when the folder holds others."""
+        """Open the folder.
+
+        Args:
+          folder: of the drill.
+          total: number of rounds.
+          sizes: settings on which the rounds depend.
+          quiet: no progress bar.
+
+        Raises:
+          UserError: the folder holds rounds of other settings.
+        """
         self.folder, self.total, self._quiet = folder, total, quiet
         folder.mkdir(parents=True, exist_ok=True)
         file = folder / 'sizes.json'
@@ -35,7 +45,7 @@ class Rounds:
         self._since = time.perf_counter()
 
     def left(self) -> Iterator[int]:
-        """Numbers of the rounds to do, behind a progress bar."""
+        """Iterate over the numbers of the rounds to do, with a progress bar."""
         done = {entry['round'] for entry in self._done}
         numbers = [number for number in range(self.total) if number not in done]
         hidden = True if self._quiet else None  # None: where standard error is no terminal
@@ -44,7 +54,13 @@ class Rounds:
         yield from bar
 
     def note(self, number: int, seen: str, failures: list[str] = ()) -> None:
-        """Keeps a finished round: what was seen, and in how many ways it failed (none: well)."""
+        """Keep a finished round.
+
+        Args:
+          number: of the round.
+          seen: what happened, in words that are counted.
+          failures: what went wrong; empty: nothing.
+        """
         now = time.perf_counter()
         seconds, self._since = now - self._since, now
         entry = {'round': number, 'seen': seen, 'failures': list(failures), 'seconds': seconds}
@@ -55,7 +71,7 @@ class Rounds:
             tqdm.write(f'{self.folder.name}, round {number}: {failure}')
 
     def result(self) -> dict:
-        """Plain values: rounds, what was seen how often, failures, minutes."""
+        """Sum up as plain values: rounds, how often each thing was seen, failures, minutes."""
         seen = collections.Counter(entry['seen'] for entry in self._done)
         failures = [
             f'round {entry["round"]}: {text}' for entry in self._done for text in entry['failures']
@@ -71,7 +87,7 @@ class Rounds:
 
 
 def _whole_lines(file: pathlib.Path) -> list[dict]:
-    """The rounds in the file; a line cut off by an interruption is removed from it."""
+    """Read the rounds in the file; remove a line that was cut off by an interruption."""
     if not file.exists():
         return []
     lines = file.read_text().splitlines(keepends=True)

@@ -1,9 +1,9 @@
-"""Wrong settings: every field of every config against its declared range, refused by its name.
+"""Wrong settings: each field of each config, outside its declared range, is refused by its name.
 
 In this process: each preset of each file in configs/, each field of the run and of the paper, with
 an unknown name, NaN and infinity, one below and one above its range, another type, a word that is
-not a choice; as text, the way the command line gives it, and as a value, the way code does. Then
-one of each kind as a real command: refused within seconds, exit code 1, no workdir left behind.
+not a choice. Each is given as text, as on the command line, and as a value, as in code. Then one of
+each kind is given to a real command: refused within seconds, exit code 1, no workdir left behind.
 """
 
 import dataclasses
@@ -25,9 +25,9 @@ from reenact_jax.train import command as train
 from reenact_jax.train import config
 from reenact_jax.train.config import HPARAMS, SYSTEM, Run
 
-SECONDS = 5.0  # of processor time, so that what else the machine does is not counted
+SECONDS = 5.0  # processor time, so that the machine's other work is not counted
 WRONG = {int: 'many', float: 'much', bool: 'perhaps', str: 5}
-NOT_TEXT = 'number for a word'  # as text a number is a word like any other
+NOT_TEXT = 'number for a word'  # not given as text: there a number is a word like any other
 
 
 class Case(typing.NamedTuple):
@@ -39,7 +39,7 @@ class Case(typing.NamedTuple):
 
 
 def presets() -> list[tuple[pathlib.Path, str]]:
-    """(file, preset) of every config."""
+    """List (file, preset) of every config."""
     files = sorted(p for p in (ground.ROOT / 'configs').rglob('*.py') if p.stem != '__init__')
     modules = {f: '.'.join(f.relative_to(ground.ROOT).with_suffix('').parts) for f in files}
     return [
@@ -50,34 +50,46 @@ def presets() -> list[tuple[pathlib.Path, str]]:
 
 
 def cases(values: dict) -> Iterator[Case]:
-    """All wrong settings of a config, `config.to_json`."""
+    """Make all wrong settings of a config.
+
+    Args:
+      values: a resolved config, `config.to_json`.
+    """
     system = config.resolve(values)[0]
-    for schema, where in ((Run, 'config'), (system.Hparams, f'config.{HPARAMS}')):
-        yield Case('unknown name', f'{where}.no_such_field', 1)
+    for schema, prefix in ((Run, 'config'), (system.Hparams, f'config.{HPARAMS}')):
+        yield Case('unknown name', f'{prefix}.no_such_field', 1)
         hints = typing.get_type_hints(schema)
         for field in dataclasses.fields(schema):
-            yield Case('unknown name', f'{where}.{field.name}z', 1)
+            yield Case('unknown name', f'{prefix}.{field.name}z', 1)
             kind, several = _kind(hints[field.name])
-            for what, value in _wrong_values(kind, field.metadata):
-                yield Case(what, f'{where}.{field.name}', (value,) if several else value)
+            for name, value in _wrong_values(kind, field.metadata):
+                yield Case(name, f'{prefix}.{field.name}', (value,) if several else value)
             if several and kind is not str:  # as text, a word is a list of one
-                yield Case('wrong type', f'{where}.{field.name}', 'wide')
-                yield Case('empty list', f'{where}.{field.name}', ())
+                yield Case('wrong type', f'{prefix}.{field.name}', 'wide')
+                yield Case('empty list', f'{prefix}.{field.name}', ())
 
 
 def drill(folder: pathlib.Path, quiet: bool = False) -> dict:
-    """A round a preset in this process, then one a kind as a command. Returns the counts."""
-    every = presets()
-    kinds = _one_a_kind(values_of(*every[0]))
-    rounds = Rounds(folder / 'config', len(every) + len(kinds), {}, quiet)
+    """Try each preset in this process, then one setting of each kind as a command.
+
+    Args:
+      folder: of the drills.
+      quiet: no progress bar.
+
+    Returns:
+      The counts.
+    """
+    configs = presets()
+    kinds = _one_a_kind(values_of(*configs[0]))
+    rounds = Rounds(folder / 'config', len(configs) + len(kinds), {}, quiet)
     for number in rounds.left():
-        if number < len(every):
-            file, preset = every[number]
+        if number < len(configs):
+            file, preset = configs[number]
             count, failures = in_process(file, preset)
             seen = f'{file.name}:{preset}: {count} wrong settings refused by name, as text or value'
         else:
-            case = kinds[number - len(every)]
-            failures = as_command(*every[0], case, rounds.folder / 'never')
+            case = kinds[number - len(configs)]
+            failures = as_command(*configs[0], case, rounds.folder / 'never')
             seen = f'command, {case.kind}: refused'
         rounds.note(number, seen, failures)
     return rounds.result()
@@ -101,31 +113,31 @@ def _wrong_values(kind: type, metadata) -> Iterator[tuple[str, typing.Any]]:
 
 
 def in_process(file: pathlib.Path, preset: str) -> tuple[int, list[str]]:
-    """(how many were refused, those that were not)."""
+    """Try all wrong settings of a preset; count those refused and list the others."""
     values, count, failures = values_of(file, preset), 0, []
     for case in cases(values):
-        ways = {'value': lambda case=case: _as_value(values, case)}
+        attempts = {'value': lambda case=case: _as_value(values, case)}
         if case.kind != NOT_TEXT:
-            ways['text'] = lambda case=case: _as_text(file, preset, case)
-        for way, attempt in ways.items():
+            attempts['text'] = lambda case=case: _as_text(file, preset, case)
+        for form, attempt in attempts.items():
             try:
                 attempt()
             except UserError as error:
                 if _named(case, str(error)):
                     count += 1
                 else:
-                    failures.append(f'{case} as {way}: the field is not named in {error}')
+                    failures.append(f'{case} as {form}: the field is not named in {error}')
             except Exception as error:
-                failures.append(f'{case} as {way}: {error!r}')
+                failures.append(f'{case} as {form}: {error!r}')
             else:
-                failures.append(f'{case} as {way}: accepted')
+                failures.append(f'{case} as {form}: accepted')
     return count, failures
 
 
 def _as_text(file: pathlib.Path, preset: str, case: Case | None) -> dict:
-    given = [f'--config={file}:{preset}', '--workdir=W', '--config.data=D']
-    given += [f'--{case.field}={case.value}'] if case else []
-    flags = command_line.parse(train.define_flags, given, ('config', 'workdir'))
+    arguments = [f'--config={file}:{preset}', '--workdir=W', '--config.data=D']
+    arguments += [f'--{case.field}={case.value}'] if case else []
+    flags = command_line.parse(train.define_flags, arguments, ('config', 'workdir'))
     return config.to_json(flags.config)
 
 
@@ -138,28 +150,30 @@ def _as_value(values: dict, case: Case) -> None:
 
 
 def values_of(file: pathlib.Path, preset: str) -> dict:
+    """Read a preset as plain values."""
     return _as_text(file, preset, None)
 
 
 def _one_a_kind(values: dict) -> list[Case]:
-    found: dict[str, Case] = {}
+    firsts: dict[str, Case] = {}
     for case in cases(values):
         if case.kind != NOT_TEXT:
-            found.setdefault(case.kind, case)
-    return list(found.values())
+            firsts.setdefault(case.kind, case)
+    return list(firsts.values())
 
 
 def as_command(file: pathlib.Path, preset: str, case: Case, workdir) -> list[str]:
+    """Give a wrong setting to a real command; list in which ways it was not refused well."""
     command = [sys.executable, '-m', 'reenact_jax.train', f'--config={file}:{preset}']
     command += [f'--workdir={workdir}', '--config.data=D', f'--{case.field}={case.value}']
     before, begin = os.times(), time.monotonic()
-    done = subprocess.run(command, cwd=ground.ROOT, capture_output=True, text=True)
+    result = subprocess.run(command, cwd=ground.ROOT, capture_output=True, text=True)
     after = os.times()
     spent = sum(after[2:4]) - sum(before[2:4])
     failures = []
-    named = done.stderr.startswith('error: ') and _named(case, done.stderr)
-    if done.returncode != 1 or not named:
-        failures.append(f'{case}: exit code {done.returncode}, said {done.stderr[-600:]}')
+    refused = result.stderr.startswith('error: ') and _named(case, result.stderr)
+    if result.returncode != 1 or not refused:
+        failures.append(f'{case}: exit code {result.returncode}, said {result.stderr[-600:]}')
     if spent > SECONDS:
         wall = time.monotonic() - begin
         failures.append(f'{case}: {spent:.1f} s of processor time, {wall:.1f} s on the clock')
@@ -168,12 +182,12 @@ def as_command(file: pathlib.Path, preset: str, case: Case, workdir) -> list[str
     return failures
 
 
-def _named(case: Case, said: str) -> bool:
-    return f'{case.field}:' in said or f'--{case.field}=' in said
+def _named(case: Case, message: str) -> bool:
+    return f'{case.field}:' in message or f'--{case.field}=' in message
 
 
 def _kind(hint) -> tuple[type, bool]:
-    """(type of a value, whether the field holds several)."""
+    """Return the type of a value, and whether the field holds several."""
     arguments = [kind for kind in typing.get_args(hint) if kind not in (type(None), ...)]
     if typing.get_origin(hint) is tuple:
         return arguments[0], True

@@ -14,7 +14,7 @@ _JSON = ('position', 'config')
 
 
 def saved(workdir: pathlib.Path, place: Place) -> dict:
-    """All that a checkpoint holds of the state: item -> tree of NumPy arrays as saved."""
+    """Read the state in a checkpoint: item -> tree of NumPy arrays as saved."""
     handler, state = ocp.PyTreeCheckpointHandler(), {}
     for item in sorted(place.inside(workdir).iterdir()):
         if item.is_dir() and item.name not in _JSON:
@@ -26,34 +26,40 @@ def saved(workdir: pathlib.Path, place: Place) -> dict:
 
 
 def position(workdir: pathlib.Path, place: Place) -> dict:
-    """Stage, step and place in the data of a checkpoint."""
+    """Read a checkpoint's stage, step and place in the data."""
     return json.loads((place.inside(workdir) / 'position' / 'metadata').read_text())
 
 
 def differences(one, two) -> list[str]:
-    """Leaves of two trees that are not the same bytes of the same type and shape."""
+    """List the leaves of two trees that differ in bytes, type or shape."""
     first, second = (dict(jax.tree_util.tree_flatten_with_path(tree)[0]) for tree in (one, two))
     different = [path for path in {**first, **second} if _bits(first, path) != _bits(second, path)]
     return [jax.tree_util.keystr(path) for path in different]
 
 
 def different_runs(one: pathlib.Path, two: pathlib.Path, stages) -> list[str]:
-    """In what two workdirs differ at the end of the stages, {name: steps}: states, positions."""
-    found = []
+    """List the differences of two workdirs at the end of each stage: states, positions.
+
+    Args:
+      one: a workdir.
+      two: another one.
+      stages: {name: steps}.
+    """
+    faults = []
     for number, (stage, steps) in enumerate(stages.items()):
         place = Place(number, stage, steps)
         if missing := [w for w in (one, two) if digests.fault(place.inside(w)) is not None]:
-            found.append(f'{missing[0]}: no valid checkpoint at the end of stage {stage}')
+            faults.append(f'{missing[0]}: no valid checkpoint at the end of stage {stage}')
             continue
         if leaves := differences(saved(one, place), saved(two, place)):
-            found.append(f'{two}, end of stage {stage}: {len(leaves)} leaves differ, {leaves[:3]}')
+            faults.append(f'{two}, end of stage {stage}: {len(leaves)} leaves differ, {leaves[:3]}')
         if position(one, place) != position(two, place):
-            found.append(f'{two}, end of stage {stage}: another place in the data')
-    return found
+            faults.append(f'{two}, end of stage {stage}: another place in the data')
+    return faults
 
 
 def newest(workdir: pathlib.Path) -> Place | None:
-    """The newest checkpoint whose every byte is as its digest says."""
+    """Find the newest checkpoint whose bytes all match its digests."""
     valid = (p for p in places(workdir) if digests.fault(p.inside(workdir)) is None)
     return next(valid, None)
 

@@ -1,1 +1,1 @@
-"""Speed, beside the limits of the machine: arithmetic it can do, JPEGs it can decode."""
+"""Speed and memory, beside the limits of the machine: its arithmetic, its JPEG decoding."""

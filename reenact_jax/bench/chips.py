@@ -13,10 +13,10 @@ from reenact_jax.common.errors import UserError
 
 
 class Chip(NamedTuple):
-    """One generation."""
+    """One generation of TPUs."""
 
     hbm: int  # bytes
-    axes: int  # of a slice: 2 for a torus of the plane, 3 for one of space
+    axes: int  # dimensions of a slice: 2 for a torus of the plane, 3 for one of space
     most: int  # chips in the largest slice
 
 
@@ -51,22 +51,36 @@ _ACCEPTED = (
 
 
 def parse(name: str) -> tuple[Chip, tuple[int, ...]]:
-    """The chip and the sides of a topology such as `v5e:16x16`. Raises UserError."""
-    found = re.fullmatch(r'(\w+):(\d+(?:x\d+)*)', name)
-    kind, sides = found.groups() if found else ('', '')
+    """Read the name of a topology.
+
+    Args:
+      name: such as `v5e:16x16`.
+
+    Returns:
+      The generation of its chips, and its sides in chips.
+
+    Raises:
+      UserError: there is no such slice.
+    """
+    match = re.fullmatch(r'(\w+):(\d+(?:x\d+)*)', name)
+    generation, sides = match.groups() if match else ('', '')
     sides = tuple(int(side) for side in sides.split('x') if side)
-    chip = CHIPS.get(kind)
+    chip = CHIPS.get(generation)
     if chip is None or len(sides) != chip.axes:
         raise UserError(f'--topology: {name!r} is not a slice of TPUs; accepted: {_ACCEPTED}')
     if not 1 <= math.prod(sides) <= chip.most:
-        raise UserError(f'--topology: {name}: a slice of {kind} has 1 to {chip.most} chips')
+        raise UserError(f'--topology: {name}: a slice of {generation} has 1 to {chip.most} chips')
     return chip, sides
 
 
 def devices(name: str) -> list:
-    """The devices of a topology, to compile for; none of them is there.
+    """List the devices of a topology, to compile for; none of them has to be there.
 
-    Raises UserError where libtpu is absent or in use, and for a wrong name.
+    Args:
+      name: see `parse`.
+
+    Raises:
+      UserError: libtpu is absent or in use, or the name is wrong.
     """
     _, sides = parse(name)
     if not os.environ.get('TPU_LIBRARY_PATH') and importlib.util.find_spec('libtpu') is None:

@@ -1,7 +1,7 @@
 """What devices send each other in a compiled program, read from its text (HLO).
 
 An operation may move many arrays at once (XLA joins gradient sums into one), so the unit is the
-array: its bytes, what made it, and how often it is sent in a call of the program.
+array: its bytes, the operation that computed it, and how often a call of the program sends it.
 """
 
 import math
@@ -38,68 +38,74 @@ class Sent(NamedTuple):
     """One array of one collective operation."""
 
     kind: str  # one of KINDS
-    operation: str  # its name in the program; arrays that are sent together share it
+    operation: str  # the operation's name in the program; arrays that are sent together share it
     shape: tuple[int, ...]
-    bytes: int  # on one device, of the larger side (what an all-gather gives, else what goes in)
-    source: str  # JAX's name of what made it, such as `jit(step)/transpose(jvp(MLP))/dot_general`
-    times: int  # sent in one call of the program; more than 1 inside a loop
+    bytes: int  # on one device: an all-gather's output, any other operation's input
+    source: str  # its origin by JAX's name, such as `jit(step)/transpose(jvp(MLP))/dot_general`
+    times: int  # how often one call of the program sends it; more than 1 inside a loop
 
 
 class _Instruction(NamedTuple):
     computation: str
-    arrays: list[tuple[tuple[int, ...], int]]  # (shape, bytes) of what it gives
+    arrays: list[tuple[tuple[int, ...], int]]  # (shape, bytes) of each output
     opcode: str
     operands: list[str]
     rest: str  # attributes
 
 
 def read(text: str) -> list[Sent]:
-    """All arrays that the program sends, in its order.
+    """List all arrays that a program sends, in the program's order.
 
-    text: `compiled.as_text()`. A loop whose number of turns the compiler does not state counts
-      once.
+    A loop whose number of turns the compiler does not state counts once.
+
+    Args:
+      text: the compiled program, `compiled.as_text()`.
     """
     program = dict(_instructions(text))
     times = _times(text, program)
     sent = []
-    for name, one in program.items():
-        kind = one.opcode.removesuffix('-start')
+    for name, node in program.items():
+        kind = node.opcode.removesuffix('-start')
         if kind not in KINDS:
             continue
-        arrays = [array for operand in one.operands for array in program[operand].arrays]
-        if kind == 'all-gather':  # a start gives what goes in, then what comes out
-            arrays = one.arrays[-len(arrays) :]
-        if 'all-reduce-scatter' in one.computation:  # a TPU's: sum and slice as one operation
+        arrays = [array for operand in node.operands for array in program[operand].arrays]
+        if kind == 'all-gather':  # a start lists its inputs, then its outputs
+            arrays = node.arrays[-len(arrays) :]
+        if 'all-reduce-scatter' in node.computation:  # a TPU's: sum and slice as one operation
             kind = 'reduce-scatter'
-        for operand, (shape, size) in zip(one.operands, arrays, strict=True):
-            source = _source(program, operand) or _op_name(one)
-            sent.append(Sent(kind, name, shape, size, source, times.get(one.computation, 1)))
+        for operand, (shape, size) in zip(node.operands, arrays, strict=True):
+            source = _source(program, operand) or _op_name(node)
+            sent.append(Sent(kind, name, shape, size, source, times.get(node.computation, 1)))
     return sent
 
 
-def purpose(one: Sent, parameters: set[int], statistics: set[int], fsdp: bool) -> str:
-    """What an array is sent for, as far as its shape and source tell.
+def purpose(sent: Sent, parameters: set[int], statistics: set[int], fsdp: bool) -> str:
+    """Infer from an array's shape and source what it is sent for.
 
-    Sums that were computed together share one's name, so that a few of a normalisation can pass
-    for gradients: kilobytes of AAN's 150 MB.
+    Sums that are computed together share one name, so a few sums of normalisation layers can be
+    counted as gradients: kilobytes of AAN's 150 MB.
 
     Args:
+      sent: the array.
       parameters: numbers of elements of the parameters' arrays.
-      statistics: the same of running statistics.
-      fsdp: whether parameters are split.
+      statistics: numbers of elements of the running statistics' arrays.
+      fsdp: whether parameters are split over devices.
+
+    Returns:
+      `GRADIENTS`, `STATISTICS`, `PARAMETERS` or `OTHER`.
     """
-    count = math.prod(one.shape)
-    if one.kind in ('all-reduce', 'reduce-scatter'):
-        # One number: a mean over rows (loss, metric), a flag; the gradient of a single number is
-        # not told from these. A normalisation's sums have a bias's shape, backwards too, so they
-        # are told by their layer's name.
-        if count == 1 or 'Norm_' in one.source:
+    count = math.prod(sent.shape)
+    if sent.kind in ('all-reduce', 'reduce-scatter'):
+        # A single number is a mean over rows (loss, metric) or a flag; the gradient of a single
+        # number looks the same. A normalisation's sums have the shape of a bias, also in the
+        # backward pass, so they are recognised by their layer's name.
+        if count == 1 or 'Norm_' in sent.source:
             return STATISTICS
-        if 'transpose(' in one.source:
+        if 'transpose(' in sent.source:
             return GRADIENTS if count in parameters else OTHER
         if count in statistics:
             return STATISTICS
-    if one.kind == 'all-gather' and fsdp and count in parameters:
+    if sent.kind == 'all-gather' and fsdp and count in parameters:
         return PARAMETERS
     return OTHER
 
@@ -107,20 +113,20 @@ def purpose(one: Sent, parameters: set[int], statistics: set[int], fsdp: bool) -
 def _instructions(text: str) -> Iterator[tuple[str, _Instruction]]:
     computation = ''
     for line in text.splitlines():
-        if found := _INSTRUCTION.match(line):
-            name, right = found.groups()
-            given, right = _split(right)
-            opcode, _, right = right.strip().partition('(')
-            inside, rest = _split('(' + right)
-            arrays = [_array(*match.groups()) for match in _ARRAY.finditer(given)]
+        if hit := _INSTRUCTION.match(line):
+            name, tail = hit.groups()
+            result, tail = _split(tail)
+            opcode, _, tail = tail.strip().partition('(')
+            inside, rest = _split('(' + tail)
+            arrays = [_array(*match.groups()) for match in _ARRAY.finditer(result)]
             operands = _NAME.findall(inside)
             yield name, _Instruction(computation, arrays, opcode, operands, rest)
-        elif found := _COMPUTATION.match(line):
-            computation = found.group(2)
+        elif hit := _COMPUTATION.match(line):
+            computation = hit.group(2)
 
 
 def _split(text: str) -> tuple[str, str]:
-    """The first word, which may be in parentheses that nest, and the rest."""
+    """Split off the first word, which may be in nested parentheses; return it and the rest."""
     if not text.startswith('('):
         first, _, rest = text.partition(' ')
         return first, rest
@@ -138,15 +144,15 @@ def _array(kind: str, bits: str, sides: str) -> tuple[tuple[int, ...], int]:
 
 
 def _times(text: str, program: dict[str, _Instruction]) -> dict[str, int]:
-    """How often each computation runs in a call of the program."""
+    """Count how often each computation runs in a call of the program."""
     called = {}
-    for one in program.values():
-        trips = _TRIPS.search(one.rest) if one.opcode == 'while' else None
-        for names in _CALLED.findall(one.rest):
+    for instruction in program.values():
+        trips = _TRIPS.search(instruction.rest) if instruction.opcode == 'while' else None
+        for names in _CALLED.findall(instruction.rest):
             for name in _NAME.findall(names):
-                called[name] = (one.computation, int(trips.group(1)) if trips else 1)
+                called[name] = (instruction.computation, int(trips.group(1)) if trips else 1)
     times = {}
-    for name in {one.computation for one in program.values()}:
+    for name in {instruction.computation for instruction in program.values()}:
         total, at = 1, name
         while at in called:
             at, turns = called[at]
@@ -156,13 +162,13 @@ def _times(text: str, program: dict[str, _Instruction]) -> dict[str, int]:
 
 
 def _source(program: dict[str, _Instruction], name: str) -> str:
-    """JAX's name of what made an array, looked for behind moves and joins without a name."""
-    one = program[name]
-    while not _op_name(one) and one.operands:
-        one = program[one.operands[0]]
-    return _op_name(one)
+    """Find JAX's name of an array's origin, looking behind moves and joins without a name."""
+    instruction = program[name]
+    while not _op_name(instruction) and instruction.operands:
+        instruction = program[instruction.operands[0]]
+    return _op_name(instruction)
 
 
-def _op_name(one: _Instruction) -> str:
-    found = _OP_NAME.search(one.rest)
-    return found.group(1) if found else ''
+def _op_name(instruction: _Instruction) -> str:
+    match = _OP_NAME.search(instruction.rest)
+    return match.group(1) if match else ''

@@ -2,12 +2,13 @@
 
     reenact-jax bench steps --config aan:small --data data/people --out bench.json
 
-For every stage: seconds of compilation with an empty cache and with a full one, frames a second of
-the training step on data at hand and on data as they are read, its arithmetic as XLA counts it and
-as a share of the fastest matrix product, the share of time spent waiting for data, the loader's
-frames a second beside raw JPEG decoding with as many threads, and how long a checkpoint holds the
-step up; then milliseconds of encoding or identifying a source and of rendering or transferring a
-frame, which with --use is all. Nothing is kept but --out.
+Prints for every stage: the seconds of compilation with an empty cache and with a full one; the
+frames a second of the training step on a batch in memory and on batches as they are read; its
+arithmetic as XLA counts it and as a share of the fastest matrix product; the share of time spent
+waiting for data; the loader's frames a second beside raw JPEG decoding with as many threads; and
+for how long a checkpoint delays the step. Then it prints the milliseconds of encoding or
+identifying a source and of rendering or transferring a frame; --use prints these alone. Only the
+file --out is kept.
 """
 
 import json
@@ -22,9 +23,15 @@ from reenact_jax.train import config, jobs
 
 
 def measure(values: dict, seconds: float, training: bool = True) -> dict:
-    """{'machine': ..., 'peak, GFLOP/s': ..., stage: {name: number}, 'use': {...}} of a config.
+    """Measure a config on this machine and print each number.
 
-    training: False leaves the stages out.
+    Args:
+      values: a resolved config, `config.to_json`.
+      seconds: length of each measurement.
+      training: False leaves the stages out.
+
+    Returns:
+      {'machine': ..., 'peak, GFLOP/s': ..., stage: {name: number}, 'use': {...}}, and the config.
     """
     job = jobs.make_job(values)
     peak = device.peak(job.run.dtype, seconds) / 1e9
@@ -32,21 +39,21 @@ def measure(values: dict, seconds: float, training: bool = True) -> dict:
     report['peak, GFLOP/s'] = _say('peak, GFLOP/s', peak)
     for number, stage in job.chosen.items() if training else ():
         print(f'\n{stage.name}: {stage.batch_size} rows x {stage.frames} frames')
-        found = {}
+        numbers = {}
         for part in (host.reading, device.training):
             for name, value in part(job, number, seconds):
-                found[name] = _say(name, value)
+                numbers[name] = _say(name, value)
                 if name == 'step, GFLOP/s':
                     name = 'step, share of the peak'
-                    found[name] = _say(name, value / peak)
-        report[stage.name] = found
+                    numbers[name] = _say(name, value / peak)
+        report[stage.name] = numbers
     print()
     report['use'] = {name: _say(name, value) for name, value in device.using(job, seconds)}
     return report
 
 
 def machine() -> dict:
-    """What the numbers are of."""
+    """Describe the machine and the software that the numbers depend on."""
     kinds = sorted({one.device_kind for one in jax.local_devices()})
     return {
         'devices': f'{jax.local_device_count()} x {", ".join(kinds)} ({jax.default_backend()})',
@@ -62,20 +69,20 @@ def _say(name: str, value: float) -> float:
 
 
 def define_flags(values: flags.FlagValues) -> None:
-    """The command's flags."""
+    """Define the command's flags."""
     command_line.define_config(values)
     command_line.define_data(values)
     flags.DEFINE_float(
         'seconds', 5.0, 'length of every measurement in seconds', 0.1, flag_values=values
     )
     flags.DEFINE_boolean(
-        'use', False, 'time the use of the networks alone, no training', flag_values=values
+        'use', False, 'time only the use of the networks, no training', flag_values=values
     )
     flags.DEFINE_string('out', None, 'JSON file to write', flag_values=values)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command. Returns its exit code."""
+    """Run the command and return its exit code."""
     values = command_line.start(define_flags, __doc__, arguments, ('config',))
     if values is None:
         return 0

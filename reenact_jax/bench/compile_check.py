@@ -1,19 +1,20 @@
-"""What a config's training steps need of TPUs, from TPU's own compiler, on any machine.
+"""What a config's training steps need of TPUs, by the TPUs' own compiler, on any machine.
 
     reenact-jax compile-check --config aan --topology v5e:16x16 --batch-per-chip 2
 
-Every stage's step, the very program that training calls, is compiled for a slice of TPUs that need
-not be there. Prints, for each stage: memory of a chip beside what it has, FLOPs of a step, the
-share of float32 and the lines of code that ask for most, and all that chips send each other: how,
-how much, and what for. Exit code 1 where a step does not fit.
+Compiles every stage's step, the same program that training calls, for a slice of TPUs that need
+not be there. Prints for each stage: the memory that a chip needs and has; the FLOPs of a step; the
+share of float32, and the lines of code that ask for most arithmetic; and everything that the chips
+send each other: by which operation, how much, and for what. The exit code is 1 if a step does not
+fit.
 
-Needs no data and no pretrained weights: image size, number of people and of records are flags.
+It needs no data and no pretrained weights: image size, number of people and of records are flags.
 
-Settings of the run count as in training: --config.stages=NAME, --config.sharding=fsdp,
---config.dtype=bfloat16, --config.accumulate=4 (of a chip's rows as many microbatches).
+The settings of a run count as in training: --config.stages=NAME, --config.sharding=fsdp,
+--config.dtype=bfloat16, --config.accumulate=4 (a chip's rows are split into 4 microbatches).
 
-Needs libtpu (`pip install -e .[tpu-check]`), which serves one process at a time. Compiling takes
-minutes for networks of images.
+It needs libtpu (`pip install -e .[tpu-check]`), which serves one process at a time. Compiling
+takes minutes for networks of images.
 """
 
 import json
@@ -42,16 +43,20 @@ ADVICE = (
 
 
 def check(values: dict, info: DataInfo, side: int, topology: str, rows: int) -> Iterator[dict]:
-    """Compiles the stages of a resolved config, one after the other.
+    """Compile the stages of a config, one after the other.
 
     Args:
-      values: `config.to_json`; its batch size is replaced.
-      info, side: what the data would be, and the side of its images in pixels.
+      values: a resolved config, `config.to_json`; its batch size is replaced.
+      info: what the data would be.
+      side: side of the images, pixels.
       topology: see `chips.parse`.
-      rows: of a batch, a chip.
+      rows: rows of a batch on each chip.
 
-    Yields a report a stage: plain values, bytes and FLOPs; `refused` is there if it does not fit.
-    Raises UserError for a wrong topology or batch, and where libtpu is absent or in use.
+    Yields:
+      A report of each stage: plain values, bytes and FLOPs; `refused` is there if it does not fit.
+
+    Raises:
+      UserError: the topology or the batch is wrong, or libtpu is absent or in use.
     """
     chip, sides = chips.parse(topology)
     if rows % (unit := 2 * values['accumulate']):
@@ -96,7 +101,7 @@ def _traced(job: Job, stage: Stage):
 
 
 def _compiled(job: Job, stage: Stage, hbm: int) -> dict:
-    """What the compiled program needs and sends, or why it was refused."""
+    """Compile a stage's step: what the program needs and sends, or why it was refused."""
     lowered, begin = _traced(job, stage).lower(), time.perf_counter()
     try:
         program = lowered.compile()
@@ -112,24 +117,27 @@ def _compiled(job: Job, stage: Stage, hbm: int) -> dict:
     return report
 
 
-def memory(found) -> dict[str, int]:
-    """Bytes on a chip, of a program's `memory_analysis`.
+def memory(analysis) -> dict[str, int]:
+    """Sum up the bytes that a program needs on a chip.
 
-    Outputs that take over an argument's place (the state) count once.
+    Outputs that reuse the memory of an argument (the state) count once.
+
+    Args:
+      analysis: the program's `memory_analysis()`.
     """
     parts = {
-        'arguments': found.argument_size_in_bytes,
-        'outputs': found.output_size_in_bytes,
-        'aliased': found.alias_size_in_bytes,
-        'temporaries': found.temp_size_in_bytes,
-        'program': found.generated_code_size_in_bytes,
+        'arguments': analysis.argument_size_in_bytes,
+        'outputs': analysis.output_size_in_bytes,
+        'aliased': analysis.alias_size_in_bytes,
+        'temporaries': analysis.temp_size_in_bytes,
+        'program': analysis.generated_code_size_in_bytes,
     }
     return parts | {'total': sum(parts.values()) - 2 * parts['aliased']}
 
 
 def _sent(job: Job, stage: Stage, text: str) -> list[dict]:
-    """Arrays sent in a step, grouped by kind and purpose; JAX's names of those of no purpose."""
-    sizes = {True: set(), False: set()}  # of parameters, of running statistics
+    """Group the arrays sent in a step by kind and purpose; name the sources of `OTHER`."""
+    sizes = {True: set(), False: set()}  # those of parameters, those of running statistics
     for variables in job.shapes(stage).variables.values():
         for name, tree in variables.items():
             sizes[name == 'params'] |= {leaf.size for leaf in jax.tree.leaves(tree)}
@@ -151,7 +159,7 @@ def _sent(job: Job, stage: Stage, text: str) -> list[dict]:
 
 
 def table(report: dict) -> str:
-    """A stage's report as text."""
+    """Write a stage's report as text."""
     share = f'{report["rows a chip"]} rows a chip, {report["sharding"]}, {report["dtype"]}'
     lines = [
         f'{report["stage"]}: {report["topology"]}, {report["chips"]} chips, {share}, '
@@ -161,27 +169,27 @@ def table(report: dict) -> str:
     ]
     share = f'{report["float32 share"]:.1%} of convolutions and matrix products'
     lines.append(f'  float32: {share}; the lines that ask for most:')
-    for one in report['dearest']:
-        count = f'{one["count"]:>5} x {one["kind"]} ({one["dtype"]})'
-        lines.append(f'    {one["share"]:>6.1%} {count}  {one["source"]}')
+    for item in report['dearest']:
+        count = f'{item["count"]:>5} x {item["kind"]} ({item["dtype"]})'
+        lines.append(f'    {item["share"]:>6.1%} {count}  {item["source"]}')
     if 'memory' in report:
         lines.append(f'  compiled in {report["compile seconds"]:.1f} s; memory of a chip, GiB:')
         lines += [f'    {name:<12}{size / GIB:>9.3f}' for name, size in report['memory'].items()]
         share = report['memory']['total'] / report['HBM']
         lines.append(f'    {"HBM":<12}{report["HBM"] / GIB:>9.3f}   {share:.1%} used')
         lines.append(f'  {"sent":<20}{"for":<32}{"operations":>10}{"arrays":>8}{"MB":>12}')
-        for one in report['collectives']:
-            size = f'{one["bytes"] / 1e6:.6f}'
-            counts = f'{one["operations"]:>10}{one["arrays"]:>8}{size:>12}'
-            lines.append(f'  {one["kind"]:<20}{one["for"]:<32}{counts}')
-            lines += [f'      from {source or "(no name)"}' for source in one['sources'][:8]]
+        for item in report['collectives']:
+            size = f'{item["bytes"] / 1e6:.6f}'
+            counts = f'{item["operations"]:>10}{item["arrays"]:>8}{size:>12}'
+            lines.append(f'  {item["kind"]:<20}{item["for"]:<32}{counts}')
+            lines += [f'      from {source or "(no name)"}' for source in item['sources'][:8]]
     if 'refused' in report:
         lines.append(f'  DOES NOT FIT: {report["refused"]}')
     return '\n'.join(lines)
 
 
 def define_flags(values: flags.FlagValues) -> None:
-    """The command's flags."""
+    """Define the command's flags."""
     summary.define_flags(values)
     text = 'slice of TPUs, such as v5e:16x16, v6e:4x4 or v5p:2x2x2'
     flags.DEFINE_string('topology', None, text, flag_values=values)
@@ -190,15 +198,15 @@ def define_flags(values: flags.FlagValues) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command. Returns its exit code."""
-    os.environ['JAX_PLATFORMS'] = 'cpu'  # nothing is run; a TPU of this machine stays free
+    """Run the command and return its exit code."""
+    os.environ['JAX_PLATFORMS'] = 'cpu'  # no step is run; a TPU of this machine stays free
     jax.config.update('jax_platforms', 'cpu')
     values = command_line.start(define_flags, __doc__, arguments, ('config', 'topology'))
     if values is None:
         return 0
     if values.config.batch_size is not None:
         raise UserError('config.batch_size: not here; give --batch-per-chip, the rows of one chip')
-    values.config.data = values.config.data or '(none)'  # not needed here, but a run has it
+    values.config.data = values.config.data or '(none)'  # not read here, but a run requires it
     info = DataInfo(values.identities, values.examples, values.config.points)
     rows: Any = values['batch-per-chip'].value
     reports = []

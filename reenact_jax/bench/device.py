@@ -1,4 +1,4 @@
-"""What the device does: its peak, training steps, encoding, rendering, checkpoints."""
+"""Speed of the device: its peak, training steps, encoding, rendering, checkpoints."""
 
 import functools
 import tempfile
@@ -18,12 +18,17 @@ from reenact_jax.train.checkpoints.places import Place
 from reenact_jax.train.checkpoints.store import Store
 from reenact_jax.train.jobs import Job
 
-SIDES = {'cpu': (1024, 2048), 'gpu': (4096, 8192), 'tpu': (4096, 8192)}  # of the peak's matrices
-FRAMES = 8  # in one call of render or transfer
+SIDES = {'cpu': (1024, 2048), 'gpu': (4096, 8192), 'tpu': (4096, 8192)}  # matrices of `peak`
+FRAMES = 8  # frames in one call of render
 
 
 def calls_per_second(call: Callable[[], Any], seconds: float) -> float:
-    """How often a call, waited for, finishes in a second; the first does not count."""
+    """Measure how often a call finishes in a second; the first call does not count.
+
+    Args:
+      call: what to call; its result is waited for.
+      seconds: length of the measurement, which makes at least three calls.
+    """
     jax.block_until_ready(call())
     count, begin = 0, time.perf_counter()
     while (spent := time.perf_counter() - begin) < seconds or count < 3:
@@ -33,19 +38,30 @@ def calls_per_second(call: Callable[[], Any], seconds: float) -> float:
 
 
 def peak(dtype: str, seconds: float) -> float:
-    """FLOP/s of the fastest square matrix product on all devices of this process together."""
+    """Measure the FLOP/s of the fastest square matrix product on all devices of this process.
+
+    Args:
+      dtype: of the matrices.
+      seconds: length of the measurement for each size.
+    """
     best, multiply = 0.0, jax.jit(jnp.matmul)
     for side in SIDES[jax.default_backend()]:
-        each = [jnp.ones((side, side), dtype, device=one) for one in jax.local_devices()]
+        each = [jnp.ones((side, side), dtype, device=device) for device in jax.local_devices()]
         rate = calls_per_second(lambda each=each: [multiply(x, x) for x in each], seconds)
         best = max(best, rate * len(each) * 2 * side**3)
     return best
 
 
 def training(job: Job, number: int, seconds: float) -> Iterator[tuple[str, float]]:
-    """Compile seconds, speed and arithmetic of a stage's step, and its waiting for real data.
+    """Measure a stage's step: compilation, speed, arithmetic, waiting for data, checkpoints.
 
-    Yields (name, value) as they are found.
+    Args:
+      job: the run.
+      number: of the stage.
+      seconds: length of each measurement.
+
+    Yields:
+      (name, value) as soon as it is measured.
     """
     stage = job.chosen[number]
     state = job.fresh(stage, None)
@@ -77,8 +93,8 @@ def training(job: Job, number: int, seconds: float) -> Iterator[tuple[str, float
 
 
 def _programs(job: Job, stage: Stage, state, batch: Batch):
-    """Compiles the step twice, with an empty cache of programs and from it."""
-    one = job.one_step(stage)
+    """Compile the step twice, with an empty cache of programs and from the filled one."""
+    step = job.one_step(stage)
     settings: Any = jax.config  # it has its flags as attributes
     before = settings.jax_compilation_cache_dir
     with tempfile.TemporaryDirectory() as folder:
@@ -88,7 +104,7 @@ def _programs(job: Job, stage: Stage, state, batch: Batch):
                 compilation_cache.reset_cache()
                 jax.clear_caches()
                 begin = time.perf_counter()
-                jitted = sharding.compile_step(one, state, job.mesh, job.run.sharding)
+                jitted = sharding.compile_step(step, state, job.mesh, job.run.sharding)
                 program = jitted.lower(state, job.constants, batch).compile()
                 yield name, time.perf_counter() - begin
         finally:
@@ -116,11 +132,17 @@ def _checkpoint(state, stage: Stage) -> Iterator[tuple[str, float]]:
 
 
 def using(job: Job, seconds: float) -> Iterator[tuple[str, float]]:
-    """Milliseconds of what a trained system does: `encode` and `render`, `identify` and `transfer`.
+    """Time what a trained system does: `encode` and `render`, `identify` and `transfer`.
 
-    Those of a source are of one call, those of a frame of a call for several.
+    Args:
+      job: the run; its last stage tells the shapes.
+      seconds: length of each measurement.
+
+    Yields:
+      (name, milliseconds). A source is timed as a call of its own, a frame as a share of a call
+      for several.
     """
-    number, stage = list(job.chosen.items())[-1]  # which reads images, if one does
+    number, stage = list(job.chosen.items())[-1]  # the one that reads images, if one does
     state = job.fresh(stage, None)
     source = feed.open_feed(job.shards, stage, number, job.run, job.mesh, None)
     batch = job.prepare(source.take(), jax.random.key(0))

@@ -1,4 +1,4 @@
-"""What the host does: raw JPEG decoding, and the loader beside it on the same cores."""
+"""Speed of the host: raw JPEG decoding, and the loader beside it on the same cores."""
 
 import itertools
 import os
@@ -17,9 +17,17 @@ SAMPLE = 64  # records whose images are decoded
 
 
 def reading(job: Job, number: int, seconds: float) -> Iterator[tuple[str, float]]:
-    """Frames a second of the loader and of decoding alone, their quotient; CPU time a frame.
+    """Measure the loader and raw decoding: frames a second, CPU time a frame, their quotients.
 
-    The CPU time, of all threads, says the same on a machine that others use as well.
+    The CPU time (of all threads) allows the comparison also on a machine that others use.
+
+    Args:
+      job: the run.
+      number: of the stage.
+      seconds: length of each measurement.
+
+    Yields:
+      (name, value) as soon as it is measured.
     """
     stage = job.chosen[number]
     source = feed.open_feed(job.shards, stage, number, job.run, job.mesh, None)
@@ -47,9 +55,14 @@ def reading(job: Job, number: int, seconds: float) -> Iterator[tuple[str, float]
 
 
 def decoding(job: Job, seconds: float) -> tuple[float, float]:
-    """Frames a second of decoding the set's JPEGs with as many threads as the loader has.
+    """Decode the set's JPEGs with as many threads as the loader has.
 
-    And the CPU seconds a frame.
+    Args:
+      job: the run.
+      seconds: length of the measurement.
+
+    Returns:
+      Frames a second, and CPU seconds a frame.
     """
     threads = job.run.threads or min(16, os.cpu_count() or 1)
     records = np.linspace(0, len(job.shards) - 1, min(SAMPLE, len(job.shards))).astype(int)

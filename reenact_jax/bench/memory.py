@@ -1,10 +1,10 @@
-"""Memory of an animation as its clip goes on: flat, or growing.
+"""Memory of a process while it animates a long clip: flat, or growing.
 
     reenact-jax bench memory --model BUNDLE --minutes 10
 
 Writes a clip of that length (scikit-image's astronaut, shifted to and fro, 25 frames a second),
 animates her with it as reenact does, and prints the memory that the process holds after every
-minute of the clip (on Linux; elsewhere the most that it has held until then).
+minute of the clip (on Linux; elsewhere: the most that it has held so far).
 """
 
 import json
@@ -27,11 +27,11 @@ from reenact_jax.reenact import drivers, flags, portraits, recording
 from reenact_jax.reenact.animation import Animation
 from reenact_jax.reenact.output import Output
 
-RATE, SIDE = 25, 256  # frames a second, pixels of the clip
+RATE, SIDE = 25, 256  # the clip's frames a second, its side in pixels
 
 
 def resident() -> float:
-    """MiB that this process holds."""
+    """Read how many MiB this process holds (outside Linux: the most that it has held)."""
     if sys.platform == 'linux':
         pages = int(Path('/proc/self/statm').read_text().split()[1])
         return pages * resource.getpagesize() / 2**20
@@ -40,7 +40,7 @@ def resident() -> float:
 
 
 def clip(path: Path, minutes: float) -> str:
-    """A video of the astronaut, moving to and fro all the time."""
+    """Write a video of the astronaut, who moves to and fro; return its path."""
     picture = Image.fromarray(portraits.astronaut()).resize((SIDE, SIDE))
     picture = np.asarray(picture)
     with writing.VideoWriter(path, Fraction(RATE)) as video:
@@ -50,11 +50,21 @@ def clip(path: Path, minutes: float) -> str:
 
 
 def measure(model: bundle.Bundle, detector, minutes: float, folder: Path) -> list[float]:
-    """MiB at the end of every minute of the clip; what is left counts as one."""
-    like = model.size, model.points, detector
+    """Animate the astronaut for a while and watch the memory.
+
+    Args:
+      model: a bundle.
+      detector: finds faces.
+      minutes: length of the clip.
+      folder: where the clip and the result are written.
+
+    Returns:
+      MiB at the end of every minute of the clip; a last part of a minute counts as one.
+    """
+    options = model.size, model.points, detector
     driving = clip(folder / 'clip.mp4', minutes)
-    source = portraits.from_picture(portraits.astronaut(), *like, 'largest')
-    driver, held = drivers.from_file(driving, *like), []
+    source = portraits.from_picture(portraits.astronaut(), *options, 'largest')
+    driver, held = drivers.from_file(driving, *options), []
 
     def watched() -> Iterator[drivers.Frame]:
         for number, frame in enumerate(driver.frames, 1):
@@ -69,7 +79,7 @@ def measure(model: bundle.Bundle, detector, minutes: float, folder: Path) -> lis
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command."""
+    """Run the command and return its exit code."""
     parser = errors.Parser(
         prog='reenact-jax bench memory',
         description=__doc__,
@@ -84,9 +94,9 @@ def main(arguments: list[str] | None = None) -> int:
     model = bundle.load(args.model)
     with tempfile.TemporaryDirectory() as folder, faces.Detector(args.face_landmarker) as detector:
         held = measure(model, detector, args.minutes, Path(folder))
-    for minute, one in enumerate(held, 1):
-        print(f'  minute {min(minute, args.minutes):>5.4g}: {one:9.1f} MiB')
-    print(json.dumps({'MiB': [round(one, 1) for one in held]}))
+    for minute, size in enumerate(held, 1):
+        print(f'  minute {min(minute, args.minutes):>5.4g}: {size:9.1f} MiB')
+    print(json.dumps({'MiB': [round(size, 1) for size in held]}))
     return 0
 
 

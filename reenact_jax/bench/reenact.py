@@ -1,10 +1,10 @@
-"""End to end: what every part of an animation costs a frame, and the whole.
+"""Milliseconds a frame of every part of an animation, and the speed of the whole.
 
     reenact-jax bench reenact --model BUNDLE --source portrait.jpg --driving clip.mp4
 
-Without --source and --driving: scikit-image's astronaut, driven by a clip of her picture shifted to
-and fro. Each part runs by itself over the same frames; `whole` is reenact's own pipeline, where the
-device renders while the host reads and writes.
+Without --source and --driving, scikit-image's astronaut is driven by a clip of her picture, shifted
+to and fro. Each part runs by itself over the same frames; `whole` is reenact's own pipeline, where
+the device renders while the host reads and writes.
 """
 
 import json
@@ -30,7 +30,7 @@ SHIFTS = 48  # frames of the clip that stands in for a driver
 
 
 class Stopwatch:
-    """Milliseconds a frame of every part, by name."""
+    """A timer that keeps the milliseconds a frame of every part, by name."""
 
     def __init__(self):
         self.spent: dict[str, float] = {}
@@ -38,15 +38,25 @@ class Stopwatch:
     def __call__(self, name: str, count: int, work: Callable):
         """Do the work on `count` frames and return its result."""
         begin = time.perf_counter()
-        made = work()
+        result = work()
         self.spent[name] = 1000 * (time.perf_counter() - begin) / count
-        return made
+        return result
 
 
 def measure(animation: Animation, driving: str, detector) -> dict:
-    """Milliseconds a frame of every part, and frames a second of the whole.
+    """Time every part of an animation, and the whole.
 
-    Raises UserError when the driver shows no face.
+    Args:
+      animation: a bundle and a portrait.
+      driving: the driver's video.
+      detector: finds faces.
+
+    Returns:
+      Milliseconds a frame of every part, frames a second of the whole, and the result's height and
+      width.
+
+    Raises:
+      UserError: the driver shows no face.
     """
     timed, count, model = Stopwatch(), reading.probe(driving).frames, animation.bundle
     frames = timed('decode', count, lambda: list(reading.Reader(driving)))
@@ -56,26 +66,26 @@ def measure(animation: Animation, driving: str, detector) -> dict:
     def driver() -> drivers.Driver:
         return drivers.from_file(driving, model.size, model.points, detector)
 
-    found = [frame.face for frame in driver().frames if frame.face is not None][:BATCH]
-    if not found:
+    seen = [frame.face for frame in driver().frames if frame.face is not None][:BATCH]
+    if not seen:
         raise UserError(f'{driving}: no face in any frame')
-    drawn = _drawing(animation, found, timed)
-    whole = timed('paste', BATCH, lambda: [animation.painter.finish(one) for one in drawn])
+    drawn = _drawing(animation, seen, timed)
+    whole = timed('paste', BATCH, lambda: [animation.painter.finish(picture) for picture in drawn])
     watermark.embed(whole[0])
-    marked = timed('watermark', BATCH, lambda: [watermark.embed(one) for one in whole])
+    marked = timed('watermark', BATCH, lambda: [watermark.embed(picture) for picture in whole])
     with tempfile.TemporaryDirectory() as folder:
         out = str(Path(folder) / 'out.mp4')
         timed('encode video', 4 * BATCH, lambda: _encode(out, 4 * marked))
         begin = time.perf_counter()
-        done = recording.record(animation, driver(), Output(out))['frames']
-        rate = done / (time.perf_counter() - begin)
+        total = recording.record(animation, driver(), Output(out))['frames']
+        rate = total / (time.perf_counter() - begin)
     return {'ms a frame': timed.spent, 'whole, frames/s': rate, 'side': whole[0].shape[:2]}
 
 
-def _drawing(animation: Animation, found: list[dict], timed: Stopwatch) -> np.ndarray:
-    """Times what the device does; frames as they are drawn."""
+def _drawing(animation: Animation, seen: list[dict], timed: Stopwatch) -> np.ndarray:
+    """Time what the device does; return the frames as they are drawn."""
     model, face = animation.bundle, animation.source.face()
-    rows = {k: np.stack([one[k] for one in found]).astype(np.float32) for k in model.driven_by}
+    rows = {k: np.stack([one[k] for one in seen]).astype(np.float32) for k in model.driven_by}
     rows = {k: np.resize(v, (BATCH, *v.shape[1:])) for k, v in rows.items()}
     first = {k: v[:1] for k, v in rows.items()}
     identity, look = model.identify(face), model.encode(face)
@@ -105,7 +115,7 @@ def _encode(out: str, frames: list) -> None:
 
 
 def shifted(path: str, picture: np.ndarray) -> str:
-    """A clip of a picture that moves to and fro."""
+    """Write a clip of a picture that moves to and fro; return its path."""
     with writing.VideoWriter(path, Fraction(25)) as video:
         for n in range(SHIFTS):
             video.write(np.roll(picture, round(12 * np.sin(n / 6)), 1))
@@ -113,7 +123,7 @@ def shifted(path: str, picture: np.ndarray) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command."""
+    """Run the command and return its exit code."""
     parser = errors.Parser(
         prog='reenact-jax bench reenact',
         description=__doc__,
@@ -126,15 +136,15 @@ def main(arguments: list[str] | None = None) -> int:
     command_line.say_device()
     model = bundle.load(args.model)
     with tempfile.TemporaryDirectory() as folder, faces.Detector(args.face_landmarker) as detector:
-        like = model.size, model.points, detector, 'largest'
+        options = model.size, model.points, detector, 'largest'
         picture = reading.read_still(args.source) if args.source else portraits.astronaut()
-        source = portraits.from_picture(picture, *like)
+        source = portraits.from_picture(picture, *options)
         driving = args.driving or shifted(str(Path(folder) / 'driver.mp4'), portraits.astronaut())
-        found = measure(Animation(model, source), driving, detector)
-    for name, value in found['ms a frame'].items():
+        report = measure(Animation(model, source), driving, detector)
+    for name, value in report['ms a frame'].items():
         print(f'  {name:<16}{value:>9.2f} ms a frame')
-    print(f'  {"whole":<16}{found["whole, frames/s"]:>9.1f} frames/s')
-    print(json.dumps(found))
+    print(f'  {"whole":<16}{report["whole, frames/s"]:>9.1f} frames/s')
+    print(json.dumps(report))
     return 0
 
 

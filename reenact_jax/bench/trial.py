@@ -14,12 +14,13 @@ def run(values: dict, steps: int, seconds: float) -> dict:
     """Train the first stage of a config for a while; nothing is kept.
 
     Args:
-      values: a resolved config, `config.to_json`; batches of its own size over all devices.
-      steps: how many at most, behind the first one.
-      seconds: how long at most, behind the first one.
+      values: a resolved config, `config.to_json`; its batches are spread over all devices.
+      steps: most steps after the first one.
+      seconds: most time after the first step.
 
-    Returns plain values; those of memory and FLOPs are of one chip. `shortest step, ms` is what the
-    FLOPs take at the maker's peak, None for chips that are not in `chips.PEAKS`.
+    Returns:
+      Plain values by name; memory and FLOPs are those of one chip. `shortest step, ms` is what the
+      FLOPs would take at the maker's peak; None for chips that are not in `chips.PEAKS`.
     """
     job = jobs.make_job(values)
     number, stage = next(iter(job.chosen.items()))
@@ -29,18 +30,18 @@ def run(values: dict, steps: int, seconds: float) -> dict:
         batch, begin = source.take(1), time.perf_counter()
         lowered = job.program(stage, state).lower(state, job.constants, batch)
         program = lowered.compile()
-        spent = time.perf_counter() - begin
+        compiling = time.perf_counter() - begin
         state, metrics = jax.block_until_ready(program(state, job.constants, batch))
-        done, source.waited, begin = 0, 0.0, time.perf_counter()
-        while done < steps and time.perf_counter() - begin < seconds:
+        steps_done, source.waited, begin = 0, 0.0, time.perf_counter()
+        while steps_done < steps and time.perf_counter() - begin < seconds:
             before = metrics
             state, metrics = program(state, job.constants, source.take(1))
             jax.block_until_ready(
                 before
             )  # one call runs while the next is prepared, as in training
-            done += 1
+            steps_done += 1
         jax.block_until_ready(state)
-        took = time.perf_counter() - begin
+        duration = time.perf_counter() - begin
     finally:
         source.close()
     costs: Any = lowered.cost_analysis()
@@ -48,14 +49,14 @@ def run(values: dict, steps: int, seconds: float) -> dict:
     peak = chips.PEAKS.get(jax.devices()[0].device_kind)
     return {
         'rows': stage.batch_size,
-        'compile, s': spent,
-        'steps': done,
-        'step, ms': 1e3 * took / done,
+        'compile, s': compiling,
+        'steps': steps_done,
+        'step, ms': 1e3 * duration / steps_done,
         'shortest step, ms': 1e3 * flops / peak if peak else None,
-        'frames/s': done * stage.batch_size * stage.frames / took,
-        'share of waiting for data': source.waited / took,
+        'frames/s': steps_done * stage.batch_size * stage.frames / duration,
+        'share of waiting for data': source.waited / duration,
         'FLOPs': flops,
-        'FLOP/s': flops * done / took,
+        'FLOP/s': flops * steps_done / duration,
         'memory, compiled': compile_check.memory(program.memory_analysis()),
         'memory, in use at most': (jax.local_devices()[0].memory_stats() or {}).get(
             'peak_bytes_in_use'

@@ -1,1 +1,1 @@
-"""A paper's table of ablations: plan, data, trainings, measurements, text."""
+"""The tables of a paper: plan, data, trainings, measurements, text."""

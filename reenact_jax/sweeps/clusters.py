@@ -1,7 +1,7 @@
 """A sweep's trainings as jobs of a cluster: a Slurm array, JobSets of GKE, workloads of xpk.
 
-Each row is a job of its own: it trains one model with one seed, resumes with the same command, and
-knows nothing of the others. The table is collected when they are done, or before.
+Each training is a job of its own: it trains one model with one seed, resumes with the same command,
+and knows nothing of the others. The table is collected when they are done, or before.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ from etils import epath
 
 FORMS = ('commands', 'slurm-array', 'jobset', 'xpk')
 JOBSET = epath.Path(__file__).parent / 'jobset.yaml'  # launch/jobset.yaml, to be edited there
-LONGEST = 40  # letters of a job's name; Kubernetes appends to it, up to 63
+LONGEST = 40  # characters of a job's name; Kubernetes appends to it, up to 63
 _COLLECT = 'the table; also before all are done, rows that are missing are named:'
 _ARGS = re.compile(r'^( *)args:\n(?:\1  .*\n)+', re.M)
 
@@ -22,12 +22,19 @@ _ARGS = re.compile(r'^( *)args:\n(?:\1  .*\n)+', re.M)
 class Row(NamedTuple):
     """One training of a sweep."""
 
-    name: str  # a label as Kubernetes takes it
+    name: str  # a label that Kubernetes accepts
     words: list[str]  # the command, `reenact-jax` first
 
 
 def row(table: str, model: str, seed: int, words: list[str]) -> Row:
-    """Name a training and let its command find the other hosts of its job."""
+    """Name a training and let its command find the other hosts of its job.
+
+    Args:
+      table: name of the table.
+      model: name of the model.
+      seed: of the training.
+      words: the command, `reenact-jax` first.
+    """
     cut = words.index('--') if '--' in words else len(words)
     flags = words[cut + 1 :]
     flags += [] if '--distributed' in flags else ['--distributed']
@@ -39,10 +46,11 @@ def row(table: str, model: str, seed: int, words: list[str]) -> Row:
 
 
 def render(form: str, rows: list[Row], prepare: list[str] | None, collect: list[str]) -> str:
-    """The jobs as text to be saved or piped on.
+    """Write the jobs as text to be saved or piped on.
 
     Args:
-      form: of `FORMS`, but `commands`.
+      form: one of `FORMS`, except `commands`.
+      rows: the trainings.
       prepare: the command that makes the data first; None: all data are given.
       collect: the command that makes the table.
     """
@@ -63,8 +71,8 @@ def _jobsets(rows: list[Row]) -> list[str]:
     documents = ['# | kubectl apply -f -']
     for one in rows:
         words = one.words[1:]  # the image's entry point is the first
-        named = re.sub(r'^  name: .*', f'  name: {one.name}', text, count=1, flags=re.M)
-        documents += ['---', _ARGS.sub(lambda found, w=words: _args(found[1], w), named).rstrip()]
+        jobset = re.sub(r'^  name: .*', f'  name: {one.name}', text, count=1, flags=re.M)
+        documents += ['---', _ARGS.sub(lambda match, w=words: _args(match[1], w), jobset).rstrip()]
     return documents
 
 
@@ -75,7 +83,7 @@ def _args(indent: str, words: list[str]) -> str:
 
 def _xpk(rows: list[Row]) -> list[str]:
     head = '# CLUSTER=... TPU_TYPE=v5litepod-16 IMAGE=REGISTRY/reenact-jax:tpu'
-    # 42 restarts by xpk's own rule; 1 is what a host says that lost another one.
+    # xpk itself restarts after exit code 42; 1 is the exit code of a host that lost another one.
     fixed = '--cluster="$CLUSTER" --tpu-type="$TPU_TYPE" --docker-image="$IMAGE"'
     fixed += ' --max-restarts=100 --restart-on-exit-codes=1 --termination-grace-period-seconds=300'
     return [

@@ -1,4 +1,4 @@
-"""What of a sweep is trained already, so that a table can be made before all rows are."""
+"""Progress of a sweep's trainings, so that a table can be written before all are finished."""
 
 from reenact_jax.common import command_line
 from reenact_jax.sweeps.plan import Row, Table
@@ -10,13 +10,13 @@ from reenact_jax.train.checkpoints.places import places
 
 
 def missing(trainings: list[Training]) -> dict[tuple[str, int], str]:
-    """(model, seed) -> how far it is, of those that are not finished."""
+    """List the trainings that are not finished: (model, seed) -> how far it is."""
     standings = {(one.model, one.seed): standing(one) for one in trainings}
     return {key: text for key, text in standings.items() if text}
 
 
 def standing(training: Training) -> str:
-    """How far a training is; empty: finished. Only files are looked at, no byte of weights."""
+    """Tell how far a training is; empty: finished. Names of files are read, no weights."""
     values = command_line.parse(train.define_flags, training.arguments, ('config',))
     module, run, hparams = config.resolve(config.to_json(values.config))
     _, info, _ = feed.open_data(run)
@@ -30,6 +30,6 @@ def standing(training: Training) -> str:
 
 
 def waiting(table: Table, unfinished: dict[tuple[str, int], str]) -> list[Row]:
-    """The rows that need a model that is not finished, with one of the seeds at least."""
+    """List the rows that need a model of which at least one seed is not finished."""
     models = {model for model, _ in unfinished}
     return [row for row in table.rows if {row.generator, row.transfer} & models]

@@ -3,12 +3,12 @@
     reenact-jax sweep aan_table3:cpu --workdir out/tables
 
 Sizes: `:cpu` (hours of a core), `:tiny` (a test of the machinery), or none: the paper's,
-which needs your data (--data heads=SHARDS). Rows run one after another and a stopped sweep goes on
-with the same command; models and measurements are shared by all tables in one --workdir. Writes
-WORKDIR/TABLE/table.md and table.json. For a cluster, --print says one command a training, and
---print-as says them as a Slurm array, as JobSets or for xpk; --collect measures what is trained so
-far and names what is missing. Flags after `--` go to every training, hparams to those systems that
-have them:
+which needs your data (--data heads=SHARDS). Rows run one after another. If interrupted, run the
+command again: it resumes. Tables in one --workdir share models and measurements. The results are
+WORKDIR/TABLE/table.md and table.json. For a cluster, --print shows one command for each training,
+and --print-as shows them as a Slurm array, as JobSets or for xpk; --collect measures what is
+trained so far and names what is missing. Flags after `--` go to every training, hparams to those
+systems that have them:
 
     reenact-jax sweep fdgan_table3 --workdir gs://... \\
         --data heads=DATA --data people=DATA -- --config.hparams.vgg_weights=vgg19.safetensors
@@ -30,7 +30,7 @@ from reenact_jax.sweeps.plan import Table
 
 
 def options(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
-    """The command line, and what goes to the trainings."""
+    """Read the command line; return its options, and the flags for the trainings."""
     cut = arguments.index('--') if '--' in arguments else len(arguments)
     parser = errors.Parser(
         prog='reenact-jax sweep',
@@ -57,10 +57,10 @@ def options(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
     )
     add('--most', type=int, default=40, help='most tracks, pairs or people of a list; default 40')
     add('--cases', type=int, default=20_000, help='most cases of landmark transfer; default 20,000')
-    add('--only', metavar='MODEL', help='train this one, measure nothing')
+    add('--only', metavar='MODEL', help='train this model alone; measure nothing')
     add('--print', action='store_true', help='show one command a training; run nothing')
-    add('--print-as', choices=clusters.FORMS, help='the trainings as jobs, and run nothing')
-    add('--prepare', action='store_true', help='make the data that is not given, and nothing else')
+    add('--print-as', choices=clusters.FORMS, help='show the trainings as jobs; run nothing')
+    add('--prepare', action='store_true', help='make the data that are not given; do nothing else')
     add('--collect', action='store_true', help='train nothing; measure what is trained so far')
     compare.estimator_flags(add)
     args = parser.parse_args(arguments[:cut])
@@ -68,7 +68,7 @@ def options(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command. Exit code 42: stopped by a signal; the same command goes on."""
+    """Run the command and return its exit code; 42: stopped by a signal, run it again."""
     arguments = sys.argv[1:] if arguments is None else arguments
     args, extra = options(arguments)
     table, workdir = plan.load(args.table), storage.path(args.workdir)
@@ -78,7 +78,7 @@ def main(arguments: list[str] | None = None) -> int:
         raise UserError('--only trains and --collect measures: give one of them')
     if args.print or args.print_as:
         return _commands(table, args, arguments)
-    if not args.only:  # the training says it: behind the start of its other processes
+    if not args.only:  # a training says it itself, once its other processes have started
         command_line.say_device()
     folders = data.gather(table.needs, table.size, data.given(args.data), workdir)
     folders = {kind: folders[kind] for kind in table.needs}
@@ -101,17 +101,17 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _tabulate(table: Table, args, trainings, missing, folders, workdir, command: str) -> int:
-    """Measures the rows that can be, writes the table, says what is missing."""
+    """Measure the rows whose models are trained, write the table and say what is missing."""
     late = collecting.waiting(table, missing)
     ready = table._replace(rows=[row for row in table.rows if row not in late])
-    found = measure(ready, args, {(t.model, t.seed): t for t in trainings}, folders, workdir)
+    results = measure(ready, args, {(t.model, t.seed): t for t in trainings}, folders, workdir)
     unfinished = [f'{model}, seed {seed}: {far}' for (model, seed), far in missing.items()]
-    written = text.document(table, found, trainings, folders, command, late, unfinished)
+    document = text.document(table, results, trainings, folders, command, late, unfinished)
     target = workdir / table.name
-    storage.write(target / 'table.md', written)
-    plain = {kind: value for kind, value in found.items() if kind != 'lmtest'}
+    storage.write(target / 'table.md', document)
+    plain = {kind: value for kind, value in results.items() if kind != 'lmtest'}
     storage.write(target / 'table.json', json.dumps(plain, indent=1) + '\n')
-    print('\n' + written)
+    print('\n' + document)
     for line in unfinished:
         print(f'missing: {line}')
     print(json.dumps({'table': str(target / 'table.md'), 'missing': unfinished}))
@@ -119,7 +119,7 @@ def _tabulate(table: Table, args, trainings, missing, folders, workdir, command:
 
 
 def _commands(table: Table, args: argparse.Namespace, arguments: list[str]) -> int:
-    """Prints the trainings, one command each or as jobs of a cluster."""
+    """Print the trainings, one command each or as jobs of a cluster."""
     rest = _without(arguments)
     rows = [
         (model, seed, ['reenact-jax', 'sweep', *_with(rest, model, seed)])
@@ -136,17 +136,17 @@ def _commands(table: Table, args: argparse.Namespace, arguments: list[str]) -> i
     if not rows:
         raise UserError(f'--print-as {args.print_as}: {table.name} trains nothing; leave it out')
     given = data.given(args.data)
-    made = [kind for kind in table.needs if kind not in given]
-    if made and table.size not in data.REQUESTS:
-        data.gather(table.needs, table.size, given, storage.path(args.workdir))  # refuses
+    kinds = [kind for kind in table.needs if kind not in given]
+    if kinds and table.size not in data.REQUESTS:
+        data.gather(table.needs, table.size, given, storage.path(args.workdir))  # raises UserError
     prepare, collect = (_flagged(whole, flag) for flag in ('--prepare', '--collect'))
     jobs = [clusters.row(table.name, *row) for row in rows]
-    print(clusters.render(args.print_as, jobs, prepare if made else None, collect), end='')
+    print(clusters.render(args.print_as, jobs, prepare if kinds else None, collect), end='')
     return 0
 
 
 def _without(arguments: list[str]) -> list[str]:
-    """The command line without what asks for printing."""
+    """Remove the flags of printing from the command line."""
     rest, words = [], iter(arguments)
     for word in words:
         if word == '--print-as':
@@ -157,59 +157,70 @@ def _without(arguments: list[str]) -> list[str]:
 
 
 def _flagged(words: list[str], *flags: str) -> list[str]:
-    """The command line with flags before those for trainings."""
+    """Add flags to the command line, before those for the trainings."""
     cut = words.index('--') if '--' in words else len(words)
     return [*words[:cut], *flags, *words[cut:]]
 
 
 def _with(words: list[str], model: str, seed: int) -> list[str]:
-    """The command line for one training."""
+    """Narrow the command line to one training."""
     return _flagged(words, '--only', model, '--seeds', str(seed))
 
 
 def measure(table: Table, args, trainings: dict, folders: dict, workdir: epath.Path) -> dict:
-    """Measurement -> row -> seed -> metric -> value; 'rules': what needs no training."""
-    found: dict = {}
+    """Make all measurements of a table.
+
+    Args:
+      table: what is measured, and on which rows.
+      args: the command's options.
+      trainings: (model, seed) -> `Training`.
+      folders: kind of data -> shard set.
+      workdir: where evaluations are kept.
+
+    Returns:
+      Measurement -> row -> seed -> metric -> value; the row 'rules': methods without training.
+    """
+    results: dict = {}
     for kind in table.measures:
         if kind == plan.SPEED:
             rows = [row for row in table.rows if row.ours]
-            found[kind] = {row.name: {0: measuring.speed(table, row)} for row in rows}
+            results[kind] = {row.name: {0: measuring.speed(table, row)} for row in rows}
         elif kind in plan.LANDMARKS:
             folder = folders[plan.LANDMARKS[kind]]
-            found[kind] = _landmarks(table, kind, args, trainings, folder)
+            results[kind] = _landmarks(table, kind, args, trainings, folder)
         else:
-            found[kind] = _pairs(table, kind, args, trainings, folders, workdir)
-    return found
+            results[kind] = _pairs(table, kind, args, trainings, folders, workdir)
+    return results
 
 
 def _landmarks(table: Table, kind: str, args, trainings: dict, folder: str) -> dict:
     if not any(row.transfer for row in table.rows):
         return {}
-    made: dict[int, Any] = {
+    scores: dict[int, Any] = {
         seed: measuring.landmarks(table, kind, trainings, seed, folder, args.cases)
         for seed in args.seeds
     }
     if kind == 'lmtest':
-        return made
+        return scores
     names = {row.name for row in table.rows if row.transfer}
-    found: dict = {row: {seed: result[row] for seed, result in made.items()} for row in names}
-    first = made[args.seeds[0]]
-    found['rules'] = {rule: {0: value} for rule, value in first.items() if rule not in names}
-    return found
+    results: dict = {row: {seed: result[row] for seed, result in scores.items()} for row in names}
+    first = scores[args.seeds[0]]
+    results['rules'] = {rule: {0: value} for rule, value in first.items() if rule not in names}
+    return results
 
 
 def _pairs(table: Table, kind: str, args, trainings: dict, folders: dict, workdir) -> dict:
-    found: dict = {'estimators': []}
-    made = None
+    results: dict = {'estimators': []}
+    scores = None
     place = workdir / 'evaluations'
     for row in table.rows:
         for seed in args.seeds if row.generator else ():
-            made = measuring.pairs(table, row, kind, trainings, seed, folders, place, args)
-            found.setdefault(row.name, {})[seed] = made['methods'][made['ours']]
-            found['estimators'] = made['estimators']
-    if made is None:  # no row is trained yet
-        return found
-    generator = made['ours'].rpartition(' + ')[2]
-    trained = {f'{name} + {generator}' for name in (made['ours'].rpartition(' + ')[0], 'none')}
-    rules = {name: {0: row} for name, row in made['methods'].items() if name not in trained}
-    return found | {'rules': rules}
+            scores = measuring.pairs(table, row, kind, trainings, seed, folders, place, args)
+            results.setdefault(row.name, {})[seed] = scores['methods'][scores['ours']]
+            results['estimators'] = scores['estimators']
+    if scores is None:  # no row is trained yet
+        return results
+    generator = scores['ours'].rpartition(' + ')[2]
+    trained = {f'{name} + {generator}' for name in (scores['ours'].rpartition(' + ')[0], 'none')}
+    rules = {name: {0: row} for name, row in scores['methods'].items() if name not in trained}
+    return results | {'rules': rules}

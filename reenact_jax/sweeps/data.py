@@ -1,8 +1,8 @@
-"""The sets that tables learn from and are measured on: given, or synthetic ones made here.
+"""The shard sets on which tables train and measure: given, or synthetic ones made here.
 
-heads: images, with held-out people and pairs with exact truth; people: landmarks of many people;
-expressions: landmarks, shared expressions, own poses; lmtest, expressions_test: landmarks of other
-people, every one with every motion.
+heads: images, with held-out people and pairs with exact ground truth; people: landmarks of many
+people; expressions: landmarks, with shared expressions and each person's own poses; lmtest,
+expressions_test: landmarks of other people, every one with every motion.
 """
 
 from typing import Any
@@ -38,20 +38,40 @@ REQUESTS = {
 
 
 def given(texts: list[str]) -> dict[str, str]:
-    """{kind: folder} of the flags `--data KIND=SHARDS`. Raises UserError for another form."""
-    found = {}
+    """Read the flags `--data KIND=SHARDS`.
+
+    Args:
+      texts: the flags' values.
+
+    Returns:
+      {kind: folder}.
+
+    Raises:
+      UserError: a value has another form, or its kind is unknown.
+    """
+    folders = {}
     for text in texts:
         kind, sign, folder = text.partition('=')
         if not sign or kind not in KINDS:
             raise UserError(f'--data {text}: expected KIND=SHARDS, KIND of {", ".join(KINDS)}')
-        found[kind] = folder
-    return found
+        folders[kind] = folder
+    return folders
 
 
 def gather(needs: list[str], size: str, folders: dict[str, str], workdir: epath.Path) -> dict:
-    """{kind: folder} of all that is needed; what is not given is made in `workdir`/data.
+    """Find the data of a table; what is not given is made in `workdir`/data.
 
-    Raises UserError at the paper's size, which synthetic people do not stand in for.
+    Args:
+      needs: kinds of data.
+      size: of the table; at the paper's all data have to be given.
+      folders: kind -> folder of the data that are given.
+      workdir: of the sweep.
+
+    Returns:
+      {kind: folder} of all kinds.
+
+    Raises:
+      UserError: data are missing at the paper's size, where synthetic people are no substitute.
     """
     missing = [kind for kind in needs if kind not in folders]
     if missing and size not in REQUESTS:

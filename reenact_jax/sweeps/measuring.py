@@ -1,4 +1,4 @@
-"""Measures the rows of a table: one evaluation a row, seed and kind, kept and found again."""
+"""Measurements of a table's rows: one evaluation a row, seed and kind, kept and reused."""
 
 import argparse
 import time
@@ -30,10 +30,21 @@ def pairs(
     folder: epath.Path,
     args: argparse.Namespace,
 ) -> dict:
-    """{method: {metric: ...}} of a row on a list of pairs, with `ours`: its own method's name.
+    """Measure a row on a list of pairs; what an earlier call measured is read from its file.
 
-    trainings: (model, seed) -> `Training`. What an earlier call measured is read from its file.
-    """  # fmt: skip
+    Args:
+      table: the table.
+      row: one of its rows.
+      kind: of pairs.
+      trainings: (model, seed) -> `Training`.
+      seed: of the trainings.
+      data: kind of data -> shard set.
+      folder: where evaluations are kept.
+      args: the command's options.
+
+    Returns:
+      `methods`: {method: {metric: ...}}; `ours`: the name of the row's own method; `estimators`.
+    """
     parts = [trainings[name, seed].workdir for name in (row.generator, row.transfer) if name]
     name = '-'.join([*(part.name for part in parts), kind, *([] if row.transfer else ['none'])])
     model = _assembled(row, trainings, seed)
@@ -41,14 +52,14 @@ def pairs(
     chosen = compare.choose(kind, part, args.most, seed=0)
     target = folder / name
     with compare.measuring(args) as measure:
-        what = compare.described(str(parts[0]), model, part, chosen, measure, args.stored)
-        found = _earlier(target, what)
-        if found is None:
+        description = compare.described(str(parts[0]), model, part, chosen, measure, args.stored)
+        results = _earlier(target, description)
+        if results is None:
             print(f'\n{row.name}, seed {seed}: {target}', flush=True)
-            compare.run(model, part, chosen, measure, target, what)
-            found = storage.read_json(target / 'table.json')
+            compare.run(model, part, chosen, measure, target, description)
+            results = storage.read_json(target / 'table.json')
     ours = f'{model.transfer_name} + {model.card["generator"]["system"]}'
-    return {'methods': found['methods'], 'ours': ours, 'estimators': found['estimators']}
+    return {'methods': results['methods'], 'ours': ours, 'estimators': results['estimators']}
 
 
 def _assembled(row: Row, trainings: dict, seed: int):
@@ -57,17 +68,29 @@ def _assembled(row: Row, trainings: dict, seed: int):
     return live.assemble(generator, transfer)
 
 
-def _earlier(target: epath.Path, what: dict) -> dict | None:
+def _earlier(target: epath.Path, description: dict) -> dict | None:
     file = target / 'table.json'
     if not storage.exists(file):
         return None
-    found = storage.read_json(file)
-    same = all(found.get(key) == value for key, value in what.items())
-    return found if same and storage.exists(target / tables.NAME) else None
+    results = storage.read_json(file)
+    same = all(results.get(key) == value for key, value in description.items())
+    return results if same and storage.exists(target / tables.NAME) else None
 
 
 def landmarks(table: Table, kind: str, trainings: dict, seed: int, data: str, cases: int):
-    """`lmtest` or `ace` of all rows at once: what their modules' `measure` gives."""
+    """Measure `lmtest` or `ace` of all rows at once.
+
+    Args:
+      table: the table.
+      kind: 'lmtest' or 'ace'.
+      trainings: (model, seed) -> `Training`.
+      seed: of the trainings.
+      data: a shard set.
+      cases: most cases of landmark transfer.
+
+    Returns:
+      The result of the measure's own module.
+    """
     models = {
         row.name: trained.read(trainings[row.transfer, seed].workdir)
         for row in table.rows
@@ -80,10 +103,18 @@ def landmarks(table: Table, kind: str, trainings: dict, seed: int, data: str, ca
 
 
 def speed(table: Table, row: Row, seconds: float = 3.0) -> dict[str, float]:
-    """Parameters in millions and frames a second of untrained networks: both need no training.
+    """Count a row's parameters and time its untrained networks.
 
-    One source, eight frames at once, 256 x 256 (64 x 64 but at the paper's size), transfer and
-    image together, on this machine's devices.
+    One source, eight frames at once, 256 x 256 (64 x 64 unless at the paper's size), transfer
+    and image together, on this machine's devices.
+
+    Args:
+      table: the table.
+      row: one of its rows, with generator and transfer.
+      seconds: length of the measurement.
+
+    Returns:
+      Millions of parameters of each part, and frames a second.
     """
     parts = {}
     side = 256 if table.size == 'paper' else 64
@@ -94,23 +125,23 @@ def speed(table: Table, row: Row, seconds: float = 3.0) -> dict[str, float]:
         nets = module.networks(hparams, DataInfo(4, 8, run.points))
         fresh = Trained(model.system, module, hparams, nets, {}, run.points, side, {})
         parts[role] = trained.untrained(fresh)
-    made = live.assemble(**parts)
+    bundle = live.assemble(**parts)
     count = {
         role: sum(
             np.size(leaf)
-            for letter in part.module.NEEDS['render' if role == 'generator' else 'transfer']
-            for leaf in jax.tree.leaves(part.variables[letter]['params'])
+            for network in part.module.NEEDS['render' if role == 'generator' else 'transfer']
+            for leaf in jax.tree.leaves(part.variables[network]['params'])
         )
         for role, part in parts.items()
     }
     source = {'image': np.zeros((1, side, side, 3), np.float32)}
     source |= {'landmarks': np.float32(np.random.default_rng(0).uniform(0, side, (1, 68, 2)))}
     driving = {'landmarks': np.repeat(source['landmarks'], 8, 0)}
-    identity, look = made.identify(source), made.encode(source)
+    identity, look = bundle.identify(source), bundle.encode(source)
 
     def frames():
-        points = made.transfer(identity, driving, {'landmarks': source['landmarks']})
-        jax.block_until_ready(made.render(look, points))
+        points = bundle.transfer(identity, driving, {'landmarks': source['landmarks']})
+        jax.block_until_ready(bundle.render(look, points))
 
     frames()
     begin, calls = time.perf_counter(), 0

@@ -1,4 +1,4 @@
-"""What a table file asks for, read and checked before anything is computed."""
+"""The plan of a table: its file, read and checked before anything is computed."""
 
 import importlib.util
 import inspect
@@ -16,7 +16,7 @@ SPEED = 'speed'
 
 
 class Row(NamedTuple):
-    """A row of the table; models are names in `MODELS`, None: none."""
+    """A row of the table; its models are names in `MODELS`, or None."""
 
     name: str
     generator: str | None
@@ -25,7 +25,7 @@ class Row(NamedTuple):
 
     @property
     def ours(self) -> bool:
-        """Whether there is something to run; other people's methods have their numbers alone."""
+        """Tell whether there is something to run; of other methods there are numbers alone."""
         return bool(self.generator or self.transfer)
 
 
@@ -41,12 +41,12 @@ class Table(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Of the file and the size."""
+        """Name the table after its file and its size."""
         return self.file.stem if self.size == SIZES[0] else f'{self.file.stem}_{self.size}'
 
     @property
     def needs(self) -> list[str]:
-        """The sets of data that its models and measurements take."""
+        """List the kinds of data that its models and measurements take."""
         needs = [model.data for model in self.models.values()] if self.trains else []
         for kind in self.measures:
             if kind in KINDS:
@@ -57,12 +57,19 @@ class Table(NamedTuple):
 
     @property
     def trains(self) -> bool:
-        """Whether anything has to be trained: speed and parameters need no training."""
+        """Tell whether anything has to be trained; speed and parameters need no training."""
         return set(self.measures) != {SPEED}
 
 
 def load(text: str) -> Table:
-    """The table of `NAME[:SIZE]` or `FILE.py[:SIZE]`. Raises UserError where there is none."""
+    """Read a table.
+
+    Args:
+      text: `NAME[:SIZE]` or `FILE.py[:SIZE]`.
+
+    Raises:
+      UserError: there is no such table or size, or the file is not a table's.
+    """
     name, _, size = text.partition(':')
     file = pathlib.Path(shipped.find(name, shipped.TABLES, 'table'))
     size = size or SIZES[0]

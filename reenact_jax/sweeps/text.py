@@ -1,4 +1,4 @@
-"""The table of a sweep as Markdown and plain values: the paper's numbers and ours side by side."""
+"""The table of a sweep as Markdown: the paper's numbers and ours side by side."""
 
 import subprocess
 
@@ -14,7 +14,7 @@ from reenact_jax.sweeps import training
 from reenact_jax.sweeps.plan import LANDMARKS, Table
 
 FRECHET, NO_FACE = 'frechet', 'no_face'
-FID = 'fid'  # what papers give where we have another network's Frechet distance
+FID = 'fid'  # papers give this; ours is the Frechet distance of another network
 HEADINGS = {
     FRECHET: ('Frechet distance', 4),
     'transfer_parameters': ('parameters of transfer, M', 1),
@@ -27,10 +27,14 @@ HEADINGS = {
 def document(
     table: Table, found: dict, trainings: list, data: dict, command: str, late=(), missing=()
 ) -> str:
-    """The whole text.
+    """Write the whole text.
 
     Args:
-      found: measurement -> what `launch.sweep` measured of it.
+      table: the table.
+      found: measurement -> the results of `command.measure`.
+      trainings: those of the models, for their minutes.
+      data: kind -> shard set.
+      command: the command line that makes the table.
       late: rows that were not measured, since their models are not trained yet.
       missing: lines that say which models these are.
     """
@@ -53,7 +57,7 @@ def _anywhere(table: Table, found: dict, kind: str, name: str) -> bool:
 
 
 def _grid(table: Table, found: dict, kind: str, names: list[str], late) -> str:
-    """Rows of the paper, then what needs no training; two columns a metric."""
+    """Write the paper's rows, then the methods without training; two columns a metric."""
     head, rule = ['row'], 1
     for name in names:
         given = [_paper(row, kind, name) is not None for row in table.rows]
@@ -81,7 +85,7 @@ def _grid(table: Table, found: dict, kind: str, names: list[str], late) -> str:
 
 
 def heading(name: str) -> str:
-    """Of a metric."""
+    """Return the heading of a metric's column."""
     return HEADINGS[name][0] if name in HEADINGS else COLUMNS[name].heading
 
 
@@ -90,14 +94,20 @@ def _paper(row, kind: str, name: str) -> float | None:
 
 
 def values(found: dict, row: str, name: str) -> list[float]:
-    """A metric of a row, a value a seed."""
+    """List a metric of a row: a value for each seed.
+
+    Args:
+      found: row -> seed -> metric -> value, or {'mean': ..., 'low': ..., 'high': ...}.
+      row: name of the row.
+      name: of the metric.
+    """
     every = found.get(row, {}).values()
     picked = [one[name] for one in every if one and one.get(name) is not None]
     return [one['mean'] if isinstance(one, dict) else one for one in picked]
 
 
 def _ours(found: dict, row: str, name: str) -> str:
-    """Mean over seeds +- their deviation; of one seed the mean and its interval over tracks."""
+    """Write the mean over seeds +- their deviation; of one seed, its interval over tracks."""
     numbers = values(found, row, name)
     if not numbers:
         return ''
@@ -135,7 +145,7 @@ def _provenance(table: Table, found: dict, trainings: list, data: dict) -> str:
 
 
 def commit() -> str:
-    """Of the checkout, + where it has changes; else the version."""
+    """Name the checkout's commit and whether it has changes; without git, the version."""
     try:
         head, changes = (
             subprocess.run(['git', *words], capture_output=True, text=True, check=True).stdout

@@ -1,4 +1,4 @@
-"""Trains the models of a table, each in a folder that tables in one workdir share."""
+"""Training of a table's models, each in a folder that tables in one workdir share."""
 
 import hashlib
 import json
@@ -14,7 +14,7 @@ from reenact_jax.sweeps.plan import Table
 from reenact_jax.train import command as train
 from reenact_jax.train.logs import METRICS
 
-# Flags of the processes, on which the result does not depend.
+# Flags of the processes: the result does not depend on them.
 PROCESSES = {'--distributed', '--coordinator', '--num_processes', '--process_id', '--profile'} | {
     '--heartbeat_timeout'
 }
@@ -30,28 +30,38 @@ class Training(NamedTuple):
 
 
 def plan(table: Table, data: dict[str, str], seeds: list[int], extra: list[str], workdir) -> list:
-    """What is to be trained. The folder's name follows from all that the training depends on."""
-    found = []
+    """List the trainings of a table.
+
+    The name of a training's folder follows from everything that its result depends on.
+
+    Args:
+      table: the table.
+      data: kind -> shard set.
+      seeds: each model is trained once with each.
+      extra: flags for the trainings.
+      workdir: of the sweep.
+    """
+    trainings = []
     for name, model in table.models.items():
         preset = name if table.size == 'paper' else f'{name}_{table.size}'
         folder = data[model.data]
         flags = [flag for flag in extra if _applies(flag, model.hparams(table.size), model.system)]
         for seed in seeds:
-            own = [flag for flag in flags if flag.partition('=')[0] not in PROCESSES]
-            depends = [model.system, model.hparams(table.size), own, seed]
-            depends.append(manifest.read(folder)['digest'])
-            digest = hashlib.sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest()[:8]
+            used = [flag for flag in flags if flag.partition('=')[0] not in PROCESSES]
+            causes = [model.system, model.hparams(table.size), used, seed]
+            causes.append(manifest.read(folder)['digest'])
+            digest = hashlib.sha256(json.dumps(causes, sort_keys=True).encode()).hexdigest()[:8]
             target = storage.path(workdir) / 'models' / f'{model.system}-{digest}'
             arguments = [
                 f'--config={table.file}:{preset}', f'--config.data={folder}',
                 f'--config.seed={seed}', f'--workdir={target}', *flags,
             ]  # fmt: skip
-            found.append(Training(name, seed, target, arguments))
-    return found
+            trainings.append(Training(name, seed, target, arguments))
+    return trainings
 
 
 def _applies(flag: str, hparams: dict, system: str) -> bool:
-    """Whether a flag for the training is one of this system: hparams differ between systems."""
+    """Tell whether a flag applies to this system: hparams differ between systems."""
     name, prefix = flag.partition('=')[0], '--config.hparams.'
     if not name.startswith(prefix):
         return True
@@ -59,15 +69,16 @@ def _applies(flag: str, hparams: dict, system: str) -> bool:
 
 
 def run(training: Training) -> int:
-    """Trains, or goes on, or finds all done. Returns the exit code of `reenact_jax.train`."""
+    """Train, or resume, or find all done; return the exit code of `reenact-jax train`."""
     print(f'\n{training.model}, seed {training.seed}: {training.workdir}', flush=True)
     return train.main(training.arguments)
 
 
 def minutes(training: Training) -> float:
-    """How long the steps took, by the run's own log, without the time between stop and start.
+    """Sum up the minutes of a training's steps, without the time between stop and start.
 
-    A gap between lines of more than five times the stage's usual one is taken for a stop.
+    The run's own log tells. A gap between two lines of more than five times the stage's median gap
+    counts as a stop.
     """
     logged = [json.loads(line) for line in lines.read(training.workdir / METRICS)]
     total = 0.0

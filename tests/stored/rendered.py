@@ -1,4 +1,4 @@
-"""What a bundle makes of fixed inputs; run with the code of a commit, it stores them.
+"""Results of a bundle for fixed inputs; as a script, stored with the code of a commit.
 
 python tests/stored/rendered.py BUNDLE NUMBERS.npz
 """
@@ -13,7 +13,7 @@ POINTS = 68
 
 
 def rendered(folder) -> dict[str, np.ndarray]:
-    """Transferred landmarks [2, 68, 2] and the image [1, s, s, 3] of the first of them."""
+    """Compute transferred landmarks [2, 68, 2] and the image [1, s, s, 3] of the first of them."""
     model, rng = bundle.load(folder), np.random.default_rng(0)
 
     def face(rows: int) -> dict:
