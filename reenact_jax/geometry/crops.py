@@ -10,7 +10,7 @@ from PIL import Image
 def crop(
     image: UInt8[np.ndarray, 'h w 3'], window: tuple[float, float, float], size: int
 ) -> UInt8[np.ndarray, 'size size 3']:
-    """Cut a square (x0, y0, side) out of an image, at `size` pixels; outside, the border repeats."""
+    """Cut a square (x0, y0, side) out of an image at `size` pixels; outside, the border repeats."""
     x0, y0, side = window
     height, width = image.shape[:2]
     left, top = math.floor(x0), math.floor(y0)
