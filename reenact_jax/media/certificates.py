@@ -19,8 +19,8 @@ from reenact_jax.common.errors import UserError
 
 CERTIFICATE, KEY = 'REENACT_C2PA_CERT', 'REENACT_C2PA_KEY'
 NAME = 'unverified user of reenact_jax'
-# The same for everybody, so that they do not say when; far apart, as signatures without a time stamp
-# are judged by the day they are looked at.
+# The same for everybody, so that they do not say when; far apart, as signatures without a time
+# stamp are judged by the day they are looked at.
 _FROM, _UNTIL = (datetime.datetime(year, 1, 1, tzinfo=datetime.UTC) for year in (2024, 2074))
 # emailProtection, C2PA's older requirement, and its own claimSigning.
 _USAGES = ('1.3.6.1.5.5.7.3.4', '1.3.6.1.4.1.62558.2.1')
