@@ -1,4 +1,4 @@
-"""Errors a user can act on, and the one way a command reports them.
+"""Errors that a user can act on, and the one way a command reports them.
 
 A `UserError` names the file, field or flag, what was expected and what to do. `command` turns it
 into one message on standard error and exit code 1; every other exception keeps its traceback,

@@ -294,7 +294,7 @@ def _checked(track_id: str, name: str, array: np.ndarray, field: Field, frames: 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Batch:
-    """What crosses the host-device border: K frames each of B tracks. A field not read is None.
+    """A batch as it crosses the host-device border: K frames each of B tracks; None: not read.
 
     A batch of several steps has the steps as its first axis (t).
 
@@ -338,7 +338,7 @@ class Face:
 
 @dataclasses.dataclass(frozen=True)
 class DataInfo:
-    """What a system needs to know of a data set to build its networks and schedules."""
+    """Facts of a data set from which a system builds its networks and schedules."""
 
     identities: int  # people in the training split (classifiers, one-hot inputs)
     examples: int  # training records

@@ -1,4 +1,4 @@
-"""What landmarks alone tell of an image: a flow by moving least squares, and what is turned away.
+"""Flows from landmarks alone, by moving least squares, and which landmarks are turned away.
 
 The flow (Schaefer et al. 2006) is ours as a prior of AAN's.
 

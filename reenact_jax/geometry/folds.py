@@ -1,4 +1,4 @@
-"""Where a face opens and shuts: which landmarks have no say on the other side of a lid or a lip.
+"""Openings of the face: which landmarks have no say on the other side of a lid or a lip.
 
 A smooth interpolation between landmarks cannot shut an eye: where both lids lie on one line, the
 place there comes from half way between the source's lids, the iris. Above an opening the lower
@@ -66,7 +66,7 @@ def kept(
 
 
 class Edges(NamedTuple):
-    """Where an opening lies in b faces: its left corner, its axis to the right one, both edges."""
+    """An opening in b faces: its left corner, its axis to the right one, both edges."""
 
     left: Float[AnyArray, 'b 1 2']
     axis: Float[AnyArray, 'b 1 2']

@@ -21,7 +21,7 @@ CROP_SCALE = 1.9
 CROP_BORDER = 1.15
 CROP_RAISE = 0.1
 
-CHANNELS = ('one', 'parts')  # of a landmark image, see `landmark_image`
+CHANNELS = ('one', 'parts')  # kinds of landmark images, see `landmark_image`
 
 
 def box(

@@ -53,8 +53,8 @@ class Region(NamedTuple):
 class Reach(NamedTuple):
     """Shares of the change at every pixel: where both are 0 the picture stays, bit for bit."""
 
-    moves: Float[AnyArray, 'b H W 1']  # of the flow
-    paints: Float[AnyArray, 'b H W 1']  # of paint and parts
+    moves: Float[AnyArray, 'b H W 1']  # share of the flow
+    paints: Float[AnyArray, 'b H W 1']  # share of paint and parts
 
 
 def compose(layers: Layers, source: Float[AnyArray, '#b s s 3']) -> Float[AnyArray, 'b s s 3']:

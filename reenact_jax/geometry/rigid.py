@@ -13,7 +13,7 @@ _STEPS = 10  # steps of the iteration below; it converges quadratically
 
 
 class Placement(NamedTuple):
-    """Where a shape stands: point = centre + rotation shape / scale.
+    """The place of a shape: point = centre + rotation shape / scale.
 
     The rotation is R of tracks.py: it takes the reference to where the face is seen, as in
     frames.py and head_pose.py.

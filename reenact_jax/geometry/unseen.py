@@ -1,4 +1,4 @@
-"""What a source cannot show of a driven face, from landmarks alone: there a network has to paint.
+"""Places of a driven face that the source cannot show, by landmarks alone: a network paints there.
 
 Everything else is better warped: a small network that may repaint all of a portrait blurs what it
 knows. Shares are 0 where the source shows a place and 1 where it cannot. All rules are ours.

@@ -1,8 +1,8 @@
-"""FD-GAN's extractor and translator, joined by a feature dictionary at each level (its section 3.2
-and supplement 6).
+"""FD-GAN's extractor and translator, joined by a feature dictionary at each level.
 
-A level's dictionary has n rows. Row i has a learned write tag t_i, a learned read tag u_i and a
-value v_i, which is written from the source and read at every place of the driving landmark image:
+Section 3.2 and supplement 6 describe them. A level's dictionary has n rows. Row i has a learned
+write tag t_i, a learned read tag u_i and a value v_i, which is written from the source and read at
+every place of the driving landmark image:
 
     v_i = sum_j softmax_j(t_i . p_j) x_j    (eq. 8: the softmax is over places j)
     y_j = sum_i softmax_i(u_i . q_j) v_i    (eq. 9: the softmax is over rows i)

@@ -23,7 +23,7 @@ from reenact_jax.geometry import landmarks as lm
 SIDE, FEATURES = 150, 128
 SHA256 = '55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30'
 PACKAGE, FILE = 'face_recognition_models', 'dlib_face_recognition_resnet_model_v1.dat'
-_MEAN = np.array([[[[122.782, 117.001, 104.298]]]], np.float32)  # of dlib's training set, 0..255
+_MEAN = np.array([[[[122.782, 117.001, 104.298]]]], np.float32)  # dlib's training set, 0..255
 # Residual blocks from the image to the embedding: features, halved on entry?
 _BLOCKS = (
     *[(32, False)] * 3,

@@ -31,7 +31,7 @@ NEIGHBOURS = ('other_identity', 'same_expression', 'same_pose')
 
 @dataclasses.dataclass(frozen=True)
 class Reading:
-    """How to read: settings that belong to the data and the machine, not to a stage."""
+    """Settings of reading that belong to the data and the machine, not to a stage."""
 
     flip: bool = setting(False, doc='mirror half of the pairs, both rows of a pair together')
     au_bound: float = settings.share(
@@ -197,7 +197,7 @@ class Loader:
         threads = self._reading.threads or min(16, os.cpu_count() or 1)
         # A thread makes a whole batch; two more wait ready. Grain's default would hold 500.
         options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=threads + 2)
-        numbers = grain.MapDataset.range(first, sys.maxsize, pairs)  # of each batch's first pair
+        numbers = grain.MapDataset.range(first, sys.maxsize, pairs)  # each batch's first pair
         stream = numbers.map(self._pairs.batch).to_iter_dataset(options)
         if self._reading.workers:
             stream = stream.mp_prefetch(grain.MultiprocessingOptions(self._reading.workers))

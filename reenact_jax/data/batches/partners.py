@@ -44,8 +44,8 @@ class OtherIdentity:
 
     def candidates(self, base: int, frame: int, rng) -> Iterator[tuple[int, int]]:
         """List (record, its frame 0) of possible partners, in order; the frame -1 means any."""
-        own = self._first[base], self._last[base]
-        for place in _outside(0, len(self._order), *own, rng):
+        person = self._first[base], self._last[base]
+        for place in _outside(0, len(self._order), *person, rng):
             yield int(self._order[place]), -1
 
     def partner_frames(self, base, base_frames, partner, frame, rng) -> Int[np.ndarray, ' k']:
@@ -82,7 +82,7 @@ class SameExpression:
         self._label = _joint_label(columns) if pose else columns.expression
         self._record = np.repeat(np.arange(len(shards)), columns.frames)
         persons, person = np.unique(shards.identity, return_inverse=True)
-        self._person = person[self._record]  # of every frame
+        self._person = person[self._record]  # a number for every frame
         self._people = len(persons)
         # Frames with a label, sorted by label, then person: both are blocks of one sorted key.
         key = self._label.astype(np.int64) * self._people + self._person
@@ -156,8 +156,8 @@ class SameExpression:
 
     def _labelled(self, at: int, rng) -> Iterator[int]:
         label = int(self._label[at]) * self._people
-        block, own = self._block(label, self._people), self._block(label + self._person[at], 1)
-        for place in _outside(*block, *own, rng):
+        block, person = self._block(label, self._people), self._block(label + self._person[at], 1)
+        for place in _outside(*block, *person, rng):
             yield self._order[place]
 
     def _near(self, at: int, rng) -> Iterator[int]:

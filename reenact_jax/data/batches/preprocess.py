@@ -84,8 +84,8 @@ def _crop_matrix(batch, rng, stored, size, augment, stabilise, eyes) -> Float[Ar
     linear = jnp.broadcast_to(linear[:, None], (rows, frames, 2, 2))
     centre = stored / 2 + jnp.broadcast_to(shift[:, None], (rows, frames, 2))
     if stabilise == 'frame':
-        one, other = (batch.landmarks[:, :, list(eye)].mean(2) for eye in eyes)
-        middle = (one + other) / 2
+        first, second = (batch.landmarks[:, :, list(eye)].mean(2) for eye in eyes)
+        middle = (first + second) / 2
         centre = centre + middle - middle.mean(1, keepdims=True)
     half = jnp.full((2,), size / 2)
     shift = centre - jnp.einsum('bkij,j->bki', linear, half)
