@@ -1,1 +1,1 @@
-"""What every room may use: errors, settings, command lines, files."""
+"""The base of every room: errors, settings, command lines, files."""

@@ -1,4 +1,4 @@
-"""Commands with a config: flags read and refused by name before anything heavy is imported."""
+"""Commands with a config: wrong flags are refused by name before anything heavy is imported."""
 
 import difflib
 import os
@@ -12,7 +12,7 @@ from ml_collections import config_flags
 from reenact_jax.common import shipped
 from reenact_jax.common.errors import UserError
 
-# What other programs call fields of ours.
+# Names that other programs have for our fields.
 CALLED_ELSEWHERE = {
     'lr': 'rate',
     'learning_rate': 'rate',
@@ -42,10 +42,10 @@ def start(
       needed: names of flags that must be given.
 
     Returns:
-      The flags; None: the help was printed, and there is no more to do.
+      The flags; None if the help was printed, so that there is no more to do.
 
     Raises:
-      UserError: as of `parse`.
+      UserError: a flag or a field is unknown, wrong or missing (see `parse`).
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     if {'--help', '-h', '-help'} & set(arguments):
@@ -57,14 +57,18 @@ def start(
 def parse(
     define: Callable[[flags.FlagValues], None], arguments: Sequence[str], needed: Sequence[str]
 ) -> flags.FlagValues:
-    """The flags of a command.
+    """Read the flags of a command.
 
     Args:
       define: defines them, `config` (see `define_config`) among them.
       arguments: without the program's name.
       needed: names of flags that must be given.
 
-    Raises UserError naming what is wrong, an unknown field with a near name.
+    Returns:
+      The flags.
+
+    Raises:
+      UserError: a flag or a field is unknown (the message has a near name), wrong or missing.
     """
     values = flags.FlagValues()
     define(values)
@@ -85,7 +89,7 @@ def parse(
 
 
 def define_config(values: flags.FlagValues) -> None:
-    """The flag --config and with it --config.FIELD."""
+    """Define the flag --config and with it --config.FIELD."""
     text = (
         'NAME[:PRESET] of a shipped config (`reenact-jax config --list`) or FILE.py[:PRESET]; '
         '--config.FIELD=VALUE changes a field of it'
@@ -94,7 +98,7 @@ def define_config(values: flags.FlagValues) -> None:
 
 
 def define_data(values: flags.FlagValues) -> None:
-    """The flag --data, which `parse` writes to the config's field of that name."""
+    """Define the flag --data, which `parse` writes to the config's field of that name."""
     text = 'shard set to read, a folder; the same as --config.data'
     flags.DEFINE_string('data', None, text, flag_values=values)
 
@@ -107,7 +111,7 @@ def usage(define: Callable[[flags.FlagValues], None], text: str | None) -> str:
     values = flags.FlagValues()
     define(values)
     lines = [str(text).rstrip(), '', 'options:']
-    for flag in (one for some in values.flags_by_module_dict().values() for one in some):
+    for flag in (flag for group in values.flags_by_module_dict().values() for flag in group):
         name = f'  --{"[no]" * flag.boolean}{flag.name}'
         default = '' if flag.value in (None, False) else f'; default {flag.value}'
         lines += textwrap.wrap(f'{name:<22}  {flag.help}{default}', 100, subsequent_indent=' ' * 24)
@@ -123,20 +127,20 @@ def _fill_data(values: flags.FlagValues) -> None:
 
 
 def _with_file(arguments: Sequence[str]) -> list[str]:
-    """The arguments with the path of the config file in place of a shipped one's name."""
-    found = list(arguments)
-    for i, text in enumerate(found):
+    """Put the path of a config file in place of a shipped config's name."""
+    replaced = list(arguments)
+    for i, text in enumerate(replaced):
         name, equals, value = text.lstrip('-').partition('=')
-        if not text.startswith('-') or name != 'config' or (not equals and i + 1 == len(found)):
+        if not text.startswith('-') or name != 'config' or (not equals and i + 1 == len(replaced)):
             continue
-        file, colon, preset = (value if equals else found[i + 1]).partition(':')
+        file, colon, preset = (value if equals else replaced[i + 1]).partition(':')
         whole = shipped.find(file) + colon + preset
-        found[i if equals else i + 1] = f'--config={whole}' if equals else whole
-    return found
+        replaced[i if equals else i + 1] = f'--config={whole}' if equals else whole
+    return replaced
 
 
 def _read(values: flags.FlagValues, arguments: Sequence[str]) -> list[str]:
-    """Sets the flags; what is left over. Config flags look for their fields in sys.argv."""
+    """Set the flags and return the rest; config flags look for their fields in sys.argv."""
     before, sys.argv = sys.argv, ['reenact_jax', *arguments]
     try:
         return values(sys.argv)[1:]
@@ -145,7 +149,7 @@ def _read(values: flags.FlagValues, arguments: Sequence[str]) -> list[str]:
 
 
 def _field_error(define, arguments: Sequence[str], error: Exception) -> str:
-    """What to say when the config took no override: the first unknown field, with a near name."""
+    """Explain why the config took no override: the first unknown field, with a near name."""
     values = flags.FlagValues()
     define(values)
     overrides = [text for text in arguments if text.startswith(('--config.', '-config.'))]
@@ -165,7 +169,7 @@ def _field_error(define, arguments: Sequence[str], error: Exception) -> str:
 
 
 def _nearest(part: str, config) -> str:
-    """The field, of the run or the system, that is most like an unknown one."""
+    """Find the field, of the run or the system, that is most like an unknown one."""
     fields = {name: f'hparams.{name}' for name in config.get('hparams', {})}
     fields |= {name: name for name in config if name != 'hparams'}
     asked = CALLED_ELSEWHERE.get(part, part)
@@ -179,5 +183,5 @@ def say_device() -> None:
 
     devices = jax.devices()
     kind, count = devices[0].device_kind, len(devices)
-    what = f'{os.cpu_count()} cores' if devices[0].platform == 'cpu' else f'{count} x {kind}'
-    print(f'device: {devices[0].platform}, {what}', file=sys.stderr)
+    amount = f'{os.cpu_count()} cores' if devices[0].platform == 'cpu' else f'{count} x {kind}'
+    print(f'device: {devices[0].platform}, {amount}', file=sys.stderr)

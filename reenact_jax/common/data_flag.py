@@ -7,7 +7,7 @@ from reenact_jax.common.errors import Parser, UserError
 
 
 def add(parser: Parser, text: str, several: bool = False) -> None:
-    """Add --data, and the same without its name, as command lines from before have it.
+    """Add --data, and the same without its name, as older command lines have it.
 
     Args:
       parser: gets both; read them with `parse`.
@@ -20,7 +20,14 @@ def add(parser: Parser, text: str, several: bool = False) -> None:
 
 
 def parse(parser: Parser, arguments: Sequence[str] | None) -> argparse.Namespace:
-    """Return the options, with the shard set (or sets) as `data`.
+    """Read the options, with the shard set (or sets) as `data`.
+
+    Args:
+      parser: as `add` left it.
+      arguments: without the program's name; None: those of this process.
+
+    Returns:
+      The options.
 
     Raises:
       UserError: no set was given, or sets with and without the flag's name.

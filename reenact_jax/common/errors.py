@@ -1,4 +1,4 @@
-"""Errors a user can act on, and the one way a command reports them.
+"""Errors that a user can act on, and the one way a command reports them.
 
 A `UserError` names the file, field or flag, what was expected and what to do. `command` turns it
 into one message on standard error and exit code 1; every other exception keeps its traceback,
@@ -24,22 +24,26 @@ class UserError(Exception):
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser of flags that refuses as everything here does, and prints a docstring as it is."""
+    """A parser of flags that refuses by `UserError` and prints a docstring as it is."""
 
     def __init__(self, prog: str, description: str | None, **keywords):
-        """Args: those of `argparse.ArgumentParser`."""
+        """Take the arguments of `argparse.ArgumentParser`."""
         keywords.setdefault('formatter_class', argparse.RawDescriptionHelpFormatter)
         super().__init__(prog=prog, description=description, **keywords)
 
     def error(self, message: str) -> NoReturn:
-        """Raises UserError, where argparse ends the process with exit code 2."""
+        """Raise UserError, where argparse ends the process with exit code 2."""
         raise UserError(f'{message}; see {self.prog} --help')
 
 
 def command(main: Callable[..., int | None], *args) -> None:
     """Run a command's `main`, print a `UserError` as `error: ...`, and exit (1 for an error).
 
-    Without arguments in `sys.argv`, and none given here, it shows its help.
+    Without arguments, in `sys.argv` and here, the command shows its help.
+
+    Args:
+      main: takes the arguments of the command line, `sys.argv` by default; returns the exit code.
+      *args: handed to `main`.
     """
     if not args and len(sys.argv) == 1:
         args = (['--help'],)

@@ -1,9 +1,9 @@
-"""Files of lines that grow; in a bucket, which cannot append, several objects, their parts.
+"""Files of lines that grow. In a bucket, which cannot append, a file is several objects: parts.
 
 The first part has the file's own name, `metrics.jsonl`, the others a number as well,
-`metrics-00001.jsonl`. Each writer begins a part of its own and sends it again, whole, when it is
+`metrics-00001.jsonl`. Each writer begins a part of its own and sends all of it again when it is
 due, so that no part has two writers and what is sent stays small. Readers read all parts in order,
-on this machine too: a folder copied from a bucket is read as it was there.
+on this machine too: a folder that was copied from a bucket is read as it was there.
 """
 
 import re
@@ -14,21 +14,26 @@ from etils import epath
 
 from reenact_jax.common import storage
 
-DUE_SECONDS = 30.0  # between two sendings of a part
-PART_BYTES = 1_000_000  # from here on a new part is begun
+DUE_SECONDS = 30.0  # from one sending of a part to the next
+PART_BYTES = 1_000_000  # a part of more is followed by a new one
 
 
 def read(name: epath.PathLike) -> list[str]:
-    """All whole lines in order, without their ends; a last one that was cut off is left out."""
+    """Read all whole lines in order, without their ends; leave out a last one that was cut off."""
     return [line for part in _parts(name) for line in _lines(part)]
 
 
 def keep(name: epath.PathLike, wanted: Callable[[str], bool]) -> None:
-    """Removes the lines that are not wanted, and a last one that was cut off."""
+    """Remove the lines that are not wanted, and a last one that was cut off.
+
+    Args:
+      name: the file.
+      wanted: tells of a line, without its end, whether it stays.
+    """
     parts = _parts(name)
     if storage.is_local(name):  # as one file, which can be appended to
-        found = dict.fromkeys(line for part in parts for line in _lines(part) if wanted(line))
-        storage.write(name, ''.join(f'{line}\n' for line in found))
+        lines = dict.fromkeys(line for part in parts for line in _lines(part) if wanted(line))
+        storage.write(name, ''.join(f'{line}\n' for line in lines))
         for part in parts:
             if _number(part, name):
                 storage.remove(part)
@@ -43,10 +48,14 @@ def keep(name: epath.PathLike, wanted: Callable[[str], bool]) -> None:
 
 
 class Appender:
-    """Adds lines to a file. On this machine each is written at once, in a bucket when it is due."""
+    """An appender to a file of lines: they go out at once on this machine, in a bucket when due."""
 
     def __init__(self, name: epath.PathLike):
-        """`name`: need not exist; its folder must."""
+        """Begin to add lines.
+
+        Args:
+          name: the file, which need not exist; its folder must.
+        """
         self._name, self._file = name, None
         if storage.is_local(name):
             self._file = storage.path(name).open('a')
@@ -56,7 +65,7 @@ class Appender:
             self._text, self._sent, self._at = '', '', time.monotonic()
 
     def add(self, line: str) -> None:
-        """Adds a line, without its end."""
+        """Add a line, given without its end."""
         if self._file is not None:
             self._file.write(line + '\n')
             self._file.flush()
@@ -66,7 +75,7 @@ class Appender:
             self.flush()
 
     def flush(self) -> None:
-        """Sends what has not been sent."""
+        """Send what has not been sent."""
         if self._file is not None or self._text == self._sent:
             return
         storage.write(_part(self._name, self._number), self._text)
@@ -75,20 +84,20 @@ class Appender:
             self._number, self._text, self._sent = self._number + 1, '', ''
 
     def close(self) -> None:
-        """Sends the rest and ends."""
+        """Send the rest and close the file."""
         self.flush()
         if self._file is not None:
             self._file.close()
 
 
 def _parts(name: epath.PathLike) -> list[str]:
-    """The parts that there are, in order."""
+    """List the parts that exist, in order."""
     file = storage.path(name)
     if not storage.is_dir(file.parent):
         return []
     pattern = re.compile(rf'{re.escape(file.stem)}(-\d{{5}})?{re.escape(file.suffix)}')
-    found = (one for one in storage.names(file.parent) if pattern.fullmatch(one))
-    parts = [str(file.parent / one) for one in found]
+    matches = (part for part in storage.names(file.parent) if pattern.fullmatch(part))
+    parts = [str(file.parent / part) for part in matches]
     return sorted(parts, key=lambda part: _number(part, name))
 
 
@@ -98,8 +107,8 @@ def _part(name: epath.PathLike, number: int) -> str:
 
 
 def _number(part: str, name: epath.PathLike) -> int:
-    stem, own = storage.path(part).stem, storage.path(name).stem
-    return int(stem.removeprefix(f'{own}-')) if stem != own else 0
+    stem, base = storage.path(part).stem, storage.path(name).stem
+    return int(stem.removeprefix(f'{base}-')) if stem != base else 0
 
 
 def _lines(part: str) -> list[str]:

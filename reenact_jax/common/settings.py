@@ -19,9 +19,15 @@ from reenact_jax.common.errors import UserError
 
 
 def setting(default, *, low=None, high=None, choices=None, least=0, doc=''):
-    """A dataclass field with its inclusive range (or choices) and its meaning and source.
+    """Make a dataclass field with its range or choices, its meaning and its source.
 
-    `least`: how many values a tuple must have; the range is that of each.
+    Args:
+      default: the field's default.
+      low: smallest allowed value; of a tuple, of each item.
+      high: largest allowed value, likewise.
+      choices: allowed values.
+      least: how many values a tuple must have.
+      doc: the meaning, with the source in the paper.
     """
     metadata = {'low': low, 'high': high, 'choices': choices, 'least': least, 'doc': doc}
     return dataclasses.field(default=default, metadata=metadata)
@@ -63,9 +69,18 @@ def batch(default: int | None, doc: str):
 
 
 def build(schema: type, values: Mapping, where: str = 'config'):
-    """An instance of the dataclass `schema` from `values`; missing names take their defaults.
+    """Make an instance of a settings dataclass from plain values; the rest takes its defaults.
 
-    Raises UserError that names `where.field`, what was found and what is allowed.
+    Args:
+      schema: the dataclass.
+      values: field name -> value.
+      where: name of the whole, for the message.
+
+    Returns:
+      An instance of `schema`.
+
+    Raises:
+      UserError: a field is unknown or its value not allowed; the message names `where.field`.
     """
     fields = {field.name: field for field in dataclasses.fields(schema)}
     types_ = typing.get_type_hints(schema)
@@ -82,7 +97,7 @@ def build(schema: type, values: Mapping, where: str = 'config'):
 
 
 def defaults(schema: type) -> dict:
-    """Field name -> default of a settings dataclass."""
+    """Return the defaults of a settings dataclass: field name -> default."""
     return {field.name: field.default for field in dataclasses.fields(schema)}
 
 
@@ -96,7 +111,7 @@ def _check(name: str, value, type_, metadata: Mapping):
 
 
 def _typed(name: str, value, type_):
-    """`value` as `type_`; int may become float, a list a tuple; None only where declared."""
+    """Return `value` as `type_`: int may become float, a list a tuple; None only where declared."""
     origin, args = typing.get_origin(type_), typing.get_args(type_)
     if origin in (types.UnionType, typing.Union):
         if value is None and type(None) in args:

@@ -10,15 +10,24 @@ TABLES = FOLDER / 'ablations'
 
 
 def names(folder: pathlib.Path = FOLDER) -> list[str]:
-    """The names of a folder's configs, or of its tables."""
+    """List the names of a folder's configs, or of its tables, sorted."""
     files = (path.stem for path in folder.glob('*.py'))
     return sorted(name for name in files if name not in ('__init__', 'tables'))
 
 
 def find(text: str, folder: pathlib.Path = FOLDER, flag: str = '--config') -> str:
-    """The path of `FILE.py` as it is given, or of a shipped file by its name.
+    """Find a config: `FILE.py` as it is given, or a shipped file by its name.
 
-    Raises UserError when there is neither, with the nearest name.
+    Args:
+      text: the path or the name.
+      folder: where shipped files lie.
+      flag: what the user gave it with, for the message.
+
+    Returns:
+      The path.
+
+    Raises:
+      UserError: there is neither; the message has the nearest name.
     """
     if pathlib.Path(text).is_file():
         return text

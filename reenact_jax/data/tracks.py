@@ -49,8 +49,8 @@ POINT_SETS = {'68': 68, '106': 106, '68c': 68}  # surface, surface, contour (jaw
 FIELD_VERSION = 1
 _Example = tf_example_pb2.Example  # pyright: ignore[reportAttributeAccessIssue]
 
-# A field that nobody read, which is None. Who names a field in `reads` or `DRIVEN_BY` has it, so
-# the static checker takes it as given.
+# A field that nobody read is None. Code that names a field in `reads` or `DRIVEN_BY` has it, so the
+# static checker takes it as given.
 if TYPE_CHECKING:
     Unread = Any
 else:
@@ -69,7 +69,7 @@ class Field(NamedTuple):
 FIELDS: dict[str, Field] = {
     'track_id': Field('text', (), 'unique in the set'),
     'identity': Field('int', (), 'number of the person in the set, from 0'),
-    'identity_name': Field('text', (), 'as the source calls the person'),
+    'identity_name': Field('text', (), 'name of the person as the data set gives it'),
     'size': Field('int', (), 'side of the square crop, pixels'),
     'image': Field('bytes', ('T',), 'JPEG, size x size x 3; empty: landmarks alone'),
     'segmentation': Field('bytes', ('T',), 'PNG, size x size, classes above; empty: unknown'),
@@ -91,13 +91,13 @@ FIELDS: dict[str, Field] = {
     'frame_number': Field('int', ('T',), 'in the source file'),
     'crop': Field('float', (4,), 'x0, y0, side of the crop in source pixels; source frames/s'),
     'pair': Field('int', (), 'gt_cross: number of the pair; -1 elsewhere'),
-    'role': Field('int', (), 'gt_cross: 0 source, 1 driving, 2 truth; -1 elsewhere'),
+    'role': Field('int', (), 'gt_cross: 0 source, 1 driving, 2 ground truth; -1 elsewhere'),
     'source_file': Field('text', (), 'provenance: file name, or the generator with its seed'),
-    'detector': Field('text', (), 'what found points and AUs, with version; "exact" if synthetic'),
+    'detector': Field('text', (), 'what measured points and AUs, with version; "exact": synthetic'),
     'licence': Field('text', (), 'licence of the footage as its source states it'),
     'consent': Field('text', (), 'yes | no | unknown | synthetic'),
 }
-# Those with a value a frame, in the order in which an index lists their pieces.
+# Fields with a value a frame, in the order in which an index lists their pieces.
 PER_FRAME = tuple(name for name, field in FIELDS.items() if field.shape[:1] == ('T',))
 
 
@@ -137,14 +137,15 @@ class Track:
 
     @property
     def frames(self) -> int:
-        """T, the number of frames."""
+        """Return T, the number of frames."""
         return len(self.image)
 
 
 def encode(track: Track) -> bytes:
-    """A track as a serialised `tf.train.Example`, the same bytes for the same track.
+    """Serialise a track as a `tf.train.Example`, the same bytes for the same track.
 
-    Raises UserError naming the field with a wrong shape, NaN or infinity.
+    Raises:
+      UserError: a field has a wrong shape, NaN or infinity; the message names it.
     """
     example = _Example()
     features = example.features.feature
@@ -166,19 +167,20 @@ def encode(track: Track) -> bytes:
 
 
 def decode(record: bytes, where: str = 'record') -> Track:
-    """The track in a serialised Example; images stay encoded.
+    """Read the track in a serialised Example; images stay encoded.
 
     Args:
       record: the bytes.
       where: file and record number, for the error message.
 
-    Raises UserError when the bytes are not a face track of this version.
+    Raises:
+      UserError: the bytes are not a face track of this version.
     """
     return Track(**read_fields(record, FIELDS, where))
 
 
 def read_fields(record: bytes, names: Iterable[str], where: str = 'record') -> dict[str, Any]:
-    """Some fields of the track in a serialised Example, by name; otherwise as `decode`."""
+    """Read some fields of the track in a serialised Example, by name; otherwise as `decode`."""
     features, frames = _features(record, where)
     return {
         name: _value(features[name], FIELDS[name], frames, f'{where}, field {name}')
@@ -187,9 +189,7 @@ def read_fields(record: bytes, names: Iterable[str], where: str = 'record') -> d
 
 
 def spans(record: bytes, names: Sequence[str], frames: int, where: str = 'record') -> list:
-    """Where fields that have a value a frame lie in a serialised track, one name after another.
-
-    A (begin, end) a frame for encoded images, one for a field of numbers: what `numbers` takes.
+    """Find where fields with a value a frame lie in a serialised track.
 
     Args:
       record: the bytes.
@@ -197,30 +197,45 @@ def spans(record: bytes, names: Sequence[str], frames: int, where: str = 'record
       frames: T, which the record is to have.
       where: file and record number, for the error message.
 
-    Raises UserError as `decode` does.
+    Returns:
+      (begin, end) of the pieces, one name after another: a piece a frame of encoded images, one of
+      a field of numbers, which `numbers` takes.
+
+    Raises:
+      UserError: as `decode`.
     """
     try:
         features = wire.find_features(record)
         version = record[slice(*features[b'version'])]
         _check_version(wire.integers(version, 1).tolist(), where)
-        found = []
+        places = []
         for name in names:
             feature = features[name.encode()]
             if FIELDS[name].kind == 'bytes':
-                several = wire.encodings(record, feature)
-                if len(several) != frames:
-                    raise UserError(f'{where}, field {name}: {len(several)} frames, not {frames}')
-                found += several
+                images = wire.encodings(record, feature)
+                if len(images) != frames:
+                    raise UserError(f'{where}, field {name}: {len(images)} frames, not {frames}')
+                places += images
             else:
                 numbers(record[slice(*feature)], name, frames, where)
-                found.append(feature)
-        return found
+                places.append(feature)
+        return places
     except (ValueError, IndexError, KeyError, DecodeError) as error:
         raise UserError(f'{where}: not a face track ({error!r})') from None
 
 
 def numbers(piece: bytes, name: str, frames: int, where: str = 'record') -> np.ndarray:
-    """The T = `frames` values of a field of numbers, [t, ...], from the bytes `spans` found."""
+    """Read a field of numbers, [t, ...], from the bytes that `spans` found.
+
+    Args:
+      piece: the bytes.
+      name: key of `FIELDS`.
+      frames: T.
+      where: file and record number, for the error message.
+
+    Raises:
+      UserError: another count of numbers.
+    """
     shape = (frames, *FIELDS[name].shape[1:])
     count = math.prod(shape)
     floats = FIELDS[name].kind == 'float'
@@ -231,7 +246,7 @@ def numbers(piece: bytes, name: str, frames: int, where: str = 'record') -> np.n
 
 
 def _features(record: bytes, where: str):
-    """The Example's features and its number of frames, the version checked."""
+    """Read the Example's features and its number of frames, and check its version."""
     try:
         features = _Example.FromString(record).features.feature
     except DecodeError as error:
@@ -279,11 +294,11 @@ def _checked(track_id: str, name: str, array: np.ndarray, field: Field, frames: 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Batch:
-    """What crosses the host-device border: K frames each of B tracks. A field not read is None.
+    """A batch as it crosses the host-device border: K frames each of B tracks; None: not read.
 
-    Of several steps at once, the steps come first (t).
+    A batch of several steps has the steps as its first axis (t).
 
-    Rows 2i and 2i + 1 are of different identity, so that each is the other's *stranger*.
+    Rows 2i and 2i + 1 are of different identities: each is the other's *partner*.
     On the device, after `preprocess.prepare`, `image` is float32 in [-1, 1] and points are in
     pixels of the working size.
     """
@@ -323,7 +338,7 @@ class Face:
 
 @dataclasses.dataclass(frozen=True)
 class DataInfo:
-    """What a system needs to know of a data set to build its networks and schedules."""
+    """Facts of a data set from which a system builds its networks and schedules."""
 
     identities: int  # people in the training split (classifiers, one-hot inputs)
     examples: int  # training records

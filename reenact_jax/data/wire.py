@@ -2,7 +2,7 @@
 
 An Example is entries (key, Feature) one after another; a Feature is a list of byte strings, of
 floats or of integers. Each of these is a tag, a length and so many bytes: what is not asked for is
-stepped over, whatever its images weigh, and arrays are views of the record. Where the bytes are
+skipped, however large its images are, and arrays are views of the record. If the bytes are
 otherwise, every function raises ValueError or IndexError.
 
 Source: https://protobuf.dev/programming-guides/encoding, tensorflow/core/example/feature.proto.
@@ -17,21 +17,21 @@ Span = tuple[int, int]  # where something begins and ends in the record
 
 
 def find_features(record: bytes) -> dict[bytes, Span]:
-    """Key -> where its Feature lies, tag and length included, in a serialised Example."""
-    found = {}
+    """Find where each key's Feature lies in a serialised Example, tag and length included."""
+    features = {}
     at, end = _inside(record, (0, len(record)), _FIRST)
     while at < end:
         at, entry_end = _field(record, at, _FIRST)
         key, key_end = _field(record, at, _FIRST)
-        found[record[key:key_end]] = key_end, entry_end
+        features[record[key:key_end]] = key_end, entry_end
         at = entry_end
     if at != end:
         raise ValueError('an entry longer than its message')
-    return found
+    return features
 
 
 def encodings(record: bytes, feature: Span) -> list[Span]:
-    """Where the byte strings lie of a Feature of byte strings."""
+    """Find where the byte strings of a Feature of byte strings lie."""
     at, end = _inside(record, _inside(record, feature, _SECOND), _BYTES)
     spans = []
     while at < end:
@@ -43,7 +43,7 @@ def encodings(record: bytes, feature: Span) -> list[Span]:
 
 
 def floats(feature: bytes) -> np.ndarray:
-    """The numbers of a Feature of floats: float32, read-only, a view of its bytes."""
+    """Read the numbers of a Feature of floats: float32, read-only, a view of its bytes."""
     at, end = _packed(feature, _FLOATS)
     if (end - at) % 4:
         raise ValueError('part of a float')
@@ -51,9 +51,11 @@ def floats(feature: bytes) -> np.ndarray:
 
 
 def integers(feature: bytes, expected: int) -> np.ndarray:
-    """The numbers of a Feature of integers: int64, or int8 and a view where all are 0 ... 127.
+    """Read the numbers of a Feature of integers: int64, or a view, int8, if all are 0 ... 127.
 
-    `expected`: how many there should be; as many bytes can only be as many small numbers.
+    Args:
+      feature: its bytes.
+      expected: how many numbers there should be; as many bytes can only be as many small numbers.
     """
     at, end = _packed(feature, _INTEGERS)
     if end - at == expected:
@@ -66,13 +68,13 @@ def integers(feature: bytes, expected: int) -> np.ndarray:
 
 
 def _packed(feature: bytes, kind: int) -> Span:
-    """Where the packed numbers of a Feature of that kind lie; an empty list may lack them."""
+    """Find where a Feature of that kind has its packed numbers; an empty list may lack them."""
     numbers = _inside(feature, _inside(feature, (0, len(feature)), _SECOND), kind)
     return _inside(feature, numbers, _FIRST) if numbers[0] < numbers[1] else numbers
 
 
 def _inside(record: bytes, span: Span, tag: int) -> Span:
-    """The contents of the one field that fills a span."""
+    """Find the contents of the one field that fills a span."""
     at, end = _field(record, span[0], tag)
     if end != span[1]:
         raise ValueError(f'a field that ends at byte {end} in a message that ends at {span[1]}')
@@ -80,7 +82,7 @@ def _inside(record: bytes, span: Span, tag: int) -> Span:
 
 
 def _field(record: bytes, at: int, tag: int) -> Span:
-    """The contents of the field at `at`, which has a length."""
+    """Find the contents of the field at `at`, which has a length."""
     if record[at] != tag:
         raise ValueError(f'tag {record[at]} at byte {at}, expected {tag}')
     # Seven bits a byte, low ones first; a byte's highest bit, here `top`, says that more follow.

@@ -1,4 +1,4 @@
-"""Faces in images: `Detector` finds them, `choose` takes one; mesh.py turns a mesh into points."""
+"""Faces in images: `Detector` finds them, `choose` picks one, mesh.py turns a mesh into points."""
 
 from reenact_jax.faces.detect import Detected, Detector, action_units, choose, gaze
 from reenact_jax.faces.model import find_model

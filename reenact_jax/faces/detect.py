@@ -1,6 +1,6 @@
-"""Faces in images: MediaPipe's Face Landmarker, its points, pose, action units and gaze.
+"""Faces in images by MediaPipe's Face Landmarker: points, pose, action units and gaze.
 
-Needs the extra `[video]` and the model file `face_landmarker.task` (`find_model` looks for it).
+It needs the extra `[video]` and the model file `face_landmarker.task` (`find_model` looks for it).
 What the blendshapes cannot tell is marked invalid, not zero: see `AU_BLENDSHAPES`.
 """
 
@@ -25,8 +25,8 @@ from reenact_jax.faces.model import find_model
 # one clip of 498 frames: AU01 .78, 02 .53, 04 .72, 05 .91, 07 .34, 10 .35, 12 .78, 15 .30,
 # 17 .52, 26 .45, 45 .85; AU14 and AU20 hardly occur there (.02, .07). The scales differ: OpenFace's
 # intensities are about 0.4 of these.
-# Without a counterpart, invalid: AU06 and AU09 (cheekSquint and noseSneer exist, but the model
-# always gives 0), AU23 (mouthPress is AU24, mouthRoll AU28). AU25 is measured on the lips.
+# These have no counterpart and are invalid: AU06 and AU09 (cheekSquint and noseSneer exist, but the
+# model always gives 0), AU23 (mouthPress is AU24, mouthRoll AU28). AU25 is measured on the lips.
 AU_BLENDSHAPES = {
     'AU01': ('browInnerUp',),
     'AU02': ('browOuterUpLeft', 'browOuterUpRight'),
@@ -73,11 +73,11 @@ class Detected:
 
     @property
     def box(self) -> Float[np.ndarray, ' 4']:
-        """x0, y0, x1, y1 of the mesh."""
+        """Return the mesh's bounding box x0, y0, x1, y1."""
         return np.concatenate([self.mesh[:, :2].min(0), self.mesh[:, :2].max(0)])
 
     def moved(self, x0: float, y0: float, scale: float) -> 'Detected':
-        """The same face in a crop that starts at (x0, y0) and is resampled by `scale`."""
+        """Move the face into a crop that starts at (x0, y0) and is resampled by `scale`."""
         shift = np.array([x0, y0, 0], np.float32)
         names = ('mesh', 'landmarks_68', 'landmarks_106', 'landmarks_68c')
         return dataclasses.replace(
@@ -86,7 +86,7 @@ class Detected:
 
 
 class Detector:
-    """Finds faces; a context manager.
+    """A detector of faces, used as a context manager.
 
     Frames are treated one by one by default, so that results do not depend on the frames before.
     `smooth=True` is for one face in one video in order: MediaPipe then follows the face and filters
@@ -100,7 +100,14 @@ class Detector:
         confidence: float = 0.5,
         smooth: bool = False,
     ):
-        """Args: model file (None: `find_model`); most faces an image; detection threshold 0..1."""
+        """Find the model file; it is opened with the first image.
+
+        Args:
+          model: the file; None: that of `find_model`.
+          faces: most faces an image.
+          confidence: detection threshold, 0..1.
+          smooth: follow one face through one video.
+        """
         self.model = find_model(model)
         self.name = f'mediapipe {runtime.mediapipe().__version__} face_landmarker v2'
         self.faces, self.confidence, self.smooth = 1 if smooth else faces, confidence, smooth
@@ -121,35 +128,37 @@ class Detector:
         seconds: float | None = None,
         thorough: bool = False,
     ) -> list[Detected]:
-        """Faces in an image, largest first.
+        """Find faces in an image, largest first.
 
-        The whole image is searched; where that finds nothing, windows around the boxes `near`
-        (x0, y0, x1, y1: faces of the frame before), and, if `thorough`, overlapping windows for
-        small faces and a padded image for a face that fills it.
+        The whole image is searched first; if there is nothing, windows around the boxes `near`;
+        and then, if `thorough`, overlapping windows for small faces and a padded image for a face
+        that fills it.
 
         Args:
           image: RGB.
+          near: boxes x0, y0, x1, y1 of faces of the frame before.
           seconds: time of the frame, increasing; with `smooth` only.
+          thorough: whether to go on searching.
         """
         height, width = image.shape[:2]
-        found = self._meshes(image, (0, 0, width, height), _WHOLE, seconds)
-        if not found:
+        faces = self._meshes(image, (0, 0, width, height), _WHOLE, seconds)
+        if not faces:
             places = [windows.around(box, 2.0) for box in near]
-            found = windows.distinct(m for w in places for m in self._meshes(image, w, _WINDOW))
-        if not found and thorough:
+            faces = windows.distinct(m for w in places for m in self._meshes(image, w, _WINDOW))
+        if not faces and thorough:
             places = windows.tiles(width, height)
-            found = windows.distinct(m for w in places for m in self._meshes(image, w, _WINDOW))
+            faces = windows.distinct(m for w in places for m in self._meshes(image, w, _WINDOW))
         if max(height, width) > _WHOLE and not self.smooth:
             # The first pass saw a smaller image: look again where the faces are.
-            places = [windows.around(windows.box(mesh), 2.0) for mesh, _ in found]
+            places = [windows.around(windows.box(mesh), 2.0) for mesh, _ in faces]
             again = [self._meshes(image, window, _WINDOW) for window in places]
-            found = [best[0] if best else old for best, old in zip(again, found, strict=True)]
+            faces = [best[0] if best else old for best, old in zip(again, faces, strict=True)]
         face = facemesh.canonical(self.model)
-        found = windows.distinct(found)
-        return [_describe(mesh, shapes, face, (width, height)) for mesh, shapes in found]
+        faces = windows.distinct(faces)
+        return [_describe(mesh, shapes, face, (width, height)) for mesh, shapes in faces]
 
     def _meshes(self, image, window, limit: int, seconds: float | None = None) -> list:
-        """(mesh in pixels of the image, blendshapes) of the faces in a window x0, y0, x1, y1."""
+        """Find (mesh in pixels of the image, blendshapes) of faces in a window x0, y0, x1, y1."""
         part, scale = windows.cut(image, window, limit)
         mp = runtime.mediapipe()
         packet = mp.Image(mp.ImageFormat.SRGB, part)
@@ -167,10 +176,10 @@ class Detector:
             mesh *= sides / np.float32(scale)
             mesh[:, :2] += np.array(window[:2], np.float32)
             meshes.append((mesh, {shape.category_name: shape.score for shape in shapes}))
-        return sorted(meshes, key=lambda found: -windows.area(windows.box(found[0])))
+        return sorted(meshes, key=lambda face: -windows.area(windows.box(face[0])))
 
     def is_certain(self, image: UInt8[np.ndarray, 'h w 3'], face: Detected) -> bool:
-        """Whether a face found in this image is surely a human's (animals often look like one)."""
+        """Tell whether a face found in this image is surely a human's, not an animal's."""
         mp = runtime.mediapipe()
         height, width = image.shape[:2]
         for window, limit in (
@@ -180,8 +189,8 @@ class Detector:
             part, _ = windows.cut(image, window, limit)
             landmarker = self._landmarker(_CERTAIN)
             with self._calm():
-                found = landmarker.detect(mp.Image(mp.ImageFormat.SRGB, part))
-            if found.face_landmarks:
+                result = landmarker.detect(mp.Image(mp.ImageFormat.SRGB, part))
+            if result.face_landmarks:
                 return True
         return False
 
@@ -203,20 +212,21 @@ class Detector:
         return self._open[key]
 
     def _calm(self):
-        """Silence for the first call after a landmarker was made; later ones say nothing."""
+        """Silence the first call after a landmarker was made; later ones print nothing."""
         fresh, self._fresh = self._fresh, False
         return runtime.quiet() if fresh else contextlib.nullcontext()
 
 
 def choose(faces: Sequence[Detected], which: str | int | None, where: str) -> Detected:
-    """The face that is meant, of those in a source.
+    """Choose the face that is meant, of those in a source.
 
     Args:
       faces: as `Detector.detect` gives them.
       which: None: there must be one; 'largest'; or the number from the left of the image, from 0.
       where: the file, for the message.
 
-    Raises UserError when there is none, several without a choice, or fewer than the number asks.
+    Raises:
+      UserError: there is none, there are several without a choice, or fewer than the number asks.
     """
     if not faces:
         raise UserError(
@@ -242,7 +252,11 @@ def choose(faces: Sequence[Detected], which: str | int | None, where: str) -> De
 def action_units(
     blendshapes: dict[str, float], mesh: Float[np.ndarray, '478 3']
 ) -> tuple[Float[np.ndarray, ' 17'], Bool[np.ndarray, ' 17']]:
-    """Intensities 0..1 in the order of AU_NAMES, and which of them are known (else 0)."""
+    """Estimate action units from blendshapes and the lips' gap.
+
+    Returns:
+      Intensities 0..1 in the order of `AU_NAMES`, and which of them are known (else 0).
+    """
     values, valid = np.zeros(17, np.float32), np.zeros(17, bool)
     for name, shapes in AU_BLENDSHAPES.items():
         values[AU_NAMES.index(name)] = np.mean([blendshapes[shape] for shape in shapes])
@@ -254,7 +268,7 @@ def action_units(
 
 
 def gaze(blendshapes: dict[str, float]) -> Float[np.ndarray, ' 2']:
-    """Yaw (to the right of the image) and pitch (down) of the eyes in the head, radians."""
+    """Estimate yaw (to the image's right) and pitch (down) of the eyes in the head, radians."""
     b = blendshapes
     # The person's right eye is at the left of the image: looking inwards, it looks to the right.
     yaw = b['eyeLookInRight'] - b['eyeLookOutRight'] + b['eyeLookOutLeft'] - b['eyeLookInLeft']
@@ -263,7 +277,7 @@ def gaze(blendshapes: dict[str, float]) -> Float[np.ndarray, ' 2']:
 
 
 def _describe(mesh, blendshapes, face: facemesh.Canonical, size: tuple[int, int]) -> Detected:
-    """Everything that follows from a mesh and its blendshapes."""
+    """Derive all that follows from a mesh and its blendshapes."""
     matrix = facemesh.rotation(mesh, face)
     points = {name: weights @ mesh for name, weights in facemesh.WEIGHTS.items()}
     both = facemesh.visible(np.concatenate([points['68'], points['106']]), mesh, face)

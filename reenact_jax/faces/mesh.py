@@ -30,7 +30,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 from PIL import Image, ImageDraw
 
-# The jaw of the 106 points: (a, b, t) from the left temple to beside the chin, then the chin.
+# The jaw of the 106 points: the border from each temple to beside the chin, then the chin.
 _OVAL_LEFT = (127, 234, 93, 132, 58, 172, 136, 150, 149, 176, 148, 152)
 _OVAL_RIGHT = (356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152)
 # Positions along the lists above that cut the canonical border into 16 equal lengths.
@@ -124,7 +124,7 @@ def canonical(model: Path) -> Canonical:
 
 
 def _protobuf(data: bytes) -> Iterator[tuple[int, Any]]:
-    """(field number, value) of a serialised message of varints, bytes and 4-byte numbers."""
+    """Read (field number, value) of a serialised message of varints, bytes and 4-byte numbers."""
 
     def varint(at: int) -> tuple[int, int]:
         value = shift = 0
@@ -146,7 +146,7 @@ def _protobuf(data: bytes) -> Iterator[tuple[int, Any]]:
 
 
 def _rows(vertices, triangles, samples: int = 24) -> Float[np.ndarray, '17 k 468']:
-    """Points of the surface from each of the 17 jaw points 70% of the way to the nose tip.
+    """Sample the surface from each of the 17 jaw points 70% of the way to the nose tip.
 
     In the frontal view the face is a height field: a sample is found in the triangle that covers
     it, the one nearest to the camera where two do.
@@ -166,9 +166,9 @@ def _rows(vertices, triangles, samples: int = 24) -> Float[np.ndarray, '17 k 468
 
 
 def _barycentric(points, vertices, triangles) -> tuple[np.ndarray, np.ndarray]:
-    """Barycentric coordinates u, v [n, f] of 2D points: (1 - u - v) a + u b + v c.
+    """Compute barycentric coordinates u, v [n, f] of 2D points: (1 - u - v) a + u b + v c.
 
-    Both are affine in the point, so that they are two matrix products. A flat triangle gives -1.
+    Both are affine in the point, hence two matrix products. A flat triangle gives -1.
     """
     a, b, c = (vertices[triangles[:, i], :2].astype(np.float64) for i in range(3))
     ab, ac = b - a, c - a
@@ -183,7 +183,7 @@ def _barycentric(points, vertices, triangles) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _covering(points, mesh, triangles, slack: float = 0.0):
-    """Which triangles cover each 2D point [n, f], and their depth there [n, f]."""
+    """Find which triangles cover each 2D point [n, f], and their depth there [n, f]."""
     u, v = _barycentric(points, mesh, triangles)
     a, b, c = (mesh[triangles[:, i], 2] for i in range(3))
     covers = (u >= -slack) & (v >= -slack) & (u + v <= 1 + slack)
@@ -195,9 +195,15 @@ def similarity(
     target: Float[np.ndarray, 'n 3'],
     weights: Float[np.ndarray, ' n'],
 ) -> tuple[float, Float[np.ndarray, '3 3'], Float[np.ndarray, ' 3']]:
-    """Scale s, rotation R and shift t of the weighted least squares fit target ~ s R source + t.
+    """Fit target ~ s R source + t by weighted least squares (Umeyama, PAMI 1991).
 
-    `weights` sum to 1 (Umeyama, PAMI 1991).
+    Args:
+      source: points.
+      target: as many points.
+      weights: of the points; they sum to 1.
+
+    Returns:
+      Scale s, rotation R and shift t.
     """
     mean_x, mean_y = weights @ source, weights @ target
     x, y = source - mean_x, target - mean_y
@@ -209,7 +215,7 @@ def similarity(
 
 
 def rotation(mesh: Float[np.ndarray, '478 3'], face: Canonical) -> Float[np.ndarray, '3 3']:
-    """R that turns the canonical face to the mesh, fitted on the vertices that expressions spare.
+    """Find R from the canonical face to the mesh, by the vertices that expressions spare.
 
     MediaPipe's own 4x4 matrix is the same fit after a perspective unprojection with a guessed
     camera: it changes by up to 10 degrees as the same picture moves over the canvas, this one by 1.
@@ -220,7 +226,7 @@ def rotation(mesh: Float[np.ndarray, '478 3'], face: Canonical) -> Float[np.ndar
 
 
 def angles(matrix: Float[np.ndarray, '*s 3 3']) -> Float[np.ndarray, '*s 3']:
-    """R_x, R_y, R_z in radians of R = R_x R_y R_z."""
+    """Split R = R_x R_y R_z into its angles R_x, R_y, R_z, radians."""
     x = np.arctan2(-matrix[..., 1, 2], matrix[..., 2, 2])
     y = np.arcsin(np.clip(matrix[..., 0, 2], -1, 1))
     z = np.arctan2(-matrix[..., 0, 1], matrix[..., 0, 0])
@@ -230,10 +236,15 @@ def angles(matrix: Float[np.ndarray, '*s 3 3']) -> Float[np.ndarray, '*s 3']:
 def contour(
     mesh: Float[np.ndarray, '478 3'], face: Canonical, matrix: Float[np.ndarray, '3 3']
 ) -> Float[np.ndarray, '68 3']:
-    """The 68 points with the jaw on the silhouette.
+    """Find the 68 points with the jaw on the silhouette.
 
     Each jaw point slides along its row over the cheek to the outermost place as projected
     (landmark marching: Zhu et al., CVPR 2015); where the border itself is seen it stays.
+
+    Args:
+      mesh: pixels.
+      face: of `canonical`.
+      matrix: the head's rotation, of `rotation`.
     """
     points = WEIGHTS['68'] @ mesh
     rows = face.rows @ mesh[:468]  # [17, k, 3]
@@ -248,11 +259,15 @@ def contour(
 def visible(
     points: Float[np.ndarray, 'n 3'], mesh: Float[np.ndarray, '478 3'], face: Canonical
 ) -> Bool[np.ndarray, ' n']:
-    """Whether no part of the face lies in front of a point.
+    """Tell whether no part of the face lies in front of a point.
 
-    In front: nearer by more than 3% of the mesh's extent, and not only at the point but also 3%
-    further out from the face's middle, so that the border of a frontal face counts as seen.
-    `points` and `mesh` share one origin of depth.
+    In front means nearer by more than 3% of the mesh's extent, and not only at the point but also
+    3% further out from the face's middle, so that the border of a frontal face counts as seen.
+
+    Args:
+      points: pixels, depth from the same origin as the mesh's.
+      mesh: pixels.
+      face: of `canonical`.
     """
     margin = 0.03 * np.ptp(mesh[:, :2], axis=0).max()
     outward = points[:, :2] - mesh[:, :2].mean(0)
@@ -268,7 +283,7 @@ def visible(
 def silhouette(
     mesh: Float[np.ndarray, '478 3'], face: Canonical, size: tuple[int, int]
 ) -> UInt8[np.ndarray, 'h w']:
-    """1 where the projected mesh covers a pixel of an image of size (width, height), else 0."""
+    """Draw 1 where the projected mesh covers a pixel of an image (width, height), else 0."""
     image = Image.new('L', size)
     draw = ImageDraw.Draw(image)
     # Pillow's integer coordinates are pixel centres, ours are corners.

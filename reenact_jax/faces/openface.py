@@ -3,7 +3,8 @@
 Axes and signs are those of tracks.py already: x right, y down, z away from the camera,
 R = R_x R_y R_z in radians (OpenFace's documentation; measured against MediaPipe on one clip, see
 docs/data.md). Intensities `_r` are 0..5 and become 0..1. Points are iBUG's, the jaw on the
-silhouette (point set 68c). Names of columns may carry spaces, and their order does not matter.
+silhouette (point set 68c). Names of columns may have spaces around them; the columns' order does
+not matter.
 """
 
 import csv
@@ -26,7 +27,7 @@ _SPACE = tuple(f'{axis}_{i}' for i in range(POINTS) for axis in 'XYZ')
 
 
 class Table(NamedTuple):
-    """Rows of a file, in its order."""
+    """Rows of a table, in the order of its file."""
 
     face: Int[np.ndarray, ' t']  # number of the face, where several were followed
     frame: Int[np.ndarray, ' t']  # of the video, from 0
@@ -38,13 +39,13 @@ class Table(NamedTuple):
 
 
 def read(path: epath.PathLike) -> Table:
-    """A table that FeatureExtraction wrote.
+    """Read a table that FeatureExtraction wrote.
 
     Depth is taken from the 3D points (-3Dfp), in pixels by the ratio of both point sets' spread;
     where they are not in the file it is 0. Where there are no 2D points either, `points` is None.
 
-    Raises UserError naming the file and the columns it lacks, or the line of a value that is no
-    number.
+    Raises:
+      UserError: columns are missing, or a value is no number; the message names them or its line.
     """
     values = _columns(path)
     count = len(values['frame'])
@@ -71,7 +72,7 @@ def read(path: epath.PathLike) -> Table:
 
 
 def _columns(path) -> dict[str, Float[np.ndarray, ' t']]:
-    """Name -> values; the columns that every table needs are there."""
+    """Read the columns, name -> values, and check that those which every table needs are there."""
     text = storage.read(str(path)).decode('utf-8-sig', 'replace')
     lines = csv.reader(io.StringIO(text), skipinitialspace=True)
     header = [name.strip() for name in next(lines, [])]
@@ -99,7 +100,7 @@ def _columns(path) -> dict[str, Float[np.ndarray, ' t']]:
 
 
 def _depth(flat: Float[np.ndarray, 't 68 2'], space: Float[np.ndarray, 't 68 3']):
-    """z of the points in pixels: millimetres times the ratio of the spreads in the image plane."""
+    """Convert z to pixels: millimetres times the ratio of the spreads in the image plane."""
     spread = [
         np.linalg.norm(p - p.mean(1, keepdims=True), axis=(1, 2)) for p in (flat, space[..., :2])
     ]

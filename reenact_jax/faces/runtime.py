@@ -7,7 +7,11 @@ from reenact_jax.common.errors import UserError
 
 
 def mediapipe():
-    """The package. Raises UserError that names the extra."""
+    """Import MediaPipe when it is first needed.
+
+    Raises:
+      UserError: it is missing; the message names the extra.
+    """
     try:
         with quiet():
             import mediapipe
@@ -17,7 +21,7 @@ def mediapipe():
 
 
 def close(tasks: dict) -> None:
-    """Closes MediaPipe's tasks; for `weakref.finalize`."""
+    """Close MediaPipe's tasks; for `weakref.finalize`."""
     for task in tasks.values():
         # At the interpreter's end MediaPipe's threads are gone before any handler of ours runs; it
         # cannot close then, and its __del__ would print a traceback unless told that it has.

@@ -1,6 +1,6 @@
-"""Masks of heads: MediaPipe's ImageSegmenter with a model file that the user names.
+"""Masks of heads by MediaPipe's ImageSegmenter, with a model file that the user names.
 
-Needs the extra `[video]`. The official model that knows hair is selfie_multiclass (Apache-2.0,
+It needs the extra `[video]`. The official model that knows hair is selfie_multiclass (Apache-2.0,
 16,371,837 bytes, sha256 c6748b1253a99067ef71f7e26ca71096cd449baefa8f101900ea23016507e0e0):
 https://storage.googleapis.com/mediapipe-models/image_segmenter/selfie_multiclass_256x256/float32/1/selfie_multiclass_256x256.tflite
 """
@@ -24,12 +24,17 @@ SELFIE = '0=background,1=hair,2=face,3=face,4=background,5=unknown'
 
 
 class Segmenter:
-    """Classes of the pixels of an image. Make one with `segmenter`."""
+    """A classifier of an image's pixels; `segmenter` makes one."""
 
     def __init__(self, model: str, classes: str):
-        """Args: model: a .tflite; classes: the model's categories, as `table` takes them.
+        """Open the model.
 
-        Raises UserError for a file that is not there or no such model, and for unknown names.
+        Args:
+          model: a .tflite file.
+          classes: the model's categories, as `table` takes them.
+
+        Raises:
+          UserError: the file is missing or no such model, or a class is unknown.
         """
         self._table = table(classes)
         if not Path(model).is_file():
@@ -50,24 +55,27 @@ class Segmenter:
         self._finalise = weakref.finalize(self, runtime.close, {'task': task})
 
     def __call__(self, image: UInt8[np.ndarray, 'h w 3']) -> UInt8[np.ndarray, 'h w']:
-        """Classes as in tracks.py."""
+        """Classify the pixels of an RGB image, by the classes of tracks.py."""
         mp = runtime.mediapipe()
-        made = self._segment(mp.Image(mp.ImageFormat.SRGB, np.ascontiguousarray(image)))
-        return self._table[np.asarray(made.category_mask.numpy_view()).reshape(image.shape[:2])]
+        result = self._segment(mp.Image(mp.ImageFormat.SRGB, np.ascontiguousarray(image)))
+        return self._table[np.asarray(result.category_mask.numpy_view()).reshape(image.shape[:2])]
 
 
 @functools.lru_cache(1)
 def segmenter(model: str, classes: str) -> Segmenter | None:
-    """One a process; None without a model."""
+    """Return the process's one segmenter for these arguments; None without a model."""
     return Segmenter(model, classes) if model else None
 
 
 def table(classes: str) -> UInt8[np.ndarray, ' 256']:
-    """Category number -> class, of a text such as SELFIE; categories it leaves out are unknown.
+    """Read a table, category number -> class, from a text such as `SELFIE`.
 
-    Raises UserError for another form, and for a name that is not in NAMES.
+    Categories that the text leaves out are unknown.
+
+    Raises:
+      UserError: the text has another form, or a name that is not in `NAMES`.
     """
-    found = np.full(256, UNKNOWN, np.uint8)
+    categories = np.full(256, UNKNOWN, np.uint8)
     for pair in classes.split(','):
         number, _, name = pair.strip().partition('=')
         if name not in NAMES or not number.isdecimal() or int(number) > 255:
@@ -75,5 +83,5 @@ def table(classes: str) -> UInt8[np.ndarray, ' 256']:
                 f'--segmenter-classes {classes}: {pair!r} is no category (0 to 255) = '
                 f'{" | ".join(NAMES)}'
             )
-        found[int(number)] = NAMES[name]
-    return found
+        categories[int(number)] = NAMES[name]
+    return categories

@@ -8,7 +8,16 @@ from PIL import Image
 def cut(
     image: UInt8[np.ndarray, 'h w 3'], window: tuple[int, int, int, int], limit: int
 ) -> tuple[UInt8[np.ndarray, '... 3'], float]:
-    """A window of the image, black outside it, with sides of `limit` pixels at most; its scale."""
+    """Cut a window out of an image, black outside it.
+
+    Args:
+      image: RGB.
+      window: x0, y0, x1, y1 in its pixels; may reach outside.
+      limit: longest side of the result, pixels; a larger window is made smaller.
+
+    Returns:
+      The window, and its scale.
+    """
     height, width = image.shape[:2]
     x0, y0, x1, y1 = window
     if window != (0, 0, width, height):
@@ -23,7 +32,7 @@ def cut(
 
 
 def tiles(width: int, height: int) -> list[tuple[int, int, int, int]]:
-    """Square windows: the padded image; tiles of its short side and of half of it, overlapping."""
+    """List square windows: the padded image; overlapping tiles of its short side and of half."""
     long, short = max(width, height), min(width, height)
     middle_x, middle_y, half = width // 2, height // 2, round(long * 0.8)
     windows = [(middle_x - half, middle_y - half, middle_x + half, middle_y + half)]
@@ -41,7 +50,7 @@ def _starts(length: int, side: int) -> list[int]:
 
 
 def around(box: Float[np.ndarray, ' 4'], factor: float) -> tuple[int, int, int, int]:
-    """The square window around a box, its side `factor` times the box's longer side."""
+    """Find the square window around a box, with `factor` times the box's longer side."""
     half = factor * max(box[2] - box[0], box[3] - box[1]) / 2
     x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
     x0, y0, x1, y1 = (round(float(v)) for v in (x - half, y - half, x + half, y + half))
@@ -49,25 +58,25 @@ def around(box: Float[np.ndarray, ' 4'], factor: float) -> tuple[int, int, int, 
 
 
 def box(mesh: Float[np.ndarray, 'n d']) -> Float[np.ndarray, ' 4']:
-    """The bounding box of points."""
+    """Find the bounding box of points."""
     return np.concatenate([mesh[:, :2].min(0), mesh[:, :2].max(0)])
 
 
 def area(box: Float[np.ndarray, ' 4']) -> float:
-    """Of a box; 0 where it is empty."""
+    """Measure the area of a box; 0 where it is empty."""
     return float(np.prod(np.maximum(box[2:] - box[:2], 0)))
 
 
 def overlap(a: Float[np.ndarray, ' 4'], b: Float[np.ndarray, ' 4']) -> float:
-    """Intersection over union of two boxes x0, y0, x1, y1."""
+    """Measure the intersection over union of two boxes x0, y0, x1, y1."""
     both = area(np.concatenate([np.maximum(a[:2], b[:2]), np.minimum(a[2:], b[2:])]))
     return both / max(area(a) + area(b) - both, 1e-9)
 
 
 def distinct(found) -> list:
-    """Faces found in several windows, each once, largest first."""
-    kept = []
+    """Keep each face once of those found in several windows, largest first."""
+    faces = []
     for item in sorted(found, key=lambda item: -area(box(item[0]))):
-        if all(overlap(box(item[0]), box(other[0])) < 0.4 for other in kept):
-            kept.append(item)
-    return kept
+        if all(overlap(box(item[0]), box(other[0])) < 0.4 for other in faces):
+            faces.append(item)
+    return faces

@@ -10,7 +10,7 @@ from PIL import Image
 def crop(
     image: UInt8[np.ndarray, 'h w 3'], window: tuple[float, float, float], size: int
 ) -> UInt8[np.ndarray, 'size size 3']:
-    """The square (x0, y0, side) of an image at `size` pixels; outside, the border repeats."""
+    """Cut a square (x0, y0, side) out of an image at `size` pixels; outside, the border repeats."""
     x0, y0, side = window
     height, width = image.shape[:2]
     left, top = math.floor(x0), math.floor(y0)
@@ -24,7 +24,7 @@ def crop(
 def into_crop(
     points: Float[np.ndarray, '*s n 3'], window: tuple[float, float, float], size: int
 ) -> Float[np.ndarray, '*s n 3']:
-    """Points of the image, with depth, as pixels of the crop that `crop` makes."""
+    """Map points of the image, with depth, to pixels of the crop that `crop` makes."""
     x0, y0, side = window
     return np.array((points - np.array([x0, y0, 0])) * (size / side), np.float32)
 

@@ -1,4 +1,4 @@
-"""What landmarks alone tell of an image: a flow by moving least squares, and what is turned away.
+"""Flows from landmarks alone, by moving least squares, and which landmarks are turned away.
 
 The flow (Schaefer et al. 2006) is ours as a prior of AAN's.
 
@@ -16,9 +16,7 @@ from reenact_jax.geometry.images import pixel_grid
 
 SHARPNESS = 2.0  # a: how fast a landmark's weight falls with distance; 2 follows lids and lips
 EPSILON = 1 / 512  # distance, in sides, within which a landmark's weight is flat
-_FLOOR = (
-    1e-5  # of the spread of weighted points, in half sides squared; keeps coincident ones finite
-)
+_FLOOR = 1e-5  # least spread of weighted points, in half sides squared: coincident ones stay finite
 
 
 def landmark_flow(
@@ -42,13 +40,16 @@ def landmark_flow(
     also where points coincide.
 
     Args:
-      source, driving: landmarks in pixels of an image of side `size`, which need not be inside it.
+      source: the source's landmarks, pixels of an image of side `size`; they may lie outside it.
+      driving: the driving landmarks, likewise.
       size: the image's side, pixels.
       grid: side of the flow.
-      sharpness, epsilon: of the weights; epsilon in sides of the image.
+      sharpness: exponent of the weights.
+      epsilon: of the weights, in sides of the image.
       folds: openings across which points have no say (folds.py).
 
-    Returns: The normalised flow [b, grid, grid, 2].
+    Returns:
+      The normalised flow [b, grid, grid, 2].
     """
     s, d = (2 / size * x - 1 for x in (source, driving))
     spin, shift = _similarity(d, s - d)
@@ -74,7 +75,12 @@ def landmark_field(
     """Spread values of landmarks over an image with the weights of `landmark_flow`.
 
     Args:
+      values: c numbers a landmark.
       points: where the values stand, pixels of an image of side `size`.
+      size: the image's side, pixels.
+      grid: side of the field.
+      sharpness: exponent of the weights.
+      epsilon: of the weights, in sides of the image.
     """
     pixels = jnp.asarray(pixel_grid(grid, grid).reshape(-1, 2) * (2 / grid) - 1)
     weights = _weights(pixels, 2 / size * points - 1, sharpness, 2 * epsilon)
@@ -83,11 +89,11 @@ def landmark_field(
 
 
 def facing(points: Float[AnyArray, 'b n 3'], ears: tuple[int, int]) -> Float[AnyArray, 'b n']:
-    """How squarely the camera sees the head's surface at every landmark, -1..1.
+    """Measure how squarely the camera sees the head's surface at every landmark, -1..1.
 
     The surface is taken as a ball's around the middle between the ears: 1 looks into the camera, 0
-    is the outline, below the surface is turned away (ours). 1 everywhere where no depth is known,
-    which is 0 of all points then.
+    is the outline, below 0 the surface is turned away (ours). Where no depth is known, so that it
+    is 0 at all points, the result is 1 everywhere.
 
     Args:
       points: x, y and z (away from the camera), any unit.
@@ -103,7 +109,7 @@ def facing(points: Float[AnyArray, 'b n 3'], ears: tuple[int, int]) -> Float[Any
 
 
 def _weights(pixels, points, sharpness: float, epsilon: float) -> Float[AnyArray, 'b p n']:
-    """Weight of every point at every pixel; those of a pixel sum to 1."""
+    """Compute the weight of every point at every pixel; those of a pixel sum to 1."""
     across = pixels[None, :, None, 0] - points[:, None, :, 0]
     down = pixels[None, :, None, 1] - points[:, None, :, 1]
     # In units of epsilon, so that powers of small distances do not leave float32's range.
@@ -113,7 +119,7 @@ def _weights(pixels, points, sharpness: float, epsilon: float) -> Float[AnyArray
 
 
 def _least_squares(weights, pixels, d, u) -> Float[AnyArray, 'b p 2']:
-    """u* + n (p - p*) at every pixel: all sums over points are one matrix product."""
+    """Compute u* + n (p - p*) at every pixel: all sums over points are one matrix product."""
     inner, outer, square = _products(d, u)
     moments = jnp.stack([d[..., 0], d[..., 1], u[..., 0], u[..., 1], inner, outer, square], -1)
     sums = jnp.einsum('bpn,bnm->bpm', weights, moments, precision=jax.lax.Precision.HIGHEST)
@@ -125,7 +131,7 @@ def _least_squares(weights, pixels, d, u) -> Float[AnyArray, 'b p 2']:
 
 
 def _similarity(d, u) -> tuple[Float[AnyArray, 'b 1 2'], Float[AnyArray, 'b 1 2']]:
-    """(m, t) of the best u ~ m d + t in complex numbers, all points counting alike."""
+    """Fit (m, t) of the best u ~ m d + t in complex numbers; all points count alike."""
     p, v = d.mean(1, keepdims=True), u.mean(1, keepdims=True)
     inner, outer, square = (x.mean(1) for x in _products(d - p, u - v))
     m = jnp.stack([inner, outer], -1) / jnp.maximum(square, _FLOOR)[:, None]
@@ -137,13 +143,13 @@ def _apply(spin, points):
 
 
 def _products(d, u):
-    """Real and imaginary part of conj(d) u, and |d|^2, of complex numbers as pairs."""
+    """Compute real and imaginary part of conj(d) u, and |d|^2, of complex numbers as pairs."""
     inner = d[..., 0] * u[..., 0] + d[..., 1] * u[..., 1]
     outer = d[..., 0] * u[..., 1] - d[..., 1] * u[..., 0]
     return inner, outer, d[..., 0] ** 2 + d[..., 1] ** 2
 
 
 def _times(a, b):
-    """Product of complex numbers as pairs."""
+    """Multiply complex numbers as pairs."""
     real = a[..., 0] * b[..., 0] - a[..., 1] * b[..., 1]
     return jnp.stack([real, a[..., 0] * b[..., 1] + a[..., 1] * b[..., 0]], -1)

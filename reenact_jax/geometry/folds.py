@@ -1,4 +1,4 @@
-"""Where a face opens and shuts: which landmarks have no say on the other side of a lid or a lip.
+"""Openings of the face: which landmarks have no say on the other side of a lid or a lip.
 
 A smooth interpolation between landmarks cannot shut an eye: where both lids lie on one line, the
 place there comes from half way between the source's lids, the iris. Above an opening the lower
@@ -16,8 +16,8 @@ from jaxtyping import Float
 from reenact_jax.common.arrays import AnyArray
 from reenact_jax.geometry.layouts import Layout
 
-FADE = 0.25  # of an opening's width: band beside its corners in which both sides meet again
-_FLOOR = 1e-5  # of squared lengths, in half sides of the image
+FADE = 0.25  # in widths of an opening: band beside its corners in which both sides meet again
+_FLOOR = 1e-5  # least squared length, in half sides of the image
 
 
 class Fold(NamedTuple):
@@ -27,11 +27,11 @@ class Fold(NamedTuple):
     upper: tuple[int, ...]
     lower: tuple[int, ...]
     above: tuple[int, ...]  # all points that have no say below
-    below: tuple[int, ...]  # and above
+    below: tuple[int, ...]  # all points that have no say above
 
 
 def of_layout(layout: Layout) -> dict[str, Fold]:
-    """`left_eye`, `right_eye` and `mouth`."""
+    """Return the folds of a layout: `left_eye`, `right_eye` and `mouth`."""
 
     def sides(ring):
         half = len(ring) // 2
@@ -50,9 +50,12 @@ def kept(
     folds: tuple[Fold, ...],
     width: float,
 ) -> Float[AnyArray, 'b p n']:
-    """Share that every point keeps of its weight at every pixel.
+    """Compute the share of its weight that every point keeps at every pixel.
 
     Args:
+      pixels: places in the image.
+      points: landmarks of b faces, in the unit of the pixels.
+      folds: openings across which points have no say.
       width: distance from an opening at which half is lost, in the unit of pixels and points.
     """
     lost, members = [], np.zeros((2 * len(folds), points.shape[1]), np.float32)
@@ -63,27 +66,27 @@ def kept(
 
 
 class Edges(NamedTuple):
-    """Where an opening lies in b faces: its left corner, its axis to the right one, both edges."""
+    """An opening in b faces: its left corner, its axis to the right one, both edges."""
 
     left: Float[AnyArray, 'b 1 2']
     axis: Float[AnyArray, 'b 1 2']
     points: Any  # (upper, lower), each a pair as `place` gives
 
     def place(self, x: Float[AnyArray, '_ p 2']) -> tuple[AnyArray, AnyArray]:
-        """Places along the axis, 0 and 1 being the corners, and down from it: [b, p] each."""
+        """Measure places along the axis (0 and 1 are the corners) and down from it: [b, p] each."""
         square = (self.axis**2).sum(-1) + _FLOOR
         off = x - self.left
         down = self.axis[..., 0] * off[..., 1] - self.axis[..., 1] * off[..., 0]
         return (off * self.axis).sum(-1) / square, down * jax.lax.rsqrt(square)
 
     def rows(self, along: Float[AnyArray, 'b p']) -> tuple[AnyArray, AnyArray]:
-        """How far down the upper and the lower edge are, at places along the axis."""
+        """Measure how far down the upper and the lower edge are, at places along the axis."""
         upper, lower = (_line(along, *points) for points in self.points)
         return upper, lower
 
 
 def edges_of(points: Float[AnyArray, 'b n 2'], fold: Fold) -> Edges:
-    """Find an opening in faces."""
+    """Find the edges of an opening in b faces."""
     left, right = (points[:, corner, None] for corner in fold.corners)
     bare = Edges(left, right - left, ())
     rows = [bare.place(points[:, list(row)]) for row in (fold.upper, fold.lower)]
@@ -91,11 +94,11 @@ def edges_of(points: Float[AnyArray, 'b n 2'], fold: Fold) -> Edges:
 
 
 def _beyond(pixels, points, fold: Fold, width: float) -> tuple[AnyArray, AnyArray]:
-    """How surely a pixel lies above an opening, and below it: 0..1, [b, p] each."""
+    """Weigh how surely a pixel lies above an opening, and below it: 0..1, [b, p] each."""
     edges = edges_of(points, fold)
     along, down = edges.place(pixels[None])
     upper, lower = edges.rows(along)
-    middle = (upper + lower) / 2  # of lids that cross
+    middle = (upper + lower) / 2  # where lids cross
     upper, lower = jnp.minimum(upper, middle), jnp.maximum(lower, middle)
     sure = jnp.clip(1 - jnp.maximum(-along, along - 1) / FADE, 0, 1)
 
@@ -107,12 +110,12 @@ def _beyond(pixels, points, fold: Fold, width: float) -> tuple[AnyArray, AnyArra
 
 
 def _line(x, xs: Float[AnyArray, 'b k'], ys: Float[AnyArray, 'b k']) -> AnyArray:
-    """The polyline (0, 0), (xs, ys), (1, 0) at every x; xs ascend."""
+    """Evaluate the polyline (0, 0), (xs, ys), (1, 0) at every x; xs ascend."""
     xs = jnp.pad(jnp.pad(xs, ((0, 0), (1, 0))), ((0, 0), (0, 1)), constant_values=1.0)
     ys = jnp.pad(ys, ((0, 0), (1, 1)))
     steps = jnp.maximum(jnp.diff(xs), 1e-3)
     value = jnp.zeros_like(x)
     for i in range(steps.shape[1]):
-        done = jnp.clip((x - xs[:, i, None]) / steps[:, i, None], 0, 1)
-        value = value + done * jnp.diff(ys)[:, i, None]
+        fraction = jnp.clip((x - xs[:, i, None]) / steps[:, i, None], 0, 1)
+        value = value + fraction * jnp.diff(ys)[:, i, None]
     return value

@@ -71,15 +71,17 @@ def fit(
     The scale is the ratio of the sizes, in which neither set counts as the exact one.
 
     Args:
+      points: rigid points of faces.
+      reference: the same points of the face that they are fitted to.
       flat: turns in the image alone; z is not looked at.
     """
     centre = points.mean(-2)
-    moved, own = points - centre[..., None, :], reference - reference.mean(0)
+    moved, shape = points - centre[..., None, :], reference - reference.mean(0)
     if flat:
-        moved, own = moved * [1, 1, 0], own * [1, 1, 0]
-    product = np.einsum('...ri,rj->...ij', moved, own)
+        moved, shape = moved * [1, 1, 0], shape * [1, 1, 0]
+    product = np.einsum('...ri,rj->...ij', moved, shape)
     turn = _in_plane(product) if flat else _rotation(product)
-    return Fit(turn, _size(moved) / max(_size(own), _LEAST), centre)
+    return Fit(turn, _size(moved) / max(_size(shape), _LEAST), centre)
 
 
 def size(points: Float[np.ndarray, '*s n 3'], layout: Layout, flat: bool = False) -> np.ndarray:
@@ -147,13 +149,13 @@ def degrees(turn: Float[np.ndarray, '*s 3 3']) -> Float[np.ndarray, '*s']:
 
 
 def _corners(layout: Layout) -> list[tuple[int, int]]:
-    """Corners of the left and of the right eye; a ring starts at one, half way is the other."""
+    """Return both eyes' corners, the left eye first: a ring's first point and its middle one."""
     eyes = (layout.parts[name] for name in ('left_eye', 'right_eye'))
     return [(eye[0], eye[len(eye) // 2]) for eye in eyes]
 
 
 def _rotation(product: Float[np.ndarray, '*s 3 3']) -> Float[np.ndarray, '*s 3 3']:
-    """The rotation that fits best (Kabsch), by singular values."""
+    """Find the rotation that fits best (Kabsch), by singular values."""
     u, _, v = np.linalg.svd(product)
     sign = np.where(np.linalg.det(u @ v) < 0, -1.0, 1.0)
     u[..., 2] *= sign[..., None]

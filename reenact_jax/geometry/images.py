@@ -17,17 +17,17 @@ from reenact_jax.geometry import landmarks as lm
 
 
 def to_float(image: UInt8[AnyArray, '*s h w c']) -> Float[AnyArray, '*s h w c']:
-    """0..255 -> [-1, 1]."""
+    """Convert 0..255 to [-1, 1]."""
     return jnp.asarray(image, jnp.float32) / 127.5 - 1
 
 
 def to_uint8(image: Float[AnyArray, '*s h w c']) -> UInt8[AnyArray, '*s h w c']:
-    """[-1, 1] -> 0..255, rounded, values outside clipped."""
+    """Convert [-1, 1] to 0..255: rounded, values outside clipped."""
     return jnp.clip(jnp.round((image + 1) * 127.5), 0, 255).astype(jnp.uint8)
 
 
 def resize(image: Float[AnyArray, '*s h w c'], size: int) -> Float[AnyArray, '*s s2 s2 c']:
-    """Bilinear, antialiased when it shrinks."""
+    """Resize to a square of side `size`: bilinear, antialiased when it shrinks."""
     shape = (*image.shape[:-3], size, size, image.shape[-1])
     return image if image.shape == shape else jax.image.resize(image, shape, 'bilinear')
 
@@ -35,16 +35,16 @@ def resize(image: Float[AnyArray, '*s h w c'], size: int) -> Float[AnyArray, '*s
 def pixel_shuffle(
     features: Float[AnyArray, 'b h w c'], factor: int = 2
 ) -> Float[AnyArray, 'b H W C']:
-    """Channels to space (Shi et al. 2016): [b, h, w, C f^2] -> [b, h f, w f, C]."""
+    """Move channels to space (Shi et al. 2016): [b, h, w, C f^2] -> [b, h f, w f, C]."""
     b, h, w, c = features.shape
     grid = features.reshape(b, h, w, factor, factor, c // factor**2)
     return grid.transpose(0, 1, 3, 2, 4, 5).reshape(b, h * factor, w * factor, -1)
 
 
 def soften(x: Float[AnyArray, 'b h w c']) -> Float[AnyArray, 'b h w c']:
-    """Every pixel's mean with its neighbours above and to the left; the border repeats.
+    """Average every pixel with its neighbours above and to the left; the border repeats.
 
-    Behind `pixel_shuffle` it takes away a pattern of two pixels' width: each mean has one pixel of
+    After `pixel_shuffle` this takes away a pattern of two pixels' width: each mean has one pixel of
     each of the four kinds (Sugawara et al. 2018).
     """
     for axis in (1, 2):
@@ -57,7 +57,7 @@ def soften(x: Float[AnyArray, 'b h w c']) -> Float[AnyArray, 'b h w c']:
 def sample(
     image: Float[AnyArray, 'h w c'], position: Float[AnyArray, '*p 2'], fill: float | None = None
 ) -> Float[AnyArray, '*p c']:
-    """Bilinear sampling at positions (x, y) in pixels.
+    """Sample at positions (x, y) in pixels, bilinearly.
 
     Outside, the border pixel repeats; with `fill` the value fades to `fill` over one pixel.
     """
@@ -101,7 +101,7 @@ def sample_cubic(
 
 
 def _cubic(t):
-    """Weights of the four neighbours of a place `t` in 0..1 behind the second; they sum to 1."""
+    """Weigh the four neighbours of a place, `t` in 0..1 behind the second; weights sum to 1."""
     a = -0.5
     near = [((a + 2) * x - (a + 3)) * x * x + 1 for x in (t, 1 - t)]
     far = [((a * x - 5 * a) * x + 8 * a) * x - 4 * a for x in (1 + t, 2 - t)]
@@ -109,7 +109,7 @@ def _cubic(t):
 
 
 def pixel_grid(height: int, width: int) -> Float[np.ndarray, 'h w 2']:
-    """Position (x, y) of every pixel's centre."""
+    """Return the position (x, y) of every pixel's centre."""
     x, y = np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5)
     return np.stack([x, y], -1).astype(np.float32)
 
@@ -117,9 +117,11 @@ def pixel_grid(height: int, width: int) -> Float[np.ndarray, 'h w 2']:
 def warp(
     image: Float[AnyArray, 'b h w c'], flow: Float[AnyArray, 'b h w 2']
 ) -> Float[AnyArray, 'b h w c']:
-    """Backward warp: out(p) = image(p + flow(p)), bilinear, border repeated.
+    """Warp backward: out(p) = image(p + flow(p)), bilinear, border repeated.
 
-    `flow` is in normalised units, (-1, -1) to (1, 1) being the image's corners: 2 is its side.
+    Args:
+      image: any range.
+      flow: in normalised units: (-1, -1) to (1, 1) are the image's corners, and 2 is its side.
     """
     h, w = image.shape[1:3]
     scale = np.array([[[[w / 2, h / 2]]]], np.float32)
@@ -132,7 +134,14 @@ def affine_sample(
     size: tuple[int, int],
     fill: float | None = None,
 ) -> Float[AnyArray, 'b H W c']:
-    """out(p) = image(A p + t) for every pixel centre p of a (height, width) output."""
+    """Sample out(p) = image(A p + t) at every pixel centre p of the output, bilinearly.
+
+    Args:
+      image: any range.
+      matrix: (A | t), from pixels of the output to those of the image.
+      size: (height, width) of the output.
+      fill: value outside, as in `sample`; None: the border pixel repeats.
+    """
     grid = jnp.asarray(pixel_grid(*size).reshape(1, -1, 2))
     position = lm.transform(jnp.broadcast_to(grid, (matrix.shape[0], *grid.shape[1:])), matrix)
     flat = jax.vmap(lambda i, p: sample(i, p, fill))(image, position)
@@ -142,10 +151,15 @@ def affine_sample(
 def part_frame(
     points: Float[AnyArray, 'b n 2'], size: int, margin: float
 ) -> Float[AnyArray, 'b 2 3']:
-    """Similarity from a part's crop (size x size) to the image: upright, centred on the points.
+    """Frame a part: the similarity from its crop to the image, upright, centred on the points.
 
-    The crop shows the points' square box times `margin`. Upright because a part's own rotation is
-    part of the motion that a local net draws (ours).
+    The frame is upright because a part's own rotation belongs to the motion that a local net draws
+    (ours).
+
+    Args:
+      points: the part's landmarks, pixels of the image.
+      size: side of the crop, pixels.
+      margin: the crop shows the points' square box times this.
     """
     centre, half = lm.box(points)
     scale = half * 2 * margin / size
@@ -157,14 +171,14 @@ def part_frame(
 def part_crop(
     image: Float[AnyArray, 'b h w c'], frame: Float[AnyArray, 'b 2 3'], size: int
 ) -> Float[AnyArray, 'b size size c']:
-    """The part of the image that `part_frame` frames; the border pixel repeats outside."""
+    """Cut out the part of the image that `part_frame` frames; the border pixel repeats outside."""
     return upright_sample(image, frame, (size, size), border=True)
 
 
 def part_paste(
     part: Float[AnyArray, 'b s s c'], frame: Float[AnyArray, 'b 2 3'], size: int
 ) -> Float[AnyArray, 'b size size c']:
-    """A part's crop put where its frame lies in a size x size canvas; 0 elsewhere."""
+    """Put a part's crop where its frame lies in a size x size canvas; 0 elsewhere."""
     return upright_sample(part, lm.invert(frame), (size, size), border=False)
 
 
@@ -174,10 +188,16 @@ def upright_sample(
     size: tuple[int, int],
     border: bool,
 ) -> Float[AnyArray, 'b H W c']:
-    """`affine_sample` for a frame without rotation: bilinear weights an axis, two matrix products.
+    """Sample as `affine_sample`, for a frame without rotation: two products with bilinear weights.
 
-    Accelerators and CPUs alike are far quicker at these, and at their gradient, than at gathers.
-    Outside, the border pixel repeats; without `border` the value is 0 there.
+    Accelerators and CPUs alike are far quicker at matrix products, and at their gradient, than at
+    gathers.
+
+    Args:
+      image: any range.
+      frame: from pixels of the output to those of the image.
+      size: (height, width) of the output.
+      border: whether the border pixel repeats outside; else the value is 0 there.
     """
     rows = _weights(frame[:, 1, 1], frame[:, 1, 2], size[0], image.shape[1], border)
     columns = _weights(frame[:, 0, 0], frame[:, 0, 2], size[1], image.shape[2], border)
@@ -191,7 +211,7 @@ def _weights(
     inputs: int,
     border: bool,
 ) -> Float[AnyArray, 'b outputs inputs']:
-    """Bilinear weight of every input pixel for every output pixel along one axis."""
+    """Compute the bilinear weight of every input pixel for every output pixel along one axis."""
     place = jnp.asarray(np.arange(outputs) + 0.5, scale.dtype)[None]
     at = place * scale[:, None] + start[:, None] - 0.5  # index units: pixel 0's centre is 0
     at = jnp.clip(at, 0, inputs - 1) if border else at
@@ -202,7 +222,12 @@ def _weights(
 def flow_colours(
     flow: Float[AnyArray, 'b h w 2'], largest: float = 0.25
 ) -> Float[AnyArray, 'b h w 3']:
-    """Direction as hue, length as saturation; `largest` (in units of flow) is fully saturated."""
+    """Colour a flow: direction as hue, length as saturation.
+
+    Args:
+      flow: in any unit.
+      largest: length, in the flow's unit, from which a colour is fully saturated.
+    """
     angle = jnp.arctan2(flow[..., 1], flow[..., 0])[..., None]
     length = jnp.clip(jnp.linalg.norm(flow, axis=-1, keepdims=True) / largest, 0, 1)
     phase = jnp.array([0.0, 2.0, 4.0])[None, None, None] * jnp.pi / 3

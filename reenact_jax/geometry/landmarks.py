@@ -21,19 +21,19 @@ CROP_SCALE = 1.9
 CROP_BORDER = 1.15
 CROP_RAISE = 0.1
 
-CHANNELS = ('one', 'parts')  # of a landmark image, see `landmark_image`
+CHANNELS = ('one', 'parts')  # kinds of landmark images, see `landmark_image`
 
 
 def box(
     points: Float[AnyArray, '*s n 2'],
 ) -> tuple[Float[AnyArray, '*s 2'], Float[AnyArray, '*s']]:
-    """Square bounding box of all points: its centre, and half of its side (at least 1e-3)."""
+    """Find the square bounding box of all points: its centre, and half of its side (>= 1e-3)."""
     low, high = points.min(-2), points.max(-2)
     return (low + high) / 2, jnp.maximum((high - low).max(-1) / 2, 1e-3)
 
 
 def eye_middle(points: Float[AnyArray, '*s n 2']) -> Float[AnyArray, '*s 1 2']:
-    """The point between the eyes: the mean of their corners, which lids do not move."""
+    """Find the point between the eyes: the mean of their corners, which lids do not move."""
     parts = layouts.of_count(points.shape[-2]).parts
     eyes = parts['left_eye'], parts['right_eye']
     corners = [eye[i] for eye in eyes for i in (0, len(eye) // 2)]
@@ -43,26 +43,38 @@ def eye_middle(points: Float[AnyArray, '*s n 2']) -> Float[AnyArray, '*s 1 2']:
 def normalise(
     points: Float[AnyArray, '*s n 2'], centre: Float[AnyArray, '*s 2'], half: Float[AnyArray, '*s']
 ) -> Float[AnyArray, '*s n 2']:
-    """Points in units of a box, which spans [-1, 1] (LD-Net's input)."""
+    """Express points in units of a box, which spans [-1, 1] (LD-Net's input).
+
+    Args:
+      points: pixels.
+      centre: the box's centre, pixels.
+      half: half of the box's side, pixels.
+    """
     return (points - centre[..., None, :]) / half[..., None, None]
 
 
 def denormalise(
     points: Float[AnyArray, '*s n 2'], centre: Float[AnyArray, '*s 2'], half: Float[AnyArray, '*s']
 ) -> Float[AnyArray, '*s n 2']:
-    """The inverse of `normalise`."""
+    """Express points of [-1, 1] in pixels: the inverse of `normalise`."""
     return points * half[..., None, None] + centre[..., None, :]
 
 
 def place(source_box, driving_box, first_box):
-    """Box of a transferred face in the source's crop (ours; LD-Net's paper is silent).
+    """Place the box of a transferred face in the source's crop (ours; LD-Net's paper is silent).
 
     The source's box moves by the driver's motion since its first frame, in units of box size:
     centre = c_source + (c_driving - c_first) * s_source / s_first, s = s_source * s_driving /
     s_first. With the source's own box as `first_box` this is absolute placement (the driver's box);
     with the driver's box as `first_box` the source's box stays (a still driver).
 
-    Args: boxes as (centre [*s, 2], half [*s]) of `box`. Returns such a box.
+    Args:
+      source_box: the source's, as (centre [*s, 2], half [*s]) of `box`.
+      driving_box: of the driving frame.
+      first_box: of the driver's first frame.
+
+    Returns:
+      Such a box.
     """
     scale = source_box[1] / first_box[1]
     centre = source_box[0] + (driving_box[0] - first_box[0]) * scale[..., None]
@@ -72,16 +84,28 @@ def place(source_box, driving_box, first_box):
 def carry(
     driving: Float[AnyArray, '*s n 2'], source_box, first: Float[AnyArray, '... n 2']
 ) -> Float[AnyArray, '*s n 2']:
-    """No transfer: the driver's landmarks as they are, put where the source's face is (`place`)."""
+    """Put the raw driver landmarks where the source's face is (`place`), without a transfer.
+
+    Args:
+      driving: the driver's landmarks.
+      source_box: the source's, of `box`.
+      first: landmarks of the driver's first frame.
+    """
     driving_box = box(driving)
     placed = place(source_box, driving_box, box(first))
     return denormalise(normalise(driving, *driving_box), *placed)
 
 
 def crop_box(points: Float[np.ndarray, 't n _']) -> tuple[float, float, float]:
-    """The fixed square crop of a track: x0, y0 and side, from its points (rows of 2 or 3 numbers).
+    """Choose the fixed square crop of a track by its points.
 
     NumPy, for the host: video and synthetic tracks are framed alike.
+
+    Args:
+      points: rows of 2 or 3 numbers, of which the first two count; pixels.
+
+    Returns:
+      x0, y0 and side, pixels.
     """
     points = np.asarray(points, np.float64)[..., :2]
     low, high = points.min(-2), points.max(-2)  # [t, 2]
@@ -95,7 +119,7 @@ def crop_box(points: Float[np.ndarray, 't n _']) -> tuple[float, float, float]:
 def similarity(
     source: Float[AnyArray, '*s n 2'], target: Float[AnyArray, '*s n 2']
 ) -> Float[AnyArray, '*s 2 3']:
-    """Least-squares similarity [a -b; b a | t] with target ~ A source + t, no reflection.
+    """Fit the least-squares similarity [a -b; b a | t], target ~ A source + t, no reflection.
 
     Closed form in complex numbers: z -> m z + t. Coincident source points give m = 0.
     """
@@ -112,13 +136,13 @@ def similarity(
 def transform(
     points: Float[AnyArray, '*s n 2'], matrix: Float[AnyArray, '*s 2 3']
 ) -> Float[AnyArray, '*s n 2']:
-    """Points under the affine map x -> A x + t."""
+    """Move points by the affine map x -> A x + t."""
     moved = jnp.einsum('...ij,...nj->...ni', matrix[..., :2], points)
     return moved + matrix[..., None, :, 2]
 
 
 def invert(matrix: Float[AnyArray, '*s 2 3']) -> Float[AnyArray, '*s 2 3']:
-    """The inverse affine map."""
+    """Invert an affine map."""
     a, b, c, d = matrix[..., 0, 0], matrix[..., 0, 1], matrix[..., 1, 0], matrix[..., 1, 1]
     determinant = a * d - b * c
     rows = jnp.stack([jnp.stack([d, -b], -1), jnp.stack([-c, a], -1)], -2)
@@ -128,19 +152,19 @@ def invert(matrix: Float[AnyArray, '*s 2 3']) -> Float[AnyArray, '*s 2 3']:
 
 
 def _centres(size: int) -> Float[np.ndarray, ' size']:
-    """Pixel centres along one side."""
+    """Return the pixel centres along one side."""
     return np.arange(size, dtype=np.float32) + 0.5
 
 
 def _lead(array, rank: int):
-    """The array with axes of length 1 in front, up to `rank`: we never promote ranks silently."""
+    """Add axes of length 1 in front, up to `rank`: we never promote ranks silently."""
     return jnp.asarray(array).reshape((1,) * (rank - array.ndim) + array.shape)
 
 
 def heatmaps(
     points: Float[AnyArray, '*s n 2'], size: int, sigma: float
 ) -> Float[AnyArray, '*s h w n']:
-    """One Gaussian a point, peak 1: AAN's S, of variance 3 at 256 pixels ("Implementation").
+    """Draw one Gaussian a point, peak 1: AAN's S, of variance 3 at 256 pixels ("Implementation").
 
     Args:
       points: pixels of a size x size image; points outside give the tail that reaches in.
@@ -157,10 +181,12 @@ def heatmaps(
 def raster(
     points: Float[AnyArray, '*s n 2'], layout: Layout, size: int, width: float = 1.5
 ) -> Float[AnyArray, '*s h w']:
-    """The layout's polylines drawn as soft lines, 0..1: a landmark image.
+    """Draw the layout's polylines as soft lines, 0..1: a landmark image.
 
     Args:
       points: pixels of a size x size image.
+      layout: of the points.
+      size: the image's side, pixels.
       width: standard deviation of the line's Gaussian profile, pixels.
     """
     grid = np.stack(np.meshgrid(_centres(size), _centres(size)), -1).reshape(-1, 2)  # [hw, 2]
@@ -188,10 +214,13 @@ def landmark_image(
     width: float,
     channels: str = 'one',
 ) -> Float[AnyArray, '*s h w c']:
-    """The landmarks as an image for a network, 0..1: what the papers call a landmark image.
+    """Draw landmarks for a network, 0..1: what the papers call a landmark image.
 
     Args:
-      points, size, width: see `raster`.
+      points: pixels of a size x size image.
+      layout: of the points.
+      size: the image's side, pixels.
+      width: as in `raster`.
       channels: `one` for all lines, or `parts`: one a part of the face, in the layout's order.
     """
     if channels == 'one':
@@ -202,5 +231,5 @@ def landmark_image(
 
 
 def image_channels(layout: Layout, channels: str) -> int:
-    """How many channels `landmark_image` gives."""
+    """Count the channels of `landmark_image`."""
     return 1 if channels == 'one' else len(layout.parts)

@@ -3,7 +3,7 @@
 A generator that knows where its pixels come from gives, beside its image, a flow into the source,
 a mask between warped source and paint, the paint, and parts (mouth, eyes) in frames of their own.
 All are smooth or small, so that they can be enlarged, while the source is warped at the resolution
-it has: a network of 64 x 64 pixels so draws at 512 what a warp can reach (ours).
+it has: so a network of 64 x 64 pixels draws at 512 what a warp can reach (ours).
 """
 
 import functools
@@ -20,8 +20,8 @@ from reenact_jax.geometry import images
 from reenact_jax.geometry import landmarks as lm
 
 LARGE = 256  # side of a region, pixels, from which parts are laid within a window
-WINDOW = 0.375  # of the region's side: a window's, where all parts are smaller than that
-EDGE = 0.04  # of the crop's side: band at its border in which paint gives way to the picture
+WINDOW = 0.375  # side of a window, in sides of the region, if all parts are smaller than that
+EDGE = 0.04  # in sides of the crop: band at its border in which paint gives way to the picture
 
 
 class Part(NamedTuple):
@@ -33,7 +33,7 @@ class Part(NamedTuple):
 
 
 class Layers(NamedTuple):
-    """What an image is made of; s is the model's side, the flow may have another one."""
+    """The layers of an image; s is the model's side, the flow may have another one."""
 
     flow: Float[AnyArray, 'b g g 2']  # backward, normalised, as `images.warp` takes it
     mask: Float[AnyArray, 'b s s 1']  # 0..1; 1: the warped source
@@ -51,14 +51,19 @@ class Region(NamedTuple):
 
 
 class Reach(NamedTuple):
-    """Share of a change at every pixel: where both are 0 the picture stays, bit for bit."""
+    """Shares of the change at every pixel: where both are 0 the picture stays, bit for bit."""
 
-    moves: Float[AnyArray, 'b H W 1']  # of the flow
-    paints: Float[AnyArray, 'b H W 1']  # of paint and parts
+    moves: Float[AnyArray, 'b H W 1']  # share of the flow
+    paints: Float[AnyArray, 'b H W 1']  # share of paint and parts
 
 
 def compose(layers: Layers, source: Float[AnyArray, '#b s s 3']) -> Float[AnyArray, 'b s s 3']:
-    """The image at the size of `source`, the crop that the model was given (1 row or b)."""
+    """Compose the image at the size of the source's crop.
+
+    Args:
+      layers: of b frames.
+      source: the crop that the model was given, [-1, 1]; 1 row or b.
+    """
     side = source.shape[1]
     window = jnp.array([0.0, 0.0, side], source.dtype)
     return compose_onto(layers, source, window, Region(0, 0, side, side), cubic=False)
@@ -72,7 +77,7 @@ def compose_onto(
     reach: Reach | None = None,
     cubic: bool = True,
 ) -> Float[AnyArray, 'b H W 3']:
-    """A region of a picture with the layers in their place, at the picture's own pixels.
+    """Compose a region of a picture with the layers in their place, at the picture's own pixels.
 
     Args:
       layers: of b frames.
@@ -82,7 +87,8 @@ def compose_onto(
       reach: where it may change; paint then ends softly at the crop's border. None: everywhere.
       cubic: sampling of the picture; False: bilinear.
 
-    Returns: The region [b, H, W, 3] in [-1, 1].
+    Returns:
+      The region [b, H, W, 3] in [-1, 1].
     """
     size = region.height, region.width
     corner = jnp.array([region.left, region.top], window.dtype) - window[:2]
@@ -111,18 +117,18 @@ def compose_onto(
 
 
 def as_tree(layers: Layers) -> dict:
-    """Layers as plain dicts of arrays, which a bundle's functions give."""
+    """Turn layers into plain dicts of arrays, which a bundle's functions give."""
     return layers._asdict() | {'parts': {n: part._asdict() for n, part in layers.parts.items()}}
 
 
 def of_tree(tree: Mapping) -> Layers:
-    """The inverse of `as_tree`."""
+    """Turn plain dicts into layers: the inverse of `as_tree`."""
     parts = {name: Part(**part) for name, part in tree['parts'].items()}
     return Layers(**{**tree, 'parts': parts})
 
 
 def _frame(scale, corner, rows: int) -> Float[AnyArray, 'b 2 3']:
-    """From a region's pixels to those of a layer."""
+    """Map a region's pixels to those of a layer."""
     scale, zero = jnp.asarray(scale), jnp.zeros(())
     first = jnp.stack([scale, zero, scale * corner[0]])
     frame = jnp.stack([first, jnp.stack([zero, scale, scale * corner[1]])])
@@ -130,19 +136,19 @@ def _frame(scale, corner, rows: int) -> Float[AnyArray, 'b 2 3']:
 
 
 def _sampled(picture, at, cubic: bool):
-    """The picture at places, and 0..1 whether there was a picture."""
+    """Sample a picture at places, and tell (0..1) whether there was a picture."""
     sample, picture = images.sample_cubic if cubic else images.sample, jnp.asarray(picture)
-    one = picture.shape[0] == 1
-    warped = jax.vmap(sample, (None if one else 0, 0))(picture[0] if one else picture, at)
+    single = picture.shape[0] == 1
+    warped = jax.vmap(sample, (None if single else 0, 0))(picture[0] if single else picture, at)
     height, width = picture.shape[1:3]
-    # 1 up to the border pixel's centre, which has all of its value, 0 from one pixel further.
+    # 1 up to the border pixel's centre, which has all of its value, 0 from single pixel further.
     across = jnp.clip(jnp.minimum(at[..., 0], width - at[..., 0]) + 0.5, 0, 1)
     down = jnp.clip(jnp.minimum(at[..., 1], height - at[..., 1]) + 0.5, 0, 1)
     return warped, (across * down)[..., None]
 
 
 def _inside(window, region: Region) -> Float[AnyArray, '1 H W 1']:
-    """1 inside the crop, falling to 0 at its border within `EDGE` of its side."""
+    """Weigh pixels: 1 inside the crop, falling to 0 at its border within `EDGE` of its side."""
 
     def ramp(first: int, count: int, start):
         place = (np.arange(first, first + count) + 0.5 - start) / window[2]
@@ -156,7 +162,7 @@ def _inside(window, region: Region) -> Float[AnyArray, '1 H W 1']:
 
 
 def _part_frame(frame: Float[AnyArray, 'b 2 3'], scale, corner) -> Float[AnyArray, 'b 2 3']:
-    """From the region's pixels to those of a part."""
+    """Map the region's pixels to those of a part."""
     out = _frame(scale, corner, frame.shape[0])  # region -> crop
     back = lm.invert(frame)  # crop -> part
     shift = lm.transform(out[:, None, :, 2], back)
@@ -176,7 +182,7 @@ def _with_parts(result, parts: dict[str, Part], frames: dict, inside) -> Float[A
         return result
 
     def pixels(name: str):
-        """A part's side in pixels of the region, and one more at either end."""
+        """Measure a part's side in pixels of the region, with one more at either end."""
         return parts[name].alpha.shape[1] / frames[name][:, 0, 0].min() + 2
 
     if not parts or min(size) < LARGE:

@@ -20,7 +20,7 @@ class Layout(NamedTuple):
 
     @property
     def mouth(self) -> tuple[int, ...]:
-        """All points of the lips."""
+        """Return all points of the lips."""
         return self.parts['outer_lips'] + self.parts['inner_lips']
 
 
@@ -42,12 +42,12 @@ def _layout(name: str, parts: dict[str, tuple[int, ...]], flip_pairs, rings=_RIN
 
 
 def _mirrored(first: range, second: range):
-    """Pairs of two ranges of which the second runs the other way."""
+    """Pair two ranges of which the second runs the other way."""
     return zip(first, reversed(second), strict=True)
 
 
 def _layout_68(name: str) -> Layout:
-    """iBUG's 68 points, left and right being the image's."""
+    """Lay out iBUG's 68 points; left and right are the image's."""
     parts = {
         'jaw': tuple(range(17)),
         'left_brow': tuple(range(17, 22)),
@@ -71,7 +71,7 @@ def _layout_68(name: str) -> Layout:
 
 
 def _layout_106() -> Layout:
-    """The 106 points of the JD and LaPa data sets: denser jaw, brows as rings, pupils."""
+    """Lay out the 106 points of the JD and LaPa data sets: denser jaw, brows as rings, pupils."""
     parts = {
         'jaw': tuple(range(33)),
         'left_brow': tuple(range(33, 42)),
@@ -116,17 +116,26 @@ _LOCAL[INNER_MOUTH] = ('inner_lips',)
 
 
 def local_points(layout: Layout, part: str) -> tuple[int, ...]:
-    """Point numbers of one of `LOCAL_PARTS` or `INNER_MOUTH`; an eye region includes its brow."""
+    """Return the point numbers of a local region; an eye's includes its brow.
+
+    Args:
+      layout: of the points.
+      part: one of `LOCAL_PARTS` or `INNER_MOUTH`.
+    """
     return tuple(i for name in _LOCAL[part] for i in layout.parts[name])
 
 
 def layout(points: str) -> Layout:
-    """The layout of a point set's name. Raises UserError for an unknown one."""
+    """Look up the layout of a point set by its name.
+
+    Raises:
+      UserError: there is no such point set.
+    """
     if points not in LAYOUTS:
         raise UserError(f'points: {points!r} is not one of {", ".join(LAYOUTS)}')
     return LAYOUTS[points]
 
 
 def of_count(count: int) -> Layout:
-    """The layout with this number of points (68 and 68c have the same parts)."""
-    return next(one for one in LAYOUTS.values() if one.count == count)
+    """Look up the layout with this number of points (68 and 68c have the same parts)."""
+    return next(entry for entry in LAYOUTS.values() if entry.count == count)

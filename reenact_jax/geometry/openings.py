@@ -11,8 +11,8 @@ from jaxtyping import Float
 from reenact_jax.geometry.layouts import Layout
 
 EYES, LIPS = ('left_eye', 'right_eye'), 'inner_lips'
-# A driver's eye or mouth closes the source's when its own gap is gone; below this share of the
-# source's gap it counts as so wide, that a squint of noise does not shut a wide eye.
+# A driver's eye or mouth closes the source's when its own gap is gone. A gap below this share of
+# the source's counts as that wide, so that a squint of noise does not shut a wide eye.
 LEAST = 0.5
 
 
@@ -49,8 +49,10 @@ def fitted(
     width: a wide grin would tear it.
 
     Args:
-      change: of the driver, in the head's axes.
-      own, driver: the two faces it starts from, in the same axes and unit.
+      change: how the driver's landmarks moved, in the head's axes.
+      own: the source's face from which the change starts, in the same axes and unit.
+      driver: the driver's face from which it starts, likewise.
+      layout: of the points.
     """
     change = change.copy()
     for eye in EYES:
@@ -66,13 +68,13 @@ def fitted(
 
 
 def _width(points: Float[np.ndarray, 'n d'], layout: Layout) -> float:
-    """Across the mouth, corner to corner."""
+    """Measure the mouth from corner to corner."""
     ring = layout.parts['outer_lips']
     return max(float(np.linalg.norm(points[ring[0]] - points[ring[len(ring) // 2]])), 1e-9)
 
 
 def _spared(change, own, driver, which: Pairs) -> Float[np.ndarray, 'b k']:
-    """How much less the source closes than the driver does; negative: more."""
+    """Measure how much less the source closes than the driver does; negative: more."""
     closing = np.maximum(-gap(change, which), 0)
     there = np.maximum(gap(own, which), 0)
     whole = np.maximum(np.maximum(gap(driver, which), LEAST * there), 1e-9)
@@ -80,7 +82,7 @@ def _spared(change, own, driver, which: Pairs) -> Float[np.ndarray, 'b k']:
 
 
 def _lower_face(own, layout: Layout) -> tuple[np.ndarray, Float[np.ndarray, ' k']]:
-    """The points that go with the lower lip, and how much: not its corners, not the ears."""
+    """Find the points that go with the lower lip, and how much: not its corners, not the ears."""
     ring, jaw = np.array(layout.parts['outer_lips']), np.array(layout.parts['jaw'])
     lower, corners = ring[len(ring) // 2 + 1 :], own[ring[[0, len(ring) // 2]]]
     middle, half = corners.mean(0), max(float(np.ptp(corners[:, 0])) / 2, 1e-9)

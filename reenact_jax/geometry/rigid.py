@@ -9,11 +9,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-_STEPS = 10  # of the iteration below; it converges quadratically
+_STEPS = 10  # steps of the iteration below; it converges quadratically
 
 
 class Placement(NamedTuple):
-    """Where a shape stands: point = centre + rotation shape / scale.
+    """The place of a shape: point = centre + rotation shape / scale.
 
     The rotation is R of tracks.py: it takes the reference to where the face is seen, as in
     frames.py and head_pose.py.
@@ -25,9 +25,13 @@ class Placement(NamedTuple):
 
 
 def fit(points: Float[Array, '*s n 3'], reference: Float[Array, 'n 3']) -> Placement:
-    """The least-squares similarity that takes points to a reference around 0, no reflection.
+    """Fit the least-squares similarity that takes points to a reference, without reflection.
 
     The points must not lie in a plane: without depth there is no rotation to find.
+
+    Args:
+      points: landmarks of faces.
+      reference: a shape around 0.
     """
     centre = points.mean(-2)
     around = points - centre[..., None, :]
@@ -39,20 +43,20 @@ def fit(points: Float[Array, '*s n 3'], reference: Float[Array, 'n 3']) -> Place
 
 
 def remove(points: Float[Array, '*s n 3'], placement: Placement) -> Float[Array, '*s n 3']:
-    """The shape: points in the reference's frame."""
+    """Take a placement off points; what stays is the shape, in the reference's frame."""
     around = points - placement.centre[..., None, :]
     turned = jnp.einsum('...ji,...nj->...ni', placement.rotation, around)
     return turned * placement.scale[..., None, None]
 
 
 def restore(shape: Float[Array, '*s n 3'], placement: Placement) -> Float[Array, '*s n 3']:
-    """The inverse of `remove`."""
+    """Put a shape where its placement says: the inverse of `remove`."""
     turned = jnp.einsum('...ij,...nj->...ni', placement.rotation, shape)
     return turned / placement.scale[..., None, None] + placement.centre[..., None, :]
 
 
 def _nearest_rotation(matrix: Float[Array, '*s 3 3']) -> Float[Array, '*s 3 3']:
-    """The orthogonal factor of the polar decomposition, by Newton's iteration (Higham 1986)."""
+    """Find the orthogonal factor of the polar decomposition by Newton's iteration (Higham 1986)."""
     size = jnp.sqrt((matrix**2).sum((-1, -2), keepdims=True))
 
     def step(_, x):

@@ -1,4 +1,4 @@
-"""What a source cannot show of a driven face, from landmarks alone: there a network has to paint.
+"""Places of a driven face that the source cannot show, by landmarks alone: a network paints there.
 
 Everything else is better warped: a small network that may repaint all of a portrait blurs what it
 knows. Shares are 0 where the source shows a place and 1 where it cannot. All rules are ours.
@@ -26,16 +26,19 @@ def opened(
     fold: Fold,
     width: Float[AnyArray, ' b'],
 ) -> Float[AnyArray, 'b p']:
-    """Share of what lies between a driver's lids or lips that the source's gap does not show.
+    """Compute the share between a driver's lids or lips that the source's gap does not show.
 
     Args:
       pixels: places in the driver's frame, in the unit of the points.
-      width: distance from the lids over which the share rises; a pixel of what is drawn, say.
+      source: the source's landmarks.
+      driving: the driver's landmarks.
+      fold: the opening.
+      width: distance from the lids over which the share rises, for example a drawn pixel.
     """
-    asked, own = (folds.edges_of(x, fold) for x in (driving, source))
-    along, down = asked.place(pixels)
-    upper, lower = asked.rows(along)
-    above, below = own.rows(along)
+    driver_edges, source_edges = (folds.edges_of(x, fold) for x in (driving, source))
+    along, down = driver_edges.place(pixels)
+    upper, lower = driver_edges.rows(along)
+    above, below = source_edges.rows(along)
     larger = lm.box(driving)[1] / jnp.maximum(lm.box(source)[1], 1e-6)
     gap = jnp.maximum(lower - upper, 1e-6)
     shown = jnp.maximum(below - above, 0) * larger[:, None] / gap
@@ -45,7 +48,7 @@ def opened(
 
 
 def stretched(flow: Float[AnyArray, 'b g g 2']) -> Float[AnyArray, 'b g g 1']:
-    """Share by how much a backward, normalised flow enlarges; 1 where it turns a place over."""
+    """Grade, 0..1, how much a backward, normalised flow enlarges; 1 where it turns a place over."""
     place = flow * (flow.shape[1] / 2)
     across, down = (jnp.asarray(jnp.gradient(place, axis=axis)) for axis in (2, 1))
     det = (1 + across[..., 0]) * (1 + down[..., 1]) - across[..., 1] * down[..., 0]
@@ -55,11 +58,16 @@ def stretched(flow: Float[AnyArray, 'b g g 2']) -> Float[AnyArray, 'b g g 1']:
 def turned_away(
     source: Float[AnyArray, '*s'], driving: Float[AnyArray, '*s']
 ) -> Float[AnyArray, '*s']:
-    """Share of a place that the driver shows more squarely than the source (`flows.facing`)."""
+    """Compute the share of a place that the driver shows more squarely than the source.
+
+    Args:
+      source: how squarely the source shows it (`flows.facing`), -1..1.
+      driving: how squarely the driver does.
+    """
     return _ramp(source, AWAY) * _ramp(driving - source, TURNED)
 
 
 def _ramp(x, ends: tuple[float, float]):
-    """0 at the first end, 1 at the second, a cubic between."""
+    """Rise from 0 at the first end to 1 at the second, by a cubic."""
     t = jnp.clip((x - ends[0]) / (ends[1] - ends[0]), 0, 1)
     return t * t * (3 - 2 * t)

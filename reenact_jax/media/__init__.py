@@ -1,1 +1,1 @@
-"""Pictures, videos and sound in and out, and the marks that say they are synthetic."""
+"""Pictures, videos and sound, read and written, and the marks that say they are synthetic."""

@@ -1,12 +1,12 @@
-"""Who signs content credentials: the user's own certificate, or one made here that nobody trusts.
+"""Signers of content credentials: the user's own certificate, or one made here, not trusted.
 
-The user's own: REENACT_C2PA_CERT names a PEM file of the certificate chain, the signer's first, and
-REENACT_C2PA_KEY one of its private key, without a password.
+For the user's own, REENACT_C2PA_CERT names a PEM file of the certificate chain, the signer's first,
+and REENACT_C2PA_KEY one of its private key, without a password.
 
 Without these, a key and a certificate are made for this process, and go with it. What they sign is
 valid, and says that a file is unchanged since; it does not say by whom, because the authority
 behind the certificate is made up on the spot and known to nobody. Nothing is kept: a key on disk
-would tell no more, and all files signed with it could be told to come from one place.
+would tell no more, and would show that all files signed with it come from one place.
 """
 
 import datetime
@@ -19,8 +19,8 @@ from reenact_jax.common.errors import UserError
 
 CERTIFICATE, KEY = 'REENACT_C2PA_CERT', 'REENACT_C2PA_KEY'
 NAME = 'unverified user of reenact_jax'
-# The same for everybody: they do not say when. Long, as signatures without a time stamp are judged
-# by the day they are looked at.
+# The same for everybody, so that they do not say when; far apart, as signatures without a time
+# stamp are judged by the day they are looked at.
 _FROM, _UNTIL = (datetime.datetime(year, 1, 1, tzinfo=datetime.UTC) for year in (2024, 2074))
 # emailProtection, C2PA's older requirement, and its own claimSigning.
 _USAGES = ('1.3.6.1.5.5.7.3.4', '1.3.6.1.4.1.62558.2.1')
@@ -39,14 +39,15 @@ class Identity(NamedTuple):
 
 
 def is_own() -> bool:
-    """Whether the environment names a certificate or a key."""
+    """Tell whether the environment names a certificate or a key."""
     return bool(os.environ.get(CERTIFICATE) or os.environ.get(KEY))
 
 
 def find() -> Identity:
-    """The user's own identity, else the one of this process.
+    """Find the user's own identity, else the one of this process.
 
-    Raises UserError for a file of the user's that is missing or not what it should be.
+    Raises:
+      UserError: a file of the user's is missing or not what it should be.
     """
     if not is_own():
         return _made()
@@ -55,7 +56,11 @@ def find() -> Identity:
 
 
 def anchors(path: str) -> str:
-    """The certificates of a PEM file, whatever else it has. Raises UserError when it has none."""
+    """Read the certificates of a PEM file, whatever else it has.
+
+    Raises:
+      UserError: it has none, or the extra is missing.
+    """
     try:
         from cryptography import x509
         from cryptography.hazmat.primitives.serialization import Encoding
@@ -63,14 +68,14 @@ def anchors(path: str) -> str:
         raise UserError("--trust: needs the extra: pip install 'reenact_jax[c2pa]'") from None
 
     try:
-        found = x509.load_pem_x509_certificates(Path(path).read_bytes())
+        certificates = x509.load_pem_x509_certificates(Path(path).read_bytes())
     except (OSError, ValueError) as error:
         raise UserError(f'{path}: not a PEM file of certificates: {error}') from None
-    return b''.join(one.public_bytes(Encoding.PEM) for one in found).decode()
+    return b''.join(entry.public_bytes(Encoding.PEM) for entry in certificates).decode()
 
 
 def _named(variable: str) -> bytes:
-    """The file that an environment variable names."""
+    """Read the file that an environment variable names."""
     value = os.environ.get(variable)
     if not value:
         both = f'{CERTIFICATE} (PEM certificate chain) and {KEY} (its PEM private key)'
@@ -82,7 +87,7 @@ def _named(variable: str) -> bytes:
 
 
 def _identity(chain: bytes, key: bytes, origin: str) -> Identity:
-    """Checked. Raises UserError that names the origin."""
+    """Check a chain and its key; a UserError names their origin."""
     from cryptography import exceptions, x509
     from cryptography.hazmat.primitives import serialization as forms
 
@@ -101,13 +106,13 @@ def _identity(chain: bytes, key: bytes, origin: str) -> Identity:
     pem = forms.Encoding.PEM
     return Identity(
         algorithm,
-        b''.join(one.public_bytes(pem) for one in certificates),
+        b''.join(entry.public_bytes(pem) for entry in certificates),
         private.private_bytes(pem, forms.PrivateFormat.PKCS8, forms.NoEncryption()),
     )
 
 
 def _algorithm(key) -> str:
-    """Of C2PA's algorithms the one for a private key. Raises ValueError when there is none."""
+    """Find C2PA's algorithm for a private key; ValueError when there is none."""
     from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
     if isinstance(key, ec.EllipticCurvePrivateKey):
@@ -125,7 +130,7 @@ def _algorithm(key) -> str:
 
 @functools.cache
 def _made() -> Identity:
-    """A key and its certificate, by an authority made for it alone."""
+    """Make a key and its certificate, by an authority made for it alone."""
     from cryptography.hazmat.primitives import serialization as forms
     from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -137,9 +142,13 @@ def _made() -> Identity:
 
 
 def certificate(holder, name: str, authority, issuer: str):
-    """A certificate as C2PA's profile asks: of a signer, or of the authority, its own issuer.
+    """Make a certificate as C2PA's profile asks: of a signer, or of an authority, its own issuer.
 
-    Args: holder: public key; name: its common name; authority: private key; issuer: its name.
+    Args:
+      holder: public key.
+      name: common name of the holder.
+      authority: private key.
+      issuer: name of the authority.
     """
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes
@@ -153,12 +162,12 @@ def certificate(holder, name: str, authority, issuer: str):
     uses = dict.fromkeys(_KEY_USES, False)
     uses |= dict(digital_signature=not is_ca, key_cert_sign=is_ca, crl_sign=is_ca)
     key = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.public_key())
-    made = x509.CertificateBuilder(above, own, holder, x509.random_serial_number(), _FROM, _UNTIL)
-    made = made.add_extension(x509.BasicConstraints(is_ca, None), True)
-    made = made.add_extension(x509.KeyUsage(**uses), True)
-    made = made.add_extension(x509.SubjectKeyIdentifier.from_public_key(holder), False)
-    made = made.add_extension(key, False)
+    draft = x509.CertificateBuilder(above, own, holder, x509.random_serial_number(), _FROM, _UNTIL)
+    draft = draft.add_extension(x509.BasicConstraints(is_ca, None), True)
+    draft = draft.add_extension(x509.KeyUsage(**uses), True)
+    draft = draft.add_extension(x509.SubjectKeyIdentifier.from_public_key(holder), False)
+    draft = draft.add_extension(key, False)
     if not is_ca:
-        usages = [x509.ObjectIdentifier(one) for one in _USAGES]
-        made = made.add_extension(x509.ExtendedKeyUsage(usages), False)
-    return made.sign(authority, hashes.SHA256())
+        usages = [x509.ObjectIdentifier(usage) for usage in _USAGES]
+        draft = draft.add_extension(x509.ExtendedKeyUsage(usages), False)
+    return draft.sign(authority, hashes.SHA256())

@@ -1,9 +1,9 @@
 """Content credentials (C2PA): a signed manifest inside a result that says how it was made.
 
 It names this program and its version, the action `c2pa.created` and IPTC's digital source type of
-synthetic media; never a file's name, a path or a person. Any later change of the file shows. Needs
-c2pa-python (the extra [c2pa]); without it files stay as they are. Nothing goes over the network, so
-there is no time stamp either. Who signs: certificates.py.
+synthetic media; never a file's name, a path or a person. Any later change of the file shows. It
+needs c2pa-python (the extra [c2pa]); without it files stay as they are. Nothing goes over the
+network, so there is no time stamp either. certificates.py says who signs.
 """
 
 import contextlib
@@ -44,14 +44,15 @@ _UNTRUSTED = 'signingCredential.untrusted'
 
 
 def is_available() -> bool:
-    """Whether c2pa-python is there."""
+    """Tell whether c2pa-python is there."""
     return _library() is not None
 
 
 def check() -> None:
-    """Signs a small picture in memory, so that what is wrong shows before anything is made.
+    """Sign a small picture in memory, so that what is wrong shows before anything is made.
 
-    Raises UserError naming the user's own certificate or key.
+    Raises:
+      UserError: the user's own certificate or key, which the message names, does not do.
     """
     if is_available():
         picture = io.BytesIO()
@@ -60,9 +61,10 @@ def check() -> None:
 
 
 def sign(path: epath.Path) -> None:
-    """Puts the manifest into a finished file of `FORMATS`. Does nothing without c2pa-python.
+    """Put the manifest into a finished file of `FORMATS`; without c2pa-python do nothing.
 
-    Raises UserError when the signer's certificate does not do.
+    Raises:
+      UserError: the signer's certificate does not do.
     """
     if not is_available():
         return
@@ -77,7 +79,7 @@ def sign(path: epath.Path) -> None:
 
 
 def _sign(source, target, suffix: str, verify: bool = False) -> None:
-    """From one binary file to another."""
+    """Sign one binary file into another."""
     c2pa = _library()
     who = certificates.find()
     try:
@@ -91,15 +93,18 @@ def _sign(source, target, suffix: str, verify: bool = False) -> None:
 
 
 def read(path: epath.PathLike, anchors: str | None = None) -> dict | None:
-    """What a file's credentials are; None when it has none.
+    """Read a file's content credentials.
 
     Args:
+      path: the file.
       anchors: certificates of trusted authorities, PEM.
 
-    Returns {'state', 'reason', 'signer', 'trusted'}. state is 'valid', 'invalid' (changed since it
-    was signed, or badly signed) or 'not looked at' (no c2pa-python, a format that it cannot read,
-    or a manifest elsewhere on the network); the reason belongs to the last two. signer is a name
-    that anybody can give themselves, unless it is trusted: an anchor vouches for it.
+    Returns:
+      {'state', 'reason', 'signer', 'trusted'}; None without credentials. state is 'valid',
+      'invalid' (changed since it was signed, or badly signed) or 'not looked at' (no c2pa-python,
+      a format that it cannot read, or a manifest elsewhere on the network); the reason belongs to
+      the last two. signer is a name that anybody can give themselves, unless it is trusted: an
+      anchor vouches for it.
     """
     c2pa = _library()
     if c2pa is None:
@@ -114,15 +119,15 @@ def read(path: epath.PathLike, anchors: str | None = None) -> dict | None:
         return _state('not looked at' if elsewhere else 'invalid', str(error))
 
 
-def _judged(found: dict) -> dict:
-    state = found.get('validation_state')
+def _judged(report: dict) -> dict:
+    state = report.get('validation_state')
     reasons = [
-        f'{one["code"]}: {one.get("explanation", "")}'
-        for one in found.get('validation_status', ())
-        if one['code'] != _UNTRUSTED
+        f'{status["code"]}: {status.get("explanation", "")}'
+        for status in report.get('validation_status', ())
+        if status['code'] != _UNTRUSTED
     ]
-    named = found['manifests'].get(found.get('active_manifest'), {}).get('signature_info', {})
-    signer = named.get('issuer') or named.get('common_name')
+    signature = report['manifests'].get(report.get('active_manifest'), {}).get('signature_info', {})
+    signer = signature.get('issuer') or signature.get('common_name')
     if state in ('Valid', 'Trusted'):
         return _state('valid', None, signer, state == 'Trusted')
     return _state('invalid', '; '.join(reasons) or None, signer)
@@ -135,7 +140,7 @@ def _state(
 
 
 def _context(verify: bool = False, anchors: str | None = None):
-    """c2pa's settings: no network, no thumbnail."""
+    """Make c2pa's settings: no network, no thumbnail."""
     trust = {'trust_config': '\n'.join(_USAGES.split())}
     if anchors:
         trust['user_anchors'] = anchors
@@ -145,7 +150,7 @@ def _context(verify: bool = False, anchors: str | None = None):
 
 
 def _library() -> Any:
-    """The package c2pa; None where it is missing or its native library does not load."""
+    """Import the package c2pa; None where it is missing or its native library does not load."""
     try:
         import c2pa
     except (ImportError, OSError, RuntimeError):

@@ -22,10 +22,16 @@ class LoopWriter:
     def __init__(
         self, path: epath.PathLike, rate: Fraction, signed: bool = True, promised: int = 0
     ):
-        """Args: path ends in .webp; rate in frames/s; signed: with content credentials; promised:
-        frames that will come, as far as it is known.
+        """Take the settings of a loop; its file is written when the block ends.
 
-        Raises UserError for more than `MOST_FRAMES`.
+        Args:
+          path: ends in .webp.
+          rate: frames/s.
+          signed: whether to add content credentials, where that can be.
+          promised: frames that will come, as far as that is known.
+
+        Raises:
+          UserError: more than `MOST_FRAMES` are promised.
         """
         self.path, self.rate, self.frames = storage.path(path), Fraction(rate), 0
         self._pictures, self._signed = [], signed
@@ -41,7 +47,11 @@ class LoopWriter:
         return self
 
     def write(self, frame: UInt8[np.ndarray, 'h w 3']) -> None:
-        """Append a frame. Raises UserError beyond `MOST_FRAMES`."""
+        """Append a frame.
+
+        Raises:
+          UserError: it is one more than `MOST_FRAMES`.
+        """
         self._check(self.frames + 1)
         self._pictures.append(Image.fromarray(frame))
         self.frames += 1

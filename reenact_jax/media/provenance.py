@@ -1,14 +1,15 @@
-"""What says of a file that it is synthetic: metadata, the invisible mark, content credentials.
+"""Tell what says of a file that it is synthetic: metadata, invisible mark, content credentials.
 
     reenact-jax provenance result.mp4 portrait.jpg
 
-Prints a line of JSON a file: `metadata` (digital source type trainedAlgorithmicMedia), `watermark`
-(whether the pixels bear reenact_jax's mark, from about 200 pixels a side on) and its `score`, in
-standard deviations of chance, and `c2pa`: null without content credentials, else their `state`
-(valid; invalid, as of a file that was changed after it was signed; or not looked at, for the
-`reason` given: c2pa-python is missing, say), the `signer` they name and whether it is `trusted`, by
-the authorities in the file of --trust. An untrusted signer may be anybody. None of it proves that a
-picture is real: metadata and credentials can be removed, and the mark is of this program alone.
+It prints a line of JSON a file: `metadata` (digital source type trainedAlgorithmicMedia),
+`watermark` (whether the pixels bear reenact_jax's mark, from about 200 pixels a side on) and its
+`score`, in standard deviations of chance, and `c2pa`: null without content credentials, else their
+`state` (valid; invalid, as in a file that was changed after it was signed; or not looked at, for
+the `reason` given, for example that c2pa-python is missing), the `signer` they name and whether it
+is `trusted`, by the authorities in the file of --trust. An untrusted signer may be anybody. None of
+it proves that a picture is real: metadata and credentials can be removed, and the mark is of this
+program alone.
 """
 
 import itertools
@@ -18,11 +19,11 @@ from typing import NamedTuple
 from reenact_jax.common import errors
 from reenact_jax.media import certificates, credentials, reading, watermark, writing
 
-FRAMES = 48  # of a video, evenly spread: what is in all of them adds up
+FRAMES = 48  # frames looked at in a video, evenly spread: what is in all of them adds up
 
 
 class Found(NamedTuple):
-    """What a file says of itself."""
+    """The marks of a file."""
 
     metadata: bool
     watermark: bool
@@ -31,9 +32,14 @@ class Found(NamedTuple):
 
 
 def inspect(path: str, anchors: str | None = None) -> Found:
-    """Looks at a picture, a video or a folder of pictures (at its pixels alone).
+    """Look at a picture, a video or a folder of pictures (at its pixels alone).
 
-    anchors: as of `credentials.read`. Raises UserError for a file that is none of these.
+    Args:
+      path: the file or folder.
+      anchors: certificates of trusted authorities, PEM.
+
+    Raises:
+      UserError: it is none of these.
     """
     reader = reading.Reader(path)
     step = max(1, -(-reader.probe.frames // FRAMES))
@@ -45,7 +51,7 @@ def inspect(path: str, anchors: str | None = None) -> Found:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command."""
+    """Run the command: print the marks of every file."""
     parser = errors.Parser(
         prog='reenact-jax provenance',
         description=__doc__,
@@ -57,6 +63,6 @@ def main(arguments: list[str] | None = None) -> int:
     args = parser.parse_args(arguments)
     anchors = certificates.anchors(args.trust) if args.trust else None
     for file in args.file:
-        found = inspect(file, anchors)
-        print(json.dumps({'file': file, **found._asdict(), 'score': round(found.score, 1)}))
+        marks = inspect(file, anchors)
+        print(json.dumps({'file': file, **marks._asdict(), 'score': round(marks.score, 1)}))
     return 0

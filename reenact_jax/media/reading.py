@@ -1,9 +1,9 @@
-"""Videos, stills and folders of stills as RGB frames; what is broken is noticed, never skipped.
+"""Videos, stills and folders of stills as RGB frames; broken ones are noticed, never skipped.
 
 Decoders go on after an error and end early without a word, so `Reader` counts: frames given,
 packets that did not decode, frames the decoder marked as damaged, and compares with what the
 container promises (`Reader.fault`). Memory does not grow with the length of a video.
-Needs PyAV (extra `[video]`) for videos; Pillow reads stills.
+Videos need PyAV (extra `[video]`); Pillow reads stills.
 """
 
 import re
@@ -22,10 +22,10 @@ from reenact_jax.common.errors import UserError
 STILL_SUFFIXES = ('.jpg', '.jpeg', '.png', '.webp', '.bmp', '.tif', '.tiff')
 VIDEO_SUFFIXES = ('.mp4', '.mov', '.m4v', '.mkv', '.webm', '.avi', '.mpg', '.mpeg', '.gif')
 STILL_FORMATS = ('JPEG', 'PNG', 'WEBP', 'BMP', 'TIFF')  # Pillow opens some by running programs
-MAX_PIXELS = 80_000_000  # of one frame: a header of 100 KB may promise gigabytes of pixels
-MAX_SECONDS = 4 * 3600  # of a video
-# How containers begin. FFmpeg guesses by content, whatever the suffix, and would follow playlists
-# and scripts to other files and addresses.
+MAX_PIXELS = 80_000_000  # in one frame: a header of 100 KB may promise gigabytes of pixels
+MAX_SECONDS = 4 * 3600  # in a video
+# Beginnings of containers. FFmpeg guesses by content, whatever the suffix, and would follow
+# playlists and scripts to other files and addresses.
 _BEGINNINGS = (
     (4, (b'ftyp', b'moov', b'mdat', b'wide', b'free', b'skip', b'pnot')),  # MP4, MOV
     (0, (b'\x1aE\xdf\xa3', b'RIFF', b'GIF8', b'\0\0\1\xba', b'\0\0\1\xb3', b'G')),
@@ -35,7 +35,7 @@ FOLDER_RATE = Fraction(25)  # a folder of stills says nothing of its rate
 
 
 class Probe(NamedTuple):
-    """What a file's headers say."""
+    """Headers of a file."""
 
     kind: str  # 'video', 'still' or 'folder' (of stills, in natural order)
     frames: int  # frames promised; for containers that do not count them: duration x rate
@@ -47,7 +47,11 @@ class Probe(NamedTuple):
 
 
 def pyav():
-    """PyAV, imported when first needed. Raises UserError that names the extra."""
+    """Import PyAV when it is first needed.
+
+    Raises:
+      UserError: it is missing; the message names the extra.
+    """
     try:
         import av
     except ImportError:
@@ -58,7 +62,11 @@ def pyav():
 
 
 def kind(path: epath.PathLike) -> str:
-    """'video', 'still' or 'folder', by suffix. Raises UserError for what is missing or neither."""
+    """Tell 'video', 'still' or 'folder', by suffix.
+
+    Raises:
+      UserError: the file is missing or none of these.
+    """
     path = storage.path(path)
     if storage.is_dir(path):
         return 'folder'
@@ -73,32 +81,34 @@ def kind(path: epath.PathLike) -> str:
 
 
 def stills(folder: epath.PathLike) -> list[epath.Path]:
-    """The stills of a folder in natural order (frame2 before frame10).
+    """List the stills of a folder in natural order (frame2 before frame10).
 
-    Raises UserError when it has none.
+    Raises:
+      UserError: it has none.
     """
     every = [storage.path(folder) / name for name in storage.names(folder)]
-    found = [path for path in every if path.suffix.lower() in STILL_SUFFIXES]
-    if not found:
+    files = [path for path in every if path.suffix.lower() in STILL_SUFFIXES]
+    if not files:
         raise UserError(f'{folder}: no stills in this folder ({" ".join(STILL_SUFFIXES)})')
-    return sorted(found, key=natural)
+    return sorted(files, key=natural)
 
 
 def natural(path: epath.PathLike) -> tuple:
-    """Sorting key in which numbers inside names count as numbers."""
+    """Make a sorting key in which numbers inside names count as numbers."""
     return tuple((int(s), '') if s.isdigit() else (-1, s) for s in re.split(r'(\d+)', str(path)))
 
 
 def probe(path: epath.PathLike) -> Probe:
-    """Headers of a video, still or folder of stills; no pixels are decoded.
+    """Read the headers of a video, still or folder of stills; no pixels are decoded.
 
-    Raises UserError when the file is missing, unreadable or its frames are larger than MAX_PIXELS.
+    Raises:
+      UserError: the file is missing, unreadable or its frames are larger than `MAX_PIXELS`.
     """
-    what = kind(path)
-    if what == 'video':
+    category = kind(path)
+    if category == 'video':
         with _open_video(path) as container:
             return _probe_video(path, container)
-    files = [storage.path(path)] if what == 'still' else stills(path)
+    files = [storage.path(path)] if category == 'still' else stills(path)
     with _open_still(files[0]) as image:
         try:
             # EXIF orientations 5 to 8 swap the sides; 0x0112 is the tag's number.
@@ -106,15 +116,16 @@ def probe(path: epath.PathLike) -> Probe:
         except _BROKEN as error:  # a PNG is decoded for it
             raise UserError(f'{path}: broken or truncated image ({error})') from None
         width, height = image.size[::-1] if swap else image.size
-    rate = FOLDER_RATE if what == 'folder' else None
+    rate = FOLDER_RATE if category == 'folder' else None
     duration = float(len(files) / rate) if rate else 0.0
-    return Probe(what, len(files), True, rate, width, height, duration)
+    return Probe(category, len(files), True, rate, width, height, duration)
 
 
 def read_still(path: epath.PathLike) -> UInt8[np.ndarray, 'h w 3']:
-    """A still as RGB, upright by its EXIF orientation, transparency over white.
+    """Read a still as RGB, upright by its EXIF orientation, transparency over white.
 
-    Raises UserError when it is missing, broken or larger than MAX_PIXELS.
+    Raises:
+      UserError: it is missing, broken or larger than `MAX_PIXELS`.
     """
     with _open_still(path) as image:
         try:
@@ -138,8 +149,10 @@ class Reader:
             ...
         fault = reader.fault()    # None, or what is broken
 
-    Attributes: `probe`; while reading `given` (frames so far), `errors` (packets that did not
-    decode and frames marked as damaged).
+    Attributes:
+      probe: the headers.
+      given: frames read so far.
+      errors: packets that did not decode and frames marked as damaged, so far.
     """
 
     def __init__(self, path: epath.PathLike):
@@ -157,7 +170,7 @@ class Reader:
         self._over = True
 
     def fault(self) -> str | None:
-        """What was wrong, once all frames have been read; None when the file is whole."""
+        """Say what was wrong, once all frames have been read; None when the file is whole."""
         if not self._over:
             raise RuntimeError('fault() is known only after the last frame')
         if self.errors:
@@ -212,7 +225,7 @@ class Reader:
 
 
 def upright(frame: UInt8[np.ndarray, 'h w 3'], degrees: int) -> UInt8[np.ndarray, '... 3']:
-    """A frame turned by its display matrix, counter-clockwise, to the nearest quarter turn."""
+    """Turn a frame by its display matrix, counter-clockwise, to the nearest quarter turn."""
     turns = round(degrees / 90) % 4
     return np.ascontiguousarray(np.rot90(frame, turns)) if turns else frame
 
@@ -230,8 +243,8 @@ def _open_video(path):
     try:
         container = av.open(str(here), options={'protocol_whitelist': 'file'})
     except (av.FFmpegError, OSError, UnicodeDecodeError) as error:
-        said = getattr(error, 'strerror', None) or error
-        raise UserError(f'{path}: not a readable video ({said})') from None
+        reason = getattr(error, 'strerror', None) or error
+        raise UserError(f'{path}: not a readable video ({reason})') from None
     if not container.streams.video or container.streams.video[0].codec_context is None:
         container.close()
         raise UserError(f'{path}: not a readable video (it has no video stream, or an unknown one)')
@@ -270,7 +283,7 @@ def _probe_video(path, container) -> Probe:
 
 
 def _counted(path) -> tuple[int, Fraction | None]:
-    """Frames and their mean rate where headers know no length, as in what browsers record."""
+    """Count frames and their mean rate where headers know no length, as browsers record them."""
     with _open_video(path) as container:
         stream = container.streams.video[0]
         times = [p.pts for p in container.demux(stream) if p.size and p.pts is not None]

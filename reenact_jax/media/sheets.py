@@ -15,7 +15,7 @@ COLUMNS = ('source', 'driving', 'landmarks', 'result')
 def drawing(
     landmarks: Float[np.ndarray, 'n 2'], size: int, points: str, side: int = 256
 ) -> UInt8[np.ndarray, 'side side 3']:
-    """Landmarks of a size x size crop as lines."""
+    """Draw the landmarks of a size x size crop as lines, in a picture of side `side`."""
     image = Image.new('RGB', (side, side), 'white')
     draw = ImageDraw.Draw(image)
     scaled = np.asarray(landmarks) * (side / size)
@@ -35,9 +35,9 @@ def side_by_side(
     black = np.zeros((height, height, 3), np.uint8)
     before = [
         black
-        if one is None
-        else np.asarray(Image.fromarray(one).resize(square, Image.Resampling.LANCZOS))
-        for one in (source, driving)
+        if image is None
+        else np.asarray(Image.fromarray(image).resize(square, Image.Resampling.LANCZOS))
+        for image in (source, driving)
     ]
     return np.concatenate([*before, result], 1)
 
@@ -45,5 +45,5 @@ def side_by_side(
 def sheet(
     rows: Sequence[Sequence[UInt8[np.ndarray, '_ _ 3'] | None]], numbers: Sequence[int]
 ) -> UInt8[np.ndarray, 'H W 3']:
-    """Rows of (source, driving, landmarks, result) with the frames' numbers."""
+    """Lay out rows of (source, driving, landmarks, result) with the frames' numbers."""
     return writing.contact_sheet(rows, [f'frame {n}' for n in numbers], COLUMNS, cell=192)

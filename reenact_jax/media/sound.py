@@ -1,4 +1,4 @@
-"""A driver's sound under a result: packets as they are where MP4 takes them, else as AAC."""
+"""A driver's sound for a result: packets as they are where MP4 takes them, else as AAC."""
 
 from collections.abc import Iterator
 from fractions import Fraction
@@ -8,7 +8,7 @@ from etils import epath
 from reenact_jax.common import storage
 from reenact_jax.media.reading import pyav
 
-COPIED = ('aac', 'mp3', 'ac3', 'eac3', 'opus', 'flac', 'alac')  # what MP4 holds
+COPIED = ('aac', 'mp3', 'ac3', 'eac3', 'opus', 'flac', 'alac')  # codecs that MP4 holds
 
 
 class Sound:
@@ -19,7 +19,12 @@ class Sound:
     """
 
     def __init__(self, path: epath.PathLike, container):
-        """Adds a stream to an open PyAV output container; before its first packet."""
+        """Add a stream to an output container.
+
+        Args:
+          path: the file with the sound.
+          container: PyAV's, open, before its first packet.
+        """
         self._input = pyav().open(str(storage.local(path)))
         self._source = self._input.streams.audio[0]
         self._copied = self._source.codec_context.name in COPIED
@@ -30,7 +35,7 @@ class Sound:
         self._packets, self._next = self._made(), None
 
     def until(self, seconds: Fraction | float) -> Iterator:
-        """Packets that begin before a time, those given already left out."""
+        """Give the packets that begin before a time and have not been given."""
         while True:
             packet = self._next if self._next is not None else next(self._packets, None)
             self._next = packet
@@ -40,7 +45,7 @@ class Sound:
             yield packet
 
     def close(self) -> None:
-        """Lets go of the file."""
+        """Close the file."""
         self._input.close()
 
     def _made(self) -> Iterator:
@@ -56,6 +61,6 @@ class Sound:
 
 
 def has_sound(path: epath.PathLike) -> bool:
-    """Whether a file has an audio stream."""
+    """Tell whether a file has an audio stream."""
     with pyav().open(str(storage.local(path))) as file:
         return bool(file.streams.audio)

@@ -3,11 +3,11 @@
 Metadata is lost when a picture is saved again; this survives JPEG and H.264, not cropping or
 scaling. It says `made by reenact_jax` and nothing else: no number, no user. The pattern is band-
 limited noise of a tile of 256 pixels, repeated from the top left corner, the same in every frame.
-Found with it are decoys, other patterns of the same kind: the score is how many of their standard
-deviations the pattern stands out, so that pictures of any contrast are judged alike.
+The frame is correlated with decoys too, other patterns of the same kind: the score is how many of
+their standard deviations the pattern stands out, so that any contrast is judged alike.
 
-Spread spectrum after Cox et al. 1997; correlating with what a blur leaves, limited, is what keeps
-edges from drowning the mark (limits, band and strengths are ours).
+This is spread spectrum after Cox et al. 1997. Only what a blur leaves of the frame, limited, is
+correlated, so that edges do not drown the mark (limits, band and strengths are ours).
 """
 
 import functools
@@ -29,14 +29,14 @@ _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 def embed(frame: UInt8[np.ndarray, 'h w 3']) -> UInt8[np.ndarray, 'h w 3']:
-    """The frame with the mark; PSNR 41 dB up to 256 pixels a side, 44 dB at 512, 45 dB above."""
+    """Mark a frame; PSNR 41 dB up to 256 pixels a side, 44 dB at 512, 45 dB above."""
     marked = frame.astype(np.int16)
     marked += _mark(*frame.shape[:2])[..., None]
     return np.clip(marked, 0, 255, out=marked).astype(np.uint8)
 
 
 def score(frames: Iterable[UInt8[np.ndarray, 'h w 3']]) -> float:
-    """How far the mark stands out of what is by chance, over all frames together; -inf for none."""
+    """Measure how far the mark stands out of chance, over all frames together; -inf for none."""
     total, count = np.zeros((TILE, TILE), np.float32), 0
     for frame in frames:
         light = frame.astype(np.float32) @ _LUMA
@@ -45,13 +45,13 @@ def score(frames: Iterable[UInt8[np.ndarray, 'h w 3']]) -> float:
         count += 1
     if not count:
         return -math.inf
-    found = np.tensordot(_patterns(), total, 2)
-    spread = found[1:].std()
-    return float((found[0] - found[1:].mean()) / spread) if spread > 0 else 0.0
+    matches = np.tensordot(_patterns(), total, 2)
+    spread = matches[1:].std()
+    return float((matches[0] - matches[1:].mean()) / spread) if spread > 0 else 0.0
 
 
 def _folded(rest: Float[np.ndarray, 'h w']) -> Float[np.ndarray, 'TILE TILE']:
-    """The sum of all tiles of an image, the last ones filled with zeros."""
+    """Sum all tiles of an image, the last ones filled with zeros."""
     height, width = (-(-side // TILE) * TILE for side in rest.shape)
     padded = np.zeros((height, width), np.float32)
     padded[: rest.shape[0], : rest.shape[1]] = rest
@@ -60,13 +60,13 @@ def _folded(rest: Float[np.ndarray, 'h w']) -> Float[np.ndarray, 'TILE TILE']:
 
 @functools.cache
 def _patterns() -> Float[np.ndarray, 'd TILE TILE']:
-    """The pattern, then the decoys; mean square 1 each."""
+    """Make the pattern, then the decoys; mean square 1 each."""
     across, down = np.fft.rfftfreq(TILE)[None], np.fft.fftfreq(TILE)[:, None]
     frequency = np.hypot(across, down)
     band = (frequency > BAND[0]) & (frequency < BAND[1])
-    made = np.random.default_rng(SEED).standard_normal((1 + DECOYS, TILE, TILE))
-    made = np.fft.irfft2(np.fft.rfft2(made) * band, (TILE, TILE))
-    return np.array(made / np.sqrt(np.square(made).mean((1, 2), keepdims=True)), np.float32)
+    noise = np.random.default_rng(SEED).standard_normal((1 + DECOYS, TILE, TILE))
+    noise = np.fft.irfft2(np.fft.rfft2(noise) * band, (TILE, TILE))
+    return np.array(noise / np.sqrt(np.square(noise).mean((1, 2), keepdims=True)), np.float32)
 
 
 @functools.lru_cache(8)

@@ -40,7 +40,7 @@ class VideoWriter:
         with VideoWriter('out.mp4', Fraction(30000, 1001)) as video:
             video.write(frame)    # uint8 RGB [h, w, 3], the same size each time
 
-    Leaving the block with an exception leaves no file. yuv420p needs even sides: an odd one is
+    If the block ends with an exception, there is no file. yuv420p needs even sides: an odd one is
     made even by repeating the last row or column.
     """
 
@@ -52,9 +52,17 @@ class VideoWriter:
         sound: str | None = None,
         signed: bool = True,
     ):
-        """Args: path ends in .mp4; rate exact frames/s; crf x264's quality, 0 (best) to 51; sound:
-        file whose audio goes with it, as long as there are frames; None for none; signed: with
-        content credentials, where that can be.
+        """Take the settings of a video; its file begins with the block.
+
+        Args:
+          path: ends in .mp4.
+          rate: exact frames/s.
+          crf: x264's quality, 0 (best) to 51.
+          sound: file whose audio goes with it, as long as there are frames; None: no sound.
+          signed: whether to add content credentials, where that can be.
+
+        Raises:
+          UserError: another suffix, or `crf` out of range.
         """
         self.path = storage.path(path)
         if self.path.suffix.lower() != '.mp4':
@@ -74,7 +82,7 @@ class VideoWriter:
         return self
 
     def write(self, frame: UInt8[np.ndarray, 'h w 3']) -> None:
-        """Append a frame."""
+        """Append a frame, uint8 RGB."""
         av = pyav()
         height, width = frame.shape[:2]
         frame = np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), 'edge')
@@ -140,9 +148,16 @@ class VideoWriter:
 def write_still(
     path: epath.PathLike, image: UInt8[np.ndarray, 'h w 3'], quality: int = 95, signed: bool = True
 ) -> None:
-    """Write a PNG or JPEG result, marked as synthetic; signed: as of `VideoWriter`.
+    """Write a PNG or JPEG result, marked as synthetic.
 
-    Raises UserError for another suffix.
+    Args:
+      path: ends in .png, .jpg or .jpeg.
+      image: RGB.
+      quality: JPEG's, 0 to 100.
+      signed: whether to add content credentials, where that can be.
+
+    Raises:
+      UserError: another suffix.
     """
     suffix = storage.path(path).suffix.lower()
     if suffix == '.png':
@@ -162,7 +177,7 @@ def write_still(
 
 
 def is_marked(path: epath.PathLike) -> bool:
-    """Whether a file bears the digital source type of synthetic media (in its bytes, anywhere)."""
+    """Tell whether a file bears the digital source type of synthetic media, anywhere in it."""
     return SOURCE_TYPE.encode() in storage.read(path)
 
 
@@ -172,7 +187,14 @@ def contact_sheet(
     column_captions: Sequence[str] = (),
     cell: int = 160,
 ) -> UInt8[np.ndarray, 'H W 3']:
-    """Images in a grid with captions, each scaled to fit a square cell; None leaves one empty."""
+    """Lay out images in a grid with captions, each scaled to fit a square cell.
+
+    Args:
+      rows: of images; None leaves a cell empty.
+      row_captions: left of the rows.
+      column_captions: above the columns.
+      cell: side of a cell, pixels.
+    """
     top = 18 if column_captions else 0
     # 6 pixels a character: Pillow's built-in font.
     left = 8 + 6 * max((len(text) for text in row_captions), default=-1)

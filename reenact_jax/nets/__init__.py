@@ -4,10 +4,15 @@ from collections.abc import Callable
 
 
 def frozen_apply(nets: dict, variables: dict) -> Callable:
-    """`apply(letter, *args, method=None)` outside training: train=False, nothing is updated."""
+    """Make `apply(network, *args, method=None)` for use outside training: nothing is updated.
 
-    def apply(letter: str, *args, method=None, train: bool = False):
+    Args:
+      nets: linen modules by the paper's names.
+      variables: their variables, by the same names.
+    """
+
+    def apply(network: str, *args, method=None, train: bool = False):
         del train
-        return nets[letter].apply(variables[letter], *args, method=method, train=False)
+        return nets[network].apply(variables[network], *args, method=method, train=False)
 
     return apply

@@ -19,9 +19,13 @@ SHARE, PART_SHARE, LOW = 2.0, -1.0, 0.1
 class Extractor(nn.Module):
     """E_a(I_s): one U-Net that predicts every pair (gamma_i, beta_i) and F_a.
 
-    fusion: widths of the fusion blocks from the coarsest; the pair of block i comes from the
-      decoder's level of that block's size, F_a from the coarsest of these levels.
-    adaptive: predict Theta (off for the SPADE ablation, which predicts it layer by layer).
+    Attributes:
+      widths: of the U-Net, from the finest level.
+      fusion: widths of the fusion blocks from the coarsest; the pair of block i comes from the
+        decoder's level of that block's size, F_a from the coarsest of these levels.
+      adaptive: predict Theta (off for the SPADE ablation, which predicts it layer by layer).
+      norm: a kind of `blocks.Norm`.
+      spectral: whether convolutions have spectral norm.
     """
 
     widths: tuple[int, ...]
@@ -32,7 +36,7 @@ class Extractor(nn.Module):
 
     @nn.compact
     def __call__(self, image: Float[Array, 'b h w 3'], train: bool = True) -> tuple[Array, list]:
-        """F_a [b, h', w', fusion[0]] and Theta, a list of (gamma, beta) of the blocks' shapes."""
+        """Return F_a [b, h', w', fusion[0]] and Theta: a (gamma, beta) of each block's shape."""
         coarsest = len(self.fusion) - 1
         stop = 0 if self.adaptive else coarsest
         levels = UNet(self.widths, self.norm, self.spectral, stop=stop)(image, train)
@@ -55,7 +59,7 @@ class FlowNet(nn.Module):
     def __call__(
         self, source: Float[Array, 'b h w n'], driving: Float[Array, 'b h w n'], train: bool = True
     ) -> Float[Array, 'b h w 2']:
-        """Backward flow in normalised offsets: where in the source to look (`images.warp`)."""
+        """Estimate the backward flow, normalised: where in the source to look (`images.warp`)."""
         x = jnp.concatenate([source, driving], -1)
         levels = UNet(self.widths, self.norm, self.spectral, join='add')(x, train)
         return Head(2, 0.0, self.spectral)(levels[0], train)
@@ -64,7 +68,11 @@ class FlowNet(nn.Module):
 class LocalNets(nn.Module):
     """G_eyel, G_eyer, G_nose, G_mouth (and others by name): independent U-Nets.
 
-    masks: give an opacity beside each image (ours).
+    Attributes:
+      widths: of each U-Net, from the finest level.
+      norm: a kind of `blocks.Norm`.
+      spectral: whether convolutions have spectral norm.
+      masks: give an opacity beside each image (ours).
     """
 
     widths: tuple[int, ...]
@@ -76,9 +84,9 @@ class LocalNets(nn.Module):
     def __call__(
         self, inputs: dict[str, Float[Array, 'b s s _']], train: bool = True
     ) -> dict[str, Float[Array, 'b s s _']]:
-        """A part's source crop and both heatmaps, joined -> the reenacted part in [-1, 1].
+        """Reenact each part: its source crop and both heatmaps, joined -> an image in [-1, 1].
 
-        With `masks` a fourth channel: its opacity, 0..1.
+        With `masks` there is a fourth channel, the part's opacity, 0..1.
         """
         parts = {}
         for name, x in sorted(inputs.items()):
@@ -95,11 +103,19 @@ class LocalNets(nn.Module):
 class Fusion(nn.Module):
     """G_f: fusion blocks with adaptive normalisation, residual layers, tanh.
 
-    A block joins the local regions to its input, then convolution, `Modulation`, ReLU; between
+    A block joins the local regions to its input; convolution, `Modulation` and ReLU follow. Between
     blocks a convolution and pixel shuffle double the size.
 
-    upscale: one of `UPSCALES`.
-    mask: give the share of the warped source beside the image (ours).
+    Attributes:
+      widths: of the blocks, from the coarsest.
+      residuals: number of residual layers.
+      modulation: a kind of `Modulation`.
+      statistics: those of `Modulation`.
+      upscale: one of `UPSCALES`.
+      spectral: whether convolutions have spectral norm.
+      mask: give the share of the warped source beside the image (ours).
+      spade_map: `resize` of SPADE's `Modulation`.
+      spade_hidden: `hidden` of it.
     """
 
     widths: tuple[int, ...]
@@ -121,13 +137,14 @@ class Fusion(nn.Module):
         warped: Float[Array, 'b H W q'] | None = None,
         train: bool = True,
     ) -> Float[Array, 'b H W 3'] | tuple[Float[Array, 'b H W 3'], Float[Array, 'b H W 1']]:
-        """The image, [-1, 1]; with `mask` beside it the mask, 0..1.
+        """Draw the image, [-1, 1]; with `mask` return the mask, 0..1, beside it.
 
         Args:
           features: the warped F_a.
           theta: a condition of `Modulation` a block.
           canvas: the local regions at their places in the image; None without local nets.
           warped: the warped source, and what else tells where it can be trusted; with `mask` alone.
+          train: whether this is training.
         """
         x = features
         for i, (width, condition) in enumerate(zip(self.widths, theta, strict=True)):

@@ -17,9 +17,15 @@ EPSILON = 1e-5  # PyTorch's, as in pix2pixHD
 class Conv(nn.Module):
     """A 2D convolution with bias. Output side: (side + 2 padding - kernel) // stride + 1.
 
-    padding: pixels on every side; None keeps the side at stride 1 (kernel // 2).
-    reflect: mirror the border instead of adding zeros.
-    spectral: divide the kernel by its largest singular value (Miyato et al. 2018).
+    Attributes:
+      features: output channels.
+      kernel: side of the kernel.
+      stride: of both axes.
+      padding: pixels on every side; None keeps the side at stride 1 (kernel // 2).
+      reflect: mirror the border instead of adding zeros.
+      spectral: divide the kernel by its largest singular value (Miyato et al. 2018).
+      use_bias: add a bias a channel.
+      kernel_init: initialiser of the kernel.
     """
 
     features: int
@@ -63,7 +69,7 @@ class Conv(nn.Module):
         )
 
     def _largest_singular_value(self, kernel: Array, train: bool) -> Float[Array, '']:
-        """One power iteration from `spectral/u`, which training moves on.
+        """Estimate it by one power iteration from `spectral/u`, which training moves on.
 
         flax's SpectralNorm does the same sums; this one draws u by `initial.draw`.
         """
@@ -88,10 +94,14 @@ def _unit(vector: Array) -> Array:
 class TransposedConv(nn.Module):
     """A transposed convolution with stride 2: twice the side (PyTorch's padding 1).
 
-    kernel: 4, or 3 (PyTorch's output padding 1), which is a 4x4 one without its first tap.
+    It is computed as one 2x2 convolution to the four phases of the result: the same sums, without
+    the zeros between pixels, whose gradient by the kernel is up to 20 times slower on CPUs.
 
-    Computed as one 2x2 convolution to the four phases of the result: the same sums, without the
-    zeros between pixels, whose gradient by the kernel is up to 20 times slower on CPUs.
+    Attributes:
+      features: output channels.
+      kernel: 4, or 3 (PyTorch's output padding 1), which is a 4x4 one without its first tap.
+      use_bias: add a bias a channel.
+      kernel_init: initialiser of the kernel.
     """
 
     features: int
@@ -129,13 +139,16 @@ class TransposedConv(nn.Module):
 
 
 class Norm(nn.Module):
-    """Zero mean and unit deviation; no learned scale and shift unless `affine`.
+    """Normalisation to zero mean and unit deviation.
 
-    kind: `batch`     a channel over batch and space; running averages (momentum 0.9) outside
-                      training, collection `batch_stats`; under a sharded jit the global batch
-          `instance`  a channel over space, one image
-          `layer`     all channels over space, one image: relations between channels stay
-          `none`      as it is
+    Attributes:
+      kind: what has mean and deviation of its own:
+        `batch`     a channel over batch and space; running averages (momentum 0.9) outside
+                    training, collection `batch_stats`; under a sharded jit the global batch
+        `instance`  a channel over space, one image
+        `layer`     all channels over space, one image: relations between channels stay
+        `none`      nothing: the input stays as it is
+      affine: learn a scale and a shift a channel.
     """
 
     kind: str = 'batch'
@@ -166,9 +179,10 @@ class Norm(nn.Module):
 
 
 def fenced(function: Callable) -> Callable:
-    """The function with an optimisation barrier behind every normalisation that it traces.
+    """Put an optimisation barrier behind every normalisation that a function traces.
 
-    The numbers stay; compilers fuse less. For libtpu 0.0.42, whose stack overflows on AAN for v6e.
+    The numbers stay; compilers fuse less. It is for libtpu 0.0.42, whose stack overflows on AAN for
+    v6e.
     """
 
     def fence(call, args, kwargs, context):
@@ -204,6 +218,11 @@ class Head(nn.Module):
     """A last convolution times a learned gain a channel, which sets its size at the start.
 
     With spectral norm a zero-initialised kernel jumps to norm 1 after one step; a gain does not.
+
+    Attributes:
+      features: output channels.
+      gain: at the start.
+      spectral: whether the convolution has spectral norm.
     """
 
     features: int
@@ -218,6 +237,6 @@ class Head(nn.Module):
 
 
 def upsample(x: Float[Array, 'b h w c']) -> Float[Array, 'b 2*h 2*w c']:
-    """Every pixel twice in both directions."""
+    """Repeat every pixel in both directions: twice the side."""
     b, h, w, c = x.shape
     return jnp.broadcast_to(x[:, :, None, :, None], (b, h, 2, w, 2, c)).reshape(b, 2 * h, 2 * w, c)

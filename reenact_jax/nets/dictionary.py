@@ -1,8 +1,8 @@
-"""FD-GAN's extractor and translator, joined by a feature dictionary at each level (its section 3.2
-and supplement 6).
+"""FD-GAN's extractor and translator, joined by a feature dictionary at each level.
 
-A level's dictionary has n rows. Row i has a learned write tag t_i, a learned read tag u_i and a
-value v_i, which is written from the source and read at every place of the driving landmark image:
+Section 3.2 and supplement 6 describe them. A level's dictionary has n rows. Row i has a learned
+write tag t_i, a learned read tag u_i and a value v_i, which is written from the source and read at
+every place of the driving landmark image:
 
     v_i = sum_j softmax_j(t_i . p_j) x_j    (eq. 8: the softmax is over places j)
     y_j = sum_i softmax_i(u_i . q_j) v_i    (eq. 9: the softmax is over rows i)
@@ -24,21 +24,22 @@ from reenact_jax.nets.modulation import Modulation
 KINDS = ('full', 'one', 'adain')
 
 
-# Attention weights made at a time, an image: 1 MB of float32, which stays in a core's cache (the
-# whole takes twice the time on a CPU) and spares an accelerator's memory.
+# Attention weights computed at a time, an image: 1 MB of float32, which stays in a core's cache
+# (all of them at once take twice the time on a CPU) and spares an accelerator's memory.
 BLOCK = 2**18
 
 
 def attend(
     queries: Float[Array, '*q m t'], keys: Float[Array, '*r k t'], values: Float[Array, '*b k c']
 ) -> Float[Array, '*b m c']:
-    """For every query the mean of the values, weighted by softmax(query . key) over the keys.
+    """Average the values for every query, weighted by softmax(query . key) over the keys.
 
-    Queries or keys of two axes serve all images of a batch.
+    This is attention without a scale; values may be longer than keys. Queries or keys of two axes
+    serve all images of a batch.
 
-    Attention without a scale; values may be longer than keys. The weights, float32, would be the
-    largest arrays of FD-GAN by far: at the finest level of 256 x 256 pixels 512 x 16,384 an image,
-    268 MB for eight. They are made for a block of queries at a time, and again for the gradient.
+    The weights, float32, would be the largest arrays of FD-GAN by far: at the finest level of
+    256 x 256 pixels 512 x 16,384 an image, 268 MB for eight. They are computed for a block of
+    queries at a time, and again for the gradient.
     """
     count = queries.shape[-2]
     size = max(min(BLOCK // keys.shape[-2], count), 1)
@@ -58,7 +59,7 @@ def attend(
 
 
 class Writer(nn.Module):
-    """Features of the source -> the values of a dictionary (eq. 8)."""
+    """The writer of a dictionary's values from features of the source (eq. 8)."""
 
     rows: int
     length: int
@@ -67,7 +68,7 @@ class Writer(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, 'b h w c'], train: bool = True) -> Float[Array, 'b n v']:
-        """n = `rows`, v = `length`; one row, the mean of the write values, unless `full`."""
+        """Write n = `rows` of v = `length`; unless `full`, one row, the mean of the values."""
         linear: dict[str, Any] = dict(kernel=1, kernel_init=initial.lecun)
         values = _places(Conv(self.length, **linear)(x, train))
         if self.kind != 'full':
@@ -77,11 +78,15 @@ class Writer(nn.Module):
 
 
 class Reader(nn.Module):
-    """Adds what the dictionary says to features of the driving landmarks (eq. 9).
+    """The reader of a dictionary: adds what it says to features of the driving landmarks (eq. 9).
 
-    kind: `full`   as printed
-          `one`    the dictionary has one row, which is read everywhere (FD-GAN-1 of table 3)
-          `adain`  that row makes the parameters of an adaptive instance norm (AdaIN of table 3)
+    Attributes:
+      rows: of the dictionary.
+      tag: length of a tag.
+      kind: how it is read:
+        `full`   as printed
+        `one`    the dictionary has one row, which is read everywhere (FD-GAN-1 of table 3)
+        `adain`  that row makes the parameters of an adaptive instance norm (AdaIN of table 3)
     """
 
     rows: int
@@ -101,7 +106,7 @@ class Reader(nn.Module):
 
 
 class Extractor(nn.Module):
-    """(image, its landmark image) -> a dictionary a level."""
+    """FD-GAN's Ext: (image, its landmark image) -> a dictionary a level."""
 
     widths: tuple[int, ...]  # features and row length by level
     rows: tuple[int, ...]
@@ -126,7 +131,7 @@ class Extractor(nn.Module):
 
 
 class Translator(nn.Module):
-    """(driving landmark image, the source's dictionaries) -> image in [-1, 1]."""
+    """FD-GAN's Tra: (driving landmark image, the source's dictionaries) -> image in [-1, 1]."""
 
     widths: tuple[int, ...]
     rows: tuple[int, ...]
@@ -165,7 +170,7 @@ class Down(nn.Module):
     def __call__(
         self, x: Float[Array, 'b s s c'], train: bool = True
     ) -> list[Float[Array, 'b _ _ _']]:
-        """Features by level: [b, s / 2^(i + 1), s / 2^(i + 1), widths[i]]."""
+        """Return features by level: [b, s / 2^(i + 1), s / 2^(i + 1), widths[i]]."""
         levels = []
         for i, width in enumerate(self.widths):
             x = ConvBlock(width, 4, 2, 1, norm=self.norm if i else 'none')(x, train)
@@ -185,20 +190,20 @@ class Patches(nn.Module):
     def __call__(
         self, image: Float[Array, 'b s s 3'], train: bool = True
     ) -> Float[Array, 'b h w o']:
-        """Logits of overlapping patches."""
+        """Return logits of overlapping patches."""
         x = Down(self.widths, self.norm)(image, train)[-1]
         return Conv(self.outputs, kernel=1, kernel_init=initial.lecun)(x, train)
 
 
 def _widen(net: nn.Module, x: Array, width: int, train: bool) -> Array:
-    """The rest of an up level behind its dictionary: 3x3, then 4x4 transposed with stride 2."""
+    """Finish an up level behind its dictionary: 3x3, then 4x4 transposed with stride 2."""
     x = ConvBlock(x.shape[-1], norm=net.norm)(x, train)
     return nn.relu(TransposedConv(width)(x, train))
 
 
 def _tags(net: nn.Module, name: str) -> Float[Array, 'n t']:
-    """Learned tags, one a row, the same for all images."""
-    # Deviation: so that t . p has unit variance at the start (ours).
+    """Declare learned tags, one a row, the same for all images."""
+    # With this deviation t . p has unit variance at the start (ours).
     return net.param(name, initial.normal(net.tag**-0.5), (net.rows, net.tag))
 
 

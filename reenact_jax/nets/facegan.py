@@ -12,13 +12,17 @@ from reenact_jax.nets import initial
 from reenact_jax.nets.blocks import Conv, ConvBlock, Norm, upsample
 from reenact_jax.nets.unet import UNet
 
-DEEPEST = 8  # no level has more than this times the width of the first
+DEEPEST = 8  # most width of a level, in widths of the first
 
 
 class Generator(nn.Module):
     """G_r or G_b at half of the side: a U-Net of `downs` halvings with two heads.
 
-    second: channels of the second head: 3 logits of a segmentation (G_r) or one of a mask (G_b).
+    Attributes:
+      second: channels of the second head: 3 logits of a segmentation (G_r) or one of a mask (G_b).
+      width: features of the finest level, doubled level by level up to `DEEPEST` times.
+      downs: number of halvings.
+      norm: a kind of `blocks.Norm`.
     """
 
     second: int
@@ -32,16 +36,16 @@ class Generator(nn.Module):
         self.heads = _Heads(self.second)
 
     def __call__(self, x: Float[Array, 'b s s c'], train: bool = True) -> tuple[Array, Array]:
-        """The image in [-1, 1] [b, s, s, 3] and the second head's logits [b, s, s, second]."""
+        """Draw the image in [-1, 1] [b, s, s, 3] and the second head's logits [b, s, s, second]."""
         return self.heads(self.features(x, train), train)
 
     def features(self, x: Float[Array, 'b s s c'], train: bool = True) -> Float[Array, 'b s s w']:
-        """What the heads are given: the enhancer's second input."""
+        """Return what the heads are given: the enhancer's second input."""
         return self.unet(x, train)[0]
 
 
 class Enhancer(nn.Module):
-    """Around `Generator`: adds detail at the full side to its features at half of it."""
+    """Enhancer around `Generator`: adds detail at the full side to its features at half of it."""
 
     second: int
     width: int = 32  # half of the generator's
@@ -52,7 +56,13 @@ class Enhancer(nn.Module):
     def __call__(
         self, x: Float[Array, 'b s s c'], coarse: Float[Array, 'b h h w'], train: bool = True
     ) -> tuple[Array, Array]:
-        """As `Generator`; `coarse`: its features of x at half the side, twice the width of this."""
+        """Draw as `Generator`.
+
+        Args:
+          x: the input at the full side.
+          coarse: `Generator.features` of x at half the side, of twice this width.
+          train: whether this is training.
+        """
         fine = ConvBlock(self.width, norm='none')(x, train)
         y = ConvBlock(2 * self.width, 4, 2, 1, self.norm)(fine, train) + coarse
         for _ in range(self.blocks):

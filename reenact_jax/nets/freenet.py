@@ -14,7 +14,7 @@ from reenact_jax.nets.blocks import Conv, Norm, TransposedConv
 from reenact_jax.nets.patch import INIT
 
 CONV: dict[str, Any] = dict(kernel_init=INIT)
-PARTS = 3  # of the transformer's residual blocks (section 3.2)
+PARTS = 3  # parts of the transformer's residual blocks (section 3.2)
 JOINS = ('every', 'parts')
 FORMS = ('official', 'early')
 STARTS = {'he': (initial.he, initial.lecun), 'xavier': (initial.xavier, initial.xavier)}
@@ -24,7 +24,10 @@ LINES = (8, 16, 16)  # features of the landmark encoder
 class Perceptron(nn.Module):
     """Dense layers of these widths, leaky ReLU 0.2 between them; inputs are flattened and joined.
 
-    start: weights at the start: `he`, the last layer LeCun (ours), or the official code's `xavier`.
+    Attributes:
+      widths: outputs of each layer.
+      start: weights at the start: `he`, and LeCun in the last layer (ours), or the official code's
+        `xavier`.
     """
 
     widths: tuple[int, ...]
@@ -32,9 +35,9 @@ class Perceptron(nn.Module):
 
     @nn.compact
     def __call__(self, *inputs: Float[Array, 'b ...'], train: bool = True) -> Float[Array, 'b o']:
-        """Rows of all inputs joined -> as many numbers a row as the last width."""
+        """Map the rows of all inputs, joined, to as many numbers a row as the last width."""
         del train
-        x = jnp.concatenate([one.reshape(one.shape[0], -1) for one in inputs], -1)
+        x = jnp.concatenate([x.reshape(x.shape[0], -1) for x in inputs], -1)
         inner, last = STARTS[self.start]
         for width in self.widths[:-1]:
             x = nn.leaky_relu(nn.Dense(width, kernel_init=inner)(x), 0.2)
@@ -42,7 +45,7 @@ class Perceptron(nn.Module):
 
 
 class Similarity(nn.Module):
-    """D_S: do two landmark sets belong to one person? A branch of its own for each."""
+    """D_S judges whether two landmark sets are of one person; each has a branch of its own."""
 
     branch: tuple[int, ...] = (512, 512, 64)
     joint: tuple[int, ...] = (128, 32, 1)
@@ -52,8 +55,8 @@ class Similarity(nn.Module):
     def __call__(
         self, known: Float[Array, 'b n 2'], other: Float[Array, 'b n 2'], train: bool = True
     ) -> Float[Array, 'b 1']:
-        """Logits; `known` is a real set of the person, `other` the one to be judged."""
-        codes = [Perceptron(self.branch, self.start)(one, train=train) for one in (known, other)]
+        """Return logits; `known` is a real set of the person, `other` the one to be judged."""
+        codes = [Perceptron(self.branch, self.start)(x, train=train) for x in (known, other)]
         return Perceptron(self.joint, self.start)(*codes, train=train)
 
 
@@ -61,16 +64,20 @@ class GAG(nn.Module):
     """Geometry-aware generator phi (eq. 7): reference image and landmark image -> image.
 
     A residual block is conv, norm, ReLU, dropout, conv, norm beside a shortcut of conv and norm;
-    nothing follows the sum. Landmark features are joined to the input of blocks: `every` one
-    (17.36 million parameters, nearest to the paper's 17.3), or with `parts` the last of each of the
-    transformer's three parts (the official code: 16.91 million).
+    nothing follows the sum.
 
-    form: `early` is what trained weights from before the comparison with the official code need: a
-    ReLU behind the landmark encoder, and shortcuts padded by reflection instead of zeros.
-
-    norm: `instance` is the official code's. It takes the mean and scale of every channel away, and
-    so the colours of the image, before anything is made of them; what all pictures of a set share
-    (RaFD's white wall and one light) is learnt nonetheless, other colours are not.
+    Attributes:
+      width: features at the full side.
+      blocks: residual blocks of the transformer.
+      joins: blocks to whose input landmark features are joined: `every` one (17.36 million
+        parameters, nearest to the paper's 17.3), or with `parts` the last of each of the
+        transformer's three parts (the official code: 16.91 million).
+      dropout: rate in the residual blocks.
+      norm: `instance` is the official code's. It takes the mean and scale of every channel away,
+        and so the colours of the image, before anything is made of them; what all pictures of a
+        set share (RaFD's white wall and one light) is learnt nonetheless, other colours are not.
+      form: `early` is what trained weights from before the comparison with the official code need:
+        a ReLU behind the landmark encoder, and shortcuts padded by reflection instead of zeros.
     """
 
     width: int = 64
@@ -92,13 +99,19 @@ class GAG(nn.Module):
         self.decoder = _Decoder(self.width, self.norm)
 
     def encode(self, image: Float[Array, 'b s s 3'], train: bool = True):
-        """What there is of the reference: features [b, s / 4, s / 4, 4 width]."""
+        """Encode the reference as features [b, s / 4, s / 4, 4 width]."""
         return self.encoder(image, train)
 
     def decode(
         self, x: Float[Array, 'b q q f'], lines: Float[Array, 'b q q c'], train: bool = True
     ) -> Float[Array, 'b s s 3']:
-        """The image in [-1, 1]: features of the reference, landmark image of a quarter its side."""
+        """Draw the image in [-1, 1].
+
+        Args:
+          x: features of the reference, of `encode`.
+          lines: the landmark image at a quarter of the side.
+          train: whether this is training.
+        """
         lines = self.landmarks(lines, train)
         for i, block in enumerate(self.transformer):
             x = block(jnp.concatenate([x, lines], -1) if i in self.joined else x, train)
@@ -107,7 +120,7 @@ class GAG(nn.Module):
     def __call__(
         self, image: Float[Array, 'b s s 3'], lines: Float[Array, 'b q q c'], train: bool = True
     ) -> Float[Array, 'b s s 3']:
-        """Both."""
+        """Encode the reference and draw the image in [-1, 1]."""
         return self.decode(self.encode(image, train), lines, train)
 
 
@@ -162,5 +175,5 @@ class _Residual(nn.Module):
 
 
 def _block(conv: nn.Module, norm: str, x: Array, train: bool) -> Array:
-    """Convolution, normalisation, ReLU."""
+    """Apply convolution, normalisation and ReLU."""
     return nn.relu(Norm(norm)(conv(x, train), train))

@@ -3,7 +3,7 @@
 XLA on a CPU takes about a second to compile each threefry draw, and a system has a hundred: half a
 minute and more before the first step of the smallest one. So the initialisers below take their
 numbers from one normal vector that `init_each` draws for all networks. A module whose `init` is
-called outside of it draws a parameter at a time, as usual.
+called elsewhere draws a parameter at a time, as usual.
 """
 
 import contextlib
@@ -19,13 +19,13 @@ _source = contextvars.ContextVar('source of normal numbers', default=None)
 
 
 def draw(key: Array, shape: tuple[int, ...], dtype=jnp.float32) -> Float[Array, '...']:
-    """Standard normal numbers; the initialisers' only source."""
+    """Draw standard normal numbers; the initialisers have no other source."""
     take = _source.get()
     return jax.random.normal(key, shape, dtype) if take is None else take(shape).astype(dtype)
 
 
 def normal(std: float):
-    """Initialiser: normal with this standard deviation."""
+    """Make an initialiser: normal with this standard deviation."""
     return lambda key, shape, dtype=jnp.float32: std * draw(key, shape, dtype)
 
 
@@ -43,23 +43,32 @@ doubled, doubled_lecun = _fan_in(8.0), _fan_in(4.0)
 
 
 def xavier(key, shape, dtype=jnp.float32):
-    """Initialiser of a dense layer: normal, variance 2 / (inputs + outputs)."""
+    """Initialise a dense layer: normal, variance 2 / (inputs + outputs)."""
     return math.sqrt(2 / (shape[0] + shape[1])) * draw(key, shape, dtype)
 
 
 def shuffled(key, shape, dtype=jnp.float32):
-    """For a convolution before pixel shuffle: four pixels start alike, or a grid shows for long.
+    """Initialise a convolution before pixel shuffle so that four pixels start alike.
 
-    Aitken et al. 2017 (ICNR), with `he` and a factor of 2.
+    Otherwise a grid shows for long. Aitken et al. 2017 (ICNR), with `he` and a factor of 2.
     """
     return jnp.tile(he(key, (*shape[:-1], shape[-1] // 4), dtype), 4)
 
 
 def init_each(nets: dict, rng: Array, arguments: dict[str, tuple]) -> dict:
-    """{letter: variables} from {letter: example arguments}, which give shapes alone."""
+    """Initialise networks, all from one random draw.
+
+    Args:
+      nets: linen modules by the paper's names.
+      rng: one key.
+      arguments: name -> example arguments, which give shapes alone.
+
+    Returns:
+      Name -> variables.
+    """
 
     def init():
-        return {letter: nets[letter].init(rng, *args) for letter, args in arguments.items()}
+        return {name: nets[name].init(rng, *args) for name, args in arguments.items()}
 
     sizes = []
 

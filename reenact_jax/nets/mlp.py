@@ -12,8 +12,8 @@ class MLP(nn.Module):
     """Dense layers with GELU between them; several inputs are flattened and joined.
 
     LD-Net, supplement 6: 10 hidden layers of 512. Activation and initialisation are ours: GELU
-    and He (flax's default LeCun initialisation trains ten times slower at this depth), the last,
-    linear layer LeCun. No normalisation, no residuals.
+    and He (flax's default LeCun initialisation trains ten times slower at this depth), LeCun for
+    the last, linear layer. There are no normalisation and no residuals.
     """
 
     outputs: int
@@ -22,16 +22,16 @@ class MLP(nn.Module):
 
     @nn.compact
     def __call__(self, *inputs: Float[Array, 'b ...'], train: bool = True) -> Float[Array, 'b o']:
-        """Rows of all inputs joined -> `outputs` numbers a row."""
+        """Map the rows of all inputs, joined, to `outputs` numbers a row."""
         del train
-        x = jnp.concatenate([one.reshape(one.shape[0], -1) for one in inputs], -1)
+        x = jnp.concatenate([x.reshape(x.shape[0], -1) for x in inputs], -1)
         for _ in range(self.layers):
             x = nn.gelu(nn.Dense(self.width, kernel_init=initial.he)(x))
         return nn.Dense(self.outputs, kernel_init=initial.lecun)(x)
 
 
 class IdentityTable(nn.Module):
-    """LD-Net's N_I: one linear layer from the one-hot identity, as the table its weights are.
+    """LD-Net's N_I: one linear layer from the one-hot identity, kept as a table of its weights.
 
     It also keeps the running mean shape of every identity (collection `shapes`: the mean of all
     landmarks seen in training, and their number), which the mean-shape swap needs.
@@ -50,7 +50,7 @@ class IdentityTable(nn.Module):
         self.seen = self.variable('shapes', 'seen', jnp.zeros, (self.identities,))
 
     def __call__(self, identity: Int[Array, ' b'], train: bool = True) -> Float[Array, 'b f']:
-        """Identity numbers (0 <= i < identities) -> codes."""
+        """Look up codes of identity numbers, 0 <= i < identities."""
         del train
         return self.table[identity]
 
@@ -61,9 +61,13 @@ class IdentityTable(nn.Module):
         landmarks: Float[Array, 'b n 2'],
         train: bool = True,
     ) -> tuple[Float[Array, 'b n 2'], Float[Array, 'b n 2'], Float[Array, ' b']]:
-        """Running mean shapes of `identity` and of `other`, and the frames behind the rarer one.
+        """Return running mean shapes of two identities, and the frames behind the rarer one.
 
-        In training `landmarks` (of `identity`, normalised to their boxes) are counted in first.
+        Args:
+          identity: numbers of the first.
+          other: numbers of the second.
+          landmarks: of `identity`, normalised to their boxes; counted in first in training.
+          train: whether this is training.
         """
         if train:
             landmarks = jax.lax.stop_gradient(landmarks)

@@ -22,15 +22,20 @@ START = 0.1  # size of gamma - 1 and beta at the start, relative to a unit convo
 
 
 class Modulation(nn.Module):
-    """Normalises x and modulates it by `condition`.
+    """Normalisation that a condition modulates.
 
-    kind: `aan`    condition = (gamma, beta), each [b, h, w, c], predicted elsewhere by one network
-          `spade`  condition = a map [b, H, W, k], resized to x; gamma and beta by this layer's own
-                   convolutions (Park et al. 2019: `hidden` 128, `resize` nearest)
-          `adain`  condition = a vector [b, k]; gamma and beta a channel by a linear layer (Huang
-                   and Belongie 2017)
-    statistics: `batch` or `instance`: over what mu_c and sigma_c go (`blocks.Norm`). AdaIN is
-      defined with `instance`.
+    Attributes:
+      kind: where gamma and beta come from:
+        `aan`    condition = (gamma, beta), each [b, h, w, c], predicted elsewhere by one network
+        `spade`  condition = a map [b, H, W, k], resized to x; gamma and beta by this layer's own
+                 convolutions (Park et al. 2019: `hidden` 128, `resize` nearest)
+        `adain`  condition = a vector [b, k]; gamma and beta a channel by a linear layer (Huang
+                 and Belongie 2017)
+      statistics: `batch` or `instance`: over what mu_c and sigma_c go (`blocks.Norm`). AdaIN is
+        defined with `instance`.
+      hidden: features of SPADE's first convolution.
+      spectral: whether SPADE's convolutions have spectral norm.
+      resize: of SPADE's map, one of `RESIZES`.
     """
 
     kind: str = 'aan'
@@ -75,6 +80,6 @@ def nearest(x: Float[Array, 'b h w c'], height: int, width: int) -> Float[Array,
 
 
 def pair(raw: Float[Array, 'b h w _']) -> tuple[Array, Array]:
-    """(gamma, beta), gamma around 1 and beta around 0, from a layer's output."""
+    """Split a layer's output into (gamma, beta), gamma around 1 and beta around 0."""
     gamma, beta = jnp.split(raw, 2, -1)
     return 1 + gamma, beta

@@ -17,10 +17,15 @@ INIT = initial.normal(0.02)  # both papers' weight initialisation
 class PatchGAN(nn.Module):
     """Logits of overlapping patches: 70 x 70 with three layers (Isola et al. 2017, section 6.1.2).
 
-    4x4 convolutions with bias: `layers` with stride 2 (width, then doubled up to 8 times), one
-    with stride 1, one to a single channel; leaky ReLU 0.2; normalised are all but the first and
-    the last, by instance norm without learned scale, or with `affine` (pix2pix's batch norm) with
-    it, and then without bias before it. padding: 1 in pix2pix, 2 in pix2pixHD.
+    The convolutions are 4x4 with bias: `layers` with stride 2, one with stride 1, one to a single
+    channel; leaky ReLU 0.2. All but the first and the last are normalised.
+
+    Attributes:
+      width: features of the first layer, doubled layer by layer up to 8 times.
+      layers: convolutions with stride 2.
+      padding: 1 in pix2pix, 2 in pix2pixHD.
+      norm: a kind of `blocks.Norm`.
+      affine: normalise with learned scale and shift (pix2pix's batch norm), and no bias before it.
 
     A condition is joined to the image's channels. The first layer does that as a sum of two
     convolutions: a condition with fewer rows (real and fake images have the same) is convolved
@@ -41,7 +46,7 @@ class PatchGAN(nn.Module):
         train: bool = True,
         features: bool = False,
     ) -> Float[Array, 'b H W 1'] | list[Array]:
-        """The logits; with `features` a list of them behind what every other layer gives."""
+        """Return the logits; with `features` a list: the other layers' maps, then the logits."""
         conv: dict[str, Any] = dict(kernel=4, padding=self.padding, kernel_init=INIT)
         maps = []
         for i in range(self.layers + 1):
@@ -79,7 +84,7 @@ class MultiScale(nn.Module):
         train: bool = True,
         features: bool = False,
     ) -> list[Float[Array, 'b _ _ 1']] | list[list[Array]]:
-        """Logits a scale, the finest first; with `features` what `PatchGAN` gives a scale.
+        """Return logits a scale, the finest first; with `features` each is a `PatchGAN` list.
 
         Image row i has the condition's row i // (b / a).
         """
@@ -94,16 +99,16 @@ class MultiScale(nn.Module):
 
 
 def halve(x: Float[Array, 'b h w c']) -> Float[Array, 'b H W c']:
-    """Average pooling 3, stride 2, padding 1 that does not count the border.
+    """Halve by average pooling 3, stride 2, padding 1 that does not count the border.
 
-    Written as sums of slices: XLA's reduce_window and its gradient are slow on CPUs.
+    It is written as sums of slices: XLA's reduce_window and its gradient are slow on CPUs.
     """
     return _halve_axis(_halve_axis(x, 1), 2)
 
 
 def _halve_axis(x: Array, axis: int) -> Array:
     outputs = (x.shape[axis] + 1) // 2
-    border = [(int(one == axis),) * 2 for one in range(x.ndim)]
+    border = [(int(i == axis),) * 2 for i in range(x.ndim)]
     padded = jnp.pad(x, border)
     ends = [start + 2 * outputs - 1 for start in range(3)]
     slices = [
@@ -112,5 +117,5 @@ def _halve_axis(x: Array, axis: int) -> Array:
     ]
     inside = np.arange(outputs)[:, None] * 2 + np.arange(-1, 2)  # the window's places
     count = ((inside >= 0) & (inside < x.shape[axis])).sum(1)
-    shape = [outputs if one == axis else 1 for one in range(x.ndim)]
+    shape = [outputs if i == axis else 1 for i in range(x.ndim)]
     return sum(slices) / jnp.asarray(count.reshape(shape), x.dtype)

@@ -15,9 +15,13 @@ CONV: dict[str, Any] = dict(kernel_init=INIT)
 class UNetGenerator(nn.Module):
     """pix2pix's U-Net: 4x4 convolutions with stride 2 down to one pixel and back, skips joined.
 
-    width: features of the first level, doubled up to 8 times; the number of levels is log2 of the
-      side (8 at 256). Dropout 0.5 in the first three levels of the way back, in training alone (the
-      paper keeps it in use, as its noise).
+    The number of levels is log2 of the side (8 at 256). The first three levels of the way back have
+    dropout 0.5, in training alone (the paper keeps it in use, as its noise).
+
+    Attributes:
+      width: features of the first level, doubled level by level up to 8 times.
+      norm: a kind of `blocks.Norm`.
+      outputs: channels of the image.
     """
 
     width: int = 64
@@ -26,7 +30,7 @@ class UNetGenerator(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, 'b s s c'], train: bool = True) -> Float[Array, 'b s s o']:
-        """The image, [-1, 1]."""
+        """Draw the image, [-1, 1]."""
         depth = x.shape[1].bit_length() - 1
         if x.shape[1:3] != (2**depth, 2**depth):
             raise ValueError(f'sides {x.shape[1:3]}: expected a square with a power of 2 as side')
@@ -63,11 +67,11 @@ class GlobalGenerator(nn.Module):
         self.last = Conv(3, 7, reflect=True, **CONV)
 
     def __call__(self, x: Float[Array, 'b s s c'], train: bool = True) -> Float[Array, 'b s s 3']:
-        """The image, [-1, 1]."""
+        """Draw the image, [-1, 1]."""
         return jnp.tanh(self.last(self.trunk(x, train), train))
 
     def features(self, x: Float[Array, 'b s s c'], train: bool = True) -> Float[Array, 'b s s w']:
-        """What the last convolution would be given: the local enhancer's second input."""
+        """Return what the last convolution would be given: the local enhancer's second input."""
         return self.trunk(x, train)
 
 
@@ -82,7 +86,13 @@ class LocalEnhancer(nn.Module):
     def __call__(
         self, x: Float[Array, 'b s s c'], coarse: Float[Array, '_ _ _ _'], train: bool = True
     ) -> Float[Array, 'b s s 3']:
-        """The image, [-1, 1]; `coarse`: `GlobalGenerator.features` of x at half the side."""
+        """Draw the image, [-1, 1].
+
+        Args:
+          x: the input at the full side.
+          coarse: `GlobalGenerator.features` of x at half the side.
+          train: whether this is training.
+        """
         norm = Norm(self.norm)
         x = nn.relu(norm(Conv(self.width, 7, reflect=True, **CONV)(x, train), train))
         x = nn.relu(norm(Conv(2 * self.width, 3, 2, 1, **CONV)(x, train), train)) + coarse

@@ -10,12 +10,17 @@ from reenact_jax.nets.blocks import ConvBlock, upsample
 
 
 class UNet(nn.Module):
-    """Down by strided 4x4 convolutions, up by doubling pixels and a 3x3 convolution.
+    """A U-Net: down by strided 4x4 convolutions, up by doubling pixels and a 3x3 convolution.
 
-    widths: features of each level from the finest, `len(widths) - 1` halvings; the decoder has the
-      encoder's. The first convolution is not normalised, so that the finest skip keeps colours.
-    join: `concat` the skip connections (U-Net) or `add` them (hourglass).
-    stop: decoder levels finer than this are not built (0: all).
+    The first convolution is not normalised, so that the finest skip keeps colours.
+
+    Attributes:
+      widths: features of each level from the finest, `len(widths) - 1` halvings, in encoder and
+        decoder.
+      norm: a kind of `blocks.Norm`.
+      spectral: whether convolutions have spectral norm.
+      join: `concat` the skip connections (U-Net) or `add` them (hourglass).
+      stop: decoder levels finer than this are not built (0: all).
     """
 
     widths: tuple[int, ...]
@@ -26,7 +31,7 @@ class UNet(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, 'b h w c'], train: bool = True) -> dict[int, Array]:
-        """Decoder features by level: {level: [b, h / 2^level, w / 2^level, widths[level]]}.
+        """Return the decoder's features, {level: [b, h / 2^level, w / 2^level, widths[level]]}.
 
         Sides must be divisible by 2^(len(widths) - 1).
         """

@@ -1,6 +1,6 @@
 """VGG features for perceptual losses (Simonyan and Zisserman 2014), frozen, as plain functions.
 
-Pretrained weights are a file you bring: `.npz` or `.safetensors`, with torchvision's names
+Pretrained weights are a file that you bring: `.npz` or `.safetensors`, with torchvision's names
 (`features.0.weight` [out, in, 3, 3], `features.0.bias`, ...; a classifier's are ignored). Where
 torchvision can download them, this makes the file:
 
@@ -9,7 +9,7 @@ torchvision can download them, this makes the file:
     state = vgg19(weights='IMAGENET1K_V1').state_dict()
     save_file({k: v for k, v in state.items() if k.startswith('features.')}, 'vgg19.safetensors')
 
-Without a file there are `random` features: He-initialised kernels from a fixed seed, of any width.
+Features without a file are `random`: He-initialised kernels from a fixed seed, of any width.
 """
 
 import io
@@ -37,7 +37,7 @@ _MEAN, _STD = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])  
 
 
 def names(depth: int) -> tuple[str, ...]:
-    """Convolutions in order up to the last tap: `conv1_1`, `conv1_2`, ..."""
+    """List the convolutions in order up to the last tap: `conv1_1`, `conv1_2`, ..."""
     every = [f'conv{block}_{i + 1}' for block, n in enumerate(BLOCKS[depth], 1) for i in range(n)]
     return tuple(every[: every.index(TAPS[depth][-1]) + 1])
 
@@ -45,16 +45,18 @@ def names(depth: int) -> tuple[str, ...]:
 def features(
     weights: dict, image: Float[Array, 'b h w 3'], depth: int = 19, given: str = 'imagenet'
 ) -> list[Float[Array, 'b _ _ _']]:
-    """The maps after the ReLUs of `TAPS[depth]`, finest first.
+    """Compute the maps after the ReLUs of `TAPS[depth]`, finest first.
 
     Args:
       weights: {'conv1_1': {'kernel' [3, 3, in, out], 'bias'}, ...} from `load` or `random`.
-        Kernels of bfloat16 are computed with in it.
+        With kernels of bfloat16 the sums are in bfloat16.
       image: [-1, 1]; sides of at least `LEAST_SIDE`.
+      depth: 16 or 19.
       given: `imagenet` normalises the image as VGG was trained on; `plain` feeds it as it is, as
         the official codes of pix2pixHD and FReeNet do.
 
-    Returns: float32.
+    Returns:
+      The maps in float32.
     """
     if min(image.shape[1:3]) < LEAST_SIDE:
         raise ValueError(f'image {image.shape}: sides must be at least {LEAST_SIDE}')
@@ -77,7 +79,13 @@ def features(
 
 
 def random(depth: int = 19, width: int = 16, seed: int = 0) -> dict:
-    """He-initialised kernels, zero biases; `width` features in the first block (pretrained: 64)."""
+    """Draw He-initialised kernels, with zero biases.
+
+    Args:
+      depth: 16 or 19.
+      width: features in the first block (pretrained: 64).
+      seed: random seed of the kernels.
+    """
     draw, weights, inputs = np.random.default_rng(seed), {}, 3
     for name in names(depth):
         outputs = width * min(2 ** (int(name[4]) - 1), 8)
@@ -88,9 +96,14 @@ def random(depth: int = 19, width: int = 16, seed: int = 0) -> dict:
 
 
 def load(path: str, depth: int = 19) -> dict:
-    """Pretrained weights from a file as the module's docstring describes it.
+    """Load pretrained weights from a file as this module's docstring describes it.
 
-    Raises UserError when the file is missing, unreadable or of another network.
+    Args:
+      path: the file, .npz or .safetensors.
+      depth: 16 or 19.
+
+    Raises:
+      UserError: the file is missing, unreadable or of another network.
     """
     advice = (
         f'make it from torchvision\'s vgg{depth} (docs/training.md, "Perceptual features"), '
@@ -112,7 +125,7 @@ def load(path: str, depth: int = 19) -> dict:
 
 
 def _torch_places(depth: int) -> list[int]:
-    """Numbers of the convolutions in torchvision's `features`: conv, ReLU, ..., pooling."""
+    """Number the convolutions in torchvision's `features`: conv, ReLU, ..., pooling."""
     places, at = [], 0
     for count in BLOCKS[depth]:
         places += [at + 2 * i for i in range(count)]

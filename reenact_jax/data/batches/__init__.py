@@ -1,4 +1,4 @@
-"""Shards to batches: `Loader`, which makes pairs of strangers, and `Reading`, its settings."""
+"""Shards to batches: `Loader` makes pairs of different identities, `Reading` is its settings."""
 
 from reenact_jax.data.batches.loader import Loader, Reading
 

@@ -13,7 +13,7 @@ from reenact_jax.data.shards.framing import DamagedRecord
 from reenact_jax.data.tracks import POINT_SETS, POSE, UNKNOWN, UNLABELLED
 from reenact_jax.geometry.landmarks import LAYOUTS
 
-# Field of `tracks.Batch` -> dtype, shape of a row, the fields of `tracks.Track` it is made of.
+# Field of `tracks.Batch` -> dtype, shape of a row, the fields of `tracks.Track` that make it.
 # {} is the point set, n its number of points, s the side of the crop.
 _FIELDS: dict[str, tuple[Any, tuple, tuple[str, ...]]] = {
     'image': (np.uint8, ('k', 's', 's', 3), ('image',)),
@@ -35,19 +35,27 @@ _UNDECODABLE = (ValueError, OSError, SyntaxError, Image.DecompressionBombError)
 
 
 def allocate(rows: int, k: int, reads: Sequence[str], size: int, points: str = '68') -> Rows:
-    """Arrays for the batch fields `reads` of `rows` rows, contents undefined."""
+    """Allocate arrays for a batch; their contents are undefined.
+
+    Args:
+      rows: of the batch.
+      k: frames a row.
+      reads: fields of `tracks.Batch`.
+      size: side of the crop, pixels.
+      points: the point set.
+    """
     sides = {'k': k, 'n': POINT_SETS[points], 's': size, 2: 2, 3: 3, 20: 20}
     shapes = {name: tuple(sides[side] for side in _FIELDS[name][1]) for name in reads}
     return {name: _empty((rows, *shapes[name]), _FIELDS[name][0]) for name in reads}
 
 
 def sources(reads: Sequence[str], points: str = '68') -> tuple[str, ...]:
-    """The fields of `tracks.Track`, with a value a frame, that the batch's `reads` are made of."""
+    """List the fields of `tracks.Track`, with a value a frame, that make the batch's `reads`."""
     return tuple(sorted({s.format(points) for name in reads for s in _FIELDS[name][2]}))
 
 
 def fill(out: Rows, row: int, values: dict, points: str = '68') -> None:
-    """Writes what is numbers of K frames of a track into a row: as in `tracks.Batch`.
+    """Write the numbers of K frames of a track into a row, as in `tracks.Batch`.
 
     Unknown AUs and gaze are 0. `identity`, which is no field of frames, is left as it is.
 
@@ -69,10 +77,17 @@ def fill(out: Rows, row: int, values: dict, points: str = '68') -> None:
 
 
 def decode(out: Rows, row: int, values: dict) -> None:
-    """Decodes the images and segmentations of K frames of a track in their place in a row.
+    """Decode the images and segmentations of K frames of a track in their place in a row.
 
-    An unknown segmentation is 255 everywhere. Raises DamagedRecord when one cannot be decoded to
-    the size of the row.
+    An unknown segmentation is 255 everywhere.
+
+    Args:
+      out: the batch.
+      row: where in it.
+      values: the `sources` of its fields for these frames, as `Pieces.read` gives them.
+
+    Raises:
+      DamagedRecord: one cannot be decoded to the size of the row.
     """
     for name, decoder in _DECODERS.items():
         if name in out:
@@ -84,11 +99,16 @@ def decode(out: Rows, row: int, values: dict) -> None:
 
 
 def mirror(rows: Rows, size: int, points: str = '68') -> None:
-    """Turns rows into what their mirrored frames would have given, in place.
+    """Turn rows, in place, into what their mirrored frames would have given.
 
     Images are turned over, points change places by the layout's `flip` and x becomes size - x,
     the head's R_y and R_z and the gaze's yaw change sign. The label of a pose becomes unknown:
     which label the mirrored pose has is not recorded. Expressions and AUs have no side.
+
+    Args:
+      rows: of a batch.
+      size: side of the crop, pixels.
+      points: the point set.
     """
     flip = LAYOUTS[points].flip
     for name, array in rows.items():
@@ -108,7 +128,7 @@ def mirror(rows: Rows, size: int, points: str = '68') -> None:
 
 
 def _empty(shape: tuple[int, ...], dtype) -> np.ndarray:
-    """An array at an odd multiple of 16 bytes.
+    """Allocate an array at an odd multiple of 16 bytes.
 
     Into pictures at multiples of 32, simplejpeg decodes 6 to 17 % more slowly (measured at 256 and
     at 64 pixels).

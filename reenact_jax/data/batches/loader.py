@@ -1,6 +1,6 @@
-"""Shards to batches: pairs of strangers, K frames each, shuffled, resumable on any number of hosts.
+"""Shards to batches of pairs of different identities, shuffled, resumable on any number of hosts.
 
-An element is a pair: a base record and its partner, rows 2i and 2i + 1 of the batch. Every record
+An element is a pair of K frames each: a base and its partner, rows 2i and 2i + 1. Every record
 is a base once an epoch, in an order shuffled anew each epoch, and brings a partner: an epoch is
 `len(shards)` pairs. Everything drawn is a function of (seed, number of the pair), so the whole
 state is the number of the next pair, the same on every host.
@@ -31,16 +31,18 @@ NEIGHBOURS = ('other_identity', 'same_expression', 'same_pose')
 
 @dataclasses.dataclass(frozen=True)
 class Reading:
-    """How to read: settings that belong to the data and the machine, not to a stage."""
+    """Settings of reading that belong to the data and the machine, not to a stage."""
 
     flip: bool = setting(False, doc='mirror half of the pairs, both rows of a pair together')
-    au_bound: float = settings.share(0.05, 'same_expression without labels: mean |AU difference|')
+    au_bound: float = settings.share(
+        0.05, 'largest mean |AU difference| of partners in same_expression without labels'
+    )
     damage_budget: float = settings.share(
         0.001, 'share of records that may be damaged before the run stops'
     )
     threads: int = setting(0, low=0, high=256, doc='reading threads; 0: one per core, 16 at most')
     workers: int = setting(
-        0, low=0, high=256, doc='reading processes of so many threads each; 0: none, in this one'
+        0, low=0, high=256, doc='reading processes, each with so many threads; 0: this one reads'
     )
 
 
@@ -67,22 +69,24 @@ class Loader:
         hosts: int = 1,
         devices: int | None = None,
     ):
-        """
+        """Check what is asked for; reading begins with the first batch.
+
         Args:
           shards: the split to read.
           batch_size: rows of the global batch, over all hosts; half as many pairs.
-          reads: fields of `tracks.Batch` to bring; the others are None, `image` not read is not
-            decoded.
+          reads: fields of `tracks.Batch` to bring; the others are None, and an `image` that is
+            not read is not decoded.
           frames: K. A track of fewer frames repeats some of them.
           neighbour: rule for partners, one of `NEIGHBOURS` (see partners.py).
           points: the point set of `landmarks`, `landmarks3d`, `visible` and `reference`.
-          seed: of the shuffle and of everything drawn.
+          seed: random seed of the shuffle and of everything drawn.
           reading: flip, bounds and threads.
           host: number of this process, from 0.
           hosts: how many processes share a batch.
-          devices: over all hosts; each takes an even share of the rows. None: one per host.
+          devices: number over all hosts; each takes an even share of the rows. None: one per host.
 
-        Raises UserError, before anything is read, for arguments or data that cannot work.
+        Raises:
+          UserError: arguments or data cannot work.
         """
         devices = devices or hosts
         _check(shards, batch_size, reads, frames, neighbour, points, seed, devices)
@@ -115,7 +119,7 @@ class Loader:
         return self
 
     def __next__(self) -> Batch:
-        """This host's rows of the next batch; rows 2i and 2i + 1 are partners."""
+        """Read this host's rows of the next batch; rows 2i and 2i + 1 are partners."""
         start = time.perf_counter()
         if self._iterator is None:
             self._iterator = self._open()
@@ -126,11 +130,18 @@ class Loader:
         return Batch(**rows)
 
     def state(self) -> dict[str, int]:
-        """The position, plain values for JSON, the same on every host after as many batches."""
+        """Return the position, plain for JSON, the same on every host after as many batches."""
         return {'next_pair': self._next_pair, 'bases': self._bases, 'seed': self._seed}
 
     def restore(self, state: dict[str, int]) -> None:
-        """Continues after the batch at which `state` was taken, on any number of hosts."""
+        """Continue after the batch at which `state` was taken, on any number of hosts.
+
+        Args:
+          state: of `Loader.state`, there or on other hosts.
+
+        Raises:
+          UserError: `state` is no such value.
+        """
         if not isinstance(state, dict) or not isinstance(state.get('next_pair'), int):
             raise UserError(f'data position {state!r}: expected the value of Loader.state()')
         for name, value in {'bases': self._bases, 'seed': self._seed}.items():
@@ -144,15 +155,18 @@ class Loader:
 
     @property
     def epoch(self) -> float:
-        """Passes over the records as bases, so far."""
+        """Count the passes over the records as bases so far."""
         return self._next_pair / self._bases
 
     def check_budget(self, total: int | None = None) -> None:
-        """Raises UserError when more records are damaged than the budget allows.
+        """Stop the run when more records are damaged than the budget allows.
 
         Args:
           total: `len(loader.damaged)` summed over all hosts, so that all of them stop at the same
             step; a record met by two hosts counts twice. None: this host's own.
+
+        Raises:
+          UserError: more records are damaged.
         """
         total = len(self.damaged) if total is None else total
         allowed = self._reading.damage_budget * len(self._shards)
@@ -165,16 +179,16 @@ class Loader:
             )
 
     def close(self) -> None:
-        """Ends the reading threads; the next batch starts them again."""
+        """End the reading threads; the next batch starts them again."""
         if self._iterator is not None:
             self._iterator.close()
         self._iterator = None
 
     def _open(self):
-        """The stream of this host's batches from the next pair on.
+        """Open the stream of this host's batches from the next pair on.
 
-        The scheme of grain's ElasticIterator: a position in the one global order of pairs, dealt
-        out to the hosts, so that its whole state is one number whatever their count. Unlike there,
+        The scheme is that of grain's ElasticIterator: hosts share the one global order of pairs,
+        so that the whole state is one number, a position in it, whatever their count. Unlike there,
         hosts take consecutive blocks (host after host, they give the batch of one host row for
         row), and an element is a whole batch: every image is decoded in its place.
         """
@@ -183,7 +197,7 @@ class Loader:
         threads = self._reading.threads or min(16, os.cpu_count() or 1)
         # A thread makes a whole batch; two more wait ready. Grain's default would hold 500.
         options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=threads + 2)
-        numbers = grain.MapDataset.range(first, sys.maxsize, pairs)  # of each batch's first pair
+        numbers = grain.MapDataset.range(first, sys.maxsize, pairs)  # each batch's first pair
         stream = numbers.map(self._pairs.batch).to_iter_dataset(options)
         if self._reading.workers:
             stream = stream.mp_prefetch(grain.MultiprocessingOptions(self._reading.workers))

@@ -18,16 +18,16 @@ _ATTEMPTS = 16  # records tried for one pair before the set is given up
 
 
 class Taken(NamedTuple):
-    """Frames of a record as they were read, images still encoded."""
+    """Frames that were read of a record, images still encoded."""
 
     record: int
     values: dict[str, np.ndarray | list[bytes]]
 
 
 class Draws:
-    """Random numbers of a pair: those of Philox, a function of a key and a counter.
+    """Random numbers of pairs, by Philox: a function of a key and a counter.
 
-    Setting the counter takes 1 us, a new generator 20.
+    Setting the counter takes 1 us, a new generator 20 us.
     """
 
     def __init__(self, seed: int):
@@ -37,7 +37,7 @@ class Draws:
         self._rng = np.random.Generator(self._bits)
 
     def of(self, number: int) -> np.random.Generator:
-        """The generator at the beginning of a pair's numbers; good until the next call."""
+        """Set the generator to the beginning of a pair's numbers; good until the next call."""
         self._state['state']['counter'][1] = number  # below it, 2**64 blocks for each pair
         self._bits.state = self._state
         return self._rng
@@ -46,12 +46,12 @@ class Draws:
 # Grain's own shuffle takes up to 1 ms an element for sets of less than 65,536.
 @functools.lru_cache(maxsize=8)
 def _order(seed: int, epoch: int, bases: int) -> Int[np.ndarray, ' bases']:
-    """The order in which an epoch takes its bases."""
+    """Draw the order in which an epoch takes its bases."""
     return np.random.default_rng([seed, epoch]).permutation(bases)
 
 
 class Pairs:
-    """Numbered pairs to rows; a function of (seed, number) as long as no record goes bad.
+    """Rows of numbered pairs: a function of (seed, number) as long as no record goes bad.
 
     A damaged base is replaced by the next base, a damaged partner by the next candidate.
     """
@@ -68,7 +68,18 @@ class Pairs:
         seed: int,
         flip: bool,
     ):
-        """`rule`: of partners.py; `count`: pairs in a batch; the rest as in `batches.Loader`."""
+        """Take the settings of the pairs, those of `batches.Loader` besides.
+
+        Args:
+          shards: the split.
+          rule: of partners.py.
+          count: pairs in a batch.
+          reads: fields of `tracks.Batch`.
+          frames: K.
+          points: the point set.
+          seed: random seed of everything drawn.
+          flip: whether half of the pairs are mirrored.
+        """
         self.count = count
         self._shards, self._rule, self._reads = shards, rule, tuple(reads)
         self._frames, self._points, self._seed, self._flip = frames, points, seed, flip
@@ -76,7 +87,7 @@ class Pairs:
         self._size = int(shards.columns.size[0])
 
     def batch(self, first: int) -> tuple[examples.Rows, list[int]]:
-        """Rows 2i and 2i + 1 of the pair `first` + i, and the records found damaged."""
+        """Read the pairs from `first` on, rows 2i and 2i + 1 each; return damaged records too."""
         rows = examples.allocate(
             2 * self.count, self._frames, self._reads, self._size, self._points
         )
@@ -106,7 +117,7 @@ class Pairs:
                 rows['identity'][row] = self._shards.identity[taken.record]
 
     def _decode(self, rows: examples.Rows, i: int, pair: list[Taken], damaged: list[int]) -> bool:
-        """Whether the images of both rows are good; else their record is noted as damaged."""
+        """Decode the images of both rows; False, and a record noted as damaged, if one fails."""
         for row, taken in enumerate(pair, 2 * i):
             try:
                 examples.decode(rows, row, taken.values)
@@ -116,7 +127,7 @@ class Pairs:
         return True
 
     def _pair(self, number: int, rng: np.random.Generator, damaged: list[int]) -> list[Taken]:
-        """A base and its partner, neither known as damaged; those found to be are added."""
+        """Read a base and its partner, neither known as damaged; damaged ones are noted."""
         bases = self._rule.bases
         epoch, place = divmod(number, len(bases))
         base = int(_order(self._seed, epoch, len(bases))[place])
@@ -138,7 +149,7 @@ class Pairs:
         )
 
     def _with_partner(self, base: int, rng, damaged: list[int]) -> list[Taken] | None:
-        """This base and the first good partner; None if it is damaged or has none."""
+        """Read this base and the first good partner; None if it is damaged or has none."""
         frames = self._rule.base_frames(base, self._frames, rng)
         partners = self._rule.candidates(base, int(frames[0]), rng)
         first = next(partners, None)
@@ -151,7 +162,7 @@ class Pairs:
         return None
 
     def _take(self, record: int, frames, damaged: list[int]) -> Taken | None:
-        """These frames of a record; None if it is damaged."""
+        """Read these frames of a record; None if it is damaged."""
         if record in damaged:
             return None
         try:

@@ -1,4 +1,4 @@
-"""Which record is whose partner: rules that need only the index columns, no record is read.
+"""Rules that choose every record's partner by the index columns; no record is read.
 
 Both rules have the same three methods. Given a base record they draw its K frames, list its
 possible partners in a fixed order from a drawn start (so that a damaged partner has a definite
@@ -20,52 +20,61 @@ _CHUNK = 4096  # frames compared at a time
 
 
 def draw_frames(frames: int, k: int, rng: np.random.Generator) -> Int[np.ndarray, ' k']:
-    """K frames of a track of `frames`: different ones, repeated in turn only when K is larger."""
+    """Draw K different frames of a track of `frames`; only if K is larger they repeat in turn."""
     order = rng.permutation(frames)
     return order[:k] if k <= frames else np.resize(order, k)
 
 
 class OtherIdentity:
-    """Partners are of different identity; every record of another person is equally likely."""
+    """Partners have different identities; every record of another person is equally likely."""
 
     def __init__(self, shards: ShardSet):
         _refuse_one_person(shards)
         self._frames = shards.columns.frames
         self._order = np.argsort(shards.identity, kind='stable')
         ordered = shards.identity[self._order]
-        # Of every record: where the records of its person begin and end in that order.
+        # For every record: where the records of its person begin and end in that order.
         self._first = np.searchsorted(ordered, shards.identity)
         self._last = np.searchsorted(ordered, shards.identity, side='right')
         self.bases = np.arange(len(shards))
 
     def base_frames(self, base: int, k: int, rng) -> Int[np.ndarray, ' k']:
-        """The K frames of a base record."""
+        """Draw the K frames of a base record."""
         return draw_frames(int(self._frames[base]), k, rng)
 
     def candidates(self, base: int, frame: int, rng) -> Iterator[tuple[int, int]]:
-        """(record, its frame 0) of possible partners, in order; the frame -1 means any."""
-        own = self._first[base], self._last[base]
-        for place in _outside(0, len(self._order), *own, rng):
+        """List (record, its frame 0) of possible partners, in order; the frame -1 means any."""
+        person = self._first[base], self._last[base]
+        for place in _outside(0, len(self._order), *person, rng):
             yield int(self._order[place]), -1
 
     def partner_frames(self, base, base_frames, partner, frame, rng) -> Int[np.ndarray, ' k']:
-        """The K frames of the partner."""
+        """Draw the K frames of the partner."""
         return draw_frames(int(self._frames[partner]), len(base_frames), rng)
 
 
 class SameExpression:
-    """Partners are of different identity and show the same expression in frame 0.
+    """Partners have different identities and show the same expression in frame 0.
 
-    The same: the same expression label; for a frame without a label that others share, a mean
-    absolute difference of the AU intensities (those measured in both, 8 at least) up to
-    `au_bound`. Frames 1 ... K-1 agree as well where the partner's track has such frames.
-    Records without a frame of either kind are no bases.
+    Expressions are the same if their labels are; for a frame without a label that others share, if
+    the mean absolute difference of the AU intensities (those measured in both, 8 at least) is at
+    most `au_bound`. Frames 1 ... K-1 agree as well where the partner's track has such frames.
+    Records without a frame of either kind are never bases.
 
-    With `pose` they also share the label of the pose, and AUs are no substitute.
+    With `pose` partners also share the label of the pose, and AUs are no substitute.
     """
 
     def __init__(self, shards: ShardSet, au_bound: float, pose: bool = False):
-        """Raises UserError for one person alone and for a set without labels and AUs."""
+        """Sort the frames of a set by label and person.
+
+        Args:
+          shards: the split.
+          au_bound: largest mean |AU difference| of frames without labels, 0..1.
+          pose: whether partners share the label of the pose too.
+
+        Raises:
+          UserError: there is one person alone, or neither shared labels nor AUs.
+        """
         _refuse_one_person(shards)
         columns = shards.columns
         self._bound = au_bound
@@ -73,7 +82,7 @@ class SameExpression:
         self._label = _joint_label(columns) if pose else columns.expression
         self._record = np.repeat(np.arange(len(shards)), columns.frames)
         persons, person = np.unique(shards.identity, return_inverse=True)
-        self._person = person[self._record]  # of every frame
+        self._person = person[self._record]  # a number for every frame
         self._people = len(persons)
         # Frames with a label, sorted by label, then person: both are blocks of one sorted key.
         key = self._label.astype(np.int64) * self._people + self._person
@@ -99,7 +108,7 @@ class SameExpression:
             )
 
     def base_frames(self, base: int, k: int, rng) -> Int[np.ndarray, ' k']:
-        """The K frames of a base record, the first with a label others share, else with AUs."""
+        """Draw the K frames of a base record, the first with a shared label, else with AUs."""
         order = rng.permutation(self._frames[base])
         at = self._starts[base] + order
         for usable in (self._by_label[at], self._by_aus[at]):
@@ -110,7 +119,7 @@ class SameExpression:
         return np.resize(order, k)
 
     def candidates(self, base: int, frame: int, rng) -> Iterator[tuple[int, int]]:
-        """(record, its frame 0) of possible partners, in order; none within the bound: empty."""
+        """List (record, its frame 0) of possible partners, in order; none may be in the bound."""
         at = self._starts[base] + frame
         places = self._labelled(at, rng) if self._by_label[at] else self._near(at, rng)
         seen = set()
@@ -121,7 +130,7 @@ class SameExpression:
                 yield record, int(place - self._starts[record])
 
     def partner_frames(self, base, base_frames, partner, frame, rng) -> Int[np.ndarray, ' k']:
-        """`frame`, then for each further base frame a frame that agrees with it, else any."""
+        """Draw `frame`, then for each further base frame one that agrees with it, else any."""
         chosen = [frame]
         own = self._starts[partner] + np.arange(int(self._frames[partner]))
         for at in self._starts[base] + base_frames[1:]:
@@ -137,7 +146,7 @@ class SameExpression:
         return np.array(chosen)
 
     def _label_is_shared(self, key: np.ndarray) -> np.ndarray:
-        """For every frame: whether another person has a frame with its label."""
+        """Tell for every frame whether another person has a frame with its label."""
         first, last = self._block(self._label.astype(np.int64) * self._people, self._people)
         own_first, own_last = self._block(key, 1)
         return last - first > own_last - own_first
@@ -147,12 +156,12 @@ class SameExpression:
 
     def _labelled(self, at: int, rng) -> Iterator[int]:
         label = int(self._label[at]) * self._people
-        block, own = self._block(label, self._people), self._block(label + self._person[at], 1)
-        for place in _outside(*block, *own, rng):
+        block, person = self._block(label, self._people), self._block(label + self._person[at], 1)
+        for place in _outside(*block, *person, rng):
             yield self._order[place]
 
     def _near(self, at: int, rng) -> Iterator[int]:
-        """Frames of others within the bound, the nearest first in each chunk of frames."""
+        """List frames of others within the bound, the nearest first in each chunk of frames."""
         total = len(self._record)
         start = int(rng.integers(total))
         for low in range(start, start + total, _CHUNK):
@@ -163,7 +172,7 @@ class SameExpression:
             yield from places[near[distance[near] <= self._bound]]
 
     def _distance(self, at: int, places: np.ndarray) -> np.ndarray:
-        """Mean |difference| of the AU intensities measured in both; infinite where too few are."""
+        """Average |difference| of the AUs measured in both frames; infinite if they are too few."""
         both = self._valid[places] & self._valid[at]
         count = both.sum(1)
         total = (np.abs(self._aus[places] - self._aus[at]) * both).sum(1)
@@ -171,14 +180,14 @@ class SameExpression:
 
 
 def _joint_label(columns) -> Int[np.ndarray, ' f']:
-    """A number for every pair of labels of expression and pose; -1 where one is unknown."""
+    """Number the pairs of labels of expression and pose; -1 where one is unknown."""
     both = np.stack([columns.expression, columns.pose_id], 1)
     _, label = np.unique(both, axis=0, return_inverse=True)
     return np.where((both >= 0).all(1), label.ravel(), -1)
 
 
 def _outside(first, last, hole_first, hole_last, rng) -> Iterator[int]:
-    """Places of [first, last) without [hole_first, hole_last), cyclically from a drawn start."""
+    """List [first, last) without [hole_first, hole_last), cyclically from a drawn start."""
     before, hole = int(hole_first - first), int(hole_last - hole_first)
     count = int(last - first) - hole
     start = int(rng.integers(count))

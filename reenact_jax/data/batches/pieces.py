@@ -1,4 +1,4 @@
-"""Fields of some frames of records: only what is asked for is read, and all of that is checked.
+"""Fields of some frames of records: only these are read, and all that is read is checked.
 
 A record is 16 frames with all that is known of them, of which a batch takes two. The index says
 where the pieces of a record lie and the checksum of each: an image is a piece, a field of numbers
@@ -17,7 +17,7 @@ from reenact_jax.data.shards.index import piece_count
 
 
 class Pieces:
-    """Reads the fields `names` of `tracks.PER_FRAME`; from many threads."""
+    """A reader of the fields `names` of `tracks.PER_FRAME`, for many threads."""
 
     def __init__(self, shards: ShardSet, names: Sequence[str]):
         self._shards = shards
@@ -28,9 +28,10 @@ class Pieces:
         }
 
     def read(self, record: int, frames: Sequence[int]) -> dict[str, np.ndarray | list[bytes]]:
-        """Name -> the field's values of these frames, [k, ...]; of images a list of encodings.
+        """Read the fields of these frames: name -> [k, ...], of images a list of encodings.
 
-        Raises DamagedRecord naming file and record.
+        Raises:
+          DamagedRecord: a checksum fails; the message names file and record.
         """
         total, take = int(self._shards.columns.frames[record]), self._taker(record)
         table, values = self._shards.pieces(record), {}
@@ -44,7 +45,7 @@ class Pieces:
         return values
 
     def _taker(self, record: int):
-        """(begin, length) -> these bytes of the record."""
+        """Return a reader of the record, (begin, length) -> bytes."""
         if self._shards.local:
             return self._shards.part(record)
         # From far away one large piece comes faster than several small ones.

@@ -1,7 +1,7 @@
-"""What a raw batch goes through on the device before the networks see it.
+"""The way of a raw batch on the device to the networks, inside the jitted step.
 
-uint8 to float, scaling to the working size, colour and small affine augmentation, and the crop
-rule (fixed a track, or eyes pinned in every frame), inside the jitted step.
+It turns uint8 to float, scales to the working size, augments by colour and small affine maps, and
+applies the crop rule (fixed a track, or eyes pinned in every frame).
 """
 
 import dataclasses
@@ -20,7 +20,7 @@ SATURATION, CAST = 4.0, 0.5
 
 @dataclasses.dataclass(frozen=True)
 class Augment:
-    """Device-side augmentation strengths (ours); 0 switches one off."""
+    """Strengths of the augmentation on the device (ours); 0 switches one off."""
 
     # Brightness and contrast by factors in 1 +- colour, saturation and cast by `SATURATION` and
     # `CAST` of that, a track at once.
@@ -37,7 +37,7 @@ def prepare(
     stabilise: str = 'track',
     eyes: tuple[tuple[int, ...], tuple[int, ...]] | None = None,
 ) -> Batch:
-    """A raw batch as the models take it: float images at `size`, points in its pixels.
+    """Prepare a raw batch for the models: float images at `size`, points in its pixels.
 
     Args:
       batch: as the loader made it; fields that are None stay None.
@@ -72,7 +72,7 @@ def _stored_size(batch: Batch, size: int) -> int:
 
 
 def _crop_matrix(batch, rng, stored, size, augment, stabilise, eyes) -> Float[Array, 'b k 2 3']:
-    """Affine map from the working crop's pixels to the stored crop's, a frame."""
+    """Compute the affine map from the working crop's pixels to the stored crop's, a frame."""
     rows, frames = batch.landmarks.shape[:2]
     angle, log_scale, shift = jnp.zeros(rows), jnp.zeros(rows), jnp.zeros((rows, 2))
     if augment and augment.affine:
@@ -84,8 +84,8 @@ def _crop_matrix(batch, rng, stored, size, augment, stabilise, eyes) -> Float[Ar
     linear = jnp.broadcast_to(linear[:, None], (rows, frames, 2, 2))
     centre = stored / 2 + jnp.broadcast_to(shift[:, None], (rows, frames, 2))
     if stabilise == 'frame':
-        one, other = (batch.landmarks[:, :, list(eye)].mean(2) for eye in eyes)
-        middle = (one + other) / 2
+        first, second = (batch.landmarks[:, :, list(eye)].mean(2) for eye in eyes)
+        middle = (first + second) / 2
         centre = centre + middle - middle.mean(1, keepdims=True)
     half = jnp.full((2,), size / 2)
     shift = centre - jnp.einsum('bkij,j->bki', linear, half)
@@ -106,7 +106,7 @@ def _resample(image, matrix, size: int, still: bool):
 
 
 def _resample_classes(segmentation, matrix, size: int):
-    """Nearest neighbour: classes are not blended; outside is unknown."""
+    """Resample by the nearest neighbour: classes are not blended; outside is unknown."""
     if segmentation is None:
         return None
     rows, frames, height, width = segmentation.shape
@@ -129,7 +129,7 @@ def _move_3d(points, matrix):
 
 
 def _roll(aus, matrix):
-    """Head roll under the crop's rotation.
+    """Turn the head's roll with the crop.
 
     The crop turns the picture in its plane, R' = R_z(-angle) R; to first order in the angle and for
     small pitch and yaw that is R_z' = R_z - angle, which we use (the angle is an augmentation's).
@@ -141,7 +141,7 @@ def _roll(aus, matrix):
 
 
 def _colour(image: Float[Array, 'b k h w 3'], rng: Array, strength: float):
-    """Brightness, contrast, saturation and cast, one draw a row."""
+    """Change brightness, contrast, saturation and cast, by one draw a row."""
     draw = jax.random.uniform(rng, (len(image), 6), minval=-1, maxval=1) * strength
     draw = draw[:, None, None, None]
     bright, contrast, colourful, cast = draw[..., :1], draw[..., 1:2], draw[..., 2:3], draw[..., 3:]

@@ -12,9 +12,13 @@ from reenact_jax.data.shards.writer import publish, summarise, write_index
 
 
 def verify(directory) -> list[str]:
-    """What is wrong in a set, a line each: files by digest, and the records of damaged shards.
+    """Check every file of a set by its digest, and the records of damaged shards.
 
-    Raises UserError when the set's index itself cannot be read.
+    Returns:
+      The problems, a line each.
+
+    Raises:
+      UserError: the set's index itself cannot be read.
     """
     content = shard_manifest.read(directory)
     problems = []
@@ -32,15 +36,17 @@ def verify(directory) -> list[str]:
 
 
 def rebuild(directory) -> None:
-    """Makes sidecars, the set's index and TFDS metadata anew from the shards in a directory.
+    """Rebuild sidecars, the set's index and TFDS metadata from the shards in a directory.
 
-    Parameters recorded in sidecars that can still be read are kept. Raises UserError when a shard
-    is missing or a record is damaged: such a shard has to be written or copied again.
+    Parameters recorded in sidecars that can still be read are kept.
+
+    Raises:
+      UserError: a shard is missing or a record is damaged: write or copy that shard again.
     """
-    found = shard_manifest.found_shards(directory)
-    if not found:
+    shards = shard_manifest.found_shards(directory)
+    if not shards:
         raise UserError(f'{directory}: no shards named {shard_manifest.NAME}-SPLIT.tfrecord-*')
-    for split, counts in found.items():
+    for split, counts in shards.items():
         if len(counts) > 1:
             raise UserError(
                 f'{directory}: {split} shards of different counts {sorted(counts)}; '
@@ -48,7 +54,7 @@ def rebuild(directory) -> None:
             )
     old = _old_parameters(directory)
     entries = {}
-    for split, (count,) in found.items():
+    for split, (count,) in shards.items():
         for number in tqdm(range(count), desc=f'index {split}', unit='shard', disable=None):
             _rebuild_index(directory, shard_manifest.shard_file(split, number, count))
         entries[split] = summarise(directory, split, count, old.get(split))
@@ -77,7 +83,7 @@ def _rebuild_index(directory, name: str) -> None:
 
 
 def _old_parameters(directory) -> dict[str, dict]:
-    """Split -> parameters in the set's index, as far as that can be read."""
+    """Read split -> parameters in the set's index, as far as it can be read."""
     try:
         entries = shard_manifest.read(directory)['splits']
     except UserError:
@@ -92,7 +98,7 @@ def _compare(file: str, digest: str) -> list[str]:
 
 
 def _check_shard(file: str, shard: dict) -> list[str]:
-    """Problems of one shard; where its length is right, the damaged records by number."""
+    """List the problems of one shard; where its length is right, the damaged records by number."""
     problems = _compare(file, shard['sha256'])
     if not problems or storage.size(file) is None:
         return problems

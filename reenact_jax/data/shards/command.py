@@ -3,7 +3,7 @@
     reenact-jax shards --data data/people
     reenact-jax shards --data data/people --rebuild-index
 
-Names what is damaged, with exit code 1 if anything is; else prints what each split holds.
+Damage is named and gives exit code 1; without damage the command prints what each split holds.
 """
 
 from reenact_jax.common import data_flag, errors
@@ -11,7 +11,7 @@ from reenact_jax.data.shards import ShardSet, rebuild, splits, verify
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command: check a set, or rebuild its indices."""
+    """Run the command: check a set, or rebuild its indices."""
     parser = errors.Parser('reenact-jax shards', __doc__)
     data_flag.add(parser, 'shard set: the folder with face_tracks.json and *.tfrecord-* files')
     parser.add_argument(

@@ -18,22 +18,26 @@ OVERHEAD = HEADER + _CRC.size  # bytes of framing a record
 
 
 class DamagedRecord(UserError):
-    """A record whose bytes are not those that were written."""
+    """A record has other bytes than those that were written."""
 
 
 def frame(record: bytes) -> bytes:
-    """The record as it stands in a TFRecord file: `OVERHEAD` bytes longer."""
+    """Frame a record as it stands in a TFRecord file: `OVERHEAD` bytes longer."""
     length = _LENGTH.pack(len(record))
     return b''.join((length, _masked_crc(length), record, _masked_crc(record)))
 
 
 def pieces(framed_length: int) -> tuple[int, int, int]:
-    """Lengths of header, record and footer of a framed record."""
+    """Return the lengths of header, record and footer of a framed record."""
     return HEADER, max(framed_length - OVERHEAD, 0), _CRC.size
 
 
 def unframed_length(header: bytes) -> int:
-    """The length of the record that a header announces. Raises DamagedRecord."""
+    """Read the length of the record that a header announces.
+
+    Raises:
+      DamagedRecord: the header fails its checksum.
+    """
     length = header[: _LENGTH.size]
     if len(header) < HEADER or header[_LENGTH.size :] != _masked_crc(length):
         raise DamagedRecord('damaged or cut off (checksum of the length)')
@@ -41,7 +45,11 @@ def unframed_length(header: bytes) -> int:
 
 
 def unframe(header: bytes, record: bytes, footer: bytes) -> bytes:
-    """The record, if its header and footer agree with it. Raises DamagedRecord."""
+    """Return the record, if its header and footer agree with it.
+
+    Raises:
+      DamagedRecord: they do not.
+    """
     if unframed_length(header) != len(record):
         raise DamagedRecord('damaged or cut off (not the length announced)')
     if footer != _masked_crc(record):
@@ -50,9 +58,14 @@ def unframe(header: bytes, record: bytes, footer: bytes) -> bytes:
 
 
 def scan(name) -> Iterator[tuple[int, int, bytes]]:
-    """Offset, framed length and record of every record of a file, in order; needs no index.
+    """Read every record of a file, in order, without an index.
 
-    Raises DamagedRecord at the first record that fails its checksums.
+    Yields:
+      Offset, framed length and record.
+
+    Raises:
+      UserError: there is no such file.
+      DamagedRecord: at the first record that fails its checksums.
     """
     offset, number = 0, 0
     size = storage.size(name)

@@ -1,9 +1,9 @@
 """The sidecar of a shard: where its records and their pieces lie, and what pairing needs to know.
 
-One .npz of plain arrays (no pickle) beside the shard. Columns with a value a record, columns with a
-value a frame, the frames of all records one after another, and one with a row a piece. The pieces
-of a record, which batches read one by one, are those of `tracks.PER_FRAME` one field after another:
-an encoded image a frame, a field of numbers whole. Each has its place and a CRC32C of its own.
+It is one .npz of plain arrays (no pickle) beside the shard: columns with a value a record, columns
+with a value a frame, the frames of all records one after another, and one with a row a piece. The
+pieces of a record, which batches read one by one, are those of `tracks.PER_FRAME`, field by field:
+an encoded image a frame, a field of numbers whole. Each has its place and its own CRC32C.
 """
 
 import dataclasses
@@ -49,7 +49,7 @@ _FRAME_NUMBERS = {
     'aus': np.float16,
     'aus_valid': np.bool_,
 }
-# The fields of `tracks.Track` that an index is made of.
+# The fields of `tracks.Track` from which an index is made.
 INDEXED = ('track_id', 'identity', 'size', 'pair', 'role', *_FRAME_NUMBERS)
 
 
@@ -72,31 +72,43 @@ class Columns:
     pieces: UInt32[np.ndarray, 'p 3']  # begin in the record, length, CRC32C
 
     def piece_starts(self) -> Int[np.ndarray, ' _']:
-        """Where each record's pieces begin, [r + 1]: in the end, how many there are."""
+        """Return where each record's pieces begin, [r + 1]; the last number counts them all."""
         return np.concatenate([[0], np.cumsum(piece_count(self.frames))])
 
 
 def piece_count(frames, before: str | None = None):
-    """Pieces of a record of so many frames, all of them or those of fields before a name."""
+    """Count the pieces of a record.
+
+    Args:
+      frames: T of the record; a number or an array.
+      before: count only the fields before this one of `tracks.PER_FRAME`; None: all.
+    """
     names = PER_FRAME if before is None else PER_FRAME[: PER_FRAME.index(before)]
     images = sum(FIELDS[name].kind == 'bytes' for name in names)
     return np.asarray(frames, np.int64) * images + len(names) - images
 
 
 def _pieces(record: bytes, frames: int) -> UInt32[np.ndarray, 'p 3']:
-    found = spans(record, PER_FRAME, frames)
-    rows = [(at, end - at, google_crc32c.value(record[at:end])) for at, end in found]
+    places = spans(record, PER_FRAME, frames)
+    rows = [(at, end - at, google_crc32c.value(record[at:end])) for at, end in places]
     return np.array(rows, np.uint32).reshape(-1, 3)
 
 
 class Collector:
-    """Gathers the columns of a shard, a track at a time."""
+    """A collector of the columns of a shard, a track at a time."""
 
     def __init__(self):
         self._rows: dict[str, list] = {field.name: [] for field in dataclasses.fields(Columns)}
 
     def add(self, fields: Mapping[str, Any], record: bytes, offset: int, length: int) -> None:
-        """A track in `length` framed bytes at `offset`; `fields`: the `INDEXED` ones of it."""
+        """Add a track.
+
+        Args:
+          fields: the track's `INDEXED` fields.
+          record: the serialised track.
+          offset: where the framed record begins in its shard, bytes.
+          length: of the framed record, bytes.
+        """
         frames = len(fields['expression'])
         self._rows['offset'].append(offset)
         self._rows['length'].append(length)
@@ -106,7 +118,7 @@ class Collector:
             self._rows[name].append(fields[name])
 
     def columns(self) -> Columns:
-        """The columns of the tracks added so far."""
+        """Return the columns of the tracks added so far."""
         values: dict[str, np.ndarray] = {'track_id': np.array(self._rows['track_id'], np.str_)}
         for name, dtype in _RECORD_NUMBERS.items():
             values[name] = np.array(self._rows[name], dtype)
@@ -119,7 +131,7 @@ class Collector:
 
 
 def to_bytes(columns: Columns, summary: dict) -> bytes:
-    """The sidecar file: the columns and a summary of plain values (file, digest, parameters)."""
+    """Encode a sidecar: the columns and a summary of plain values (file, digest, parameters)."""
     file = io.BytesIO()
     text = json.dumps({'version': INDEX_VERSION, **summary}, sort_keys=True)
     np.savez(file, summary=np.array(text), **vars(columns))
@@ -127,9 +139,14 @@ def to_bytes(columns: Columns, summary: dict) -> bytes:
 
 
 def from_bytes(content: bytes, where: str) -> tuple[Columns, dict]:
-    """The columns and the summary of a sidecar file.
+    """Decode a sidecar: its columns and its summary.
 
-    Raises UserError naming `where` when it is damaged or of another version.
+    Args:
+      content: the file's bytes.
+      where: its name, for the message.
+
+    Raises:
+      UserError: it is damaged or of another version.
     """
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
@@ -158,12 +175,12 @@ def _check_version(version: int, where: str) -> None:
 
 
 def concatenate(parts: list[Columns]) -> Columns:
-    """The columns of several shards one after another."""
+    """Join the columns of several shards, one after another."""
     names = [field.name for field in dataclasses.fields(Columns)]
     return Columns(**{name: np.concatenate([getattr(p, name) for p in parts]) for name in names})
 
 
 def rebuild_command(where: str) -> str:
-    """The command that makes the indices of the set anew, for error messages."""
+    """Return the command that rebuilds the indices of the set, for error messages."""
     directory = where.rpartition('/')[0] or '.'
     return f'reenact-jax shards {directory} --rebuild-index'

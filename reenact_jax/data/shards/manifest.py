@@ -17,7 +17,7 @@ _SHARD = re.compile(rf'{NAME}-(\w+)\.tfrecord-(\d{{5}})-of-(\d{{5}})')
 
 
 def shard_file(split: str, number: int, count: int) -> str:
-    """The TFDS file name of a shard: `face_tracks-train.tfrecord-00000-of-00032`."""
+    """Return the TFDS file name of a shard: `face_tracks-train.tfrecord-00000-of-00032`."""
     if not re.fullmatch(r'[a-z][a-z0-9_]*', split):
         raise UserError(f'split {split!r}: expected small letters, digits and _, like train')
     if not 0 <= number < count < 100_000:
@@ -26,23 +26,24 @@ def shard_file(split: str, number: int, count: int) -> str:
 
 
 def index_file(shard: str) -> str:
-    """The file name of a shard's sidecar index."""
+    """Return the file name of a shard's sidecar index."""
     return f'{shard}.index.npz'
 
 
 def found_shards(directory) -> dict[str, set[int]]:
-    """Split -> the shard counts (the `of-NNNNN`) that file names in the directory speak of."""
-    found: dict[str, set[int]] = {}
+    """Find the shard counts of each split by the file names in a directory (their `of-NNNNN`)."""
+    counts: dict[str, set[int]] = {}
     for name in storage.names(directory):
         if match := _SHARD.fullmatch(name):
-            found.setdefault(match[1], set()).add(int(match[3]))
-    return found
+            counts.setdefault(match[1], set()).add(int(match[3]))
+    return counts
 
 
 def read(directory) -> dict:
-    """The set's index: {'splits': {split: {...}}, 'files': {name: sha256}, ...}.
+    """Read the set's index: {'splits': {split: {...}}, 'files': {name: sha256}, ...}.
 
-    Raises UserError when the directory or the index is missing, damaged or edited by hand.
+    Raises:
+      UserError: the directory or the index is missing, damaged or edited by hand.
     """
     names = storage.names(directory)
     file = f'{directory}/{MANIFEST}'
@@ -72,7 +73,13 @@ def read(directory) -> dict:
 
 
 def write(directory, splits: dict, files: dict[str, str]) -> None:
-    """Writes the set's index. `splits`: split -> its entry, `files`: metadata file -> SHA-256."""
+    """Write the set's index.
+
+    Args:
+      directory: of the set.
+      splits: split -> its entry.
+      files: metadata file -> SHA-256.
+    """
     content = {'version': MANIFEST_VERSION, 'name': NAME, 'splits': splits, 'files': files}
     content['digest'] = _digest(content)
     storage.write(f'{directory}/{MANIFEST}', _render(content))

@@ -26,17 +26,25 @@ class ShardSet:
     records; `verify` checks everything.
 
     Attributes:
-      columns: `shard_index.Columns`, the shards' one after another; offsets within their shards.
+      columns: `shard_index.Columns` of all shards, one after another; offsets are within a shard.
       identity: Int[np.ndarray, ' r'], the person of every record.
       frame_starts: Int[np.ndarray, ' r+1'], where a record's frames begin in the frame columns.
       people: number of different people in the split.
       identities: 1 + the largest identity in the split (the length of a one-hot code).
       local: whether the shards are files of this machine.
-      parameters: what the set's writer said of how it was made.
+      parameters: plain values by which the writer says how the set was made.
     """
 
     def __init__(self, directory, split: str):
-        """Raises UserError: no directory, split or index; lengths or digests that differ."""
+        """Open a split.
+
+        Args:
+          directory: of the set.
+          split: its name.
+
+        Raises:
+          UserError: no directory, split or index; lengths or digests that differ.
+        """
         self.directory, self.split = str(directory), split
         entries = shard_manifest.read(directory)['splits']
         if split not in entries:
@@ -64,7 +72,11 @@ class ShardSet:
         return f'ShardSet({self.directory!r}, {self.split!r}, {len(self)} records)'
 
     def __getitem__(self, record: int) -> bytes:
-        """The serialised track. Raises DamagedRecord naming shard and record number."""
+        """Read the serialised track of a record.
+
+        Raises:
+          DamagedRecord: its checksums fail; the message names shard and record number.
+        """
         record = range(len(self))[record]
         offset, length = int(self.columns.offset[record]), int(self.columns.length[record])
         reader = self._readers[self._shard(record)]
@@ -75,20 +87,24 @@ class ShardSet:
             raise DamagedRecord(f'{self.where(record)}: {error}') from None
 
     def track(self, record: int) -> tracks.Track:
-        """The track of a record."""
+        """Read the track of a record."""
         return tracks.decode(self[record], self.where(record))
 
     def fields(self, record: int, names: Iterable[str]) -> dict[str, Any]:
-        """Some fields of the track of a record, by name."""
+        """Read some fields of a record's track, by name."""
         return tracks.read_fields(self[record], names, self.where(record))
 
     @property
     def points(self) -> tuple[str, ...]:
-        """The point sets that the records have: all, unless the writer said otherwise."""
+        """Return the point sets of the records: all, unless the writer said otherwise."""
         return tuple(self.parameters.get('points', tracks.POINT_SETS))
 
     def require_points(self, points: str) -> None:
-        """Raises UserError when the records do not have this point set."""
+        """Refuse a point set that the records do not have.
+
+        Raises:
+          UserError: they do not have it.
+        """
         if points not in self.points:
             raise UserError(
                 f'{self.directory}, split {self.split}: no points {points!r}; it has '
@@ -96,18 +112,18 @@ class ShardSet:
             )
 
     def pieces(self, record: int) -> UInt32[np.ndarray, 'p 3']:
-        """Begin, length and CRC32C of the record's pieces (index.py), to be read by `part`."""
+        """Return begin, length and CRC32C of the record's pieces (index.py), which `part` reads."""
         first, last = self._piece_starts[record : record + 2]
         return self.columns.pieces[first:last]
 
     def part(self, record: int) -> Callable[[int, int], bytes]:
-        """(begin, length) -> those bytes of the serialised track, unchecked; fewer at its end."""
+        """Return a reader of the serialised track, (begin, length) -> bytes, unchecked."""
         read = self._readers[self._shard(record)].read
         begin = int(self.columns.offset[record]) + tfrecord.HEADER
         return lambda at, length: read(begin + at, length)
 
     def where(self, record: int) -> str:
-        """File and record number in it, for messages."""
+        """Name the file of a record and its number there, for messages."""
         shard = self._shard(record)
         return f'{self.files[shard]}, record {record - self._first_record[shard]}'
 
@@ -116,24 +132,24 @@ class ShardSet:
 
 
 def splits(directory) -> tuple[str, ...]:
-    """The names of the splits in a set."""
+    """List the names of the splits in a set."""
     return tuple(sorted(shard_manifest.read(directory)['splits']))
 
 
 def _open_indices(directory: str, entries: list[dict]) -> list[shard_index.Columns]:
-    """All shards' columns; in a bucket, where each keeps one waiting, several at once."""
+    """Read all shards' columns; several at once in a bucket, where each read takes long."""
     with ThreadPoolExecutor(1 if storage.is_local(directory) else 16) as pool:
         return list(pool.map(lambda shard: _open_index(directory, shard), entries))
 
 
 def _open_index(directory: str, shard: dict) -> shard_index.Columns:
-    """A shard's columns; the sidecar's digest and the shard's length are checked."""
+    """Read a shard's columns; check the sidecar's digest and the shard's length."""
     file = f'{directory}/{shard["file"]}'
     size = storage.size(file)
     if size != shard['bytes']:
-        found = 'is missing' if size is None else f'has {size} bytes'
+        state = 'is missing' if size is None else f'has {size} bytes'
         raise UserError(
-            f'{file}: {found}, the set has it with {shard["bytes"]}; copy or write it again'
+            f'{file}: {state}, the set has it with {shard["bytes"]}; copy or write it again'
         )
     index = f'{directory}/{shard_manifest.index_file(shard["file"])}'
     try:

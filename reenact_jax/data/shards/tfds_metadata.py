@@ -1,4 +1,4 @@
-"""What TensorFlow Datasets needs to open a shard set: `features.json` and `dataset_info.json`.
+"""Files with which TensorFlow Datasets opens a shard set: `features.json`, `dataset_info.json`.
 
 tfds.builder_from_directory(DIR)   # info, splits and counts; reading needs TensorFlow
 """
@@ -20,7 +20,7 @@ _DESCRIPTION = (
 
 
 def features_json() -> str:
-    """The record's fields as TFDS features. Segmentations stay PNG bytes (empty: unknown)."""
+    """Describe the record's fields as TFDS features; segmentations stay PNG (empty: unknown)."""
     features = {name: _feature(name, field) for name, field in FIELDS.items()}
     features |= {
         'version': tfds.features.Scalar(np.int64),
@@ -31,7 +31,7 @@ def features_json() -> str:
 
 
 def dataset_info_json(splits: dict) -> str:
-    """Splits with record counts and bytes of every shard, from the set's index."""
+    """Describe the splits, with records and bytes of every shard, from the set's index."""
     info = dataset_info_pb2.DatasetInfo(  # pyright: ignore[reportAttributeAccessIssue]
         name=NAME,
         version=f'{FIELD_VERSION}.0.0',

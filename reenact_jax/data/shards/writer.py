@@ -25,7 +25,7 @@ from reenact_jax.data.shards import tfds_metadata
 
 
 class ShardWriter:
-    """Writes one shard and its sidecar; a context manager.
+    """A writer of one shard and its sidecar, used as a context manager.
 
     The shard takes its name when the block ends without an error, then the sidecar, whose presence
     says that the shard is complete.
@@ -34,7 +34,15 @@ class ShardWriter:
     def __init__(
         self, directory, split: str, number: int, count: int, parameters: Mapping | None = None
     ):
-        """`parameters`: plain values that say how the shard was made, compared by `complete`."""
+        """Prepare a shard; its file begins with the block.
+
+        Args:
+          directory: of the set.
+          split: 'train', 'test', 'gt_cross', ...
+          number: of the shard, from 0.
+          count: of the split's shards.
+          parameters: plain values that say how the shard was made, which `complete` compares.
+        """
         self._directory = storage.path(directory)
         self._name = shard_manifest.shard_file(split, number, count)
         self._parameters = _plain(parameters)
@@ -51,7 +59,11 @@ class ShardWriter:
         return self
 
     def add(self, track: tracks.Track) -> None:
-        """Appends a track. Raises UserError naming a field not as `tracks.FIELDS` says."""
+        """Append a track.
+
+        Raises:
+          UserError: it has no frames, or a field is not as `tracks.FIELDS` says.
+        """
         if track.frames == 0:
             raise UserError(f'track {track.track_id}: no frames')
         record = tracks.encode(track)
@@ -76,7 +88,7 @@ class ShardWriter:
 
 
 def write_index(directory, columns: shard_index.Columns, summary: dict) -> None:
-    """Writes the sidecar of the shard `summary['file']`."""
+    """Write the sidecar of the shard `summary['file']`."""
     name = shard_manifest.index_file(summary['file'])
     storage.write(f'{directory}/{name}', shard_index.to_bytes(columns, summary))
 
@@ -84,7 +96,7 @@ def write_index(directory, columns: shard_index.Columns, summary: dict) -> None:
 def complete(
     directory, split: str, number: int, count: int, parameters: Mapping | None = None
 ) -> bool:
-    """Whether the shard is there, whole (its digest is checked) and made with these parameters."""
+    """Tell whether a shard is there, whole (by its digest) and made with these parameters."""
     name = shard_manifest.shard_file(split, number, count)
     index = storage.path(directory) / shard_manifest.index_file(name)
     if not index.exists():
@@ -108,10 +120,10 @@ def write(
     shards: int = 1,
     parameters: Mapping | None = None,
 ) -> None:
-    """Writes a split, the tracks dealt out to its shards in turn, and finishes it.
+    """Write a split and finish it; its shards take the tracks in turn.
 
     Args:
-      directory: of the set; made if missing. Other splits in it are kept.
+      directory: of the set, made if missing; other splits in it are kept.
       split: 'train', 'test', 'gt_cross', ...
       items: the tracks, taken one at a time.
       shards: number of files.
@@ -129,10 +141,16 @@ def write(
 
 
 def finish(directory, split: str, *, shards: int, parameters: Mapping | None = None) -> None:
-    """Makes the set's index and TFDS metadata, once every shard of the split is written.
+    """Make the set's index and TFDS metadata, once every shard of the split is written.
 
-    Other splits keep their entries. Raises UserError naming shards that are missing or incomplete,
-    shards of another count, and tracks with the same name.
+    Args:
+      directory: of the set; other splits in its index keep their entries.
+      split: its name.
+      shards: number of files.
+      parameters: plain values that say how the tracks were made.
+
+    Raises:
+      UserError: shards are missing, incomplete or of another count, or tracks have the same name.
     """
     refuse_strays(directory, split, shards)
     entry = summarise(directory, split, shards, parameters)
@@ -143,7 +161,7 @@ def finish(directory, split: str, *, shards: int, parameters: Mapping | None = N
 
 
 def publish(directory, splits: dict) -> None:
-    """Writes the TFDS metadata, then the set's index."""
+    """Write the TFDS metadata, then the set's index."""
     metadata = {
         'features.json': tfds_metadata.features_json(),
         'dataset_info.json': tfds_metadata.dataset_info_json(splits),
@@ -155,7 +173,11 @@ def publish(directory, splits: dict) -> None:
 
 
 def refuse_strays(directory, split: str, shards: int) -> None:
-    """Raises UserError when the directory holds shards of this split with another count."""
+    """Refuse a directory that holds shards of this split with another count.
+
+    Raises:
+      UserError: it does, or a name is not allowed.
+    """
     shard_manifest.shard_file(split, 0, shards)  # checks both names
     if not storage.path(directory).exists():
         return
@@ -168,7 +190,11 @@ def refuse_strays(directory, split: str, shards: int) -> None:
 
 
 def summarise(directory, split: str, count: int, parameters: Mapping | None = None) -> dict:
-    """The split's entry in the set's index, from the sidecars. Raises UserError as `finish`."""
+    """Make the split's entry in the set's index, from the sidecars.
+
+    Raises:
+      UserError: as `finish`.
+    """
     entries, columns = [], []
     for number in range(count):
         name = shard_manifest.shard_file(split, number, count)
@@ -201,7 +227,7 @@ def _refuse_repeated(track_ids: np.ndarray, where: str) -> None:
 
 
 def _plain(parameters: Mapping | None) -> dict:
-    """Parameters as they come back from JSON. Raises UserError for what JSON cannot hold."""
+    """Return parameters as they come back from JSON, or refuse what it cannot hold (UserError)."""
     try:
         return json.loads(json.dumps(dict(parameters or {}), allow_nan=False))
     except (TypeError, ValueError) as error:
