@@ -12,7 +12,8 @@ import quick
 from reenact_jax.common.errors import UserError
 from reenact_jax.configs import aan as configs
 from reenact_jax.data.tracks import Batch, DataInfo, Face
-from reenact_jax.geometry import flows, folds, images, layers, layouts
+from reenact_jax.geometry import composition, flows, folds, images, layouts
+from reenact_jax.geometry.layers import Layers, Part
 from reenact_jax.nets import frozen_apply
 from reenact_jax.systems import aan
 from reenact_jax.systems.aan import generator
@@ -71,7 +72,7 @@ def test_untrained_it_is_the_landmark_flow_of_the_source_for_the_most_part(built
     assert 0.8 < made.layers.mask.mean() < 0.95  # sigmoid(2) is 0.88
     assert all(part.alpha.max() < 0.5 for part in made.layers.parts.values())
     assert 'mouth_inside' in made.layers.parts
-    np.testing.assert_allclose(made.image, layers.compose(made.layers, a.image), atol=1e-6)
+    np.testing.assert_allclose(made.image, composition.compose(made.layers, a.image), atol=1e-6)
 
 
 def test_a_still_driver_with_a_full_mask_gives_the_source_bit_for_bit(built):
@@ -104,7 +105,7 @@ def test_in_use_the_flow_has_a_finer_grid_and_render_is_the_composition(built):
 
     made, image = run()
     assert made.flow.shape == (2, 48, 48, 2) and made.mask.shape == (2, SIDE, SIDE, 1)
-    np.testing.assert_allclose(image, layers.compose(made, a.image), atol=1e-5)
+    np.testing.assert_allclose(image, composition.compose(made, a.image), atol=1e-5)
     part = made.parts['mouth']
     assert part.image.shape == (2, 48, 48, 3)  # part_size, whatever the image's
     assert part.alpha[:, 0].max() < 0.1 * part.alpha.max()
@@ -113,9 +114,9 @@ def test_in_use_the_flow_has_a_finer_grid_and_render_is_the_composition(built):
 def test_what_is_painted_is_counted_by_its_area():
     """Half of the image by the mask, and a part of 8 pixels' side in one of 32, half opaque."""
     frame = jnp.array([[[0.5, 0, 3], [0, 0.5, 7]]])
-    part = layers.Part(jnp.zeros((1, 16, 16, 3)), jnp.full((1, 16, 16, 1), 0.5), frame)
+    part = Part(jnp.zeros((1, 16, 16, 3)), jnp.full((1, 16, 16, 1), 0.5), frame)
     one = jnp.ones((1, 32, 32, 1))
-    made = layers.Layers(jnp.zeros((1, 32, 32, 2)), 0.5 * one, 0 * one, {'nose': part})
+    made = Layers(jnp.zeros((1, 32, 32, 2)), 0.5 * one, 0 * one, {'nose': part})
     assert float(_painted(made)) == pytest.approx(0.5 + 0.5 * (8 / 32) ** 2)
 
 
@@ -147,7 +148,7 @@ def test_what_the_source_does_not_show_is_painted(built):
     look = generator.encode(HP, apply, a.image, a.landmarks)
     made = generator.draw(HP, apply, look, a.landmarks + jnp.array([[[0.0, 20.0]]]))
     bare = made.layers._replace(parts={})
-    image = layers.compose(bare, a.image)
+    image = composition.compose(bare, a.image)
     np.testing.assert_allclose(image[:, :18], made.layers.paint[:, :18], atol=1e-5)
 
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from scipy.ndimage import map_coordinates
 
-from reenact_jax.geometry import images, layers
+from reenact_jax.geometry import composition, images
+from reenact_jax.geometry.composition import compose, compose_onto
 from reenact_jax.geometry.layers import Layers, Part, Reach, Region
 
 SIDE = 32
@@ -32,19 +33,17 @@ def layered(flow=0.0, mask=1.0, paint=0.0, parts=None, frames=1):
 
 def test_what_does_not_move_stays_bit_for_bit():
     source = picture(SIDE)
-    np.testing.assert_array_equal(
-        layers.compose(layered(frames=2), source), np.repeat(source, 2, 0)
-    )
+    np.testing.assert_array_equal(compose(layered(frames=2), source), np.repeat(source, 2, 0))
     large = picture(100)
-    draw = functools.partial(layers.compose_onto, layered(), large, jnp.array([20.5, -7.0, 70.0]))
+    draw = functools.partial(compose_onto, layered(), large, jnp.array([20.5, -7.0, 70.0]))
     region = Region(0, 10, 90, 80)
     np.testing.assert_array_equal(draw(region), large[:, :90, 10:90])
 
 
 def test_mask_and_paint():
     source = picture(SIDE)
-    np.testing.assert_allclose(layers.compose(layered(mask=0, paint=0.5), source), 0.5, atol=1e-6)
-    half = layers.compose(layered(mask=0.25, paint=0.5), source)
+    np.testing.assert_allclose(compose(layered(mask=0, paint=0.5), source), 0.5, atol=1e-6)
+    half = compose(layered(mask=0.25, paint=0.5), source)
     np.testing.assert_allclose(half, 0.25 * source + 0.375, atol=1e-6)
 
 
@@ -61,7 +60,7 @@ def test_layers_agree_with_the_analytic_warp_at_any_size(times):
     side = SIDE * times
     window = jnp.array([0.0, 0.0, side])
     region = Region(0, 0, side, side)
-    made = layers.compose_onto(layered(bent(SIDE)), picture(side), window, region)
+    made = compose_onto(layered(bent(SIDE)), picture(side), window, region)
     at = images.pixel_grid(side, side) + bent(side)[0] * side / 2 - 0.5
     truth = [
         map_coordinates(channel, np.moveaxis(at[..., ::-1], -1, 0), order=3, mode='nearest')
@@ -78,9 +77,9 @@ def test_reading_beyond_the_crop_and_beyond_the_picture():
     large = picture(96)
     window = jnp.array([32.0, 32.0, 32.0])
     down = layered([0.0, -1.5], mask=1.0, paint=0.9)  # looks 24 pixels further up
-    made = layers.compose_onto(down, large, window, Region(32, 32, 32, 32))
+    made = compose_onto(down, large, window, Region(32, 32, 32, 32))
     np.testing.assert_allclose(made[0], large[0, 8:40, 32:64], atol=1e-5)
-    crop = layers.compose(down, large[:, 32:64, 32:64])
+    crop = compose(down, large[:, 32:64, 32:64])
     np.testing.assert_allclose(crop[0, :22], 0.9, atol=1e-6)
     np.testing.assert_allclose(crop[0, 25:], large[0, 33:40, 32:64], atol=1e-5)
 
@@ -91,7 +90,7 @@ def test_reach_keeps_the_picture():
     reach[:, 20:40, 20:40] = 1
     window = jnp.array([8.0, 8.0, 48.0])
     changed = layered(bent(SIDE), mask=0.3, paint=0.7)
-    made = layers.compose_onto(changed, large, window, Region(0, 0, 64, 64), Reach(reach, reach))
+    made = compose_onto(changed, large, window, Region(0, 0, 64, 64), Reach(reach, reach))
     still = reach[0, ..., 0] == 0
     np.testing.assert_array_equal(np.asarray(made)[0][still], large[0][still])
     assert np.abs(np.asarray(made)[0][~still] - large[0][~still]).min() > 0
@@ -100,7 +99,7 @@ def test_reach_keeps_the_picture():
 def test_paint_ends_at_the_border_of_the_crop():
     large = picture(64)
     window, everywhere = jnp.array([16.0, 16.0, 32.0]), np.ones((1, 64, 64, 1), np.float32)
-    made = layers.compose_onto(
+    made = compose_onto(
         layered(mask=0, paint=0.7), large, window, Region(0, 0, 64, 64), Reach(*2 * [everywhere])
     )
     np.testing.assert_allclose(made[0, 20:44, 20:44], 0.7, atol=1e-6)
@@ -117,9 +116,9 @@ def test_parts_lie_in_their_frames(times):
     part = Part(jnp.asarray(image), jnp.ones((1, 12, 12, 1)), frame)
     side = SIDE * times
     window, region = jnp.array([0.0, 0.0, side]), Region(0, 0, side, side)
-    made = np.asarray(
-        layers.compose_onto(layered(parts={'mouth': part}), picture(side), window, region)
-    )[0]
+    made = np.asarray(compose_onto(layered(parts={'mouth': part}), picture(side), window, region))[
+        0
+    ]
     inside = made[5 * times : 15 * times, 9 * times : 19 * times]
     expected = jax.image.resize(image[0], (12 * times, 12 * times, 3), 'bilinear')
     np.testing.assert_allclose(inside, expected[times:-times, times:-times], atol=1e-4)
@@ -145,8 +144,8 @@ def test_windows_draw_what_the_whole_region_would(monkeypatch, scale, place):
     window, region = jnp.array([5.0, 9.0, 60.0]), Region(3, 6, 70, 64)
 
     def composed(large):
-        monkeypatch.setattr(layers, 'LARGE', large)
-        return layers.compose_onto(made, picture(80), window, region)
+        monkeypatch.setattr(composition, 'LARGE', large)
+        return compose_onto(made, picture(80), window, region)
 
     np.testing.assert_allclose(composed(32), composed(1000), atol=1e-4)
 

@@ -16,9 +16,9 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from reenact_jax.common.arrays import AnyArray
-from reenact_jax.geometry import images, layouts
+from reenact_jax.geometry import composition, images, layouts
 from reenact_jax.geometry import landmarks as lm
-from reenact_jax.geometry.layers import Reach, Region, compose_onto, of_tree
+from reenact_jax.geometry.layers import Reach, Region, of_tree
 from reenact_jax.reenact.pasting import Canvas
 
 MARGIN = 0.25  # of the crop's side: how much further the region reaches than the crop
@@ -59,11 +59,37 @@ class Composer:
         return picture
 
 
-@functools.partial(jax.jit, static_argnums=0)
 def _drawn(region: Region, layers, picture, window, edge, source, driving):
-    moves, paints = reach(source, driving, region)
-    weight = Reach(edge * moves, edge * paints)
-    return images.to_uint8(compose_onto(of_tree(layers), picture, window, region, weight))
+    """Compose in steps compiled alone (composition.py says why)."""
+    layers = of_tree(layers)
+    enlarged = _enlarged(region, _joined(layers), window)
+    weight = _reached(region, edge, source, driving)
+    moved = _moved(region, picture, enlarged, window, weight.moves)
+    return _blended(region, *moved, enlarged, layers, window, weight.paints)
+
+
+_joined = jax.jit(composition.join)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _enlarged(region: Region, joined, window):
+    return composition.enlarge(joined, window, region)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _reached(region: Region, edge, source, driving):
+    return Reach(*(edge * share for share in reach(source, driving, region)))
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _moved(region: Region, picture, enlarged, window, share):
+    return composition.move(picture, enlarged, window, region, share)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _blended(region: Region, warped, shown, enlarged, layers, window, share):
+    result = composition.blend(warped, shown, enlarged, layers, window, region, share)
+    return images.to_uint8(result)
 
 
 def region_of(canvas: Canvas) -> Region:

@@ -7,7 +7,8 @@ from jaxtyping import Array, Float
 
 from reenact_jax.geometry import flows, folds, images, layouts, unseen
 from reenact_jax.geometry import landmarks as lm
-from reenact_jax.geometry.layers import Layers, Part, compose
+from reenact_jax.geometry.composition import compose
+from reenact_jax.geometry.layers import Layers, Part
 from reenact_jax.geometry.layouts import INNER_MOUTH, local_points
 from reenact_jax.systems.aan.hparams import Hparams, part_side, parts_of
 
