@@ -7,7 +7,7 @@
 of the mean over everything, the person's own mean less l_m, and the rest. The basis b_exp is
 fitted beforehand: principal components of l_exp, for one group of face parts at a time.
 
-    reenact-jax prepare bases DATA --out bases.npz
+    reenact-jax prepare bases --data DATA --out bases.npz
 
 M guesses the coefficients of one frame: l^_exp = lambda_exp b_exp^T alpha^ (in training without the
 gain lambda_exp), l^_id = l - l_m - l^_exp. Transfer: l_m + l^_id(source) + l^_exp(driving) at the

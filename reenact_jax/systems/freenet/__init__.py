@@ -9,7 +9,7 @@ not; phi the image generator, D its discriminator.
 
 The pose of the result is the reference's, as in the paper (`pose='reference'`), or with section
 4.4's change the driver's. The portrait of a user is the reference, though it need not be neutral.
-Departures of the official code (github.com/zhangzjN/FReeNet) from the paper are settings whose
+Departures of the official code (github.com/zhangzjn/FReeNet) from the paper are settings whose
 defaults are the paper's; the preset `official` sets them all. Where the paper is silent, the
 defaults are the official code's and are tested against it (tests/parity).
 
