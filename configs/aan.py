@@ -1,6 +1,6 @@
 """AAN: one-shot face reenactment with appearance adaptive normalization (Yao et al. 2021).
 
-    reenact-jax train --config aan --data DATA --workdir out/aan \
+    reenact-jax train --config aan --data DATA --workdir out/aan \\
         --config.hparams.vgg_weights vgg19.safetensors
 
 Presets (after the colon):

@@ -1,6 +1,6 @@
 """FACEGAN: "Facial Attribute Controllable rEenactment GAN", driven by action units.
 
-    reenact-jax train --config facegan --data DATA --workdir out/fg \
+    reenact-jax train --config facegan --data DATA --workdir out/fg \\
         --config.hparams.vgg_weights vgg19.safetensors
 
 Stages: lt; reenactor_half, reenactor; mixer_half, mixer; joint. The data needs action units (exact

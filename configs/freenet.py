@@ -1,6 +1,6 @@
 """FReeNet: "FReeNet: Multi-Identity Face Reenactment", landmark converter and image generator.
 
-    reenact-jax train --config freenet --data DATA --workdir out/fn \
+    reenact-jax train --config freenet --data DATA --workdir out/fn \\
         --config.hparams.vgg_weights vgg16.safetensors
 
 Stage `ulc` trains the converter (landmark transfer), stage `gag` the generator with the converter

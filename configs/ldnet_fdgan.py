@@ -1,8 +1,8 @@
 """LD-Net + FD-GAN, "One-Shot Identity-Preserving Portrait Reenactment": each preset trains one.
 
-    reenact-jax train --config ldnet_fdgan:cpu \
+    reenact-jax train --config ldnet_fdgan:cpu \\
         --data DATA --workdir out/ldnet
-    reenact-jax train --config ldnet_fdgan:fdgan_small \
+    reenact-jax train --config ldnet_fdgan:fdgan_small \\
         --data DATA --workdir out/fdgan
 
 Presets (after the colon) of LD-Net, landmark disentanglement:
@@ -29,9 +29,9 @@ docs/results.md, "LD-Net"), point error and identity leak on the synthetic LMTes
   quick as it was, without them    0.02 0.36 0.76 0.69   1.61  0.28   100 people x 24 tracks
   quick                            0.86 0.83 0.83 0.78   1.57  0.30   300 x 8, the quickstart's
   small                            0.91 0.78 0.95 0.70   1.60  0.31   1,000 x 8, docs/results.md's
-    reenact-jax prepare synthetic --out points --landmarks-only --identities 300 --tracks 8 \
+    reenact-jax prepare synthetic --out points --landmarks-only --identities 300 --tracks 8 \\
         --seed 1 --val-identities 0 --test-identities 0 --cross-pairs 0
-    reenact-jax train --config ldnet_fdgan:quick --data points \
+    reenact-jax train --config ldnet_fdgan:quick --data points \\
         --workdir out/quick
     reenact-jax evaluate lmtest --model out/quick --data data/lmtest --split train
 With `lambda_part` and `lambda_chord` at 10 and no gestures, on 100 people: 0.82 0.45 0.87 0.68 and
@@ -41,8 +41,8 @@ leaked 0.31 to 0.43 and followed no better. `cpu` has none of them; its slopes w
 What to expect: docs/results.md, "LD-Net". `cpu` takes a quarter of an hour of one core and leaves
 0.47 of the error of the driver's own landmarks on new people. The paper's losses as printed leave
 0.73 after the same number of steps, and an identity code that tells nobody apart:
-    --config.hparams.mean_swap=0 --config.hparams.renormalise=False \
-    --config.hparams.stage1_lambda_c=0.1 --config.hparams.warm_steps=0 \
+    --config.hparams.mean_swap=0 --config.hparams.renormalise=False \\
+    --config.hparams.stage1_lambda_c=0.1 --config.hparams.warm_steps=0 \\
     --config.hparams.stage2_rate=5e-4 --config.hparams.stage2_steps=7000
 The paper's table 1 measures codes, not transfer. Same identity / same pose / both different: E_I
 2.04 / 3.18 / 3.83, E_P 3.52 / 1.27 / 3.67. Only the ratios inside a row count.

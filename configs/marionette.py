@@ -1,7 +1,7 @@
 """MarioNETte's PCA landmark transformer (Ha et al. 2020): a landmark transfer for any generator.
 
     reenact-jax prepare bases --data DATA --out bases.npz
-    reenact-jax train --config marionette --data DATA \
+    reenact-jax train --config marionette --data DATA \\
         --config.hparams.bases=bases.npz --workdir out/marionette
 
 Presets (after the colon):

@@ -1,6 +1,6 @@
 """Pix2Pix (Isola et al. 2017) and Pix2PixHD (Wang et al. 2018) on landmark images: baselines.
 
-    reenact-jax train --config pix2pix:hd --data DATA \
+    reenact-jax train --config pix2pix:hd --data DATA \\
         --workdir out/pix2pixhd --config.hparams.vgg_weights vgg19.safetensors
 
 Presets (after the colon):

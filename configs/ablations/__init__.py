@@ -4,7 +4,7 @@
 
 trains every row and writes the table. A single model of it is a preset for `reenact-jax train`:
 
-    reenact-jax train --config configs/ablations/aan_table3.py:spade_cpu \
+    reenact-jax train --config configs/ablations/aan_table3.py:spade_cpu \\
         --data DATA --workdir out/spade
 
 A file has `MODELS` (name -> `tables.Model`), `MEASURES` (kind of measurement -> metrics shown) and

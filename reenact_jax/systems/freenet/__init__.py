@@ -149,7 +149,7 @@ class Hparams:
         choices=net.FORMS,
         doc='GAG: form of the layers; `early`: as in workdirs from before the parity test',
     )
-    discriminator: int = settings.width(64, 'features of the first level of D (PatchGAN)')
+    discriminator: int = settings.width(64, 'D (PatchGAN): features of the first level')
     line_width: float = setting(
         1.5,
         low=0.1,
