@@ -1,28 +1,28 @@
 """AAN: one-shot face reenactment with appearance adaptive normalization (Yao et al. 2021).
 
-    reenact-jax train --config aan --data DATA --workdir out/aan \
+    reenact-jax train --config aan --data DATA --workdir out/aan \\
         --config.hparams.vgg_weights vgg19.safetensors
 
 Presets (after the colon):
   paper   256 x 256, VGG19 (bring the weights: reenact_jax/nets/vgg.py says how to make the file).
           The paper gives the loss weights, learning rates and the heatmaps' variance; it is silent
           on widths, batch and length, which are ours. For a GPU.
-  small   For 128 x 128 on two CPU cores, an hour: narrow nets with one pixel shuffle less, a flow
-          of a quarter of the size from heatmaps of sigma 6, random perceptual features, layer norm,
+  small   128 x 128, an hour on two CPU cores: narrow networks with one pixel shuffle less, a flow
+          at a quarter of the side from heatmaps of sigma 6, random perceptual features, layer norm,
           50 times the paper's learning rate with a cosine, no discriminators (what is sharp comes
-          from the source); and what is ours: the flow starts from the landmarks, masks choose
-          between warped source and paint, a net for the inside of the mouth, and colours, places
-          and sides of the training images vary. What to expect: docs/results.md, "AAN".
-  quick   `small` for the few minutes of the quickstart at 64 x 64.
+          from the source). Ours: the flow starts from the landmarks, masks choose between warped
+          source and paint, a network draws the inside of the mouth, and colours, places and sides
+          of the training images vary. What to expect: docs/results.md, "AAN".
+  quick   `small` for the few minutes of the quickstart, at 64 x 64.
   printed `quick` without what is ours: the paper's generator, for the tables on CPUs.
   tiny    64 x 64, a few channels; for tests.
 
-The images' side is the data's. Ablations of the paper's table 3, on any preset:
+The images have the data's side. Ablations of the paper's table 3, on any preset:
     --config.hparams.local_net=False        `-local net`
     --config.hparams.modulation=spade       `-aan +spade`
 
-The paper's numbers (CSIM / PRMSE / AUCON), cross with MarioNETte's landmark transformer
-(configs/marionette.py, joined by `export --transfer`). Self-reenactment: VoxCeleb1
+The paper's numbers (CSIM / PRMSE / AUCON); cross-reenactment is with MarioNETte's landmark
+transformer (configs/marionette.py, joined by `export --transfer`). Self-reenactment: VoxCeleb1
 .823 / 3.26 / .831, Celeb-DF .753 / 3.12 / .751. Cross: FaceForensics++ .658 / 7.04 / .706,
 Celeb-DF .463 / 5.10 / .660.
 Table 3 (cross, FaceForensics++): without the local net .615 / 7.293 / .698, with SPADE
@@ -46,7 +46,7 @@ SMALL = dict(
     residuals=1,
     flow=(16, 24, 32, 48),
     flow_stride=4,
-    sigma=6.0,  # the flow net sees 32 x 32 heatmaps
+    sigma=6.0,  # the flow network sees heatmaps of 32 x 32
     local=(12, 16, 24, 32),
     discriminator=8,
     features='random',
@@ -79,6 +79,6 @@ PRESETS = {
 
 
 def get_config(preset: str = 'paper'):
-    """The config of a preset; `config.hparams` overrides the paper's numbers."""
+    """Return the config of a preset; `config.hparams` overrides the paper's numbers."""
     run = VARIED if preset in ('small', 'quick') else {}
     return config.build('aan', run=run, hparams=config.preset(PRESETS, preset))

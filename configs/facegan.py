@@ -1,21 +1,22 @@
 """FACEGAN: "Facial Attribute Controllable rEenactment GAN", driven by action units.
 
-    reenact-jax train --config facegan --data DATA --workdir out/fg \
+    reenact-jax train --config facegan --data DATA --workdir out/fg \\
         --config.hparams.vgg_weights vgg19.safetensors
 
-Stages: lt; reenactor_half, reenactor; mixer_half, mixer; joint. The data needs action units (of
-synthetic heads exact, of footage MediaPipe's or OpenFace's), and masks but for the first stage.
-The workdir serves as --transfer and as --generator of reenact_jax.export.
+Stages: lt; reenactor_half, reenactor; mixer_half, mixer; joint. The data needs action units (exact
+ones of synthetic heads; MediaPipe's or OpenFace's of footage) and, for all stages but the first,
+masks. The workdir serves as --transfer and as --generator of `reenact-jax export`.
 
 Presets (after the colon):
-  paper   256 x 256, as printed where the paper prints numbers (section 4), the middle between the
-          eyes at one place in every frame (`stabilise`). For a GPU.
-  lt      the landmark transformer alone, for a CPU: 64 rows, cosine from 1e-3, usual b1.
-  small   all, for 64 x 64 on one or two CPU cores, an hour or more: narrow, random features.
-  tiny    all, seconds; for tests.
+  paper   256 x 256, as printed where the paper prints numbers (section 4), with the middle between
+          the eyes at one place in every frame (`stabilise`). For a GPU.
+  lt      The landmark transformer alone, for a CPU: 64 rows, cosine from 1e-3, usual b1.
+  small   All stages at 64 x 64, an hour or more on one or two CPU cores: narrow networks, random
+          features.
+  tiny    All stages in seconds; for tests.
 
-Paper: table 1, MSE / CSIM / PSIM / ED with the transformer .018 / .747 / .811 / .012, without
-.015 / .623 / .885 / .014; table 2, LSIM .021.
+The paper's numbers. Table 1, MSE / CSIM / PSIM / ED: with the transformer .018 / .747 / .811 /
+.012, without .015 / .623 / .885 / .014. Table 2: LSIM .021.
 """
 
 from reenact_jax.train import config
@@ -42,14 +43,14 @@ SMALL = LT | dict(
     discriminator=12,
     features='random',
     random_width=6,
-    # As measured in docs/results.md.
+    # As when docs/results.md was measured.
     conditional=True,
     lines='vectors',
     tap_weights=(),
     vgg_input='imagenet',
     sigma=5.0,  # more than a pixel of 64
-    # What is right of every pixel counts most in so short a run, random features and young
-    # adversaries least.
+    # In so short a run the errors of single pixels must count most, random features and young
+    # discriminators least.
     lambda_r1=50.0,
     lambda_r2=2.0,
     lambda_r4=5.0,
@@ -69,6 +70,6 @@ PRESETS = {
 
 
 def get_config(preset: str = 'paper'):
-    """The config of a preset; `config.hparams` overrides the paper's numbers."""
+    """Return the config of a preset; `config.hparams` overrides the paper's numbers."""
     run = dict(stabilise='frame') if preset == 'paper' else {}
     return config.build('facegan', run=run, hparams=config.preset(PRESETS, preset))

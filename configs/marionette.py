@@ -1,15 +1,15 @@
 """MarioNETte's PCA landmark transformer (Ha et al. 2020): a landmark transfer for any generator.
 
     reenact-jax prepare bases --data DATA --out bases.npz
-    reenact-jax train --config marionette --data DATA \
+    reenact-jax train --config marionette --data DATA \\
         --config.hparams.bases=bases.npz --workdir out/marionette
 
 Presets (after the colon):
-  cpu    three layers of 256, 20,000 steps: some minutes of one core.
-  tiny   seconds; for tests.
+  cpu    Three layers of 256, 20,000 steps: some minutes of one core.
+  tiny   Seconds; for tests.
 
-It needs landmarks with depth, of tracks made by data_prep.synthetic or data_prep.videos. AAN's
-paper moves landmarks between people with it.
+It needs landmarks with depth: tracks from `reenact-jax prepare synthetic` or `prepare videos`.
+AAN's paper moves landmarks between people with it.
 """
 
 from reenact_jax.train import config
@@ -21,5 +21,5 @@ PRESETS = {
 
 
 def get_config(preset: str = 'cpu'):
-    """The config of a preset."""
+    """Return the config of a preset."""
     return config.build('marionette', run={}, hparams=config.preset(PRESETS, preset))

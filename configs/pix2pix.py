@@ -1,21 +1,23 @@
 """Pix2Pix (Isola et al. 2017) and Pix2PixHD (Wang et al. 2018) on landmark images: baselines.
 
-    reenact-jax train --config pix2pix:hd --data DATA \
+    reenact-jax train --config pix2pix:hd --data DATA \\
         --workdir out/pix2pixhd --config.hparams.vgg_weights vgg19.safetensors
 
 Presets (after the colon):
-  hd        Pix2PixHD, global generator of 182 million parameters, then the local enhancer. Widths,
-            losses, rates are the paper's, the lengths are ours. For a GPU.
-  hd_small  for 128 x 128 on two CPU cores: narrow, three halvings, random perceptual features
+  hd        Pix2PixHD: a global generator of 182 million parameters, then the local enhancer.
+            Widths, losses and rates are the paper's, the lengths are ours. For a GPU.
+  hd_small  128 x 128 on two CPU cores: narrow networks, three halvings, random perceptual features
             (their plain mean, of normalised images), two scales of D.
   hd_tiny   64 x 64, a few channels; for tests.
   unet      Pix2Pix, as printed but for the batch of 2. For a GPU.
-  unet_small, unet_tiny
+  unet_small, unet_tiny   The same two sizes of Pix2Pix.
 
-The input is the source's image and a landmark image (a fourth channel, as in FReeNet's table 1);
+The input is the source's image and a landmark image (a fourth channel, as in FReeNet's table 1).
+With
     --config.hparams.source_input=False
-leaves the landmarks alone. LD-Net + FD-GAN's table 3 has (ISIM / SSIM / FID) .41 / .49 / 98.36 for
-Pix2PixHD in self-reenactment; FReeNet's table 1 SSIM 0.629 and FID 12.84 for Pix2Pix.
+it is the landmark image alone. The papers' numbers: for Pix2PixHD in self-reenactment LD-Net +
+FD-GAN's table 3 has ISIM / SSIM / FID of .41 / .49 / 98.36; for Pix2Pix FReeNet's table 1 has an
+SSIM of 0.629 and an FID of 12.84.
 """
 
 from reenact_jax.train import config
@@ -53,5 +55,5 @@ PRESETS = {
 
 
 def get_config(preset: str = 'hd'):
-    """The config of a preset; `config.hparams` overrides the papers' numbers."""
+    """Return the config of a preset; `config.hparams` overrides the papers' numbers."""
     return config.build('pix2pix', run={}, hparams=config.preset(PRESETS, preset))

@@ -1,10 +1,10 @@
-"""One file a table of a paper: its models, its rows with the paper's numbers, what measures them.
+"""The papers' tables, one file each: its models, its rows with the paper's numbers, its measures.
 
     reenact-jax sweep aan_table3:cpu --workdir out/aan_table3
 
-trains every row and writes the table; a single model of it is a preset for reenact_jax.train:
+trains every row and writes the table. A single model of it is a preset for `reenact-jax train`:
 
-    reenact-jax train --config configs/ablations/aan_table3.py:spade_cpu \
+    reenact-jax train --config configs/ablations/aan_table3.py:spade_cpu \\
         --data DATA --workdir out/spade
 
 A file has `MODELS` (name -> `tables.Model`), `MEASURES` (kind of measurement -> metrics shown) and

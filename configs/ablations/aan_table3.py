@@ -19,7 +19,7 @@ MEASURES = {
 
 
 def sweep(add):
-    """The rows."""
+    """Add the rows."""
     for name, model, csim, prmse, aucon in (
         ('- local net', 'no_local', 0.615, 7.293, 0.698),
         ('- AAN + SPADE', 'spade', 0.558, 11.030, 0.660),
@@ -30,5 +30,5 @@ def sweep(add):
 
 
 def get_config(preset: str = 'full'):
-    """The config of a model, of the paper's size or another: `full_cpu`, `full_tiny`."""
+    """Return the config of a model, of the paper's size or another: `full_cpu`, `full_tiny`."""
     return tables.build(MODELS, preset)

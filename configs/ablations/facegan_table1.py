@@ -1,7 +1,8 @@
 """FACEGAN, table 1: what the landmark transformer adds (FaceForensics++).
 
 Both rows are one training: the second one is given the driver's own landmarks. The paper does not
-say what its MSE compares with where another person drives; here: with an exact truth (gt_cross).
+say what its MSE compares with where another person drives; here it is an exact ground truth
+(gt_cross).
 """
 
 from reenact_jax.configs.ablations import tables
@@ -11,7 +12,7 @@ MEASURES = {'gt_cross': ('mse', 'l1', 'ssim'), 'cross': ('csim', 'psim', 'ed_mea
 
 
 def sweep(add):
-    """The rows."""
+    """Add the rows."""
     for name, transfer, mse, csim, psim, ed in (
         ('with LT', 'full', 0.018, 0.747, 0.811, 0.012),
         ('without LT', None, 0.015, 0.623, 0.885, 0.014),
@@ -21,5 +22,5 @@ def sweep(add):
 
 
 def get_config(preset: str = 'full'):
-    """The config of a model, of the paper's size or another: `full_cpu`, `full_tiny`."""
+    """Return the config of a model, of the paper's size or another: `full_cpu`, `full_tiny`."""
     return tables.build(MODELS, preset)

@@ -11,7 +11,7 @@ MEASURES = {
 
 
 def sweep(add):
-    """The rows."""
+    """Add the rows."""
     for name, model, mse, csim, psim, ed, lsim in (
         ('X2Face', None, 0.018, 0.564, 0.659, 0.025, 0.040),
         ('FSGAN', None, 0.016, 0.631, 0.887, 0.016, 0.035),
@@ -28,5 +28,5 @@ def sweep(add):
 
 
 def get_config(preset: str = 'full'):
-    """The config of a model, of the paper's size or another: `full_cpu`, `full_tiny`."""
+    """Return the config of a model, of the paper's size or another: `full_cpu`, `full_tiny`."""
     return tables.build(MODELS, preset)

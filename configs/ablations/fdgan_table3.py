@@ -18,7 +18,7 @@ MEASURES = {
 
 
 def sweep(add):
-    """The rows: ISIM, SSIM and FID of SelfTest, ISIM and FID of CrossTest."""
+    """Add the rows: ISIM, SSIM and FID of SelfTest, ISIM and FID of CrossTest."""
     for name, model, isim, ssim, fid, cross_isim, cross_fid in (
         ('Pix2PixHD', 'pix2pixhd', 0.41, 0.49, 98.36, 0.514, 99.34),
         ('AdaIN', 'adain', 0.51, 0.56, 90.70, 0.650, 86.69),
@@ -33,5 +33,5 @@ def sweep(add):
 
 
 def get_config(preset: str = 'fdgan'):
-    """The config of a model, of the paper's size or another: `fdgan_cpu`, `fdgan_tiny`."""
+    """Return the config of a model, of the paper's size or another: `fdgan_cpu`, `fdgan_tiny`."""
     return tables.build(MODELS, preset)

@@ -7,7 +7,7 @@ MEASURES = {'ldnet_cross': ('csim', 'psim', 'ed_l2', 'frechet')}
 
 
 def sweep(add):
-    """The rows."""
+    """Add the rows."""
     for name, model, isim, psim, ed, fid in (
         ('X2Face', None, 0.6347, 0.302, 0.448, 101.72),
         ('First-order model', None, 0.7699, 0.822, 0.274, 55.94),
@@ -18,5 +18,5 @@ def sweep(add):
 
 
 def get_config(preset: str = 'fdgan'):
-    """The config of a model, of the paper's size or another: `fdgan_cpu`, `fdgan_tiny`."""
+    """Return the config of a model, of the paper's size or another: `fdgan_cpu`, `fdgan_tiny`."""
     return tables.build(MODELS, preset)

@@ -1,8 +1,8 @@
 """FReeNet, table 1: what the parts of FReeNet add (RaFD, 100 drivers a person).
 
-The paper does not say what SSIM compares with where another person drives; here it has an exact
-truth (gt_cross). What people took for real on Amazon Mechanical Turk (41.3% of Pix2Pix's results,
-74.9% of the full model's) cannot be reproduced here.
+The paper does not say what SSIM compares with where another person drives; here it is an exact
+ground truth (gt_cross). How many results people on Amazon Mechanical Turk took for real (41.3% of
+Pix2Pix's, 74.9% of the full model's) cannot be reproduced here.
 """
 
 from reenact_jax.configs.ablations import tables
@@ -17,7 +17,7 @@ MEASURES = {'gt_cross': ('ssim', 'l1'), 'freenet': ('frechet', 'csim'), 'self': 
 
 
 def sweep(add):
-    """The rows."""
+    """Add the rows."""
     for name, model, converter, ssim, fid in (
         ('Pix2Pix', 'pix2pix', None, 0.629, 12.84),
         ('GAG', 'gag', None, 0.659, 11.67),
@@ -29,5 +29,5 @@ def sweep(add):
 
 
 def get_config(preset: str = 'full'):
-    """The config of a model, of the paper's size or another: `full_cpu`, `full_tiny`."""
+    """Return the config of a model, of the paper's size or another: `full_cpu`, `full_tiny`."""
     return tables.build(MODELS, preset)

@@ -1,6 +1,7 @@
 """FReeNet, table 2: parameters and speed, beside other methods (256 x 256, an RTX 2080 Ti).
 
-The others' parameters grow with the number n of persons: n(n - 1) Pix2Pix, n ReenactGAN.
+The others' parameters grow with the number n of identities: Pix2Pix needs n(n - 1) models,
+ReenactGAN n.
 """
 
 from reenact_jax.configs.ablations import tables
@@ -10,7 +11,7 @@ MEASURES = {'speed': ('transfer_parameters', 'generator_parameters', 'frames_per
 
 
 def sweep(add):
-    """The rows: millions of parameters of transfer and generator, frames a second."""
+    """Add the rows: millions of parameters of transfer and generator, frames per second."""
     for name, model, transfer, generator, rate in (
         ('Pix2Pix', None, None, 16.7, 75),
         ('Xu et al.', None, None, 16.7, 73),
@@ -24,5 +25,5 @@ def sweep(add):
 
 
 def get_config(preset: str = 'full'):
-    """The config of a model, of the paper's size or another: `full_cpu`, `full_tiny`."""
+    """Return the config of a model, of the paper's size or another: `full_cpu`, `full_tiny`."""
     return tables.build(MODELS, preset)

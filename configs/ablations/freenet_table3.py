@@ -14,7 +14,7 @@ MEASURES = {'ace': ('ace',)}
 
 
 def sweep(add):
-    """The rows: the paper's are 7.236 +- 0.015, 4.526 +- 0.015, 0.895 +- 0.010."""
+    """Add the rows: the paper's are 7.236 +- 0.015, 4.526 +- 0.015, 0.895 +- 0.010."""
     for name, model, ace in (
         ('L1', 'l1', 7.236),
         ('L1, cycle', 'cycle', 4.526),
@@ -24,5 +24,5 @@ def sweep(add):
 
 
 def get_config(preset: str = 'full'):
-    """The config of a model, of the paper's size or another: `full_cpu`, `full_tiny`."""
+    """Return the config of a model, of the paper's size or another: `full_cpu`, `full_tiny`."""
     return tables.build(MODELS, preset)

@@ -11,7 +11,7 @@ MEASURES = {
 
 
 def sweep(add):
-    """The rows. Of one's own face the true landmarks are the driver's."""
+    """Add the rows. In self-reenactment the driver's landmarks are the true ones."""
     paper = {
         'ldnet_self': dict(csim=0.7986, psim=0.9134, ed_l2=0.1296),
         'ldnet_cross': dict(csim=0.7145, psim=0.8615, ed_l2=0.2080),
@@ -25,5 +25,5 @@ def sweep(add):
 
 
 def get_config(preset: str = 'fdgan'):
-    """The config of a model, of the paper's size or another: `fdgan_cpu`, `fdgan_tiny`."""
+    """Return the config of a model, of the paper's size or another: `fdgan_cpu`, `fdgan_tiny`."""
     return tables.build(MODELS, preset)

@@ -15,9 +15,12 @@ SIZES = ('paper', 'cpu', 'tiny')
 class Model(NamedTuple):
     """One training.
 
-    sizes: size -> departures from the system's defaults; changes: more, at every size.
-    data: what it learns from: `heads` (images), `people` (landmarks), `expressions` (landmarks,
-      shared expressions, own poses).
+    Attributes:
+      system: name of the system.
+      sizes: size -> departures from the system's defaults.
+      changes: further departures, at every size.
+      data: what it learns from: `heads` (images), `people` (landmarks), `expressions` (landmarks,
+        shared expressions, own poses).
     """
 
     system: str
@@ -26,12 +29,16 @@ class Model(NamedTuple):
     data: str = 'heads'
 
     def hparams(self, size: str) -> dict:
-        """All departures at a size."""
+        """Return all departures at a size."""
         return {**self.sizes[size], **self.changes}
 
 
 def build(models: Mapping[str, Model], preset: str):
-    """The config of the preset MODEL or MODEL_SIZE. Raises UserError that lists them."""
+    """Return the config of the preset MODEL or MODEL_SIZE.
+
+    Raises:
+      UserError: there is no such preset; lists those that there are.
+    """
     known = {
         name if size == 'paper' else f'{name}_{size}': (model.system, model.hparams(size))
         for name, model in models.items()
@@ -42,7 +49,7 @@ def build(models: Mapping[str, Model], preset: str):
 
 
 def aan(**changes) -> Model:
-    """AAN as printed; `cpu` is as long as the quickstart's, a quarter of an hour of a core."""
+    """Return AAN as printed; `cpu` is as long as the quickstart's: 15 minutes of a core."""
     presets = aan_config.PRESETS
     ours = 'prior', 'mask', 'part_masks', 'inner_mouth', 'occlusion', 'unseen'
     printed = dict.fromkeys(ours, False)
@@ -52,21 +59,21 @@ def aan(**changes) -> Model:
 
 
 def ldnet(**changes) -> Model:
-    """LD-Net; `cpu` is 5 minutes of a core."""
+    """Return LD-Net; `cpu` takes 5 minutes of a core."""
     presets = ldnet_fdgan.LDNET
     sizes = {'paper': {}, 'cpu': presets['small'], 'tiny': presets['tiny']}
     return Model('ldnet', sizes, changes, 'people')
 
 
 def fdgan(**changes) -> Model:
-    """FD-GAN; `cpu` is 25 minutes of a core at 64 x 64."""
+    """Return FD-GAN; `cpu` takes 25 minutes of a core at 64 x 64."""
     presets = ldnet_fdgan.FDGAN
     sizes = {'paper': {}, 'cpu': presets['fdgan_small'], 'tiny': presets['fdgan_tiny']}
     return Model('fdgan', sizes, changes)
 
 
 def pix2pix_hd(**changes) -> Model:
-    """Pix2PixHD; `cpu` is 21 minutes of a core at 64 x 64."""
+    """Return Pix2PixHD; `cpu` takes 21 minutes of a core at 64 x 64."""
     presets = pix2pix.PRESETS
     cpu = presets['hd_small'] | dict(joint_steps=2_400)
     sizes = {'paper': {}, 'cpu': cpu, 'tiny': presets['hd_tiny']}
@@ -74,7 +81,7 @@ def pix2pix_hd(**changes) -> Model:
 
 
 def pix2pix_unet(**changes) -> Model:
-    """Pix2Pix."""
+    """Return Pix2Pix."""
     presets = pix2pix.PRESETS
     cpu = presets['unet_small'] | dict(steps=5_000)
     return Model(
@@ -83,14 +90,14 @@ def pix2pix_unet(**changes) -> Model:
 
 
 def freenet(**changes) -> Model:
-    """FReeNet, both parts. `cpu` takes the driver's pose: synthetic people share poses as well."""
+    """Return FReeNet, both stages. `cpu` takes the driver's pose: synthetic people share it."""
     presets = freenet_config.PRESETS
     cpu, tiny = (presets[name] | dict(pose='driving') for name in ('small', 'tiny'))
     return Model('freenet', {'paper': {}, 'cpu': cpu, 'tiny': tiny}, changes)
 
 
 def ulc(**changes) -> Model:
-    """FReeNet's landmark converter alone; `cpu` is 4 minutes of a core."""
+    """Return FReeNet's landmark converter alone; `cpu` takes 4 minutes of a core."""
     presets = freenet_config.PRESETS
     sizes = {
         'paper': dict(gag_epochs=0),
@@ -101,7 +108,7 @@ def ulc(**changes) -> Model:
 
 
 def facegan(**changes) -> Model:
-    """FACEGAN, all six stages."""
+    """Return FACEGAN, all six stages."""
     presets = facegan_config.PRESETS
     sizes = {'paper': {}, 'cpu': presets['small'], 'tiny': presets['tiny']}
     return Model('facegan', sizes, changes)

@@ -1,4 +1,4 @@
-"""Systems by name, a file or folder each, all in the same order; interface.py says what one is."""
+"""Systems by name, a file or folder each, all in the same order; interface.py defines a system."""
 
 import difflib
 import importlib
@@ -7,7 +7,7 @@ from types import ModuleType
 from reenact_jax.common.errors import UserError
 from reenact_jax.systems.interface import REQUIRED
 
-# A module's path, imported when it is asked for.
+# A module's path; the module is imported when it is asked for.
 SYSTEMS: dict[str, str | ModuleType] = {
     'ldnet': 'reenact_jax.systems.ldnet_fdgan.ldnet',
     'fdgan': 'reenact_jax.systems.ldnet_fdgan.fdgan',
@@ -20,26 +20,30 @@ SYSTEMS: dict[str, str | ModuleType] = {
 
 
 def find(name: str) -> ModuleType:
-    """The system of that name, or the module at that path: `my_package.my_system`.
+    """Find a system by its name, or by the path of its module: `my_package.my_system`.
 
-    Raises UserError for an unknown name, with the nearest one, for a module that is not there, and
-    for one that is no system.
+    Returns:
+      The system's module.
+
+    Raises:
+      UserError: the name is unknown (the message has the nearest one), the module is not there, or
+        it is no system.
     """
-    found = SYSTEMS.get(name)
-    if found is None and '.' in name and all(map(str.isidentifier, name.split('.'))):
+    entry = SYSTEMS.get(name)
+    if entry is None and '.' in name and all(map(str.isidentifier, name.split('.'))):
         return _outside(name)
-    if found is None:
-        near = difflib.get_close_matches(name, SYSTEMS, 1)
-        hint = f'did you mean {near[0]}?' if near else f'there are {", ".join(SYSTEMS)}.'
+    if entry is None:
+        nearest = difflib.get_close_matches(name, SYSTEMS, 1)
+        hint = f'did you mean {nearest[0]}?' if nearest else f'there are {", ".join(SYSTEMS)}.'
         raise UserError(
             f'config.system: no system {name!r}; {hint} One of yours is named by its module, '
             'my_package.my_system'
         )
-    return importlib.import_module(found) if isinstance(found, str) else found
+    return importlib.import_module(entry) if isinstance(entry, str) else entry
 
 
 def _outside(path: str) -> ModuleType:
-    """A system that is not ours."""
+    """Import a system that is not ours."""
     try:
         module = importlib.import_module(path)
     except ModuleNotFoundError as error:

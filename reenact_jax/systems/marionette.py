@@ -4,19 +4,21 @@
 
     l(c, t) = l_m + l_id(c) + l_exp(c, t)
 
-of the mean over everything, the person's own mean less that, and the rest. Principal components of
-l_exp, a group of face parts at a time, are the basis b_exp, fitted beforehand:
+of the mean over everything, the person's own mean less l_m, and the rest. The basis b_exp is
+fitted beforehand: principal components of l_exp, for one group of face parts at a time.
 
-    reenact-jax prepare bases DATA --out bases.npz
+    reenact-jax prepare bases --data DATA --out bases.npz
 
 M guesses the coefficients of one frame: l^_exp = lambda_exp b_exp^T alpha^ (in training without the
 gain lambda_exp), l^_id = l - l_m - l^_exp. Transfer: l_m + l^_id(source) + l^_exp(driving) at the
 driver's rotation.
 
-Letters: M the disentangler, B the bases (arrays that never move, kept with the networks). Written
-from the paper's idea without its text, so ours: M sees landmarks alone (the paper's sees the image
-as well) and is an MLP whose outputs are in standard deviations; the groups and their numbers of
-components; the alignment (all points, `rigid.fit`); where the result is put (`landmarks.place`).
+Networks: M the disentangler, B the bases (arrays that never move, kept with the networks).
+
+Ours, since this was written from the paper's idea without its text: M sees landmarks alone (the
+paper's sees the image as well) and is an MLP whose outputs are in standard deviations; the groups
+and their numbers of components; the alignment (all points, `rigid.fit`); where the result is put
+(`landmarks.place`).
 """
 
 import dataclasses
@@ -44,8 +46,8 @@ from reenact_jax.systems import losses, optimisers
 from reenact_jax.systems.interface import Stage
 
 DRIVEN_BY = ('landmarks', 'landmarks3d')  # what `identify` and `transfer` need of a face
-EARLIER = {'gain_in_training': True}  # what stands for the fields that old configs lack
-GROUPS = {  # group -> parts of the layout's points, by the beginning of their names
+EARLIER = {'gain_in_training': True}  # values of the fields that old configs lack
+GROUPS = {  # group -> parts of the layout, by the beginning of their names
     'contour': ('jaw',),
     'eyes': ('left_brow', 'right_brow', 'left_eye', 'right_eye', 'left_pupil', 'right_pupil'),
     'nose': ('nose',),
@@ -55,26 +57,35 @@ GROUPS = {  # group -> parts of the layout's points, by the beginning of their n
 
 @dataclasses.dataclass(frozen=True)
 class Hparams:
-    """All numbers but lambda_exp are ours."""
+    """MarioNETte's settings: all numbers but lambda_exp are ours."""
 
-    bases: str = setting('', doc='.npz of data_prep.landmark_bases, fitted on the training data')
+    bases: str = setting(
+        '', doc='file of bases (.npz), fitted on the training data by `reenact-jax prepare bases`'
+    )
     components: tuple[int, ...] = setting(
-        (6, 10, 4, 12), least=4, low=1, high=300, doc=f'of the groups {", ".join(GROUPS)}'
+        (6, 10, 4, 12),
+        least=4,
+        low=1,
+        high=300,
+        doc=f'number of components of the groups {", ".join(GROUPS)}',
     )
     lambda_exp: float = setting(
-        1.5, low=0, high=100, doc='gain of l^_exp in use: the paper (from memory)'
+        1.5, low=0, high=100, doc="gain of l^_exp in use: the paper's (from memory)"
     )
     gain_in_training: bool = setting(
-        False, doc='M learns below the gain, which then cancels: workdirs from before this field'
+        False,
+        doc='the gain is on in training as well and cancels, as in workdirs from before this field',
     )
     strength: float = setting(
-        1.0, low=0, high=100, doc="in transfer, of the driver's expression (1: as it is)"
+        1.0, low=0, high=100, doc="strength of the driver's expression in transfer (1: as it is)"
     )
     layers: int = setting(3, low=1, high=1000, doc='hidden layers of M')
-    width: int = settings.width(256, 'features of a hidden layer')
-    rate: float = settings.rate(1e-3, 'Adam')
-    schedule: str = setting('cosine', choices=optimisers.SCHEDULES, doc='learning rate')
-    steps: int = settings.steps(20_000, 'updates', low=1)
+    width: int = settings.width(256, 'M: features of a hidden layer')
+    rate: float = settings.rate(1e-3, 'learning rate of Adam')
+    schedule: str = setting(
+        'cosine', choices=optimisers.SCHEDULES, doc='schedule of the learning rate'
+    )
+    steps: int = settings.steps(20_000, 'number of updates', low=1)
     examples: int = settings.batch(64, 'batch size: tracks times `frames`')
     frames: int = setting(4, low=1, high=1000, doc='examples from one track')
 
@@ -94,30 +105,34 @@ class Bases(nn.Module):
             setattr(self, name, self.variable('bases', name, jnp.zeros, shape))
 
     def __call__(self, points: Float[Array, 'b n 3'], train: bool = True):
-        """(the shapes less l_m, their placements)."""
+        """Return (the shapes less l_m, their placements)."""
         del train
         placement = rigid.fit(points, self.mean.value)
         return rigid.remove(points, placement) - self.mean.value[None], placement
 
     def expression(self, alpha: Float[Array, 'b m'], train: bool = True) -> Float[Array, 'b n 3']:
-        """b_exp^T alpha, alpha in standard deviations."""
+        """Compute b_exp^T alpha, alpha in standard deviations."""
         del train
         scaled = alpha * self.deviation.value[None]
         return jnp.einsum('bm,mnd->bnd', scaled, self.basis.value)
 
     def own(self, identity: Int[Array, ' b'], train: bool = True) -> Float[Array, 'b n 3']:
-        """l_id of people of the training data."""
+        """Look up l_id of people of the training data."""
         del train
         return self.person.value[identity] - self.mean.value[None]
 
     def whole(self, shape: Float[Array, 'b n 3'], train: bool = True) -> Float[Array, 'b n 3']:
-        """l_m + a shape less l_m."""
+        """Add l_m to a shape less l_m."""
         del train
         return shape + self.mean.value[None]
 
 
 def networks(hp: Hparams, data: DataInfo) -> dict:
-    """M and B. Raises UserError unless every group has its number of components."""
+    """Build M and B.
+
+    Raises:
+      UserError: the groups and `components` differ in number.
+    """
     if len(hp.components) != len(GROUPS):
         raise UserError(
             f'hparams.components: {len(hp.components)} numbers, the groups are {", ".join(GROUPS)}'
@@ -130,7 +145,7 @@ def networks(hp: Hparams, data: DataInfo) -> dict:
 
 
 def init(hp: Hparams, nets: dict, rng: jax.Array, batch: Batch) -> dict:
-    """Fresh variables by letter, the bases from their file (zeros without one)."""
+    """Initialise the variables of all networks, the bases from their file (zeros without one)."""
     points = jnp.zeros((1, batch.landmarks.shape[-2], 3))
     variables = init_each(nets, rng, {'M': (points,), 'B': (points,)})
     if hp.bases:
@@ -139,7 +154,11 @@ def init(hp: Hparams, nets: dict, rng: jax.Array, batch: Batch) -> dict:
 
 
 def stages(hp: Hparams, data: DataInfo) -> tuple[Stage, ...]:
-    """One stage: M, by its squared error on l_exp."""
+    """Return the one stage: M learns by its squared error on l_exp.
+
+    Raises:
+      UserError: `examples` are not pairs of tracks of `frames` frames.
+    """
     del data
     if hp.examples % (2 * hp.frames):
         raise UserError(
@@ -167,7 +186,11 @@ def stages(hp: Hparams, data: DataInfo) -> tuple[Stage, ...]:
 
 
 def constants(hp: Hparams, load: bool = True) -> dict:
-    """None; but a training run must have its bases. Raises UserError without them."""
+    """Load nothing, but refuse a training run without bases.
+
+    Raises:
+      UserError: `load` is on and there is no file of bases.
+    """
     if load and not hp.bases:
         raise UserError(
             'hparams.bases: no file given; fit the bases on the training data: '
@@ -180,13 +203,17 @@ def constants(hp: Hparams, load: bool = True) -> dict:
 
 
 def load(hp: Hparams, net: Bases) -> dict[str, np.ndarray]:
-    """The arrays of collection `bases`. Raises UserError naming the file when they do not fit."""
+    """Read the arrays of collection `bases`.
+
+    Raises:
+      UserError: the file, which is named, is not there, is no file of bases, or does not fit.
+    """
     advice = 'fit it on the training data: reenact-jax prepare bases DATA --out FILE'
     if storage.size(hp.bases) is None:
         raise UserError(f'hparams.bases: {hp.bases}: no such file; {advice}')
     try:
         with np.load(io.BytesIO(storage.read(hp.bases)), allow_pickle=False) as arrays:
-            found = {name: arrays[name] for name in ('mean', 'person', 'basis', 'deviation')}
+            stored = {name: arrays[name] for name in ('mean', 'person', 'basis', 'deviation')}
             groups = json.loads(arrays['groups'].item())
     except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise UserError(
@@ -200,18 +227,26 @@ def load(hp: Hparams, net: Bases) -> dict[str, np.ndarray]:
                 'fit more (--components) or ask for fewer'
             )
         kept += range(first, first + count)
-    found |= {name: found[name][kept] for name in ('basis', 'deviation')}
-    if found['person'].shape != (net.identities, net.points, 3):
-        people, points = found['person'].shape[:2]
+    stored |= {name: stored[name][kept] for name in ('basis', 'deviation')}
+    if stored['person'].shape != (net.identities, net.points, 3):
+        people, points = stored['person'].shape[:2]
         raise UserError(
             f'hparams.bases: {hp.bases}: of {people} people and {points} points, the training '
             f'data have {net.identities} and {net.points}; {advice}'
         )
-    return {name: value.astype(np.float32) for name, value in found.items()}
+    return {name: value.astype(np.float32) for name, value in stored.items()}
 
 
 def save(arrays: dict[str, np.ndarray], groups: dict[str, tuple[int, int]]) -> bytes:
-    """The file of bases: `groups` are the rows of `basis`, first and behind the last."""
+    """Encode arrays as a file of bases.
+
+    Args:
+      arrays: `mean`, `person`, `basis` and `deviation`.
+      groups: for each group its rows of `basis`, first and behind the last.
+
+    Returns:
+      The file's content.
+    """
     file = io.BytesIO()
     stored: dict[str, Any] = {'groups': np.array(json.dumps(groups)), **arrays}
     np.savez(file, **stored)
@@ -219,7 +254,7 @@ def save(arrays: dict[str, np.ndarray], groups: dict[str, tuple[int, int]]) -> b
 
 
 def group_points(layout: layouts.Layout, group: str) -> tuple[int, ...]:
-    """Point numbers of one of `GROUPS`."""
+    """List the point numbers of one of `GROUPS`."""
     return tuple(
         sorted(
             point
@@ -234,7 +269,7 @@ def group_points(layout: layouts.Layout, group: str) -> tuple[int, ...]:
 
 
 def terms(hp: Hparams, apply, batch: Batch):
-    """E ||l_exp - l^_exp||^2, mean over points, in units of the mean shape's size."""
+    """Compute E ||l_exp - l^_exp||^2, a mean over points, in units of the mean shape's size."""
     points = batch.landmarks3d.reshape(-1, *batch.landmarks3d.shape[-2:])
     identity = jnp.repeat(batch.identity, batch.landmarks3d.shape[1])
     less_mean, _ = apply('B', points)
@@ -246,7 +281,7 @@ def terms(hp: Hparams, apply, batch: Batch):
 
 
 def _expression(apply, less_mean: Float[Array, 'b n 3'], gain: float) -> Float[Array, 'b n 3']:
-    """l^_exp."""
+    """Compute l^_exp."""
     return gain * apply('B', apply('M', less_mean), method='expression')
 
 
@@ -254,7 +289,11 @@ def _expression(apply, less_mean: Float[Array, 'b n 3'], gain: float) -> Float[A
 
 
 def identify(hp: Hparams, nets: dict, variables: dict, source: Face) -> dict:
-    """{'shape': l^_id of the source [b, n, 3], 'box': its landmarks' box}. Once per source."""
+    """Compute l^_id of the source, once.
+
+    Returns:
+      {'shape': l^_id [b, n, 3], 'box': the box of the source's landmarks}.
+    """
     apply = frozen_apply(nets, variables)
     less_mean, _ = apply('B', source.landmarks3d)
     shape = less_mean - _expression(apply, less_mean, hp.lambda_exp)
@@ -264,31 +303,35 @@ def identify(hp: Hparams, nets: dict, variables: dict, source: Face) -> dict:
 def transfer(
     hp: Hparams, nets: dict, variables: dict, identity: dict, driving: Face, first: Face
 ) -> Float[Array, 'b n 2']:
-    """The driver's pose and expression on the source's identity, in pixels of the source's crop.
+    """Put the driver's pose and expression on the source's identity, in the source's pixels.
 
-    Arguments as LD-Net's; faces bring `landmarks` [b, n, 2] and `landmarks3d` [b, n, 3].
+    Arguments are as of LD-Net's `transfer`; faces bring `landmarks` [b, n, 2] and `landmarks3d`
+    [b, n, 3].
     """
     apply = frozen_apply(nets, variables)
     less_mean, placement = apply('B', driving.landmarks3d)
     expression = hp.strength * _expression(apply, less_mean, hp.lambda_exp)
-    made = apply('B', identity['shape'] + expression, method='whole')
-    flat = rigid.restore(made, placement)[..., :2]
+    points = apply('B', identity['shape'] + expression, method='whole')
+    flat = rigid.restore(points, placement)[..., :2]
     placed = lm.place(identity['box'], lm.box(driving.landmarks), lm.box(first.landmarks))
     return lm.denormalise(lm.normalise(flat, *lm.box(flat)), *placed)
 
 
 def latent(hp: Hparams, nets: dict, variables: dict, face: Face) -> dict[str, Array]:
-    """Two codes of a face: 'identity' is l^_id, 'pose' the coefficients and the rotation."""
+    """Compute two codes of a face: `identity` is l^_id, `pose` coefficients and rotation."""
     apply = frozen_apply(nets, variables)
     less_mean, placement = apply('B', face.landmarks3d)
     alpha = apply('M', less_mean)
-    own = less_mean - hp.lambda_exp * apply('B', alpha, method='expression')
+    shape = less_mean - hp.lambda_exp * apply('B', alpha, method='expression')
     turn = placement.rotation.reshape(-1, 9)
-    return {'identity': own.reshape(own.shape[0], -1), 'pose': jnp.concatenate([alpha, turn], -1)}
+    return {
+        'identity': shape.reshape(shape.shape[0], -1),
+        'pose': jnp.concatenate([alpha, turn], -1),
+    }
 
 
 def preview(hp: Hparams, nets: dict, variables: dict, batch: Batch) -> dict[str, Array]:
-    """Line drawings [b, 128, 128, 1] in [-1, 1]: every row's partner drives it."""
+    """Draw lines [b, 128, 128, 1] in [-1, 1]: every row is driven by its partner."""
     side = 128
     source = Face(landmarks=batch.landmarks[:, 0], landmarks3d=batch.landmarks3d[:, 0])
     points, deep = (losses.stranger(one[:, -1]) for one in (batch.landmarks, batch.landmarks3d))

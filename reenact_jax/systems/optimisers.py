@@ -1,4 +1,4 @@
-"""Optimisers with their schedules. The learning rate is readable in the optimiser's state."""
+"""Optimisers with their schedules. The learning rate can be read in the optimiser's state."""
 
 import math
 from typing import Any
@@ -13,12 +13,18 @@ SCHEDULES = ('constant', 'cosine', 'late_linear', 'early_linear', 'staircase')
 def adam(
     learning_rate: float, steps: int, schedule: str = 'constant', b1: float = 0.9, b2: float = 0.999
 ) -> optax.GradientTransformation:
-    """Adam. `constant` stays, `cosine` falls from `learning_rate` to 0 over `steps`, `late_linear`
-    stays for the first half of them and falls to 0 in the second, `early_linear` after 4/11 of them
-    (FReeNet's code: after 40 of 110 epochs), `staircase` is divided by ten
-    after each 0.3 of them (FReeNet, section 4.1: every 300 of 1,000 and every 120 of 400 epochs).
+    """Make Adam with a schedule.
 
     The state holds `hyperparams['learning_rate']`, the rate of the last update.
+
+    Args:
+      learning_rate: at the start.
+      steps: length of the schedule, updates.
+      schedule: `constant`; `cosine`: falls to 0 over `steps`; `late_linear`: constant for the first
+        half of the steps, then linear to 0; `early_linear`: constant for 4/11 of them, then linear
+        to 0 (FReeNet's code: after 40 of 110 epochs); `staircase`: divided by ten after each 0.3
+        of them (FReeNet, section 4.1: every 300 of 1,000 and every 120 of 400 epochs).
+      b1, b2: decay of the first and the second moment.
     """
     rate = _rate(learning_rate, steps, schedule)
     return optax.inject_hyperparams(optax.adam)(rate, b1=b1, b2=b2)
@@ -27,9 +33,9 @@ def adam(
 def rmsprop(
     learning_rate: float, steps: int, schedule: str = 'constant', decay: float = 0.99
 ) -> optax.GradientTransformation:
-    """RMSprop without momentum; schedule and state as in `adam`.
+    """Make RMSprop without momentum; schedule and state are as in `adam`.
 
-    Epsilon 1e-8 is PyTorch's and is added to the root, as there: optax's default adds it below the
+    Epsilon is PyTorch's 1e-8 and is added to the root, as there: optax's default adds it below the
     root, where it acts as 1e-4 and all but stops weights with smaller gradients.
     """
     rate = _rate(learning_rate, steps, schedule)
@@ -38,6 +44,7 @@ def rmsprop(
 
 
 def _rate(learning_rate: float, steps: int, schedule: str) -> optax.Schedule:
+    """Return the schedule of that name."""
     if schedule == 'cosine':
         return optax.cosine_decay_schedule(learning_rate, max(steps, 1))
     if schedule in ('late_linear', 'early_linear'):
@@ -51,7 +58,7 @@ def _rate(learning_rate: float, steps: int, schedule: str) -> optax.Schedule:
 
 
 def learning_rate(tx: optax.GradientTransformation, step: int) -> float:
-    """The rate that an optimiser of this file uses at `step` (counted from 0)."""
+    """Return the rate that an optimiser of this file uses at `step` (counted from 0)."""
     weight = jnp.zeros(())
     state: Any = tx.init(weight)
     at = jax.tree.map(lambda count: jnp.full_like(count, step), state.hyperparams_states)

@@ -1,13 +1,13 @@
 """Pix2Pix (Isola et al. 2017) and Pix2PixHD (Wang et al. 2018) with landmarks as their input: the
 baselines of LD-Net + FD-GAN (table 3) and FReeNet (table 1).
 
-The input is a landmark image, joined with the source's image where `source_input` is on: then
-landmarks are the fourth channel (FReeNet, section 4.3); without it a generator can only draw one
-average person. x_T, x'_T: source and driving frame of one track.
+The input is a landmark image. With `source_input` it is joined to the source's image, so that
+landmarks are the fourth channel (FReeNet, section 4.3); without, a generator can only draw one
+average person. x_T and x'_T are the source and the driving frame of one track.
 
-Letters: G the U-Net of Pix2Pix with its discriminator D; G1, G2 global generator and local enhancer
-of Pix2PixHD with D1, D2 their discriminators, coarse to fine: `global` trains G1 at half of the
-side, `local` G2 with G1 frozen, `joint` both.
+Networks: G the U-Net of Pix2Pix and D its discriminator; G1, G2 the global generator and the local
+enhancer of Pix2PixHD and D1, D2 their discriminators. Pix2PixHD trains from coarse to fine:
+`global` trains G1 at half of the side, `local` G2 with G1 frozen, `joint` both.
 
 Ours: all players step at once; the generators are averaged (`config.ema_decay`); D2 starts fresh;
 no noise (Pix2Pix keeps dropout in use for that).
@@ -34,61 +34,84 @@ from reenact_jax.systems import losses, optimisers
 from reenact_jax.systems.interface import Stage
 
 log = logging.getLogger(__name__)
-# What stands for the fields that old configs lack.
+# Values of the fields that old configs lack.
 EARLIER = {'scales': 2, 'affine': False, 'tap_weights': (), 'vgg_input': 'imagenet'}
 
 
 @dataclasses.dataclass(frozen=True)
 class Hparams:
-    """The papers' numbers, and what is ours."""
+    """Settings of Pix2Pix and Pix2PixHD: the papers' numbers, and what is ours."""
 
-    variant: str = setting('pix2pixhd', choices=('pix2pix', 'pix2pixhd'), doc='which of the two')
-    source_input: bool = setting(True, doc="the source's image is part of the input")
+    variant: str = setting(
+        'pix2pixhd', choices=('pix2pix', 'pix2pixhd'), doc='which of the two papers'
+    )
+    source_input: bool = setting(True, doc="whether the source's image is part of the input")
     width: int = setting(64, low=2, high=2**16, doc='features of the first level, both papers')
     downs: int = setting(4, low=1, high=10, doc='pix2pixHD: halvings of G1')
     blocks: int = setting(9, low=0, high=100, doc='pix2pixHD: residual blocks of G1')
     local_blocks: int = setting(3, low=0, high=100, doc='pix2pixHD: residual blocks of G2')
-    discriminator: int = settings.width(64, 'width of PatchGANs, both papers')
-    scales: int = setting(3, low=1, high=8, doc='pix2pixHD: of D, section 3.2 (its code: 2)')
+    discriminator: int = settings.width(64, 'features of the first level of PatchGANs, both papers')
+    scales: int = setting(3, low=1, high=8, doc='pix2pixHD: scales of D, section 3.2 (its code: 2)')
     affine: bool = setting(
-        True, doc="pix2pix: D's batch norm has scale and shift, as in its code; not in old workdirs"
+        True, doc="pix2pix: D's batch norm has scale and shift, as in its code (old workdirs: none)"
     )
-    lambda_l1: float = settings.weight(100.0, 'pix2pix: L1, section 3.3')
-    lambda_features: float = settings.weight(10.0, 'pix2pixHD: feature matching, section 3.3')
-    lambda_vgg: float = settings.weight(10.0, 'pix2pixHD: perceptual, section 4; 0: off')
+    lambda_l1: float = settings.weight(100.0, 'pix2pix: weight of L1, section 3.3')
+    lambda_features: float = settings.weight(
+        10.0, 'pix2pixHD: weight of feature matching, section 3.3'
+    )
+    lambda_vgg: float = settings.weight(
+        10.0, 'pix2pixHD: weight of the perceptual loss, section 4; 0: off'
+    )
     tap_weights: tuple[float, ...] = setting(
-        losses.PIX2PIXHD_TAPS, low=0, high=1e6, doc="pix2pixHD: of VGG19's maps; empty: their mean"
+        losses.PIX2PIXHD_TAPS,
+        low=0,
+        high=1e6,
+        doc="pix2pixHD: weights of VGG19's maps; empty: a plain mean",
     )
-    vgg_input: str = setting('plain', choices=vgg.INPUTS, doc='pix2pixHD: as its code feeds VGG')
+    vgg_input: str = setting(
+        'plain', choices=vgg.INPUTS, doc="pix2pixHD: VGG's input; `plain` as in its code"
+    )
     features: str = setting(
-        'vgg19', choices=('vgg19', 'random'), doc='of the perceptual loss, see nets/vgg.py'
+        'vgg19', choices=('vgg19', 'random'), doc='features of the perceptual loss, see nets/vgg.py'
     )
-    vgg_weights: str = setting('', doc='.npz or .safetensors, see nets/vgg.py; not for `random`')
+    vgg_weights: str = setting(
+        '', doc="file of VGG's weights, .npz or .safetensors, see nets/vgg.py; not for `random`"
+    )
     random_width: int = settings.width(16, 'features of the first `random` block')
-    rate: float = settings.rate(2e-4, 'Adam, both papers')
-    b1: float = settings.share(0.5, 'Adam, both papers')
+    rate: float = settings.rate(2e-4, 'learning rate of Adam, both papers')
+    b1: float = settings.share(0.5, 'b1 of Adam, both papers')
     schedule: str = setting(
-        'late_linear', choices=optimisers.SCHEDULES, doc='constant, then linear to 0: both papers'
+        'late_linear',
+        choices=optimisers.SCHEDULES,
+        doc='learning rate: constant, then linear to 0, both papers',
     )
-    batch_size: int = settings.batch(2, 'pairs of frames (the papers: 1)')
+    batch_size: int = settings.batch(2, 'pairs of frames in a step (the papers: 1)')
     # Lengths are ours: the papers count epochs of other data.
-    steps: int = settings.steps(500_000, 'pix2pix: updates (ours)', low=1)
-    global_steps: int = settings.steps(300_000, 'pix2pixHD: G1 alone (ours)')
-    local_steps: int = settings.steps(50_000, 'pix2pixHD: G2 alone (ours)')
-    joint_steps: int = settings.steps(150_000, 'pix2pixHD: both (ours)')
+    steps: int = settings.steps(500_000, 'pix2pix: number of updates (ours)', low=1)
+    global_steps: int = settings.steps(300_000, 'pix2pixHD: updates of G1 alone (ours)')
+    local_steps: int = settings.steps(50_000, 'pix2pixHD: updates of G2 alone (ours)')
+    joint_steps: int = settings.steps(150_000, 'pix2pixHD: updates of both (ours)')
     norm: str = setting(
-        'batch', choices=('batch', 'instance', 'layer'), doc="pix2pix's; pix2pixHD's is instance"
+        'batch',
+        choices=('batch', 'instance', 'layer'),
+        doc='pix2pix: norm of G and D (pix2pixHD has instance norm)',
     )
     line_width: float = setting(
         1.5, low=0.1, high=64, doc='landmark image: deviation of a line, pixels at 256 x 256 (ours)'
     )
     channels: str = setting(
-        'one', choices=lm.CHANNELS, doc='landmark image: all lines in one, or one a part (ours)'
+        'one',
+        choices=lm.CHANNELS,
+        doc='landmark image: one channel for all lines, or one for each part (ours)',
     )
 
 
 def networks(hp: Hparams, data: DataInfo) -> dict:
-    """The variant's networks by letter."""
+    """Build the networks of the variant.
+
+    Raises:
+      UserError: the width is odd, and the local enhancer has half of it.
+    """
     del data
     if hp.variant == 'pix2pix':
         return {
@@ -106,12 +129,18 @@ def networks(hp: Hparams, data: DataInfo) -> dict:
 
 
 def init(hp: Hparams, nets: dict, rng: jax.Array, batch: Batch) -> dict:
-    """Fresh variables by letter; of `batch` only shapes matter."""
+    """Initialise the variables of all networks; of `batch` only shapes matter.
+
+    Raises:
+      UserError: the networks do not fit the images' side.
+    """
     side, layout = batch.image.shape[2], layouts.of_count(batch.landmarks.shape[2])
     factor = side if hp.variant == 'pix2pix' else 2 ** (hp.downs + 1)
     if side % factor or (side & (side - 1) and hp.variant == 'pix2pix'):
-        need = 'a power of 2' if hp.variant == 'pix2pix' else f'a multiple of {factor}'
-        raise UserError(f'{hp.variant} needs images whose side is {need}, the data has {side}')
+        requirement = 'a power of 2' if hp.variant == 'pix2pix' else f'a multiple of {factor}'
+        raise UserError(
+            f'{hp.variant} needs images whose side is {requirement}, the data has {side}'
+        )
     inputs = 3 * hp.source_input + lm.image_channels(layout, hp.channels)
     full, image = jnp.zeros((1, side, side, inputs)), jnp.zeros((1, side, side, 3))
     coarse = jnp.zeros((1, side // 2, side // 2, hp.width))
@@ -127,7 +156,7 @@ def init(hp: Hparams, nets: dict, rng: jax.Array, batch: Batch) -> dict:
 
 
 def stages(hp: Hparams, data: DataInfo) -> tuple[Stage, ...]:
-    """Pix2Pix: one stage. Pix2PixHD: coarse to fine, a stage of 0 steps is left out."""
+    """List the stages: one of Pix2Pix; of Pix2PixHD coarse to fine, without those of 0 steps."""
     del data
 
     def stage(name, generators, discriminator, terms, steps):
@@ -159,7 +188,10 @@ def stages(hp: Hparams, data: DataInfo) -> tuple[Stage, ...]:
 
 
 def constants(hp: Hparams, load: bool = True) -> dict:
-    """{'vgg': weights of the perceptual loss}, where there is one."""
+    """Load {'vgg': weights of the perceptual loss}, where there is such a loss.
+
+    With load=False the arrays have the right shapes and no file is read.
+    """
     if hp.variant == 'pix2pix' or not hp.lambda_vgg:
         return {}
     if hp.features == 'random' or not load:
@@ -173,45 +205,47 @@ def constants(hp: Hparams, load: bool = True) -> dict:
 
 
 def terms(hp: Hparams, apply, constants: dict, batch: Batch):
-    """Pix2Pix, eq. 4: conditional GAN (log form) + lambda L1."""
+    """Compute Pix2Pix's losses, eq. 4: conditional GAN (log form) + lambda L1."""
     del constants
-    given, truth = _input(hp, batch.image[:, 0], batch.landmarks[:, 1]), batch.image[:, 1]
-    fake = apply('G', given)
-    real, made = losses.apart(apply('D', losses.together(truth, fake), given))
-    pixels, by = losses.l1(fake, truth), losses.gan_generator([made], 'log')
+    inputs, truth = _input(hp, batch.image[:, 0], batch.landmarks[:, 1]), batch.image[:, 1]
+    fake = apply('G', inputs)
+    real_logits, fake_logits = losses.apart(apply('D', losses.together(truth, fake), inputs))
+    pixels, adversarial = losses.l1(fake, truth), losses.gan_generator([fake_logits], 'log')
     values = {
-        'G': by + hp.lambda_l1 * pixels,
-        'D': losses.gan_discriminator([real], [made], 'log'),
+        'G': adversarial + hp.lambda_l1 * pixels,
+        'D': losses.gan_discriminator([real_logits], [fake_logits], 'log'),
     }
-    return values, {'l1': pixels, 'gan': by}
+    return values, {'l1': pixels, 'gan': adversarial}
 
 
 def global_terms(hp: Hparams, apply, constants: dict, batch: Batch):
-    """Pix2PixHD's losses of G1, at half of the side."""
-    given = halve(_input(hp, batch.image[:, 0], batch.landmarks[:, 1]))
-    return _hd(hp, apply, constants, apply('G1', given), halve(batch.image[:, 1]), given, 'D1')
+    """Compute Pix2PixHD's losses of G1, at half of the side."""
+    inputs = halve(_input(hp, batch.image[:, 0], batch.landmarks[:, 1]))
+    return _hd(hp, apply, constants, apply('G1', inputs), halve(batch.image[:, 1]), inputs, 'D1')
 
 
 def full_terms(hp: Hparams, apply, constants: dict, batch: Batch):
-    """Pix2PixHD's losses of G2 over G1."""
-    given = _input(hp, batch.image[:, 0], batch.landmarks[:, 1])
-    fake = _enhanced(apply, given)
-    return _hd(hp, apply, constants, fake, batch.image[:, 1], given, 'D2')
+    """Compute Pix2PixHD's losses of G2 over G1."""
+    inputs = _input(hp, batch.image[:, 0], batch.landmarks[:, 1])
+    fake = _enhanced(apply, inputs)
+    return _hd(hp, apply, constants, fake, batch.image[:, 1], inputs, 'D2')
 
 
-def _hd(hp: Hparams, apply, constants: dict, fake, truth, given, letter: str):
-    """Section 3.3: multi-scale LSGAN, feature matching; section 4: perceptual."""
-    both = apply(letter, losses.together(truth, fake), given, features=True)
-    real, made = zip(*(zip(*map(losses.apart, scale), strict=True) for scale in both), strict=True)
-    by = losses.gan_generator([scale[-1] for scale in made], 'lsgan01')
-    matching = losses.feature_matching(made, real)
-    value = by + hp.lambda_features * matching
-    metrics = {'l1': losses.l1(fake, truth), 'gan': by, 'features': matching}
+def _hd(hp: Hparams, apply, constants: dict, fake, truth, inputs, network: str):
+    """Compute multi-scale LSGAN and feature matching (section 3.3), perceptual loss (section 4)."""
+    both = apply(network, losses.together(truth, fake), inputs, features=True)
+    real_maps, fake_maps = zip(
+        *(zip(*map(losses.apart, scale), strict=True) for scale in both), strict=True
+    )
+    adversarial = losses.gan_generator([scale[-1] for scale in fake_maps], 'lsgan01')
+    matching = losses.feature_matching(fake_maps, real_maps)
+    value = adversarial + hp.lambda_features * matching
+    metrics = {'l1': losses.l1(fake, truth), 'gan': adversarial, 'features': matching}
     if hp.lambda_vgg:
         a, b = (vgg.features(constants['vgg'], one, 19, hp.vgg_input) for one in (fake, truth))
         metrics['perceptual'] = losses.perceptual(a, b, hp.tap_weights)
         value += hp.lambda_vgg * metrics['perceptual']
-    seen, drawn = ([scale[-1] for scale in one] for one in (real, made))
+    seen, drawn = ([scale[-1] for scale in one] for one in (real_maps, fake_maps))
     return {'G': value, 'D': losses.gan_discriminator(seen, drawn, 'lsgan01')}, metrics
 
 
@@ -219,7 +253,7 @@ def _hd(hp: Hparams, apply, constants: dict, fake, truth, given, letter: str):
 
 
 def _input(hp: Hparams, image: Float[Array, '_ s s 3'], points: Float[Array, 'b n 2']):
-    """What a generator is given: the source's image, if it is to see it, and the landmarks."""
+    """Join a generator's input: the source's image, with `source_input`, and landmark image."""
     side, layout = image.shape[1], layouts.of_count(points.shape[1])
     lines = lm.landmark_image(points, layout, side, hp.line_width * side / 256, hp.channels)
     if not hp.source_input:
@@ -228,20 +262,22 @@ def _input(hp: Hparams, image: Float[Array, '_ s s 3'], points: Float[Array, 'b 
     return jnp.concatenate([image, lines], -1)
 
 
-def _enhanced(apply, given: Array) -> Float[Array, 'b s s 3']:
-    return apply('G2', given, apply('G1', halve(given), method='features'))
+def _enhanced(apply, inputs: Array) -> Float[Array, 'b s s 3']:
+    """Draw with G2 over G1."""
+    return apply('G2', inputs, apply('G1', halve(inputs), method='features'))
 
 
 def _draw(hp: Hparams, apply, image: Array, points: Array) -> Float[Array, 'b s s 3']:
-    given = _input(hp, image, points)
-    return apply('G', given) if hp.variant == 'pix2pix' else _enhanced(apply, given)
+    """Draw the source with these landmarks."""
+    inputs = _input(hp, image, points)
+    return apply('G', inputs) if hp.variant == 'pix2pix' else _enhanced(apply, inputs)
 
 
 # --- use -------------------------------------------------------------------------------------
 
 
 def encode(hp: Hparams, nets: dict, variables: dict, source: Face, background=None) -> dict:
-    """The source's image, [b, s, s, 3] in [-1, 1]: these networks keep nothing of it."""
+    """Keep the source's image, [b, s, s, 3] in [-1, 1]: nothing is computed from it once."""
     del hp, nets, variables, background
     return {'image': source.image}
 
@@ -249,12 +285,12 @@ def encode(hp: Hparams, nets: dict, variables: dict, source: Face, background=No
 def render(
     hp: Hparams, nets: dict, variables: dict, appearance: dict, landmarks: Float[Array, 'b n 2']
 ) -> Float[Array, 'b s s 3']:
-    """Frames in [-1, 1] for driving landmarks in the source's pixels; one source, b frames."""
+    """Draw frames in [-1, 1] for driving landmarks in the source's pixels; one source, b frames."""
     return _draw(hp, frozen_apply(nets, variables), appearance['image'], landmarks)
 
 
 def preview(hp: Hparams, nets: dict, variables: dict, batch: Batch) -> dict[str, Array]:
-    """Images [b, s, s, 3] in [-1, 1]: source, driving, its landmark image, result.
+    """Draw images [b, s, s, 3] in [-1, 1]: source, driving, its landmark image, result.
 
     Before stage `local` Pix2PixHD's result is that of an untrained enhancer.
     """

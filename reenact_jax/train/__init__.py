@@ -1,1 +1,1 @@
-"""A run of training: config.py says what, jobs.py builds it, loop.py is the loop."""
+"""A training run: config.py says what is trained, jobs.py builds it, loop.py has the loop."""

@@ -1,4 +1,4 @@
-"""`python -m reenact_jax.train`: see train/command.py."""
+"""`python -m reenact_jax.train`: the command in train/command.py."""
 
 import os
 

@@ -1,13 +1,13 @@
-"""`apply(letter, ...)`: how the losses of a stage call networks, without seeing their variables.
+"""`apply(network, ...)`: how the losses of a stage call networks, without seeing their variables.
 
-Precision. Parameters, running statistics, losses and gradients are float32 always. With
-`bfloat16` a call that is given an image or a feature map (an array of four axes or more) runs in
-bfloat16: its parameters, these arrays and rows of features (three axes, the last one longer than a
-point's) are cast on the way in, every result is cast back to float32. Points, codes and labels stay
-as they are, and a call on such arrays alone runs in float32, because bfloat16 resolves no better
-than one pixel at 256. A network with normalisation computes its statistics in float32 (flax's do)
-and returns the dtype it was given. Frozen networks among a system's constants (VGG) run in the
-dtype of their kernels, which `reduced` casts.
+Precision. Parameters, running statistics, losses and gradients are always float32. With `bfloat16`
+a call that is given an image or a feature map (an array of four axes or more) runs in bfloat16: its
+parameters, these arrays and rows of features (three axes, the last one longer than a point's) are
+cast on the way in, every result is cast back to float32. Points, codes and labels stay as they are,
+and a call on such arrays alone runs in float32, because bfloat16 resolves no better than one pixel
+at 256. A network with normalisation computes its statistics in float32 (flax's do) and returns the
+dtype it was given. Frozen networks among a system's constants (VGG) run in the dtype of their
+kernels, which `reduced` casts.
 """
 
 from collections.abc import Mapping
@@ -18,11 +18,11 @@ from flax import linen as nn
 from jaxtyping import PRNGKeyArray
 
 MAP_AXES = 4  # images and feature maps: [b, h, w, c] or more
-POINT = 3  # most numbers of a point: x, y, depth
+POINT = 3  # the most numbers that a point has: x, y, depth
 
 
 class Binding:
-    """Networks by letter with their variables bound; one instance a forward pass.
+    """Networks by name with their variables bound; one instance serves one forward pass.
 
     A moving network called with `train=True` updates its collections (running statistics,
     spectral vectors); its next call sees them, and `collections` holds the last ones. A frozen
@@ -37,34 +37,36 @@ class Binding:
         key: PRNGKeyArray,
         dtype: str = 'float32',
     ):
-        """
+        """Bind variables to networks.
+
         Args:
-          nets: modules by letter.
+          nets: modules by network name.
           params: parameters of the moving networks, those that are differentiated.
-          variables: {letter: {'params': ..., other collections}} of all networks.
+          variables: {network: {'params': ..., other collections}} of all networks.
           key: call number n draws from fold_in(key, n).
           dtype: 'float32' or 'bfloat16'.
         """
         self._nets, self._params, self._variables = nets, params, variables
         self._key, self._calls, self._dtype = key, 0, jnp.dtype(dtype)
-        self.collections = {letter: collections(variables[letter]) for letter in params}
+        self.collections = {network: collections(variables[network]) for network in params}
 
-    def __call__(self, letter: str, *args, method=None, train: bool = True, **kwargs):
-        """The result of network `letter` (or of one of its methods) on `args`.
+    def __call__(self, network: str, *args, method=None, train: bool = True, **kwargs):
+        """Call a network, or one of its methods, on `args`. Every module takes the keyword `train`.
 
-        Every module takes the keyword `train`. Raises KeyError for an unknown letter.
+        Raises:
+          KeyError: there is no such network.
         """
-        if letter not in self._nets:
-            raise KeyError(f'no network {letter!r}; there are {", ".join(self._nets)}')
+        if network not in self._nets:
+            raise KeyError(f'no network {network!r}; there are {", ".join(self._nets)}')
         key = jax.random.fold_in(self._key, self._calls)
         self._calls += 1
-        train = train and letter in self._params
-        variables = self._bound(letter)
+        train = train and network in self._params
+        variables = self._bound(network)
         if self._runs_reduced(args, kwargs):
             variables |= {'params': _cast(variables['params'], self._dtype)}
             args, kwargs = _cast((args, kwargs), self._dtype, _is_features)
         mutable = [name for name in variables if name != 'params'] if train else []
-        result, updated = self._nets[letter].apply(
+        result, updated = self._nets[network].apply(
             variables,
             *args,
             method=method,
@@ -74,24 +76,28 @@ class Binding:
             **kwargs,
         )
         if train:
-            self._keep(letter, updated)
+            self._keep(network, updated)
         return _cast(result, jnp.dtype('float32'))
 
-    def _bound(self, letter: str) -> dict:
-        if letter not in self._params:
-            return {'params': {}, **self._variables[letter]}
-        return {'params': self._params[letter], **self.collections[letter]}
+    def _bound(self, network: str) -> dict:
+        """Return the variables that the next call of the network sees."""
+        if network not in self._params:
+            return {'params': {}, **self._variables[network]}
+        return {'params': self._params[network], **self.collections[network]}
 
     def _runs_reduced(self, args, kwargs) -> bool:
+        """Tell whether a call on these arguments runs in the reduced dtype."""
         leaves = jax.tree.leaves((args, kwargs))
         has_map = any(_is_float(leaf) and leaf.ndim >= MAP_AXES for leaf in leaves)
         return self._dtype != jnp.float32 and has_map
 
-    def _keep(self, letter: str, updated: Mapping) -> None:
-        """Takes over what a call updated, in the dtype it is stored in."""
-        old = self.collections[letter]
-        self.collections[letter] = {
-            name: jax.tree.map(lambda o, n: jnp.asarray(n, o.dtype), old[name], updated[name])
+    def _keep(self, network: str, updated: Mapping) -> None:
+        """Keep the collections that a call updated, in the dtype they are stored in."""
+        old = self.collections[network]
+        self.collections[network] = {
+            name: jax.tree.map(
+                lambda before, after: jnp.asarray(after, before.dtype), old[name], updated[name]
+            )
             if name in updated
             else old[name]
             for name in old
@@ -99,7 +105,7 @@ class Binding:
 
 
 def collections(variables: Mapping) -> dict:
-    """A network's variables without its parameters."""
+    """Return a network's variables without its parameters."""
     return {name: value for name, value in variables.items() if name != 'params'}
 
 
@@ -108,7 +114,7 @@ def _is_float(leaf) -> bool:
 
 
 def reduced(constants, dtype: str):
-    """A system's constants for a run in `dtype`: kernels of convolutions in it, all else as it is.
+    """Cast a system's constants for a run in `dtype`: kernels of convolutions, nothing else.
 
     Tables of coordinates (landmark bases) have fewer axes and keep float32.
     """
@@ -116,12 +122,12 @@ def reduced(constants, dtype: str):
 
 
 def _is_features(leaf) -> bool:
-    """Whether an argument beside a map is computed with in the map's dtype."""
+    """Tell whether an argument beside a map is computed with in the map's dtype."""
     return leaf.ndim >= MAP_AXES or (leaf.ndim == MAP_AXES - 1 and leaf.shape[-1] > POINT)
 
 
 def _cast(tree, dtype, which=lambda leaf: True):
-    """Floating-point arrays for which `which` holds as `dtype`; all else as it is."""
+    """Cast the floating-point arrays for which `which` holds to `dtype`."""
     return jax.tree.map(
         lambda leaf: leaf.astype(dtype) if _is_float(leaf) and which(leaf) else leaf, tree
     )

@@ -1,8 +1,8 @@
 """TensorBoard's event files, in a folder of this machine or in a bucket.
 
 tensorboardX would keep in memory all that it ever wrote to a bucket, and its `flush` does not wait
-for its own queue. Here files are written on this machine and closed when they are due; an object is
-several of them one after another, which is an event file again.
+for its own queue. Here files are written on this machine and closed when they are due. An object in
+a bucket is several of them, one after another, which is an event file again.
 """
 
 import tempfile
@@ -13,11 +13,11 @@ from etils import epath
 
 from reenact_jax.common import storage
 
-FILE_BYTES = 8_000_000  # in a bucket: from here on a new object is begun
+FILE_BYTES = 8_000_000  # in a bucket: the size from which a new object is begun
 
 
 class Board:
-    """Writes scalars and pictures."""
+    """Writer of scalars and pictures."""
 
     def __init__(self, folder: epath.PathLike):
         self._target, self._here = folder, None
@@ -29,19 +29,19 @@ class Board:
         self._writer = tensorboardX.SummaryWriter(self._here.name)
 
     def scalar(self, tag: str, value: float, step: int) -> None:
-        """Adds a number."""
+        """Write a number."""
         self._writer.add_scalar(tag, value, step)
         self._new = True
 
     def picture(self, tag: str, image: np.ndarray, step: int) -> None:
-        """Adds a picture [h, w, 3]."""
+        """Write a picture [h, w, 3]."""
         self._writer.add_image(tag, image, step, dataformats='HWC')
         self._new = True
         if self._here is None:
             self._writer.flush()
 
     def flush(self) -> None:
-        """Sends what a bucket does not have."""
+        """Send what a bucket does not have."""
         if self._here is None or not self._new:
             return
         self._writer.close()
@@ -55,7 +55,7 @@ class Board:
         self._writer, self._new = tensorboardX.SummaryWriter(self._here.name), False
 
     def close(self) -> None:
-        """Ends the files."""
+        """Close the files."""
         self.flush()
         self._writer.close()
         if self._here is not None:

@@ -2,17 +2,17 @@
 
     reenact-jax train --config aan:small --data data/people --workdir out/aan
 
-`--config FILE[:PRESET]` names the paper's file in configs/ and one of its presets; every field of
+`--config FILE[:PRESET]` names the paper's file in configs/ and one of its presets. Every field of
 the config can be set by `--config.FIELD=VALUE` and every number of the paper by
-`--config.hparams.FIELD=VALUE`; a wrong name or value is refused before anything starts. The same
+`--config.hparams.FIELD=VALUE`. A wrong name or value is refused before anything starts. The same
 command with the same --workdir resumes: after a crash, a SIGTERM (which saves and exits with
 code 42), or to add stages. The folder then holds config.json, checkpoints/, metrics.jsonl and
 tensorboard/ (`tensorboard --logdir=WORKDIR`).
 
 Several hosts: start the same command on each, with a --workdir that all of them see, and either
---distributed (where the cluster's environment says who is who: Slurm, Cloud TPU, Open MPI, K8s) or
---coordinator=HOST:PORT --num_processes=N --process_id=I. When one of them is lost, the others end
-too, at the latest after --heartbeat_timeout seconds; start all of them again.
+--distributed (where the cluster's environment names the processes: Slurm, Cloud TPU, Open MPI, K8s)
+or --coordinator=HOST:PORT --num_processes=N --process_id=I. When one of them is lost, the others
+end too, at the latest after --heartbeat_timeout seconds; then start all of them again.
 """
 
 import logging
@@ -30,24 +30,30 @@ CLUSTER = ('coordinator', 'num_processes', 'process_id')
 
 
 def define_flags(values: flags.FlagValues) -> None:
-    """The command's flags."""
+    """Define the command's flags."""
     command_line.define_config(values)
     command_line.define_data(values)
-    text = 'folder of the run; made if it is not there'
+    text = 'folder of the run; created if it does not exist'
     flags.DEFINE_string('workdir', None, text, flag_values=values)
-    text = 'join the other processes, which the environment of the cluster names'
+    text = "join the other processes, which the cluster's environment names"
     flags.DEFINE_bool('distributed', False, text, flag_values=values)
-    flags.DEFINE_string('coordinator', None, 'HOST:PORT of process 0', flag_values=values)
-    flags.DEFINE_integer('num_processes', None, 'how many processes there are', flag_values=values)
+    flags.DEFINE_string('coordinator', None, 'address of process 0, HOST:PORT', flag_values=values)
+    flags.DEFINE_integer('num_processes', None, 'number of processes', flag_values=values)
     flags.DEFINE_integer('process_id', None, 'number of this process, from 0', flag_values=values)
     text = 'seconds of silence after which another process counts as lost, and the run ends'
     flags.DEFINE_integer('heartbeat_timeout', 100, text, lower_bound=1, flag_values=values)
-    text = 'steps to trace with jax.profiler, behind the first; the trace is in WORKDIR/profile'
+    text = (
+        'number of steps to trace with jax.profiler, after the first call; goes to WORKDIR/profile'
+    )
     flags.DEFINE_integer('profile', 0, text, lower_bound=0, flag_values=values)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command. Returns its exit code."""
+    """Run the command.
+
+    Returns:
+      Its exit code.
+    """
     values = command_line.start(define_flags, __doc__, arguments, ('config', 'workdir'))
     if values is None:
         return 0
@@ -63,22 +69,22 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _join(values: flags.FlagValues) -> None:
-    """Joins the other processes, if there are to be any."""
-    given: dict[str, Any] = {name: values[name].value for name in CLUSTER}
-    missing = [f'--{name}' for name, value in given.items() if value is None]
+    """Join the other processes, if the flags name any."""
+    cluster: dict[str, Any] = {name: values[name].value for name in CLUSTER}
+    missing = [f'--{name}' for name, value in cluster.items() if value is None]
     patience: dict[str, Any] = {'heartbeat_timeout_seconds': values.heartbeat_timeout}
     if values.distributed:
         jax.distributed.initialize(**patience)
     elif not missing:
-        if not 0 <= given['process_id'] < given['num_processes']:
-            raise UserError(f'--process_id: {given["process_id"]} of {given["num_processes"]}')
-        jax.distributed.initialize(*given.values(), **patience)
+        if not 0 <= cluster['process_id'] < cluster['num_processes']:
+            raise UserError(f'--process_id: {cluster["process_id"]} of {cluster["num_processes"]}')
+        jax.distributed.initialize(*cluster.values(), **patience)
     elif len(missing) < len(CLUSTER):
         raise UserError(f'{", ".join(missing)}: missing; give all of coordinator, number and id')
 
 
 def _show_logs() -> None:
-    """Warnings of all libraries (orbax narrates at INFO), our own notes from the first process."""
+    """Show warnings of all libraries (orbax narrates at INFO), our notes from the first process."""
     if not flags.FLAGS.is_parsed():  # ours are in `values`; absl and grain look here
         flags.FLAGS.mark_as_parsed()
     absl.logging.use_absl_handler()
@@ -90,5 +96,5 @@ def _show_logs() -> None:
 
 
 def _once(record: logging.LogRecord) -> bool:
-    """Drops what orbax logs of an exception in each of its threads: it raises it as well."""
+    """Drop what orbax logs of an exception in each of its threads: it also raises it."""
     return record.exc_info is None or 'orbax' not in record.pathname

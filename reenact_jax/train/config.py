@@ -27,64 +27,84 @@ HPARAMS = 'hparams'
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """Settings of a run that are not a paper's. `None` stands for: as the system has it."""
+    """Settings of a run that are not a paper's. `None` means that the system decides."""
 
     # Data
     data: str | None = setting(None, doc='folder of the training shards')
-    points: str = setting('68', choices=('68', '106', '68c'), doc='point set, see tracks.py')
+    points: str = setting(
+        '68', choices=('68', '106', '68c'), doc='point set of the landmarks, see data/tracks.py'
+    )
     size: int | None = setting(
-        None, low=8, high=4096, doc='working side in pixels; None: as stored'
+        None, low=8, high=4096, doc='side of the images in training, pixels; None: as stored'
     )
-    flip: bool = setting(False, doc='mirror half of the pairs')
-    colour: float = settings.share(0.0, 'colour augmentation, see preprocess.Augment')
-    affine: float = settings.share(0.0, 'affine augmentation, see preprocess.Augment')
+    flip: bool = setting(False, doc='whether half of the pairs are mirrored')
+    colour: float = settings.share(
+        0.0, 'strength of the colour augmentation, see preprocess.Augment'
+    )
+    affine: float = settings.share(
+        0.0, 'strength of the affine augmentation, see preprocess.Augment'
+    )
     stabilise: str = setting(
-        'track', choices=('track', 'frame'), doc='crop rule, see preprocess.py'
+        'track', choices=('track', 'frame'), doc='rule of the crops, see preprocess.py'
     )
-    au_bound: float = settings.share(0.05, 'partners of the same expression: mean |AU difference|')
+    au_bound: float = settings.share(
+        0.05, 'largest mean |AU difference| of partners of the same expression'
+    )
     bad_record_budget: float = settings.share(
-        0.001, 'share of records that may be damaged, over all hosts'
+        0.001, 'largest share of damaged records, over all hosts'
     )
-    threads: int = setting(0, low=0, high=256, doc='reading threads a host; 0: one a core')
+    threads: int = setting(
+        0, low=0, high=256, doc='reading threads of each host; 0: one for each core'
+    )
     # Length and size
     stages: tuple[str, ...] = setting((), doc='names of the stages to train; empty: all, in order')
-    batch_size: int | None = settings.batch(None, "rows a step over all devices; None: stage's")
-    accumulate: int = setting(1, low=1, high=4096, doc='microbatches a step, gradients averaged')
+    batch_size: int | None = settings.batch(
+        None, "rows of a step over all devices; None: the stage's"
+    )
+    accumulate: int = setting(
+        1, low=1, high=4096, doc='microbatches of a step; gradients are averaged'
+    )
     scan: int = setting(1, low=1, high=10000, doc='steps in one compiled call')
-    seed: int = setting(0, low=0, high=2**31 - 1, doc='of initialisation, order and noise')
+    seed: int = setting(
+        0, low=0, high=2**31 - 1, doc='random seed of initialisation, data order and noise'
+    )
     # Device
     dtype: str = setting(
-        'float32', choices=('float32', 'bfloat16'), doc='of computation, see binding.py'
+        'float32', choices=('float32', 'bfloat16'), doc='compute dtype, see binding.py'
     )
     sharding: str = setting(
-        'replicated', choices=('replicated', 'fsdp'), doc='of parameters, see sharding.py'
+        'replicated',
+        choices=('replicated', 'fsdp'),
+        doc='how parameters lie on the devices, see sharding.py',
     )
     fences: bool = setting(
         False, doc='keep compilers from fusing across normalisations, see nets/blocks.py; for v6e'
     )
-    ema_decay: float = settings.share(0.999, 'of averaged networks, see step.py (ours); 0: off')
+    ema_decay: float = settings.share(
+        0.999, 'decay of the averaged networks, see step.py (ours); 0: off'
+    )
     compilation_cache: str | None = setting(
         None, doc="folder of compiled programs; None: ~/.cache/reenact_jax; '': none"
     )
-    # Keeping and showing
+    # Checkpoints and logs
     checkpoint_every: int = settings.steps(1000, 'steps between checkpoints', low=1)
     checkpoint_seconds: float = setting(
         900.0,
         low=0,
         high=1e7,
-        doc='seconds after which one is written all the same; 0: by steps alone',
+        doc='seconds after which a checkpoint is written in any case; 0: by steps alone',
     )
-    keep: int = setting(2, low=1, high=1_000_000, doc='checkpoints kept of each stage')
+    keep: int = setting(2, low=1, high=1_000_000, doc='number of checkpoints kept of each stage')
     log_every: int = settings.steps(50, 'steps between lines of metrics.jsonl', low=1)
     preview_every: int = settings.steps(500, 'steps between pictures in TensorBoard; 0: none')
     nan_limit: int = settings.steps(
-        20, 'steps of a stage that may be left out for NaN or infinity of one player'
+        20, 'number of steps of a stage that may be skipped for NaN or infinity of one player'
     )
 
 
 # A resumed run may differ in these: they leave the numbers and their order as they are, but for
 # the size of a batch, with which a run may move to more or fewer devices (all schedules count
-# steps). The data are recognised by their digest, not by where they lie. Of a system's fields those
+# steps). The data are recognised by their digest, not by their place. Of a system's fields those
 # that end in `steps` may change as well: a run may be made longer.
 FREE = frozenset(
     {'data', 'threads', 'bad_record_budget', 'stages', 'scan', 'sharding', 'nan_limit', 'keep'}
@@ -95,9 +115,14 @@ A_HOSTS_OWN = frozenset({'data', 'threads', 'compilation_cache'})  # may differ 
 
 
 def build(system: str, run: Mapping, hparams: Mapping) -> ml_collections.ConfigDict:
-    """The config of `system` with all fields, departures from the defaults given.
+    """Make the config of `system` with all its fields.
 
-    Raises UserError that names an unknown system, an unknown field or a bad value.
+    Args:
+      system: a name or a module's path, see `systems.find`.
+      run, hparams: departures from the defaults.
+
+    Raises:
+      UserError: names an unknown system, an unknown field or a bad value.
     """
     values = {SYSTEM: system, **_complete(Run, run, 'config')}
     values[HPARAMS] = _complete(systems.find(system).Hparams, hparams, f'config.{HPARAMS}')
@@ -105,12 +130,13 @@ def build(system: str, run: Mapping, hparams: Mapping) -> ml_collections.ConfigD
 
 
 def resolve(config: Mapping | ml_collections.ConfigDict) -> tuple[types.ModuleType, Run, object]:
-    """(system module, Run, Hparams) of a config, checked field by field.
+    """Check a config field by field and turn it into (system module, Run, Hparams).
 
     Fields that have other names today are read as those.
 
-    Raises UserError naming the field: unknown, of a wrong type, NaN, out of range, missing
-    (`data`), or impossible beside another.
+    Raises:
+      UserError: names the field that is unknown, of a wrong type, NaN, out of range, missing
+        (`data`), or impossible beside another.
     """
     values = config.to_dict() if isinstance(config, ml_collections.ConfigDict) else dict(config)
     if SYSTEM not in values:
@@ -124,16 +150,21 @@ def resolve(config: Mapping | ml_collections.ConfigDict) -> tuple[types.ModuleTy
 
 
 def preset(presets: Mapping[str, typing.Any], name: str) -> typing.Any:
-    """One entry of a config's presets. Raises UserError that lists them."""
+    """Return one entry of a config's presets.
+
+    Raises:
+      UserError: there is no such preset; lists those that there are.
+    """
     if name not in presets:
         raise UserError(f'--config: no preset {name!r}; there are {", ".join(presets)}')
     return presets[name]
 
 
 def chosen(stages: tuple, run: Run) -> dict:
-    """{number in the system's table: stage} of those that this run trains, in order.
+    """Return {number in the system's table: stage} of those that this run trains, in order.
 
-    Raises UserError for unknown names, and when nothing is left to train.
+    Raises:
+      UserError: a name is unknown, or nothing is left to train.
     """
     names = [stage.name for stage in stages]
     for name in run.stages:
@@ -149,16 +180,18 @@ def chosen(stages: tuple, run: Run) -> dict:
 
 
 def to_json(config: Mapping | ml_collections.ConfigDict) -> dict:
-    """The resolved config as plain values (for checkpoints, config.json and comparison)."""
+    """Return the resolved config as plain values (for checkpoints, config.json and comparison)."""
     _, run, hparams = resolve(config)
     return {SYSTEM: config[SYSTEM], **_plain(run), HPARAMS: _plain(hparams)}
 
 
 def differences(old: Mapping, new: Mapping) -> list[str]:
-    """Fields in which two results of `to_json` differ, without those a resumed run may change.
+    """List the fields in which two results of `to_json` differ and a resumed run may not.
 
-    One line a field: `config.seed: 0 before, 1 now`. A field that the older one lacks had its
-    default, one with another name today is read as that.
+    A field that the older one lacks had its default; one with another name today is read as that.
+
+    Returns:
+      One line for each field: `config.seed: 0 before, 1 now`.
     """
     old = {name: _as_now(value) for name, value in upgraded(old).items()}
 
@@ -187,29 +220,29 @@ def upgraded(values: Mapping) -> dict:
 
 
 def _as_now(value):
-    """Tuples as JSON has them."""
+    """Convert tuples to lists, as JSON has them."""
     if isinstance(value, Mapping):
-        return {name: _as_now(one) for name, one in value.items()}
+        return {name: _as_now(item) for name, item in value.items()}
     return list(value) if isinstance(value, tuple) else value
 
 
 def _renamed(system: types.ModuleType, hparams: Mapping) -> dict:
-    """Hparams with the names of today: a system lists its old ones as `RENAMED`.
+    """Give hparams the names of today: a system lists its old ones as `RENAMED`.
 
     A config has every field of its day. One without a field of `EARLIER` is older than the field,
     and its networks are those of that day.
     """
     renamed = member(system, 'RENAMED')
-    found = {name: value for name, value in hparams.items() if name not in renamed}
-    for name, now in renamed.items():
+    today = {name: value for name, value in hparams.items() if name not in renamed}
+    for name, rename in renamed.items():
         if name in hparams:
-            found |= now(hparams[name])
-    return member(system, 'EARLIER') | found if found else found
+            today |= rename(hparams[name])
+    return member(system, 'EARLIER') | today if today else today
 
 
-def _complete(schema: type, given: Mapping, where: str) -> dict:
-    """All fields of `schema` as values a ConfigDict can hold, None as a typed placeholder."""
-    checked = settings.build(schema, {**settings.defaults(schema), **given}, where)
+def _complete(schema: type, departures: Mapping, where: str) -> dict:
+    """Return all fields of `schema` as values for a ConfigDict, None as a typed placeholder."""
+    checked = settings.build(schema, {**settings.defaults(schema), **departures}, where)
     values = {field.name: getattr(checked, field.name) for field in dataclasses.fields(schema)}
     hints = typing.get_type_hints(schema)
     return {
@@ -219,11 +252,12 @@ def _complete(schema: type, given: Mapping, where: str) -> dict:
 
 
 def _kind(hint) -> type:
-    """The type beside None in `T | None`."""
+    """Return the type beside None in `T | None`."""
     return next(kind for kind in typing.get_args(hint) if kind is not type(None))
 
 
 def _plain(instance) -> dict:
+    """Return the fields of a settings dataclass, tuples as lists."""
     return {
         name: list(value) if isinstance(value, tuple) else value
         for name, value in dataclasses.asdict(instance).items()
@@ -231,7 +265,7 @@ def _plain(instance) -> dict:
 
 
 def _together(run: Run) -> None:
-    """Combinations that cannot be."""
+    """Reject settings that are valid alone but contradict each other."""
     if not run.data:
         raise UserError(
             'config.data: not set; give the shard set to train on: --data SHARDS '
@@ -239,7 +273,9 @@ def _together(run: Run) -> None:
         )
     size = run.batch_size
     if size is not None and size % 2:
-        raise UserError(f'config.batch_size: {size} is odd; rows come in pairs of different people')
+        raise UserError(
+            f'config.batch_size: {size} is odd; rows come in pairs of different identities'
+        )
     if size is not None and size % (2 * run.accumulate):
         raise UserError(
             f'config.batch_size: {size} does not give each of config.accumulate = '

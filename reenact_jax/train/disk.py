@@ -1,4 +1,4 @@
-"""A full disk: what is said when a run cannot write any more."""
+"""A full disk: the error of a run that cannot write any more."""
 
 import contextlib
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from reenact_jax.common.errors import UserError
 
 @contextlib.contextmanager
 def explained(workdir: epath.PathLike) -> Iterator[None]:
-    """Turns an error about missing room, however deep in its chain, into a UserError."""
+    """Turn an error about missing room, however deep in its chain, into a UserError."""
     try:
         yield
     except Exception as error:

@@ -25,9 +25,13 @@ SPLIT = 'train'
 
 
 def open_data(run: Run) -> tuple[ShardSet, DataInfo, dict]:
-    """The training split, what systems need to know of it, and its record in checkpoints.
+    """Open the training split.
 
-    Raises UserError when there is no such set, or it lacks the point set.
+    Returns:
+      The split, what systems need to know of it, and its record in checkpoints.
+
+    Raises:
+      UserError: there is no such set, or it lacks the point set.
     """
     try:
         shards = ShardSet(run.data, SPLIT)
@@ -47,7 +51,7 @@ def open_data(run: Run) -> tuple[ShardSet, DataInfo, dict]:
 
 
 def preparation(run: Run, size: int) -> Callable:
-    """(raw batch, rng) -> batch as losses take it, with the run's augmentation."""
+    """Return (raw batch, rng) -> batch as losses take it, with the run's augmentation."""
     parts = layouts.LAYOUTS[run.points].parts
     return functools.partial(
         prepare,
@@ -59,9 +63,10 @@ def preparation(run: Run, size: int) -> Callable:
 
 
 def example(stages, side: int, points: str) -> Batch:
-    """A raw batch of two rows, all zeros, with every field that some stage reads: for shapes.
+    """Make a raw batch of two rows of zeros, with every field that some stage reads: for shapes.
 
-    side: of the stored images, pixels.
+    Args:
+      side: of the stored images, pixels.
     """
     reads = tuple(sorted({field for stage in stages for field in stage.reads}))
     frames = max(stage.frames for stage in stages)
@@ -77,16 +82,16 @@ class Feed:
     """
 
     def __init__(self, loader, mesh: jax.sharding.Mesh):
-        """`loader`: a `batches.Loader`, or what behaves like it."""
+        """Serve batches of a `batches.Loader`, or of what behaves like it."""
         self._loader, self._mesh = loader, mesh
         self.waited = 0.0
 
     def take(self, steps: int | None = None) -> Batch:
-        """The next batch on the devices; with `steps`, that many along a leading axis."""
+        """Return the next batch on the devices; with `steps`, that many along a leading axis."""
         return sharding.to_devices(self.read(steps), self._mesh, stacked=steps is not None)
 
     def read(self, steps: int | None = None) -> Batch:
-        """The next batch on the host, arrays of NumPy; as `take` otherwise."""
+        """Return the next batch on the host, as NumPy arrays; otherwise as `take`."""
         begin = time.perf_counter()
         if steps is None:
             batch = next(self._loader)
@@ -97,15 +102,18 @@ class Feed:
         return batch
 
     def check_budget(self) -> None:
-        """Raises UserError on all hosts at once when they met too many damaged records.
+        """End all hosts at once when together they met too many damaged records.
 
-        To be called by all processes after the same step.
+        All processes must call it after the same step.
+
+        Raises:
+          UserError: the budget is spent.
         """
-        here = len(self._loader.damaged)
+        count = len(self._loader.damaged)
         if jax.process_count() > 1:
-            total = int(multihost_utils.process_allgather(np.array(here)).sum())
+            total = int(multihost_utils.process_allgather(np.array(count)).sum())
         else:
-            total = here
+            total = count
         self._loader.check_budget(total)
 
     @property
@@ -114,18 +122,18 @@ class Feed:
         return self._loader.epoch
 
     def state(self) -> dict:
-        """Position after the batches taken so far, for JSON."""
+        """Return the position after the batches taken so far, for JSON."""
         return self._loader.state()
 
     def close(self) -> None:
-        """Ends the reading threads."""
+        """End the reading threads."""
         self._loader.close()
 
 
 def open_feed(
     shards: ShardSet, stage: Stage, number: int, run: Run, mesh, position: dict | None
 ) -> Feed:
-    """The batches of stage `number`, from their beginning or from a saved position."""
+    """Open the batches of stage `number`, from their beginning or from a saved position."""
     reading = Reading(
         flip=run.flip,
         au_bound=run.au_bound,

@@ -28,29 +28,29 @@ class Job(NamedTuple):
     hparams: Any
     values: dict  # the config as plain values
     shards: ShardSet | Unread  # None: a job without data
-    record: dict  # what the data are, see feed.open_data
+    record: dict  # description of the data, see feed.open_data
     stored: int  # side of the stored images, pixels
     nets: dict
-    table: tuple[Stage, ...]  # the system's stages, all of them
-    chosen: dict[int, Stage]  # those of this run
+    table: tuple[Stage, ...]  # all stages of the system
+    chosen: dict[int, Stage]  # stages of this run
     prepare: Any
     constants: Any
     mesh: jax.sharding.Mesh
 
     def shapes(self, stage: Stage) -> State:
-        """The state of a stage as shapes with shardings."""
+        """Return the state of a stage as shapes with shardings."""
         return sharding.shapes(self._create(stage), mesh=self.mesh, mode=self.run.sharding)
 
     def fresh(self, stage: Stage, networks: dict | None) -> State:
-        """The first state of a stage: from nothing, or from the networks of the stage before."""
-        where = {'mesh': self.mesh, 'mode': self.run.sharding}
+        """Make a stage's first state: from nothing, or from the networks of the stage before."""
+        placement = {'mesh': self.mesh, 'mode': self.run.sharding}
         if networks is None:
-            return sharding.born(self._create(stage), **where)
-        return sharding.born(functools.partial(step.start, stage), networks, **where)
+            return sharding.born(self._create(stage), **placement)
+        return sharding.born(functools.partial(step.start, stage), networks, **placement)
 
     def one_step(self, stage: Stage) -> Callable:
-        """The function (state, constants, batch) -> (state, metrics) of a stage."""
-        one = step.train_step(
+        """Return the function (state, constants, batch) -> (state, metrics) of a stage."""
+        function = step.train_step(
             stage,
             self.nets,
             prepare=self.prepare,
@@ -61,10 +61,10 @@ class Job(NamedTuple):
             dtype=self.run.dtype,
             ema_decay=self.run.ema_decay,
         )
-        return fenced(one) if self.run.fences else one
+        return fenced(function) if self.run.fences else function
 
     def program(self, stage: Stage, state: State) -> jax.stages.Wrapped:
-        """The jitted function of `run.scan` steps that training calls.
+        """Return the jitted function of `run.scan` steps that training calls.
 
         `state` may be shapes; batches have a leading axis of steps.
         """
@@ -72,14 +72,16 @@ class Job(NamedTuple):
         return sharding.compile_step(steps, state, self.mesh, self.run.sharding, stacked=True)
 
     def abstract_batch(self, stage: Stage) -> Batch:
-        """The batch that `program` takes, as shapes with shardings."""
+        """Return the batch that `program` takes, as shapes with shardings."""
         raw = feed.example([stage], self.stored, self.run.points)
-        lead = (self.run.scan, stage.batch_size)
-        wide = jax.tree.map(lambda x: jax.ShapeDtypeStruct((*lead, *x.shape[1:]), x.dtype), raw)
-        return sharding.abstract(wide, sharding.rows(self.mesh, 1))
+        leading = (self.run.scan, stage.batch_size)
+        shapes = jax.tree.map(
+            lambda x: jax.ShapeDtypeStruct((*leading, *x.shape[1:]), x.dtype), raw
+        )
+        return sharding.abstract(shapes, sharding.rows(self.mesh, 1))
 
     def previewer(self) -> Callable | None:
-        """(state, stacked batches) -> pictures on the host; None where the system has none."""
+        """Return (state, stacked batches) -> pictures on the host; None: the system has none."""
         if interface.member(self.system, 'preview') is None:
             return None
 
@@ -88,20 +90,20 @@ class Job(NamedTuple):
         def pictures(variables: dict, batch: Batch):
             batch = jax.tree.map(lambda x: x[0, :PREVIEW_ROWS], batch)
             batch = self.prepare(batch, jax.random.key(0))
-            made = self.system.preview(self.hparams, self.nets, variables, batch)
-            names[:] = made
-            return list(made.values())
+            images = self.system.preview(self.hparams, self.nets, variables, batch)
+            names[:] = images
+            return list(images.values())
 
         compiled = jax.jit(pictures, out_shardings=sharding.replicated(self.mesh))
 
         def show(state: State, batch: Batch) -> dict[str, np.ndarray]:
-            made = compiled(state.variables | state.ema, batch)
-            return {name: np.asarray(image) for name, image in zip(names, made, strict=True)}
+            images = compiled(state.variables | state.ema, batch)
+            return {name: np.asarray(image) for name, image in zip(names, images, strict=True)}
 
         return show
 
     def _create(self, stage: Stage):
-        """The function () -> state of a stage that starts from nothing."""
+        """Return the function () -> state of a stage that starts from nothing."""
         raw = feed.example(self.table, self.stored, self.run.points)
 
         def create():
@@ -113,7 +115,7 @@ class Job(NamedTuple):
 
 
 def make_job(values: dict) -> Job:
-    """Opens the data and checks everything that can be checked before anything is computed."""
+    """Open the data and check all that can be checked before anything is computed."""
     system, run, hparams = config.resolve(values)
     shards, info, record = feed.open_data(run)
     job = _planned(values, info, int(shards.columns.size[0]), sharding.make_mesh())
@@ -122,7 +124,7 @@ def make_job(values: dict) -> Job:
 
 
 def make_abstract_job(values: dict, info: DataInfo, side: int, mesh: jax.sharding.Mesh) -> Job:
-    """A job to compile for devices that need not be there: no data, constants are shapes.
+    """Make a job to compile for devices that need not be there: no data, constants are shapes.
 
     Args:
       info: what the data would be.
@@ -134,7 +136,7 @@ def make_abstract_job(values: dict, info: DataInfo, side: int, mesh: jax.shardin
 
 
 def _planned(values: dict, info: DataInfo, side: int, mesh) -> Job:
-    """A job without shards and constants, its stages checked."""
+    """Make a job without shards and constants, and check its stages."""
     system, run, hparams = config.resolve(values)
     nets = system.networks(hparams, info)
     table = system.stages(hparams, info)

@@ -1,8 +1,8 @@
-"""What a run says of itself: `metrics.jsonl`, TensorBoard, and a progress bar or lines.
+"""The logs of a run: `metrics.jsonl`, TensorBoard, and a progress bar or lines.
 
 Every line of `metrics.jsonl` is one interval: `stage`, `step` (its last), the metrics as means over
 its applied steps (null when there was none), `frames_per_second` and `data_wait`, the share of the
-time that was spent waiting for data. The same go to TensorBoard as `STAGE/metric`. To a bucket,
+time that was spent waiting for data. TensorBoard gets the same as `STAGE/metric`. To a bucket,
 which cannot append, both are sent every half minute and before each checkpoint.
 """
 
@@ -24,15 +24,16 @@ QUIET_SECONDS = 30.0  # between progress lines when standard error is not a term
 
 
 class Logs:
-    """Writes the logs of a run; on processes other than the first it does nothing."""
+    """Writer of a run's logs; on processes other than the first it does nothing."""
 
     def __init__(self, workdir: epath.PathLike, write: bool, resumed: tuple[int, int] | None):
-        """
+        """Open the logs and remove what was logged of steps that the run will repeat.
+
         Args:
-          workdir: of the run.
+          workdir: folder of the run.
           write: whether this process writes.
-          resumed: (stage number, step) that the run continues from; what was logged of later steps
-            is removed, and so is a line cut off by a crash. None: a new run.
+          resumed: (stage number, step) that the run continues from; lines of later steps, and one
+            cut off by a crash, are removed. None: a new run.
         """
         self._write = write
         self._bar = None
@@ -47,7 +48,7 @@ class Logs:
             self._sent = time.monotonic()
 
     def begin(self, number: int, name: str, step: int, steps: int, frames: int, waited: float):
-        """A stage begins at `step` of `steps`; `frames` a step over all devices."""
+        """Begin a stage at `step` of `steps`; `frames` are those of a step over all devices."""
         self._stage = (number, name, steps, frames)
         self._shown = time.perf_counter()
         self.start_clock(step, waited)
@@ -55,19 +56,25 @@ class Logs:
             self._bar = tqdm(total=steps, initial=step, desc=name, unit='step', smoothing=0.1)
 
     def start_clock(self, step: int, waited: float) -> None:
-        """Speeds and the time left count from here: after the compilation."""
+        """Count speeds and the time left from here: after the compilation."""
         self._mark = (time.perf_counter(), step, waited)
         self._began = (time.perf_counter(), step)
 
     def take(self, step: int, metrics: dict[str, np.ndarray], applied: np.ndarray) -> None:
-        """Metrics [n] of n steps, the last of them `step`; `applied` [n] says which counted."""
+        """Add the metrics of n steps.
+
+        Args:
+          step: the last of the n steps.
+          metrics: values [n] by name.
+          applied: [n], which of the steps count.
+        """
         for name, values in metrics.items():
             self._sums.setdefault(name, []).extend(np.asarray(values)[applied].tolist())
         if self._bar is not None:
             self._bar.update(step - self._bar.n)
 
     def line(self, step: int, waited: float, extra: dict[str, float]) -> None:
-        """Ends an interval at `step`: writes the means and the speed, begins the next."""
+        """End an interval at `step`: write the means and the speed, begin the next."""
         number, name, steps, frames = self._stage
         now, (then, from_step, waited_before) = time.perf_counter(), self._mark
         seconds = max(now - then, 1e-9)
@@ -92,7 +99,7 @@ class Logs:
         self._progress(step, steps, name, losses)
 
     def pictures(self, step: int, images: dict[str, np.ndarray]) -> None:
-        """A grid of pictures [b, h, w, 1 or 3] in [-1, 1]: a column a name, a row a face."""
+        """Write pictures [b, h, w, 1 or 3] in [-1, 1] as a grid: columns are names, rows faces."""
         if not self._write:
             return
         columns: dict[int, list[np.ndarray]] = {}
@@ -100,31 +107,32 @@ class Logs:
             rows = np.clip((np.asarray(image, np.float32) + 1) * 127.5, 0, 255).astype(np.uint8)
             rows = np.broadcast_to(rows, (*rows.shape[:3], 3))
             columns.setdefault(rows.shape[1], []).append(np.concatenate(list(rows), 0))
-        for height, group in columns.items():  # one grid a size of picture
+        for height, group in columns.items():  # one grid for each size of picture
             tag = f'{self._stage[1]}/preview' + ('' if len(columns) == 1 else f'_{height}')
             self._board.picture(tag, np.concatenate(group, 1), step)
 
     def flush(self) -> None:
-        """Sends what a bucket does not have: before a checkpoint, which a run resumes from."""
+        """Send what a bucket does not have: before a checkpoint, which a run resumes from."""
         if self._write:
             self._file.flush()
             self._board.flush()
             self._sent = time.monotonic()
 
     def end(self) -> None:
-        """A stage ends."""
+        """End a stage."""
         if self._bar is not None:
             self._bar.close()
             self._bar = None
 
     def close(self) -> None:
-        """Ends the files."""
+        """Close the files."""
         self.end()
         if self._write:
             self._file.close()
             self._board.close()
 
     def _progress(self, step: int, steps: int, name: str, losses: dict[str, float]) -> None:
+        """Show the losses: in the bar, or as a line now and then."""
         shown = '  '.join(f'{key}={value:.4g}' for key, value in losses.items())
         if self._bar is not None:
             self._bar.set_postfix_str(shown)
@@ -145,7 +153,7 @@ def _clock(seconds: float) -> str:
 
 
 def _is_before(line: str, resumed: tuple[int, int] | None) -> bool:
-    """Whether a line is whole and not behind the place that a run resumes from."""
+    """Tell whether a line is whole and not behind the place that a run resumes from."""
     try:
         entry = json.loads(line)
     except ValueError:

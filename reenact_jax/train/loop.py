@@ -1,8 +1,8 @@
 """A run: the stages in order, each handing its networks to the next, and the only loop over steps.
 
-A stage hands on what it would export: where it averaged a network, the average; the next stage's
-optimisers are fresh. Everything between two steps is a function of the checkpoint, so that a
-resumed run is the run (to the bit on one kind of device).
+A stage hands on what it would export: the average of a network, where it has one. The optimisers of
+the next stage are fresh. Everything between two steps is a function of the checkpoint, so that a
+resumed run equals an undisturbed one (to the bit on one kind of device).
 """
 
 import contextlib
@@ -26,11 +26,11 @@ from reenact_jax.train.watch import Watch
 
 
 class Start(NamedTuple):
-    """Where a run goes on: at a stage's beginning, or inside it."""
+    """Where a run continues: at a stage's beginning, or inside it."""
 
-    number: int = 0  # of the stage
-    networks: dict | None = None  # of the stage before
-    state: State | None = None  # of a stage under way
+    number: int = 0  # number of the stage
+    networks: dict | None = None  # networks of the stage before
+    state: State | None = None  # state of a stage under way
     loader: dict | None = None  # its place in the data
 
 
@@ -44,12 +44,18 @@ class Tools(NamedTuple):
 
 
 def train(values: dict, workdir: str, profiled: int = 0) -> int:
-    """Runs a config (`config.to_json`) in a folder, from its newest valid checkpoint if it has one.
+    """Train a config in a folder, from its newest valid checkpoint if it has one.
 
-    profiled: steps to trace, see `profiles.Profile`.
+    Args:
+      values: the config as plain values (`config.to_json`).
+      workdir: folder of the run.
+      profiled: number of steps to trace, see `profiles.Profile`.
 
-    Returns the exit code: 0 when all stages are done, 42 when it was told to stop. Raises UserError
-    for data, folders and checkpoints that do not fit, and for a run that has failed.
+    Returns:
+      The exit code: 0 when all stages are done, 42 when it was told to stop.
+
+    Raises:
+      UserError: data, folder or checkpoints do not fit, or the run has failed.
     """
     with peers.leaving_with_them(), disk.explained(workdir), contextlib.ExitStack() as at_the_end:
         job = agreement.reach(lambda: jobs.make_job(values), _facts)
@@ -76,7 +82,7 @@ def _facts(job: Job) -> dict:
 
 
 def _stages(job: Job, tools: Tools, place: Place | None, workdir: str) -> int:
-    """All stages that are not done; what is under way is continued."""
+    """Train all stages that are not done; continue the one under way."""
     start = _start(job, tools.store, place)
     left = {n: stage for n, stage in job.chosen.items() if n >= start.number}
     networks = start.networks
@@ -98,24 +104,26 @@ def _stages(job: Job, tools: Tools, place: Place | None, workdir: str) -> int:
 
 
 def _start(job: Job, store: Store, place: Place | None) -> Start:
+    """Find where the run continues."""
     if place is None:
         return Start()
     position, _ = store.position(place)
     _check_place(job, place, position)
     stage = job.table[place.number]
-    like = job.shapes(stage)
+    shapes = job.shapes(stage)
     if position['finished'] and place.step >= stage.steps:
-        return Start(place.number + 1, store.networks(place, like.variables))
+        return Start(place.number + 1, store.networks(place, shapes.variables))
     if place.number not in job.chosen:
         raise UserError(
             f'config.stages: stage {stage.name} is half done in this --workdir and not among '
             f'{list(job.run.stages)}'
         )
     _say(f'resuming stage {stage.name} after step {place.step}')
-    return Start(place.number, None, store.restore(place, like), position['loader'])
+    return Start(place.number, None, store.restore(place, shapes), position['loader'])
 
 
 def _check_place(job: Job, place: Place, position: dict) -> None:
+    """Reject a checkpoint of other stages or other data."""
     names = [stage.name for stage in job.table]
     if place.number >= len(names) or names[place.number] != place.stage:
         raise UserError(
@@ -131,7 +139,7 @@ def _check_place(job: Job, place: Place, position: dict) -> None:
 
 
 def _stage(job: Job, tools: Tools, number: int, state: State, loader) -> tuple[State, bool]:
-    """Trains one stage to its end; (state, whether it was told to stop before)."""
+    """Train one stage to its end; return (state, whether it was told to stop before)."""
     stage, run = job.chosen[number], job.run
     source = feed.open_feed(job.shards, stage, number, run, job.mesh, loader)
     begun, frames = int(state.step), stage.batch_size * stage.frames
@@ -145,7 +153,7 @@ def _stage(job: Job, tools: Tools, number: int, state: State, loader) -> tuple[S
 
 
 def _steps(job: Job, tools: Tools, number: int, state: State, source: Feed) -> tuple[State, bool]:
-    """The loop over steps. `run.scan` of them are one call; what is due between is done between."""
+    """Loop over steps: `run.scan` of them are one call, and all else happens between calls."""
     stage, run, logs = job.chosen[number], job.run, tools.logs
     program, show = job.program(stage, state), job.previewer()
     before = sum(one.steps for one in job.table[:number])
@@ -186,12 +194,16 @@ class Late:
         self._held: tuple[int, dict] | None = None
 
     def take(self, step: int, metrics: dict) -> None:
-        """Keeps those of the call that ends with `step`, reads those of the call before."""
+        """Keep the metrics of the call that ends with `step`; read those of the call before."""
         self.read()
         self._held = step, metrics
 
     def read(self) -> None:
-        """Reads what is kept. Raises UserError when the run has failed."""
+        """Read what is kept.
+
+        Raises:
+          UserError: the run has failed.
+        """
         if self._held is not None:
             step, metrics = self._held
             self._logs.take(step, *self._watch(step, metrics))
@@ -199,6 +211,7 @@ class Late:
 
 
 def _save(job: Job, store: Store, place: Place, state: State, source: Feed, last: bool) -> None:
+    """Save a checkpoint in the background."""
     position = {
         'stage': place.stage,
         'number': place.number,
@@ -211,13 +224,13 @@ def _save(job: Job, store: Store, place: Place, state: State, source: Feed, last
 
 
 def _is_old(saved: float, run: Run) -> bool:
-    """Whether the last checkpoint was long ago. Clocks of several processes would not agree."""
+    """Tell whether the last checkpoint is old. Clocks of several processes would not agree."""
     timed = run.checkpoint_seconds and jax.process_count() == 1
     return bool(timed) and time.monotonic() - saved > run.checkpoint_seconds
 
 
 def _crossed(before: int, now: int, every: int) -> bool:
-    """Whether a multiple of `every` lies in (before, now]."""
+    """Tell whether a multiple of `every` lies in (before, now]."""
     return now // every > before // every
 
 

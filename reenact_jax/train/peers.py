@@ -1,4 +1,4 @@
-"""The other processes of a run: what is said and done when one of them is gone."""
+"""The other processes of a run: what happens when one of them is gone."""
 
 import contextlib
 import os
@@ -8,22 +8,22 @@ from collections.abc import Iterator
 import jax
 from jax.errors import JaxRuntimeError
 
-# In errors of collectives and of the coordination service; running out of memory has none of them.
+# In errors of collectives and of the coordination service; none is in one about missing memory.
 _SIGNS = ('gloo', 'nccl', 'connection', 'socket', 'unavailable', 'heartbeat', 'barrier', 'deadline')
 
 
 def is_loss(error: RuntimeError) -> bool:
-    """Whether an error of the runtime says that another process cannot be reached."""
+    """Tell whether an error of the runtime says that another process cannot be reached."""
     return any(sign in str(error).lower() for sign in _SIGNS)
 
 
 @contextlib.contextmanager
 def leaving_with_them() -> Iterator[None]:
-    """Ends this process, with a message and exit code 1, when another one is lost in the block.
+    """End this process, with a message and exit code 1, when another one is lost in the block.
 
-    At once, without the handlers of an exit: those would wait for the lost one, until the
-    heartbeat's timeout. The checkpoint in hand, if any, stays incomplete and the next start sweeps
-    it away.
+    It ends at once, without the handlers of an exit: those would wait for the lost one, until the
+    heartbeat's timeout. The checkpoint under way, if any, stays incomplete, and the next start
+    sweeps it away.
     """
     try:
         yield

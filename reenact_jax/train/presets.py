@@ -1,12 +1,12 @@
 """The shipped configs: their presets, and the values of one.
 
     reenact-jax config --list            every config and its presets
-    reenact-jax config --list aan        what its file says of itself, and its presets
+    reenact-jax config --list aan        the description of one config, and its presets
     reenact-jax config aan:small         all values, as JSON; a file of yours is named by its path
 
 Every value can be changed on the command line of `train`: --config.FIELD=VALUE for the run's,
 --config.hparams.FIELD=VALUE for the system's. `reenact-jax summary --config aan:small` says what
-each means and where it comes from.
+each value of the system means and where it comes from.
 """
 
 import importlib.util
@@ -20,7 +20,11 @@ from reenact_jax.common.errors import UserError
 
 
 def load(file: str) -> ModuleType:
-    """A config file as a module. Raises UserError when it is no such file."""
+    """Import a config file.
+
+    Raises:
+      UserError: the file is not there or has no function `get_config`.
+    """
     spec = importlib.util.spec_from_file_location(pathlib.Path(file).stem, file)
     if spec and spec.loader:
         module = importlib.util.module_from_spec(spec)
@@ -31,7 +35,7 @@ def load(file: str) -> ModuleType:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command."""
+    """Run the command."""
     parser = errors.Parser('reenact-jax config', __doc__)
     parser.add_argument(
         'config', nargs='?', metavar='NAME[:PRESET]', help='shipped config, or FILE.py[:PRESET]'
@@ -42,17 +46,18 @@ def main(arguments: list[str] | None = None) -> int:
         raise UserError('config: name one, or give --list; see reenact-jax config --help')
     name, _, preset = (args.config or '').partition(':')
     if not name:
-        for one in shipped.names():
-            print(f'{one}: {", ".join(_presets(load(shipped.find(one))))}')
+        for config in shipped.names():
+            print(f'{config}: {", ".join(_presets(load(shipped.find(config))))}')
         return 0
     module = load(shipped.find(name, flag='config'))
     if args.list:
         print(f'{inspect.getdoc(module)}\n\nPresets: {", ".join(_presets(module))}')
         return 0
-    made = module.get_config(preset) if preset else module.get_config()
-    print(json.dumps(json.loads(made.to_json_best_effort()), indent=1))
+    values = module.get_config(preset) if preset else module.get_config()
+    print(json.dumps(json.loads(values.to_json_best_effort()), indent=1))
     return 0
 
 
 def _presets(module: ModuleType) -> list[str]:
+    """List the names of a config's presets."""
     return list(getattr(module, 'PRESETS', {'(one)': None}))

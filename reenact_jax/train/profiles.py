@@ -12,16 +12,17 @@ FOLDER = 'profile'  # in the workdir
 
 
 class Profile:
-    """Traces some steps behind the first call of a start, which compiles; then nothing more.
+    """Tracer of some steps after the first call of a start, which compiles.
 
     The first process writes. The trace is local until it is whole: the profiler knows no buckets.
     """
 
     def __init__(self, workdir: epath.PathLike, steps: int, write: bool = True):
-        """
+        """Prepare a trace.
+
         Args:
-          workdir: of the run; the trace goes to its folder `profile`.
-          steps: how many to trace; 0: none. With `config.scan`, whole calls: as many or more.
+          workdir: folder of the run; the trace goes to its folder `profile`.
+          steps: number of steps to trace; 0: none. With `config.scan` whole calls: as many or more.
           write: whether this process traces.
         """
         self._target = storage.path(workdir) / FOLDER
@@ -29,7 +30,12 @@ class Profile:
         self._folder: tempfile.TemporaryDirectory | None = None
 
     def call(self, steps: int, result: Any) -> None:
-        """To be told after every call of the program: how many steps it had, its result."""
+        """Count a call of the program; to be called after each of them.
+
+        Args:
+          steps: number of steps of the call.
+          result: its result.
+        """
         if self._left <= 0:
             return
         jax.block_until_ready(result)
@@ -42,7 +48,7 @@ class Profile:
             self.close()
 
     def close(self) -> None:
-        """Ends a trace under way and moves it to the workdir, also a shorter one."""
+        """End a trace under way, also a shorter one, and move it to the workdir."""
         if self._folder is None:
             return
         jax.profiler.stop_trace()

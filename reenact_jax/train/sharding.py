@@ -1,7 +1,7 @@
-"""Where things lie: one mesh over all devices of all processes, the batch split along `data`.
+"""Where arrays lie: one mesh over all devices of all processes, the batch split along `data`.
 
 Parameters are replicated, or with `fsdp` split too: every leaf of at least `LARGE` numbers along
-its largest axis that the devices divide. The state is born where it will lie.
+the largest of its axes that the devices divide. The state is created where it will lie.
 """
 
 import functools
@@ -15,45 +15,49 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from reenact_jax.train.step import State
 
 AXIS = 'data'
-LARGE = 2**16  # numbers in a leaf from which on splitting it pays for its gathering
+LARGE = 2**16  # size of a leaf from which splitting it pays for its gathering
 MODES = ('replicated', 'fsdp')
 
 
 def make_mesh(devices=None) -> Mesh:
-    """The mesh of the given devices, by default of all devices of all processes."""
+    """Make the mesh of the given devices, by default of all devices of all processes."""
     devices = np.asarray(jax.devices() if devices is None else devices)
     return Mesh(devices, (AXIS,), axis_types=(AxisType.Auto,))
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
-    """The same whole on every device."""
+    """Return the sharding that puts the same whole on every device."""
     return NamedSharding(mesh, PartitionSpec())
 
 
 def rows(mesh: Mesh, leading: int = 0) -> NamedSharding:
-    """Batch rows over the devices, after `leading` unsplit axes (1 for a stack of batches)."""
+    """Return the sharding of rows after `leading` unsplit axes (1 for a stack of batches)."""
     return NamedSharding(mesh, PartitionSpec(*(None,) * leading, AXIS))
 
 
 def of_tree(tree: Any, mesh: Mesh, mode: str = 'replicated', large: int = LARGE) -> Any:
-    """A sharding for every leaf (an array or its shape) of a state or of variables."""
+    """Return a sharding for every leaf (an array or its shape) of a state or of variables."""
     return jax.tree.map(lambda leaf: NamedSharding(mesh, _spec(leaf, mesh, mode, large)), tree)
 
 
 def born(create: Callable, *args, mesh: Mesh, mode: str = 'replicated', large: int = LARGE):
-    """The result of `create(*args)`, computed in place: no device holds more than its part."""
+    """Compute `create(*args)` where it will lie: no device holds more than its part."""
     shardings = of_tree(jax.eval_shape(create, *args), mesh, mode, large)
     return jax.jit(create, out_shardings=shardings)(*args)
 
 
 def shapes(create: Callable, *args, mesh: Mesh, mode: str = 'replicated', large: int = LARGE):
-    """What `born` would give, as shapes with shardings: where to restore to."""
+    """Return the result of `born` as shapes with shardings: where to restore to."""
     leaves = jax.eval_shape(create, *args)
     return abstract(leaves, of_tree(leaves, mesh, mode, large))
 
 
 def abstract(tree: Any, where: Any) -> Any:
-    """Arrays or shapes as shapes with shardings; `where`: one sharding, or one a leaf."""
+    """Return arrays or shapes as shapes with shardings.
+
+    Args:
+      where: one sharding, or one for each leaf.
+    """
     if isinstance(where, NamedSharding):
         where = jax.tree.map(lambda _: where, tree)
     return jax.tree.map(
@@ -72,13 +76,14 @@ def compile_step(
     stacked: bool = False,
     large: int = LARGE,
 ) -> jax.stages.Wrapped:
-    """The one jit of a training step.
+    """Compile a training step: the one jit.
 
     Args:
       step: (state, constants, batch) -> (state, metrics), from `train_step` or `scan_steps`.
       state: the state (or its shapes) that it will be called with; it is donated.
       mode: 'replicated' or 'fsdp'.
       stacked: whether batches have a leading axis of steps.
+      large: as of `of_tree`.
     """
     shardings = of_tree(state, mesh, mode, large)
     whole = replicated(mesh)
@@ -91,7 +96,7 @@ def compile_step(
 
 
 def gathering(mesh: Mesh, mode: str, large: int = LARGE) -> Callable:
-    """The function that makes variables whole for a forward pass; for `train_step`.
+    """Return the function that makes variables whole for a forward pass; for `train_step`.
 
     With `fsdp` every device gathers what is split before it computes with it, and gets its part of
     the summed gradients. Left to itself, XLA splits the matrix products instead and sends
@@ -107,7 +112,7 @@ def gathering(mesh: Mesh, mode: str, large: int = LARGE) -> Callable:
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
 def _whole(x: jax.Array, place: NamedSharding) -> jax.Array:
-    """x on every device; its gradient lies as x does, in `place`."""
+    """Return x on every device; its gradient lies as x does, in `place`."""
     return jax.lax.with_sharding_constraint(x, NamedSharding(place.mesh, PartitionSpec()))
 
 
@@ -123,13 +128,13 @@ _whole.defvjp(_whole_forward, _whole_backward)
 
 
 def to_devices(batch: Any, mesh: Mesh, *, stacked: bool = False) -> Any:
-    """Global arrays from this process's share of the rows, NumPy arrays [rows / processes, ...]."""
+    """Make global arrays of this process's rows, NumPy arrays [rows / processes, ...]."""
     sharding = rows(mesh, int(stacked))
     return jax.tree.map(lambda x: jax.make_array_from_process_local_data(sharding, x), batch)
 
 
 def to_all(tree: Any, mesh: Mesh) -> Any:
-    """The same host values on every device of every process."""
+    """Put the same host values on every device of every process."""
     whole = replicated(mesh)
     return jax.tree.map(
         lambda x: jax.make_array_from_process_local_data(whole, np.asarray(x)), tree
@@ -137,6 +142,7 @@ def to_all(tree: Any, mesh: Mesh) -> Any:
 
 
 def _spec(leaf, mesh: Mesh, mode: str, large: int) -> PartitionSpec:
+    """Choose the axis along which a leaf is split, if any."""
     shape, count = leaf.shape, mesh.size
     if mode == 'replicated' or np.prod(shape, dtype=int) < large:
         return PartitionSpec()

@@ -1,4 +1,4 @@
-"""Being told to stop: SIGTERM (or Ctrl-C) ends a run after the step in hand, with a checkpoint."""
+"""SIGTERM (or Ctrl-C), which ends a run after the step under way, with a checkpoint."""
 
 import signal
 
@@ -10,7 +10,7 @@ STOPPED = 42  # exit code of a run that was told to stop and can be resumed
 
 
 class Stop:
-    """Asked between steps whether to stop. In a run of several processes all of them agree.
+    """Whether to stop, asked between steps. In a run of several processes all of them agree.
 
     With one process the handler is ours; the second signal ends the process at once. With several,
     JAX's own service, which sees SIGTERM in any of them, says at which step all of them stop.
@@ -24,13 +24,13 @@ class Stop:
                 self._before[number] = signal.signal(number, self._note)
 
     def __call__(self, step: int) -> bool:
-        """Whether to stop before step number `step`, a number that grows over the whole run."""
+        """Tell whether to stop before step number `step`, which grows over the whole run."""
         if self._several:
             return multihost_utils.reached_preemption_sync_point(step)
         return self._told
 
     def close(self) -> None:
-        """Puts back the handlers that were there."""
+        """Restore the handlers that were there before."""
         for number, handler in self._before.items():
             signal.signal(number, handler)
 

@@ -1,7 +1,7 @@
-"""The n-player step: one forward pass, one vjp, every player its own gradient. Knows no paper.
+"""The n-player step: one forward pass, one vjp, each player its own gradient. It knows no paper.
 
-All players step from the same point (simultaneous updates, as pix2pixHD's code does): the losses
-are computed once, and `pull(one_hot(player))` of their vjp is the gradient of that player's loss.
+All players step from the same point (simultaneous updates, as in pix2pixHD's code): the losses are
+computed once, and `pull(one_hot(player))` of their vjp is the gradient of that player's loss.
 A player takes only the part that belongs to its own networks, so nothing needs to be detached. One
 vjp for generator and discriminator is the trick of XMC-GAN's code (Zhang et al. 2021), here for any
 number of players.
@@ -28,28 +28,28 @@ class State:
     """All that a step changes. `step` is also the number of batches taken from the loader."""
 
     step: Int[Array, '']  # steps of this stage, applied and skipped
-    variables: dict[str, Any]  # letter -> {'params': ..., other collections}, all networks
+    variables: dict[str, Any]  # network -> {'params': ..., other collections}
     opt: dict[str, Any]  # player -> state of its optimiser
-    ema: dict[str, Any]  # letter -> averaged variables
-    skipped: dict[str, Int[Array, '']]  # player -> steps not applied on its account
+    ema: dict[str, Any]  # network -> averaged variables
+    skipped: dict[str, Int[Array, '']]  # player -> steps that were not applied because of it
 
 
 class _Pass(NamedTuple):
-    statistics: dict  # letter -> collections after the pass, of the moving networks
-    grads: dict  # player -> letter -> gradient of the player's loss
+    statistics: dict  # moving network -> collections after the pass
+    grads: dict  # player -> network -> gradient of the player's loss
     values: dict  # player -> loss
     metrics: dict
 
 
 def start(stage: Stage, variables: dict) -> State:
-    """The state before the first step: fresh optimisers, averages equal to the networks."""
-    variables = {letter: {'params': {}, **value} for letter, value in variables.items()}
+    """Make the state before the first step: fresh optimisers, averages equal to the networks."""
+    variables = {network: {'params': {}, **value} for network, value in variables.items()}
     return State(
         step=jnp.zeros((), jnp.int32),
         variables=variables,
         opt={player: stage.tx[player].init(_own(stage, player, variables)) for player in stage.tx},
         # A copy, not an alias: the state is donated, and a buffer can be donated only once.
-        ema={letter: jax.tree.map(jnp.copy, variables[letter]) for letter in stage.ema},
+        ema={network: jax.tree.map(jnp.copy, variables[network]) for network in stage.ema},
         skipped={player: jnp.zeros((), jnp.int32) for player in stage.players},
     )
 
@@ -66,28 +66,29 @@ def train_step(
     dtype: str = 'float32',
     ema_decay: float = 0.999,
 ) -> Callable:
-    """The pure function (state, constants, batch) -> (state, metrics) of a stage, to be jitted.
+    """Return a stage's pure function (state, constants, batch) -> (state, metrics), to be jitted.
+
+    `constants` are frozen pretrained networks: an argument, neither compiled in nor saved.
+    Metrics are float32 scalars: the stage's own, `loss/P`, `grad_norm/P`, `skipped/P` (a count)
+    and, where the optimiser shows it, `learning_rate/P`, for each player P.
+
+    A step in which a loss, gradient or new value of some player is NaN or infinite is not applied:
+    of the state only `step` and that player's `skipped` change.
 
     Args:
-      stage: checked with `check`.
-      nets: modules by letter; each takes the keyword `train`.
+      stage: checked with `interface.check`.
+      nets: modules by network name; each takes the keyword `train`.
       prepare: (raw batch, rng) -> batch as the losses take it, e.g. `preprocess.prepare`.
       seed: of all random draws; they depend on seed, stage, step, microbatch and call alone.
       accumulate: microbatches of a step. Gradients are summed and divided; collections are
         threaded through. Batch normalisation sees one microbatch at a time, so with it the result
         is not that of one large batch.
-      devices: over how many devices the rows of a batch are spread (they stay where they are).
+      devices: number of devices over which the rows of a batch are spread (they stay where they
+        are).
       gather: variables that are split over devices -> whole ones, see `sharding.gathering`.
-      dtype: of computation, see binding.py.
+      dtype: compute dtype, see binding.py.
       ema_decay: d in e <- d e + (1 - d) v, at most (1 + t) / (10 + t) at step t, so that a short
         run's average is not its initialisation.
-
-    `constants` are frozen pretrained networks: an argument, neither compiled in nor saved.
-    Metrics are float32 scalars: the stage's own, `loss/P`, `grad_norm/P`, `skipped/P` (a count)
-    and, where the optimiser shows it, `learning_rate/P`.
-
-    A step in which a loss, gradient or new value of some player is NaN or infinite is not applied:
-    of the state only `step` and that player's `skipped` change.
     """
     root = jax.random.fold_in(jax.random.key(seed), zlib.crc32(stage.name.encode()))
     once = functools.partial(_one_pass, stage, nets, prepare, gather, dtype)
@@ -105,9 +106,9 @@ def train_step(
 
 
 def scan_steps(step: Callable) -> Callable:
-    """n steps in one call: (state, constants, batches [n, b, ...]) -> (state, metrics [n]).
+    """Join n steps in one call: (state, constants, batches [n, b, ...]) -> (state, metrics [n]).
 
-    One step is no loop: inside of one, XLA's convolutions on CPUs are five times slower.
+    One step is no loop: inside a loop, XLA's convolutions on CPUs are five times slower.
     """
 
     def steps(state: State, constants, batches):
@@ -120,7 +121,7 @@ def scan_steps(step: Callable) -> Callable:
 
 
 def _one_pass(stage, nets, prepare, gather, dtype, variables, constants, batch, key) -> _Pass:
-    """One forward pass and the gradient of every player."""
+    """Run one forward pass and compute the gradient of every player."""
     prepare_key, losses_key, calls_key = jax.random.split(key, 3)
     if prepare is not None:
         batch = prepare(batch, prepare_key)
@@ -131,40 +132,44 @@ def _one_pass(stage, nets, prepare, gather, dtype, variables, constants, batch, 
         values, metrics = stage.losses(apply, constants, batch, losses_key)
         return _scalars(stage, values), (metrics, apply.collections)
 
-    params = {letter: variables[letter]['params'] for letter in moving(stage)}
+    params = {network: variables[network]['params'] for network in moving(stage)}
     values, pull, (metrics, statistics) = jax.vjp(losses, params, has_aux=True)
     grads = {player: _one_player(stage, player, pull) for player in stage.players}
     return _Pass(statistics, grads, values, metrics)
 
 
 def _accumulated(once, stage, variables, constants, parts, key) -> _Pass:
-    """Passes over microbatches: gradients, losses and metrics averaged, statistics threaded."""
+    """Run passes over microbatches: gradients, losses and metrics averaged, statistics threaded."""
 
     def micro(carry, item):
         statistics, total = carry
         index, rows = item
-        now = {letter: {**variables[letter], **statistics[letter]} for letter in statistics}
-        one = once(variables | now, constants, rows, jax.random.fold_in(key, index))
-        return (one.statistics, jax.tree.map(jnp.add, total, one.grads)), (one.values, one.metrics)
+        now = {network: {**variables[network], **statistics[network]} for network in statistics}
+        result = once(variables | now, constants, rows, jax.random.fold_in(key, index))
+        return (result.statistics, jax.tree.map(jnp.add, total, result.grads)), (
+            result.values,
+            result.metrics,
+        )
 
-    statistics = {letter: collections(variables[letter]) for letter in moving(stage)}
-    own = {player: _own(stage, player, variables) for player in stage.players}
+    statistics = {network: collections(variables[network]) for network in moving(stage)}
+    params = {player: _own(stage, player, variables) for player in stage.players}
     count = len(jax.tree.leaves(parts)[0])
-    carry = (statistics, jax.tree.map(jnp.zeros_like, own))
+    carry = (statistics, jax.tree.map(jnp.zeros_like, params))
     (statistics, grads), several = jax.lax.scan(micro, carry, (jnp.arange(count), parts))
     grads = jax.tree.map(lambda total: total / count, grads)
     return _Pass(statistics, grads, *jax.tree.map(lambda x: jnp.mean(x, 0), several))
 
 
 def _update(stage: Stage, state: State, result: _Pass, ema_decay: float) -> tuple[State, dict]:
-    """The next state, if everything in it is finite, and the metrics of this step."""
+    """Return the next state, if everything in it is finite, and the metrics of this step."""
     variables, opt, written = dict(state.variables), {}, {}
-    for player, letters in stage.players.items():
+    for player, networks in stage.players.items():
         grads, params = result.grads[player], _own(stage, player, state.variables)
         updates, opt[player] = stage.tx[player].update(grads, state.opt[player], params)
         params: Any = optax.apply_updates(params, updates)
         new = {
-            letter: {**result.statistics[letter], 'params': params[letter]} for letter in letters
+            network: {**result.statistics[network], 'params': params[network]}
+            for network in networks
         }
         variables |= new
         written[player] = grads, new, opt[player]
@@ -184,6 +189,7 @@ def _update(stage: Stage, state: State, result: _Pass, ema_decay: float) -> tupl
 
 
 def _metrics(result: _Pass, opt: dict, skipped: dict) -> dict[str, Float[Array, '']]:
+    """Collect the metrics of a step as float32 scalars."""
     metrics = {name: jnp.asarray(value, jnp.float32) for name, value in result.metrics.items()}
     for player, value in result.values.items():
         metrics[f'loss/{player}'] = value
@@ -196,7 +202,7 @@ def _metrics(result: _Pass, opt: dict, skipped: dict) -> dict[str, Float[Array, 
 
 
 def _averaged(ema: dict, variables: dict, decay: float, step) -> dict:
-    """e <- d e + (1 - d) v of all floating-point leaves; others take the newest value."""
+    """Compute e <- d e + (1 - d) v for all floating-point leaves; others take the newest value."""
     share = 1 - jnp.minimum(decay, (1 + step) / (10 + step))
 
     def average(old, new):
@@ -204,10 +210,11 @@ def _averaged(ema: dict, variables: dict, decay: float, step) -> dict:
             return new
         return (old + share * (new - old)).astype(old.dtype)
 
-    return {letter: jax.tree.map(average, ema[letter], variables[letter]) for letter in ema}
+    return {network: jax.tree.map(average, ema[network], variables[network]) for network in ema}
 
 
 def _scalars(stage: Stage, values: dict) -> dict:
+    """Reject losses that are not one scalar for each player."""
     if set(values) != set(stage.players):
         raise UserError(
             f'stage {stage.name}: losses of {sorted(values)}, players are {sorted(stage.players)}'
@@ -219,17 +226,18 @@ def _scalars(stage: Stage, values: dict) -> dict:
 
 
 def _one_player(stage: Stage, player: str, pull: Callable) -> dict:
-    """The gradient of a player's loss in its own networks."""
+    """Compute the gradient of a player's loss in its own networks."""
     (grads,) = pull({other: jnp.float32(other == player) for other in stage.players})
-    return {letter: grads[letter] for letter in stage.players[player]}
+    return {network: grads[network] for network in stage.players[player]}
 
 
 def _own(stage: Stage, player: str, variables: dict) -> dict:
-    return {letter: variables[letter]['params'] for letter in stage.players[player]}
+    """Return the parameters of a player's networks."""
+    return {network: variables[network]['params'] for network in stage.players[player]}
 
 
 def _microbatches(batch, accumulate: int, devices: int):
-    """Rows [b, ...] -> [accumulate, b / accumulate, ...]; every row stays on its device."""
+    """Split rows [b, ...] into [accumulate, b / accumulate, ...]; every row stays on its device."""
 
     def split(x):
         parts = x.reshape(devices, accumulate, -1, *x.shape[1:])
@@ -239,7 +247,7 @@ def _microbatches(batch, accumulate: int, devices: int):
 
 
 def _verdict(values: dict, written: dict) -> tuple[Array, dict[str, Array]]:
-    """Whether the step is to be applied, and which players are to blame if not.
+    """Decide whether the step is applied, and which players are to blame if not.
 
     A loss that is not finite spoils every gradient of the shared pass (0 times infinity), so
     gradients and new values accuse their player only while all losses are finite.
@@ -254,6 +262,7 @@ def _verdict(values: dict, written: dict) -> tuple[Array, dict[str, Array]]:
 
 
 def _finite(tree) -> Array:
+    """Tell whether all floating-point leaves are finite."""
     leaves = [leaf for leaf in jax.tree.leaves(tree) if jnp.issubdtype(leaf.dtype, jnp.floating)]
     each = jax.lax.optimization_barrier(jnp.stack([jnp.isfinite(leaf).all() for leaf in leaves]))
     return jnp.all(each)

@@ -1,12 +1,12 @@
-"""What a config builds, without data: networks, stages, settings.
+"""A config's networks, stages and settings, without data.
 
     reenact-jax summary --config aan:small --size 128
 
-For every network its parameters, the arithmetic of one call on one frame as XLA counts it (GFLOP;
-a multiplication and an addition are two) and the shapes it returns; for every stage its players and
-the networks they move, its length, batch and learning rates; then the settings of the system with
-their sources. Nothing is trained and no data is read: image size, number of people and of records
-are flags.
+For every network it lists the parameters, the arithmetic of one call on one frame as XLA counts it
+(GFLOP; a multiplication and an addition are two) and the shapes that it returns; for every stage
+the players and the networks they move, the length, batch and learning rates; then the settings of
+the system with their sources. Nothing is trained and no data is read: image size, number of
+identities and of records are flags.
 """
 
 import dataclasses
@@ -35,9 +35,9 @@ class Row(NamedTuple):
 
 
 def networks(system, hp, data: DataInfo, size: int) -> list[Row]:
-    """All networks of a system, measured on the arguments its stages call them with first.
+    """Measure all networks of a system on the arguments with which its stages call them first.
 
-    The losses are traced on two rows of `size` pixels, nothing is computed.
+    The losses are traced on two rows of `size` pixels; nothing is computed.
     """
     nets = system.networks(hp, data)
     variables = jax.eval_shape(
@@ -46,11 +46,13 @@ def networks(system, hp, data: DataInfo, size: int) -> list[Row]:
     calls = {}
     for stage in system.stages(hp, data):
         _record(stage, nets, variables, system.constants(hp, load=False), data, size, calls)
-    return [_row(letter, nets[letter], variables[letter], calls.get(letter)) for letter in nets]
+    return [
+        _row(network, nets[network], variables[network], calls.get(network)) for network in nets
+    ]
 
 
 def example(data: DataInfo, size: int, frames: int) -> Batch:
-    """Two prepared rows of zeros: all that a stage may read."""
+    """Make two prepared rows of zeros: all that a stage may read."""
     points = layout(data.points).count
     return Batch(
         image=jnp.zeros((2, frames, size, size, 3)),
@@ -65,25 +67,26 @@ def example(data: DataInfo, size: int, frames: int) -> Batch:
 
 
 def _record(stage, nets, variables, constants, data, size, calls: dict) -> None:
-    """Adds each network's first call in the stage to `calls`: shapes, and options by name."""
+    """Add each network's first call in the stage to `calls`: shapes, and options by name."""
 
     def losses(variables, batch):
-        def apply(letter, *args, method=None, train=True, **kwargs):
-            if method is None and letter not in calls:
+        def apply(network, *args, method=None, train=True, **kwargs):
+            if method is None and network not in calls:
                 shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), args)
-                calls[letter] = shapes, kwargs
+                calls[network] = shapes, kwargs
             options = dict(method=method, train=False)
-            return nets[letter].apply(variables[letter], *args, **options, **kwargs)
+            return nets[network].apply(variables[network], *args, **options, **kwargs)
 
         return stage.losses(apply, constants, batch, jax.random.key(0))
 
     jax.eval_shape(losses, variables, example(data, size, stage.frames))
 
 
-def _row(letter: str, net, variables, call) -> Row:
+def _row(network: str, net, variables, call) -> Row:
+    """Measure one network."""
     count = sum(leaf.size for leaf in jax.tree.leaves(variables.get('params', {})))
     if call is None:
-        return Row(letter, count, None, '', 'not called by any stage')
+        return Row(network, count, None, '', 'not called by any stage')
     args, kwargs = call
 
     def forward(variables, args):
@@ -92,35 +95,35 @@ def _row(letter: str, net, variables, call) -> Row:
     cost = jax.jit(forward).lower(variables, args).cost_analysis() or {}
     rows = jax.tree.leaves(args)[0].shape[0]
     outputs = jax.eval_shape(forward, variables, args)
-    return Row(letter, count, cost.get('flops', 0.0) / rows / 1e9, _shapes(args), _shapes(outputs))
+    return Row(network, count, cost.get('flops', 0.0) / rows / 1e9, _shapes(args), _shapes(outputs))
 
 
 def _shapes(tree) -> str:
-    """The shapes of all arrays without their leading (batch) axis, equal ones counted."""
+    """Describe the shapes of all arrays without their leading (batch) axis, equal ones counted."""
     texts = ['x'.join(map(str, leaf.shape[1:])) or '1' for leaf in jax.tree.leaves(tree)]
     counted = [(text, len(list(same))) for text, same in itertools.groupby(texts)]
     return ', '.join(text if count == 1 else f'{count} x ({text})' for text, count in counted)
 
 
 def stages(system, hp, data: DataInfo) -> list[str]:
-    """A few lines for every stage: who moves what, how long, at which rates."""
+    """Describe every stage in a few lines: who moves what, how long, at which rates."""
     lines = []
     for stage in system.stages(hp, data):
         lines.append(
             f'{stage.name}: {stage.steps:,} steps of {stage.batch_size} rows x {stage.frames} '
             f'frames, partners: {stage.neighbour}'
         )
-        for player, letters in stage.players.items():
+        for player, networks in stage.players.items():
             first, last = (
-                optimisers.learning_rate(stage.tx[player], at) for at in (0, stage.steps - 1)
+                optimisers.learning_rate(stage.tx[player], step) for step in (0, stage.steps - 1)
             )
             rate = f'{first:.3g}' if abs(first - last) < 1e-12 else f'{first:.3g} to {last:.3g}'
-            lines.append(f'  {player:<4} moves {", ".join(letters)}; learning rate {rate}')
+            lines.append(f'  {player:<4} moves {", ".join(networks)}; learning rate {rate}')
     return lines
 
 
 def settings(hp) -> list[str]:
-    """One line a setting of the system: its value, its default where it differs, its meaning."""
+    """Describe every setting of the system: value, default where it differs, meaning."""
     lines = []
     for field in dataclasses.fields(hp):
         value = getattr(hp, field.name)
@@ -130,7 +133,11 @@ def settings(hp) -> list[str]:
 
 
 def report(values, data: DataInfo, size: int) -> str:
-    """The whole summary of a config as text. Raises UserError for a bad field."""
+    """Write the whole summary of a config as text.
+
+    Raises:
+      UserError: a field is bad.
+    """
     values = values.copy_and_resolve_references()
     values.data = values.data or '(none)'  # not needed here, but a run has it
     system, _, hp = config.resolve(values)
@@ -151,15 +158,23 @@ def report(values, data: DataInfo, size: int) -> str:
 
 
 def define_flags(values: flags.FlagValues) -> None:
-    """The command's flags."""
+    """Define the command's flags."""
     command_line.define_config(values)
-    flags.DEFINE_integer('size', 256, 'side of the images', 32, flag_values=values)
-    flags.DEFINE_integer('identities', 1000, 'people in the training data', 2, flag_values=values)
-    flags.DEFINE_integer('examples', 50_000, 'records in the training data', 1, flag_values=values)
+    flags.DEFINE_integer('size', 256, 'side of the images, pixels', 32, flag_values=values)
+    flags.DEFINE_integer(
+        'identities', 1000, 'number of identities in the training data', 2, flag_values=values
+    )
+    flags.DEFINE_integer(
+        'examples', 50_000, 'number of records in the training data', 1, flag_values=values
+    )
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command. Returns its exit code."""
+    """Run the command.
+
+    Returns:
+      Its exit code.
+    """
     values = command_line.start(define_flags, __doc__, arguments, ('config',))
     if values is None:
         return 0

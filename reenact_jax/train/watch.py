@@ -9,17 +9,26 @@ from reenact_jax.train.step import State
 
 
 class Watch:
-    """Reads the metrics of finished steps and ends a run that keeps producing NaN."""
+    """Reader of the metrics of finished steps, which ends a run that keeps producing NaN."""
 
     def __init__(self, stage: Stage, state: State, limit: int, store: Store):
-        """`limit`: steps that may be left out on account of one player; `state`: at the start."""
+        """Begin to watch a stage.
+
+        Args:
+          state: the state at the start.
+          limit: number of steps that may be skipped because of one player.
+        """
         self._stage, self._limit, self._store = stage, limit, store
         self._skipped = {player: float(count) for player, count in state.skipped.items()}
 
     def __call__(self, step: int, metrics: dict) -> tuple[dict, np.ndarray]:
-        """(metrics [n] on the host, which of the n steps up to `step` were applied).
+        """Read the metrics of the n steps up to `step`.
 
-        Raises UserError that names player, step and the last good checkpoint.
+        Returns:
+          Metrics [n] on the host, and which of the steps were applied.
+
+        Raises:
+          UserError: too many steps were skipped; names player, step and the last good checkpoint.
         """
         metrics = {name: np.asarray(value) for name, value in metrics.items()}
         count = len(next(iter(metrics.values())))
@@ -35,6 +44,7 @@ class Watch:
         return metrics, applied
 
     def _message(self, player: str, step: int) -> str:
+        """Describe the failure and what to do."""
         self._store.wait()
         last = self._store.last
         kept = f'{last.stage}, step {last.step}' if last else 'none'

@@ -1,4 +1,4 @@
-"""The folder of a run: whose it is, and where compiled programs are kept."""
+"""The folder of a run: which config it belongs to, and where compiled programs are kept."""
 
 import os
 
@@ -14,9 +14,13 @@ CONFIG = 'config.json'
 
 
 def claim(workdir: epath.PathLike, values: dict) -> None:
-    """Makes the folder this config's; `values` of `config.to_json`.
+    """Make the folder this config's.
 
-    Raises UserError naming the fields when it belongs to another config, or holds something else.
+    Args:
+      values: the config, from `config.to_json`.
+
+    Raises:
+      UserError: the folder belongs to another config (names the fields), or holds something else.
     """
     folder = storage.path(workdir)
     file = folder / CONFIG
@@ -40,7 +44,7 @@ def require(workdir: epath.PathLike) -> None:
 
 
 def keep_programs(run: Run) -> None:
-    """Compiled programs are found again by later runs, unless the setting or JAX's own says so."""
+    """Keep compiled programs for later runs, unless the setting or JAX's own says otherwise."""
     folder = run.compilation_cache
     if folder is None and not os.environ.get('JAX_COMPILATION_CACHE_DIR'):
         folder = os.path.expanduser('~/.cache/reenact_jax/programs')
@@ -49,6 +53,7 @@ def keep_programs(run: Run) -> None:
 
 
 def _compare(workdir: epath.PathLike, before: dict, now: dict) -> None:
+    """Reject a run of another system or config."""
     old, new = before.get(config.SYSTEM), now[config.SYSTEM]
     if old != new:
         raise UserError(f'--workdir {workdir}: a run of system {old!r}, not {new!r}; name another')

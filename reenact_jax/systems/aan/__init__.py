@@ -1,24 +1,23 @@
 """AAN: one-shot face reenactment with appearance adaptive normalization (Yao et al. 2021).
 
-Letters: E_a appearance extractor, FEN flow estimation, G_local the local nets, G_f fusion net;
-D_L and D_I discriminators of pose and expression, and of identity. In the losses I_s, I_d are
+Networks: E_a the appearance extractor, FEN flow estimation, G_local the local nets, G_f the fusion
+net; D_L and D_I discriminators of pose and expression, and of identity. In the losses I_s, I_d are
 source and driving image, S_s, S_d their heatmaps; source and driving are two frames of a track.
 
 The paper is silent, so ours: all widths; the blocks' insides; the part crops (upright squares of
-`part_size`, a similarity transform, with the part's own heatmaps); F_a from the decoder's level of
-its own size; Theta's heads start near gamma 1 and beta 0, the flow at 0, by a learned gain, which
-all output layers have and which spectral norm does not bound (`blocks.Head`); all players step at
-once; the generator is averaged (`config.ema_decay`; 0 switches it off) and the average is what is
-exported. Eq. 6 prints three images for D_I; the text below it has two, and so has this file. Sizes
-in pixels are for 256 x 256 and scale with it.
+`part_size`, a similarity transform, with the part's own heatmaps); F_a comes from the decoder's
+level of its own size; Theta's heads start near gamma 1 and beta 0, the flow at 0, by a learned
+gain, which all output layers have and which spectral norm does not bound (`blocks.Head`); all
+players step at once; the generator is averaged (`config.ema_decay`; 0 switches it off) and the
+average is exported. Eq. 6 prints three images for D_I; the text below it has two, and so has this
+file. Sizes in pixels are for 256 x 256 and scale with it.
 
-Off in the paper's preset, ours: `prior`, `mask`, `part_masks`, `inner_mouth`, `occlusion`,
+Ours, and off in the paper's preset: `prior`, `mask`, `part_masks`, `inner_mouth`, `occlusion`,
 `unseen` (hparams.py). With them the network warps what the source shows and paints what it does
 not, and offers `layers`.
 
-The paper moves landmarks between people by MarioNETte's transformer before all this; here that is
-the part of any system with a `transfer` (MarioNETte's, LD-Net), joined at export. The sub-nets are
-in nets/aan.py.
+The paper first moves landmarks between people by MarioNETte's transformer; here any system with a
+`transfer` does so (MarioNETte's, LD-Net), joined at export. The sub-nets are in nets/aan.py.
 """
 
 import logging
@@ -45,13 +44,17 @@ from reenact_jax.systems.interface import Stage
 
 log = logging.getLogger(__name__)
 
-# Fields of old configs: how they read today, and what stands for those that they lack.
+# Fields of old configs: their names today, and values of those that they lack.
 RENAMED = {'soft': lambda soft: {'upscale': 'shuffle_soft' if soft else 'shuffle'}}
 EARLIER = {'spade_map': 'bilinear'}
 
 
 def networks(hp: Hparams, data: DataInfo) -> dict:
-    """The paper's sub-nets and discriminators by letter; some are absent in an ablation."""
+    """Build the paper's sub-nets and discriminators; an ablation leaves some out.
+
+    Raises:
+      UserError: settings contradict each other.
+    """
     del data
     if len(hp.extractor) < len(hp.fusion):
         raise UserError(
@@ -89,15 +92,19 @@ def networks(hp: Hparams, data: DataInfo) -> dict:
     }
     left_out = [] if hp.local_net else ['G_local']
     left_out += [] if hp.lambda_gan else ['D_L', 'D_I']
-    return {letter: one for letter, one in nets.items() if letter not in left_out}
+    return {name: network for name, network in nets.items() if name not in left_out}
 
 
 def init(hp: Hparams, nets: dict, rng: jax.Array, batch: Batch) -> dict:
-    """Fresh variables by letter; of `batch` only shapes matter."""
+    """Initialise the variables of all networks; of `batch` only shapes matter.
+
+    Raises:
+      UserError: the levels do not fit the images' side.
+    """
     side, n = batch.image.shape[2], batch.landmarks.shape[2]
     _check_side(hp, side)
     full, maps = jnp.zeros((1, side, side, 3)), jnp.zeros((1, side, side, n))
-    rough = jnp.zeros((1, side // hp.flow_stride, side // hp.flow_stride, n))
+    strided = jnp.zeros((1, side // hp.flow_stride, side // hp.flow_stride, n))
     coarse = side // 2 ** (len(hp.fusion) - 1)
     theta = []
     for i, width in enumerate(hp.fusion):
@@ -114,16 +121,17 @@ def init(hp: Hparams, nets: dict, rng: jax.Array, batch: Batch) -> dict:
     seen = jnp.zeros((1, side, side, 4 + 2 * hp.occlusion + hp.unseen)) if hp.mask else None
     arguments = {
         'E_a': (full,),
-        'FEN': (rough, rough),
+        'FEN': (strided, strided),
         'G_local': (crops,),
         'G_f': (jnp.zeros((1, coarse, coarse, hp.fusion[0])), theta, canvas, seen),
         'D_L': (full, maps),
         'D_I': (full, full),
     }
-    return init_each(nets, rng, {letter: arguments[letter] for letter in nets})
+    return init_each(nets, rng, {network: arguments[network] for network in nets})
 
 
 def _check_side(hp: Hparams, side: int) -> None:
+    """Reject images whose side the levels cannot halve evenly."""
     for name, widths, scale in (('extractor', hp.extractor, 1), ('flow', hp.flow, hp.flow_stride)):
         factor = scale * 2 ** (len(widths) - 1)
         if side % factor:
@@ -134,7 +142,7 @@ def _check_side(hp: Hparams, side: int) -> None:
 
 
 def stages(hp: Hparams, data: DataInfo) -> tuple[Stage, ...]:
-    """One stage: the four sub-nets together, end to end, against both discriminators."""
+    """List the one stage: the four sub-nets together, end to end, against both discriminators."""
     del data
     generator = ('E_a', 'FEN', 'G_local', 'G_f') if hp.local_net else ('E_a', 'FEN', 'G_f')
     players: dict[str, tuple[str, ...]] = {'G': generator}
@@ -161,9 +169,13 @@ def stages(hp: Hparams, data: DataInfo) -> tuple[Stage, ...]:
 
 
 def constants(hp: Hparams, load: bool = True) -> dict:
-    """{'vgg': weights of the perceptual loss}. UserError when a file is needed and absent.
+    """Load {'vgg': weights of the perceptual loss}.
 
-    load: False gives arrays of the right shapes instead of a file's weights.
+    Args:
+      load: False gives arrays of the right shapes instead of a file's weights.
+
+    Raises:
+      UserError: a file is needed and not there.
     """
     if not load:
         return {'vgg': vgg.random(depth(hp), hp.random_width if hp.features == 'random' else 64)}
@@ -179,12 +191,16 @@ def constants(hp: Hparams, load: bool = True) -> dict:
 
 
 def takes_depth(hp: Hparams) -> bool:
-    """Whether landmarks come with depth: `encode` reads `landmarks3d`, others take [b, n, 3]."""
+    """Tell whether landmarks have depth: `encode` reads `landmarks3d`, others take [b, n, 3]."""
     return hp.occlusion
 
 
 def encode(hp: Hparams, nets: dict, variables: dict, source: Face, background=None) -> dict:
-    """The source's appearance: image [b, h, w, 3] in [-1, 1] and landmarks [b, n, 2]. Once."""
+    """Compute the source's appearance, once per source.
+
+    Args:
+      source: image [b, h, w, 3] in [-1, 1] and landmarks [b, n, 2].
+    """
     del background  # the image is drawn whole
     points = source.landmarks3d if hp.occlusion else source.landmarks
     return generator.encode(hp, frozen_apply(nets, variables), source.image, points)
@@ -193,34 +209,34 @@ def encode(hp: Hparams, nets: dict, variables: dict, source: Face, background=No
 def render(
     hp: Hparams, nets: dict, variables: dict, appearance: dict, landmarks: Float[Array, 'b n _']
 ) -> Float[Array, 'b h w 3']:
-    """Frames in [-1, 1] for driving landmarks in the source's pixels; one source, b frames."""
+    """Draw frames in [-1, 1] for driving landmarks in the source's pixels; one source, b frames."""
     return _drawn(hp, nets, variables, appearance, landmarks).image
 
 
 def layers(
     hp: Hparams, nets: dict, variables: dict, appearance: dict, landmarks: Float[Array, 'b n _']
 ) -> Layers | None:
-    """What `render` composes its frames of (layers.py); None without `mask`: there is one image."""
+    """Return what `render` composes its frames of (layers.py); None without `mask`: one image."""
     return _drawn(hp, nets, variables, appearance, landmarks).layers
 
 
 def _drawn(hp, nets, variables, appearance, landmarks) -> generator.Drawn:
-    """A flow from landmarks alone is cheap and worth its own, finer grid in use."""
+    """Draw with a finer grid for the flow, which is cheap from landmarks alone."""
     grid = max(hp.prior_grid, appearance['image'].shape[1]) if hp.mask else None
     return generator.draw(hp, frozen_apply(nets, variables), appearance, landmarks, grid)
 
 
 def preview(hp: Hparams, nets: dict, variables: dict, batch: Batch) -> dict[str, Array]:
-    """Images [b, h, w, 3] in [-1, 1]: inputs, flow as colours, the warped source, the result.
+    """Draw images [b, h, w, 3] in [-1, 1]: inputs, flow as colours, the warped source, the result.
 
-    With `mask` the mask and the paint as well.
+    With `mask` the mask and the paint are shown as well.
     """
     apply = frozen_apply(nets, variables)
     i_s, i_d = batch.image[:, 0], batch.image[:, 1]
     side, points = i_s.shape[1], batch.landmarks3d if hp.occlusion else batch.landmarks
-    look = generator.encode(hp, apply, i_s, points[:, 0])
-    made = generator.draw(hp, apply, look, points[:, 1])
-    flow = images.resize(made.flow, side)
+    appearance = generator.encode(hp, apply, i_s, points[:, 0])
+    drawn = generator.draw(hp, apply, appearance, points[:, 1])
+    flow = images.resize(drawn.flow, side)
     heat = generator.heatmaps(hp, batch.landmarks[:, 1], side, side).max(-1, keepdims=True)
     shown = {
         'source': i_s,
@@ -228,9 +244,9 @@ def preview(hp: Hparams, nets: dict, variables: dict, batch: Batch) -> dict[str,
         'heatmaps': jnp.broadcast_to(heat * 2 - 1, i_s.shape),
         'flow': images.flow_colours(flow),
         'warped': images.warp(i_s, flow),
-        'result': made.image,
+        'result': drawn.image,
     }
-    if made.layers is not None:
-        shown['mask'] = jnp.broadcast_to(made.layers.mask * 2 - 1, i_s.shape)
-        shown['paint'] = made.layers.paint
+    if drawn.layers is not None:
+        shown['mask'] = jnp.broadcast_to(drawn.layers.mask * 2 - 1, i_s.shape)
+        shown['paint'] = drawn.layers.paint
     return shown

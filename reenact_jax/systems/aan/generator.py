@@ -13,11 +13,11 @@ from reenact_jax.geometry.layouts import INNER_MOUTH, local_points
 from reenact_jax.systems.aan.hparams import Hparams, part_side, parts_of
 
 FIELD = 32  # side of the grid on which `facing` is spread
-BORDER = 0.15  # of a part's side: band at its border in which its opacity falls to 0 (ours)
+BORDER = 0.15  # band at a part's border in which its opacity falls to 0, in part sides (ours)
 
 
 class Drawn(NamedTuple):
-    """What the generator gives for driving landmarks."""
+    """The generator's result for driving landmarks."""
 
     image: Float[Array, 'b h w 3']
     flow: Float[Array, 'b g g 2']  # normalised, of any side
@@ -58,6 +58,7 @@ def draw(
     """Draw the source with driving landmarks; one source (leading axis 1) serves b frames.
 
     Args:
+      appearance: the result of `encode`.
       points: as of `encode`.
       grid: side of the flow with `prior`; None: the image's.
     """
@@ -72,9 +73,9 @@ def draw(
     flow = apply('FEN', spread(appearance['S_s']), s_d)
     if hp.prior:
         grid = grid or side
-        opens = tuple(folds.of_layout(layouts.of_count(points.shape[1])).values())
+        openings = tuple(folds.of_layout(layouts.of_count(points.shape[1])).values())
         start = spread(appearance['points'])
-        prior = flows.landmark_flow(start, points, side, grid, folds=opens)
+        prior = flows.landmark_flow(start, points, side, grid, folds=openings)
         flow = prior + images.resize(flow, grid)
     features = spread(appearance['F_a'])
     features = images.warp(features, images.resize(flow, features.shape[1]))
@@ -99,16 +100,16 @@ def draw(
 
 
 def _shown(appearance: dict, points: Float[Array, 'b n _']) -> Float[Array, 'b h w 2']:
-    """How squarely the source and the driver show every place (`flows.facing`)."""
+    """Compute how squarely the source and the driver show every place (`flows.facing`)."""
     facing, side = _facing(points), appearance['image'].shape[1]
-    # Of a driver without depth nothing is known, and the source's alone would mislead.
+    # Of a driver without depth nothing is known, and the source's values alone would mislead.
     known = facing.min(1, keepdims=True) < 1
     values = jnp.stack([jnp.where(known, appearance['facing'], 1.0), facing], -1)
     return images.resize(flows.landmark_field(values, points[..., :2], side, FIELD), side)
 
 
 def _doubt(appearance: dict, points, prior, shown=None) -> Float[Array, 'b h w 1']:
-    """Where the source may not show what is asked for: 0..1 (unseen.py)."""
+    """Compute where the source may not show what is asked for: 0..1 (unseen.py)."""
     side = appearance['image'].shape[1]
     doubt = images.resize(unseen.stretched(prior), side)
     if shown is not None:
@@ -121,7 +122,7 @@ def _doubt(appearance: dict, points, prior, shown=None) -> Float[Array, 'b h w 1
 
 
 def _opened(appearance: dict, pixels, points, fold, width):
-    """`unseen.opened` for b frames of one source or of b."""
+    """Call `unseen.opened` for b frames of one source or of b sources."""
     source = jnp.broadcast_to(appearance['points'], points.shape)
     return unseen.opened(pixels, source, points, fold, jnp.broadcast_to(width, points.shape[:1]))
 
@@ -129,25 +130,25 @@ def _opened(appearance: dict, pixels, points, fold, width):
 def _local(
     hp: Hparams, apply, appearance: dict, points, warped, doubt: Any = None
 ) -> dict[str, Part]:
-    """The local regions as drawn; opaque without `part_masks`."""
+    """Draw the local regions; opaque without `part_masks`."""
     side, inputs, frames, gaps, doubts = appearance['image'].shape[1], {}, {}, {}, {}
-    for name in parts_of(hp):  # and not in the order of a dict, which is lost on the way
-        own = appearance['parts'][name]
-        there, maps, frames[name] = crop(hp, warped, points, name, side)
-        own = jnp.broadcast_to(own, (points.shape[0], *own.shape[1:]))
-        given = [own, maps, *([there] if hp.part_masks else [])]
+    for name in parts_of(hp):  # not in the order of a dict, which is lost on the way
+        source_crop = appearance['parts'][name]
+        driving_crop, maps, frames[name] = crop(hp, warped, points, name, side)
+        source_crop = jnp.broadcast_to(source_crop, (points.shape[0], *source_crop.shape[1:]))
+        channels = [source_crop, maps, *([driving_crop] if hp.part_masks else [])]
         if hp.unseen:
             gaps[name] = _gap(hp, appearance, points, name, frames[name])
             doubts[name] = images.part_crop(doubt, frames[name], gaps[name].shape[1])
-            given += [gaps[name], doubts[name]]
-        inputs[name] = jnp.concatenate(given, -1)
-    made = apply('G_local', inputs)
+            channels += [gaps[name], doubts[name]]
+        inputs[name] = jnp.concatenate(channels, -1)
+    outputs = apply('G_local', inputs)
     if not hp.part_masks:
         opaque = jnp.ones((1, 1, 1, 1))
-        return {name: Part(made[name], opaque, frames[name]) for name in frames}
+        return {name: Part(outputs[name], opaque, frames[name]) for name in frames}
     border, parts = _border(part_side(hp, side)), {}
     for name, frame in frames.items():
-        image, alpha = made[name][..., :3], made[name][..., 3:]
+        image, alpha = outputs[name][..., :3], outputs[name][..., 3:]
         if hp.unseen:
             alpha = jnp.maximum(alpha * doubts[name], gaps[name])
         parts[name] = Part(image, alpha * border, frame)
@@ -155,7 +156,7 @@ def _local(
 
 
 def _gap(hp: Hparams, appearance: dict, points, part: str, frame) -> Float[Array, 'b s s 1']:
-    """What a part has to paint, whatever its mask: an opened mouth or eye, in the part's frame."""
+    """Find what a part must paint, whatever its mask: an opened mouth or eye, in its frame."""
     size = part_side(hp, appearance['image'].shape[1])
     openings = folds.of_layout(layouts.of_count(points.shape[1]))
     if hp.inner_mouth:
@@ -169,14 +170,14 @@ def _gap(hp: Hparams, appearance: dict, points, part: str, frame) -> Float[Array
 
 
 def _border(size: int) -> Float[Array, '1 s s 1']:
-    """1 inside a part, 0 at its border."""
+    """Make the opacity of a part's border: 1 inside, 0 at the border."""
     place = (jnp.arange(size) + 0.5) / size
     ramp = jnp.clip(jnp.minimum(place, 1 - place) / BORDER, 0, 1)
     return (ramp[:, None] * ramp[None])[None, ..., None]
 
 
 def _facing(points: Float[Array, 'b n _']) -> Float[Array, 'b n']:
-    """`flows.facing` of landmarks whose third column, where there is one, is depth."""
+    """Compute `flows.facing` of landmarks whose third column, where there is one, is depth."""
     jaw = layouts.of_count(points.shape[1]).parts['jaw']
     if points.shape[-1] == 2:
         return jnp.ones(points.shape[:2])
@@ -184,7 +185,7 @@ def _facing(points: Float[Array, 'b n _']) -> Float[Array, 'b n']:
 
 
 def _there(flow: Float[Array, 'b g g 2'], side: int) -> Float[Array, 'b h w 1']:
-    """1 where the flow leads to a place inside the source, 0 outside."""
+    """Return 1 where the flow leads to a place inside the source, 0 outside."""
     where = images.pixel_grid(side, side)[None] * (2 / side) - 1 + images.resize(flow, side)
     return (jnp.abs(where).max(-1, keepdims=True) <= 1).astype(flow.dtype)
 
@@ -200,9 +201,9 @@ def crop(
     """Cut one part out: (crop or None without an image, its heatmaps, its frame)."""
     side = image.shape[1] if side is None else side
     size = part_side(hp, side)
-    own = points[:, jnp.array(local_points(layouts.of_count(points.shape[1]), part))]
-    frame = images.part_frame(own, size, hp.part_margin)
-    inside = lm.transform(own, lm.invert(frame))
+    part_points = points[:, jnp.array(local_points(layouts.of_count(points.shape[1]), part))]
+    frame = images.part_frame(part_points, size, hp.part_margin)
+    inside = lm.transform(part_points, lm.invert(frame))
     maps = lm.heatmaps(inside, size, hp.sigma * side / 256)
     cut = None if image is None else images.part_crop(image, frame, size)
     return cut, maps, frame

@@ -13,66 +13,82 @@ from reenact_jax.systems import losses, optimisers
 
 @dataclasses.dataclass(frozen=True)
 class Hparams:
-    """The paper's numbers (section "Implementation"), and what is ours."""
+    """AAN's settings: the paper's numbers (section "Implementation"), and what is ours."""
 
-    lambda_gan: float = settings.weight(10.0, 'adversarial, eq. 5; 0: no discriminators')
-    lambda_c: float = settings.weight(5.0, 'content (L1 + perceptual), eqs. 5 and 7')
-    lambda_local: float = settings.weight(5.0, 'local regions, eqs. 5 and 9')
-    rate: float = settings.rate(2e-5, 'Adam of the generator')
-    d_rate: float = settings.rate(1e-5, 'Adam of the discriminators')
+    lambda_gan: float = settings.weight(
+        10.0, 'weight of the adversarial term, eq. 5; 0: no discriminators'
+    )
+    lambda_c: float = settings.weight(5.0, 'weight of the content (L1 + perceptual), eqs. 5 and 7')
+    lambda_local: float = settings.weight(5.0, 'weight of the local regions, eqs. 5 and 9')
+    rate: float = settings.rate(2e-5, "learning rate of the generator's Adam")
+    d_rate: float = settings.rate(1e-5, "learning rate of the discriminators' Adam")
     sigma: float = setting(
         3**0.5,
         low=0.1,
         high=64,
-        doc='heatmaps: variance 3; pixels at 256 x 256, in part crops too (ours)',
+        doc='deviation of the heatmaps (variance 3), pixels at 256 x 256, in part crops too (ours)',
     )
-    local_net: bool = setting(True, doc='off: table 3, "-local net"')
-    modulation: str = setting('aan', choices=('aan', 'spade'), doc='table 3, "-aan +spade"')
+    local_net: bool = setting(True, doc='whether there are local nets; off: table 3, "-local net"')
+    modulation: str = setting(
+        'aan', choices=('aan', 'spade'), doc='modulation of G_f; `spade`: table 3, "-aan +spade"'
+    )
     spectral: bool = setting(True, doc='spectral norm on every convolution of the generator')
     gan: str = setting(
-        'log', choices=losses.GAN_FORMS, doc="eq. 6 is `log`; G's term non-saturating (ours)"
+        'log',
+        choices=losses.GAN_FORMS,
+        doc="form of the adversarial loss; eq. 6 is `log`, G's term non-saturating (ours)",
     )
     reduction: str = setting(
         'sum',
         choices=('sum', 'mean'),
-        doc='adversarial term, over D_L, D_I and their scales: eq. 6 prints the sum of both, and '
-        "pix2pixHD sums its scales; `mean`: as eq. 8's of layers, a quarter of that",
+        doc='adversarial term over D_L, D_I and their scales: `sum` as eq. 6 prints of both and '
+        'pix2pixHD takes of its scales; `mean` as eq. 8 of layers, a quarter of the sum',
     )
-    scales: int = setting(2, low=1, high=8, doc="discriminators; 2 as pix2pixHD's code (ours)")
+    scales: int = setting(
+        2, low=1, high=8, doc="scales of the discriminators; 2 as in pix2pixHD's code (ours)"
+    )
     spade_map: str = setting(
-        'nearest', choices=RESIZES, doc="SPADE's condition, resized as in its code"
+        'nearest', choices=RESIZES, doc="how SPADE's condition is resized; `nearest` as in its code"
     )
-    spade_hidden: int = settings.width(128, "SPADE: features, its code's")
+    spade_hidden: int = settings.width(128, 'SPADE: hidden features, as in its code')
     flow_stride: int = setting(
         1,
         low=1,
         high=64,
-        doc='FEN works at image size / this, and so big is the flow (1 as printed)',
+        doc='FEN works at image side / this, which is also the side of the flow (1 as printed)',
     )
     local: tuple[int, ...] = settings.widths(
-        (32, 64, 128, 256), 'local nets: three down, three up; the widths are ours'
+        (32, 64, 128, 256), 'local nets: widths by level, three halvings and back (widths are ours)'
     )
-    discriminator: int = settings.width(64, "width; three layers: Wang et al. 2018's")
+    discriminator: int = settings.width(
+        64, 'discriminators: features of the first of three layers (as Wang et al. 2018)'
+    )
     features: str = setting(
         'vgg19',
         choices=('vgg19', 'vgg16', 'random'),
-        doc='perceptual loss, eq. 8: a pretrained VGG, which one is ours; taps in vgg.py',
+        doc='perceptual loss, eq. 8: features of a pretrained VGG (which: ours); taps in vgg.py',
     )
-    vgg_weights: str = setting('', doc='.npz or .safetensors, see nets/vgg.py; not for `random`')
+    vgg_weights: str = setting(
+        '', doc="file of VGG's weights, .npz or .safetensors, see nets/vgg.py; not for `random`"
+    )
     # The paper is silent on all below.
-    b1: float = settings.share(0.5, 'Adam (ours)')
-    schedule: str = setting('constant', choices=optimisers.SCHEDULES, doc='learning rate (ours)')
-    steps: int = settings.steps(500_000, 'updates (ours)', low=1)
+    b1: float = settings.share(0.5, 'b1 of Adam (ours)')
+    schedule: str = setting(
+        'constant', choices=optimisers.SCHEDULES, doc='schedule of the learning rate (ours)'
+    )
+    steps: int = settings.steps(500_000, 'number of updates (ours)', low=1)
     batch_size: int = settings.batch(8, 'pairs of frames in a step (ours)')
     statistics: str = setting(
-        'batch', choices=('batch', 'instance'), doc='mu and sigma of the adaptive norm (ours)'
+        'batch',
+        choices=('batch', 'instance'),
+        doc='over what the adaptive norm takes mu and sigma (ours)',
     )
     norm: str = setting('batch', choices=blocks.NORMS, doc='norm of the other sub-nets (ours)')
     extractor: tuple[int, ...] = settings.widths(
         (64, 128, 256, 512, 512), 'E_a: widths by level from the full size (ours)'
     )
     fusion: tuple[int, ...] = settings.widths(
-        (256, 128, 64), 'G_f: widths of the blocks, coarse to full size; F_a has the first'
+        (256, 128, 64), 'G_f: widths of the blocks, coarse to full size; F_a has the first (ours)'
     )
     residuals: int = setting(
         2, low=0, high=100, doc='G_f: residual layers behind the blocks (ours)'
@@ -91,7 +107,7 @@ class Hparams:
         doc='side of the part crops at 256 x 256; with `part_masks` at any size (ours)',
     )
     part_margin: float = setting(
-        1.5, low=1, high=10, doc='part crop: side over that of its points (ours)'
+        1.5, low=1, high=10, doc="part crops: side over that of the part's points (ours)"
     )
     random_width: int = settings.width(16, 'features of the first `random` block')
     # Warp what is known, paint what is not: not in the paper, off in its preset.
@@ -104,23 +120,25 @@ class Hparams:
         128,
         low=8,
         high=1024,
-        doc='side of the flow with `prior` in use, where larger than the image',
+        doc='side of the flow with `prior` in use, unless the image is larger (ours)',
     )
     mask: bool = setting(
         False,
         doc='G_f also gives a mask m: m * warped source + (1 - m) * painted image (ours)',
     )
     lambda_mask: float = settings.weight(
-        0.0, 'of the painted share of the image and of its parts: paint where it gains (ours)'
+        0.0,
+        'weight of the painted share of the image and of its parts: paint only where it gains '
+        '(ours)',
     )
     lambda_regions: float = settings.weight(
         0.0,
-        'content of the local regions as they lie in the result, each counting alike: lids and '
-        "lips are few of the image's pixels (ours)",
+        'weight of the content of local regions as they lie in the result, each counting alike: '
+        "lids and lips are few of the image's pixels (ours)",
     )
     part_masks: bool = setting(
         False,
-        doc='local nets also give a mask each, and see the warped source; their results are laid '
+        doc='each local net also gives a mask and sees the warped source; the results are laid '
         'over the image in frames of their own, `part_size` pixels a side (ours)',
     )
     occlusion: bool = setting(
@@ -130,17 +148,19 @@ class Hparams:
     )
     unseen: bool = setting(
         False,
-        doc='masks paint only what the source cannot show, by landmarks (unseen.py), and parts all '
-        'of a mouth or an eye that it shows shut (ours)',
+        doc='masks paint only what the source cannot show, by landmarks (unseen.py); parts paint '
+        'all of a mouth or an eye that the source shows shut (ours)',
     )
     depth_drop: float = settings.share(
         0.2, 'share of training rows whose depth counts as unknown (ours)'
     )
-    inner_mouth: bool = setting(False, doc='a fifth local net, for what is between the lips (ours)')
+    inner_mouth: bool = setting(
+        False, doc='whether a fifth local net draws what is between the lips (ours)'
+    )
 
 
 def parts_of(hp: Hparams) -> tuple[str, ...]:
-    """Name the local regions."""
+    """List the names of the local regions."""
     return LOCAL_PARTS + ((INNER_MOUTH,) if hp.inner_mouth else ())
 
 
@@ -152,5 +172,5 @@ def part_side(hp: Hparams, side: int) -> int:
 
 
 def depth(hp: Hparams) -> int:
-    """VGG's depth; random features have VGG19's form."""
+    """Return VGG's depth; random features have VGG19's form."""
     return 16 if hp.features == 'vgg16' else 19

@@ -1,11 +1,11 @@
 """FACEGAN, "Facial Attribute Controllable rEenactment GAN" (Tripathy et al. 2021): a landmark
 transformer driven by action units, a face reenactor, a background mixer.
 
-Words: I_s, l_s are the source's image and landmarks, I_d, l_d those of the driving face, which in
+Words: I_s, l_s are the source's image and landmarks; I_d, l_d those of the driving face, which in
 training is another frame of the source's track; AU_d its 17 intensities and head angles.
 
-Letters: LT the landmark transformer, La the regressor of action units that it learns beside; G_r
-the face reenactor with its segmentation head, G_b the background mixer, D_r and D_b their
+Networks: LT the landmark transformer, La the regressor of action units, trained beside LT; G_r the
+face reenactor with its segmentation head, G_b the background mixer, D_r and D_b their
 discriminators. The image networks grow from half of the side to all of it, as pix2pixHD's: 1 is the
 inner network (its stage is at half the side), 2 the enhancer around it.
 
@@ -42,40 +42,42 @@ from reenact_jax.systems.facegan import faces, lt, mixer, reenactor
 from reenact_jax.systems.interface import Stage
 
 log = logging.getLogger(__name__)
-# What stands for the fields that old configs lack.
+# Values of the fields that old configs lack.
 EARLIER = {'conditional': True, 'lines': 'vectors', 'tap_weights': (), 'vgg_input': 'imagenet'}
 AUS = 20  # 17 intensities and three angles, see tracks.py
 LANDMARKS, REENACTOR, MIXER = ('LT',), ('G_r1', 'G_r2'), ('G_b1', 'G_b2')
 NEEDS = {
     'transfer': LANDMARKS,
     'render': REENACTOR + MIXER,
-}  # networks a function is nothing without
-TAKES_BACKGROUND = True  # `encode` can put the face on another one
-DRIVEN_BY = ('landmarks', 'aus', 'aus_valid')  # the landmarks for where the head moves, no more
+}  # function -> networks without which it cannot be called
+TAKES_BACKGROUND = True  # `encode` can put the face before another background
+DRIVEN_BY = ('landmarks', 'aus', 'aus_valid')  # landmarks only for where the head moves
 
 
 @dataclasses.dataclass(frozen=True)
 class Hparams:
-    """The paper's numbers (section 4), and what is ours."""
+    """FACEGAN's settings: the paper's numbers (section 4), and what is ours."""
 
-    rate: float = settings.rate(2e-4, 'all networks, section 4')
-    lt_batch: int = settings.batch(32, 'LT: pairs of frames, section 4')
-    batch_size: int = settings.batch(2, 'the other stages (section 4: 1)')
-    la_on_generated: bool = setting(False, doc='eq. 2 as printed: La learns from l_t too')
-    # The paper names all below and gives no number.
-    lambda_lr: float = settings.weight(0.01, 'eq. 1: size of the shift')
-    lambda_l1: float = settings.weight(10.0, 'eq. 4: reconstruction')
-    lambda_l2: float = settings.weight(0.1, 'eq. 4: action units')
-    lambda_l3: float = settings.weight(10.0, 'eq. 4: connected landmarks')
-    lambda_r1: float = settings.weight(10.0, 'eq. 8: L1')
-    lambda_r2: float = settings.weight(10.0, 'eq. 8: perceptual')
-    lambda_r3: float = settings.weight(1.0, 'eq. 8: adversarial')
-    lambda_r4: float = settings.weight(1.0, 'eq. 8: cross-entropy')
-    lambda_b1: float = settings.weight(0.3, 'eq. 10: variation of M (a mean)')
-    lambda_b2: float = settings.weight(0.1, 'eq. 10: square of M (a mean)')
-    lambda_b3: float = settings.weight(10.0, 'eq. 11: perceptual')
-    lambda_b4: float = settings.weight(1.0, 'eq. 11: adversarial')
-    lambda_b5: float = settings.weight(10.0, 'eq. 11: L1')
+    rate: float = settings.rate(2e-4, 'learning rate of all networks, section 4')
+    lt_batch: int = settings.batch(32, 'LT: pairs of frames in a step, section 4')
+    batch_size: int = settings.batch(
+        2, 'the other stages: pairs of frames in a step (section 4: 1)'
+    )
+    la_on_generated: bool = setting(False, doc='whether La learns from l_t too, as eq. 2 prints')
+    # The paper names all weights below and gives no numbers.
+    lambda_lr: float = settings.weight(0.01, 'eq. 1: weight of the size of the shift')
+    lambda_l1: float = settings.weight(10.0, 'eq. 4: weight of the reconstruction')
+    lambda_l2: float = settings.weight(0.1, 'eq. 4: weight of the action units')
+    lambda_l3: float = settings.weight(10.0, 'eq. 4: weight of the connected landmarks')
+    lambda_r1: float = settings.weight(10.0, 'eq. 8: weight of L1')
+    lambda_r2: float = settings.weight(10.0, 'eq. 8: weight of the perceptual loss')
+    lambda_r3: float = settings.weight(1.0, 'eq. 8: weight of the adversarial loss')
+    lambda_r4: float = settings.weight(1.0, 'eq. 8: weight of the cross-entropy')
+    lambda_b1: float = settings.weight(0.3, 'eq. 10: weight of the variation of M (a mean)')
+    lambda_b2: float = settings.weight(0.1, 'eq. 10: weight of the square of M (a mean)')
+    lambda_b3: float = settings.weight(10.0, 'eq. 11: weight of the perceptual loss')
+    lambda_b4: float = settings.weight(1.0, 'eq. 11: weight of the adversarial loss')
+    lambda_b5: float = settings.weight(10.0, 'eq. 11: weight of L1')
     lt_width: int = settings.width(512, 'LT: features of a layer')
     lt_layers: int = setting(4, low=0, high=100, doc='LT: hidden layers')
     la_width: int = settings.width(256, 'La: features of a layer')
@@ -83,40 +85,60 @@ class Hparams:
     width: int = setting(64, low=2, high=2**16, doc='G_r1, G_b1: features of the first level')
     downs: int = setting(5, low=1, high=10, doc='G_r1, G_b1: halvings')
     blocks: int = setting(3, low=0, high=100, doc='G_r2, G_b2: residual blocks')
-    discriminator: int = settings.width(64, 'D_r, D_b: width of PatchGANs')
+    discriminator: int = settings.width(64, 'D_r, D_b: features of the first level')
     norm: str = setting(
-        'layer', choices=('instance', 'layer', 'none'), doc='generators; instance drops colours'
+        'layer',
+        choices=('instance', 'layer', 'none'),
+        doc='norm of the generators; `instance` drops colours',
     )
     sigma: float = setting(2.0, low=0.1, high=64, doc='H_t: deviation of a point, pixels at 256')
-    gan: str = setting('lsgan01', choices=losses.GAN_FORMS, doc="eq. 7; pix2pixHD's")
-    scales: int = setting(2, low=1, high=8, doc="D_r, D_b; 2 as pix2pixHD's code")
+    gan: str = setting(
+        'lsgan01', choices=losses.GAN_FORMS, doc="form of the adversarial loss, eq. 7; pix2pixHD's"
+    )
+    scales: int = setting(2, low=1, high=8, doc="D_r, D_b: scales; 2 as in pix2pixHD's code")
     conditional: bool = setting(
-        False, doc='D_r, D_b see the input too: not said; the nearest kin, FSGAN, has none'
+        False,
+        doc='D_r, D_b see the input too: the paper does not say; FSGAN, its nearest kin, has none',
     )
     lines: str = setting(
-        'distances', choices=('distances', 'vectors'), doc='eq. 3: D in R^d; or its differences'
+        'distances',
+        choices=('distances', 'vectors'),
+        doc='eq. 3: distances (D in R^d), or its differences as vectors',
     )
     tap_weights: tuple[float, ...] = setting(
-        losses.PIX2PIXHD_TAPS, low=0, high=1e6, doc="eq. 6: pix2pixHD's; empty: a plain mean"
+        losses.PIX2PIXHD_TAPS,
+        low=0,
+        high=1e6,
+        doc="eq. 6: weights of VGG19's maps, pix2pixHD's; empty: a plain mean",
     )
     vgg_input: str = setting(
-        'plain', choices=vgg.INPUTS, doc="eq. 6: as pix2pixHD's code feeds VGG"
+        'plain', choices=vgg.INPUTS, doc="eq. 6: VGG's input; `plain` as in pix2pixHD's code"
     )
-    features: str = setting('vgg19', choices=('vgg19', 'random'), doc='of eq. 6; random: ours')
-    vgg_weights: str = setting('', doc='.npz or .safetensors, see nets/vgg.py; not for `random`')
+    features: str = setting(
+        'vgg19', choices=('vgg19', 'random'), doc='eq. 6: features; `random` is ours'
+    )
+    vgg_weights: str = setting(
+        '', doc="file of VGG's weights, .npz or .safetensors, see nets/vgg.py; not for `random`"
+    )
     random_width: int = settings.width(16, 'features of the first `random` block')
-    b1: float = settings.share(0.5, 'Adam')
-    schedule: str = setting('constant', choices=optimisers.SCHEDULES, doc='of all stages')
-    lt_steps: int = settings.steps(200_000, 'LT alone; 0: no such stage')
-    r1_steps: int = settings.steps(400_000, 'G_r at half the side')
-    r2_steps: int = settings.steps(400_000, 'G_r at the full side')
-    b1_steps: int = settings.steps(200_000, 'G_b at half the side')
-    b2_steps: int = settings.steps(200_000, 'G_b at the full side')
-    joint_steps: int = settings.steps(400_000, 'all together')
+    b1: float = settings.share(0.5, 'b1 of Adam')
+    schedule: str = setting(
+        'constant', choices=optimisers.SCHEDULES, doc='schedule of the learning rate, all stages'
+    )
+    lt_steps: int = settings.steps(200_000, 'updates of LT alone; 0: no such stage')
+    r1_steps: int = settings.steps(400_000, 'updates of G_r at half the side')
+    r2_steps: int = settings.steps(400_000, 'updates of G_r at the full side')
+    b1_steps: int = settings.steps(200_000, 'updates of G_b at half the side')
+    b2_steps: int = settings.steps(200_000, 'updates of G_b at the full side')
+    joint_steps: int = settings.steps(400_000, 'updates of all networks together')
 
 
 def networks(hp: Hparams, data: DataInfo) -> dict:
-    """The paper's networks by letter, those of the stages that there are."""
+    """Build the paper's networks, those of the stages that have steps.
+
+    Raises:
+      UserError: no stage has steps, or the width is odd.
+    """
     points, nets = layouts.layout(data.points).count, {}
     if hp.lt_steps or hp.joint_steps:
         nets['LT'] = MLP(2 * points, hp.lt_width, hp.lt_layers)
@@ -135,7 +157,11 @@ def networks(hp: Hparams, data: DataInfo) -> dict:
 
 
 def init(hp: Hparams, nets: dict, rng: jax.Array, batch: Batch) -> dict:
-    """Fresh variables by letter; of `batch` only shapes matter."""
+    """Initialise the variables of all networks; of `batch` only shapes matter.
+
+    Raises:
+      UserError: the halvings do not fit the images' side.
+    """
     points = jnp.zeros((1, *batch.landmarks.shape[2:]))
     arguments = {'LT': (points, jnp.zeros((1, AUS))), 'La': (points,)}
     if 'G_r1' in nets:
@@ -157,9 +183,12 @@ def init(hp: Hparams, nets: dict, rng: jax.Array, batch: Batch) -> dict:
 
 
 def stages(hp: Hparams, data: DataInfo) -> tuple[Stage, ...]:
-    """Section 4: every part alone, small then large, then all end to end; 0 steps: left out."""
+    """List the stages of section 4: every part alone, small then large, then all end to end.
+
+    Stages of 0 steps are left out.
+    """
     del data
-    both = ('image', 'landmarks', 'segmentation', 'identity')
+    fields = ('image', 'landmarks', 'segmentation', 'identity')
 
     def stage(name, players, terms, steps, rows, reads):
         adam = optimisers.adam(hp.rate, steps, hp.schedule, hp.b1)
@@ -174,7 +203,7 @@ def stages(hp: Hparams, data: DataInfo) -> tuple[Stage, ...]:
 
     def images(name, own, letter, terms, steps):
         players = {own[0][:-1]: own, letter[:-1]: (letter,)}
-        return stage(name, players, terms, steps, hp.batch_size, both)
+        return stage(name, players, terms, steps, hp.batch_size, fields)
 
     every = (
         stage(
@@ -188,14 +217,17 @@ def stages(hp: Hparams, data: DataInfo) -> tuple[Stage, ...]:
         stage(
             'joint',
             {'G': LANDMARKS + REENACTOR + MIXER, 'La': ('La',), 'D_r': ('D_r2',), 'D_b': ('D_b2',)},
-            _joint_terms, hp.joint_steps, hp.batch_size, (*both, 'aus', 'aus_valid'),
+            _joint_terms, hp.joint_steps, hp.batch_size, (*fields, 'aus', 'aus_valid'),
         ),
     )  # fmt: skip
     return tuple(one for one in every if one.steps)
 
 
 def constants(hp: Hparams, load: bool = True) -> dict:
-    """{'vgg': weights of the perceptual losses}, where there are some."""
+    """Load {'vgg': weights of the perceptual losses}, where there are such losses.
+
+    With load=False the arrays have the right shapes and no file is read.
+    """
     images = hp.r1_steps or hp.r2_steps or hp.b1_steps or hp.b2_steps or hp.joint_steps
     if not images or not (hp.lambda_r2 or hp.lambda_b3):
         return {}
@@ -210,12 +242,15 @@ def constants(hp: Hparams, load: bool = True) -> dict:
 
 
 def _landmark_terms(hp, apply, constants, batch):
+    """Compute the losses of stage `lt`."""
     del constants
     values, metrics, _ = lt.terms(hp, apply, batch)
     return values, metrics
 
 
 def _reenactor(fine: bool):
+    """Make the losses of G_r's stage at half (`fine` off) or at the full side."""
+
     def terms(hp, apply, constants, batch):
         batch = batch if fine else _half(batch)
         points = batch.landmarks[:, 1]
@@ -226,6 +261,8 @@ def _reenactor(fine: bool):
 
 
 def _mixer(fine: bool):
+    """Make the losses of G_b's stage at half (`fine` off) or at the full side."""
+
     def terms(hp, apply, constants, batch):
         batch = batch if fine else _half(batch)
         cut, _ = reenactor.cut(hp, apply, batch.image[:, 0], batch.landmarks[:, 1], fine)
@@ -236,7 +273,7 @@ def _mixer(fine: bool):
 
 
 def _joint_terms(hp, apply, constants, batch):
-    """All losses on one chain: from action units to landmarks, to the face, to the image."""
+    """Compute all losses on one chain: action units to landmarks, to the face, to the image."""
     values, metrics, points = lt.terms(hp, apply, batch)
     face, by_r, more, cut = reenactor.terms(hp, apply, constants, batch, points, True)
     whole, by_b, most = mixer.terms(hp, apply, constants, batch, cut, True)
@@ -245,7 +282,7 @@ def _joint_terms(hp, apply, constants, batch):
 
 
 def _half(batch: Batch) -> Batch:
-    """The batch at half of the side."""
+    """Halve a batch's images, landmarks and masks."""
     flat = batch.image.reshape(-1, *batch.image.shape[2:])
     image = halve(flat).reshape(*batch.image.shape[:2], *(one // 2 for one in flat.shape[1:3]), 3)
     return dataclasses.replace(
@@ -260,7 +297,7 @@ def _half(batch: Batch) -> Batch:
 
 
 def identify(hp: Hparams, nets: dict, variables: dict, source: Face) -> dict:
-    """{'points': the source's landmarks [b, n, 2]}."""
+    """Return {'points': the source's landmarks [b, n, 2]}."""
     del hp, nets, variables
     return {'points': source.landmarks}
 
@@ -268,31 +305,33 @@ def identify(hp: Hparams, nets: dict, variables: dict, source: Face) -> dict:
 def transfer(
     hp: Hparams, nets: dict, variables: dict, identity: dict, driving: Face, first: Face
 ) -> Float[Array, 'b n 2']:
-    """The source's landmarks moved by the driver's action units, in pixels of the source's crop.
+    """Move the source's landmarks by the driver's action units, in pixels of the source's crop.
+
+    Action units do not say where a head is: the middle between the eyes moves as the driver's has
+    moved since `first`, in units of box size (ours; the paper pins it in every crop). If the source
+    is also driver and `first`, for example with edited action units, it stays.
 
     Args:
       identity: of `identify`, one source or as many as there are driving faces.
       driving, first: faces with `aus` [b, 20] (those not `aus_valid` are taken as 0) and
         `landmarks`; `first` is the driver's first frame.
-
-    Action units do not say where a head is: the middle between the eyes moves as the driver's has
-    since `first`, in units of box size (ours; the paper pins it in every crop). With the source as
-    driver and `first`, say with other action units, it stays.
     """
     del hp
     source = identity['points']
     unit = lm.box(source)[1]
-    given = jnp.broadcast_to(lt.pinned(source, unit), driving.landmarks.shape)
-    made = lt.moved(frozen_apply(nets, variables), given, driving.aus, driving.aus_valid > 0)
+    points = jnp.broadcast_to(lt.pinned(source, unit), driving.landmarks.shape)
+    moved = lt.moved(frozen_apply(nets, variables), points, driving.aus, driving.aus_valid > 0)
     scale = unit / lm.box(first.landmarks)[1]
-    off = (lm.eye_middle(driving.landmarks) - lm.eye_middle(first.landmarks)) * scale[:, None, None]
-    return made * unit[:, None, None] + lm.eye_middle(source) + off
+    offset = (lm.eye_middle(driving.landmarks) - lm.eye_middle(first.landmarks)) * scale[
+        :, None, None
+    ]
+    return moved * unit[:, None, None] + lm.eye_middle(source) + offset
 
 
 def encode(hp: Hparams, nets: dict, variables: dict, source: Face, background=None) -> dict:
-    """What rendering needs of the source: its image, and I_b, what is behind the head.
+    """Compute what rendering needs of the source: its image, and I_b, what is behind the head.
 
-    The source's mask is its stored one, else G_r's own for the source's landmarks.
+    The source's mask is the stored one; without one, G_r draws it for the source's landmarks.
 
     Args:
       background: another image [1, s, s, 3] in [-1, 1] to put the face on; it gets the same hole.
@@ -310,30 +349,31 @@ def encode(hp: Hparams, nets: dict, variables: dict, source: Face, background=No
 def render(
     hp: Hparams, nets: dict, variables: dict, appearance: dict, landmarks: Float[Array, 'b n 2']
 ) -> Float[Array, 'b s s 3']:
-    """Frames in [-1, 1] for driving landmarks in the source's pixels; one source, b frames."""
+    """Draw frames in [-1, 1] for driving landmarks in the source's pixels; one source, b frames."""
     return pieces(hp, nets, variables, appearance, landmarks)['result']
 
 
 def layers(
     hp: Hparams, nets: dict, variables: dict, appearance: dict, landmarks: Float[Array, 'b n 2']
 ) -> Layers:
-    """Eq. 9 as layers (layers.py): M * I_c painted over the source with the hole of I_b.
+    """Return eq. 9 as layers (layers.py): M * I_c painted over the source with the hole of I_b.
 
     They show the source on its own background: I_r = (1 - M)(1 - S) I_s + M I_c, S being the
     source's face and hair.
     """
-    made = pieces(hp, nets, variables, appearance, landmarks)
-    mask = (1 - made['mask']) * (1 - appearance['inside'])
-    paint = made['mask'] * made['content'] / jnp.maximum(1 - mask, 1e-6)
+    images = pieces(hp, nets, variables, appearance, landmarks)
+    mask = (1 - images['mask']) * (1 - appearance['inside'])
+    paint = images['mask'] * images['content'] / jnp.maximum(1 - mask, 1e-6)
     return Layers(jnp.zeros((*mask.shape[:3], 2)), mask, paint, {})
 
 
 def pieces(
     hp: Hparams, nets: dict, variables: dict, appearance: dict, landmarks: Float[Array, 'b n 2']
 ) -> dict[str, Float[Array, 'b s s _']]:
-    """What `render` makes its frames of.
+    """Return what `render` makes its frames of, and the frames.
 
-    face: S_fr * I_fr; share: S_fr, of face or hair; content: I_c; mask: M; result: I_r.
+    Returns:
+      face: S_fr * I_fr; share: S_fr, of face or hair; content: I_c; mask: M; result: I_r.
     """
     apply = frozen_apply(nets, variables)
     face, share = reenactor.cut(hp, apply, appearance['image'], landmarks, True)
@@ -344,29 +384,30 @@ def pieces(
 
 
 def preview(hp: Hparams, nets: dict, variables: dict, batch: Batch) -> dict[str, Array]:
-    """Images in [-1, 1]: source, driving, I_fr without background, M, result; or line drawings."""
+    """Draw in [-1, 1]: source, driving, I_fr without background, M, result; or only lines."""
     if batch.image is None:
         return _preview_lines(nets, variables, batch)
     source = batch.image[:, 0]
-    look = encode(hp, nets, variables, Face(image=source, landmarks=batch.landmarks[:, 0]))
-    made = pieces(hp, nets, variables, look, batch.landmarks[:, 1])
+    appearance = encode(hp, nets, variables, Face(image=source, landmarks=batch.landmarks[:, 0]))
+    images = pieces(hp, nets, variables, appearance, batch.landmarks[:, 1])
     return {
         'source': source,
         'driving': batch.image[:, 1],
-        'face': made['face'],
-        'mask': jnp.broadcast_to(made['mask'] * 2 - 1, source.shape),
-        'result': made['result'],
+        'face': images['face'],
+        'mask': jnp.broadcast_to(images['mask'] * 2 - 1, source.shape),
+        'result': images['result'],
     }
 
 
 def _preview_lines(nets: dict, variables: dict, batch: Batch) -> dict[str, Array]:
+    """Draw the landmarks of source, driver and result, for a stage that reads no images."""
     side, source, driving = 128, batch.landmarks[:, 0], batch.landmarks[:, 1]
     unit, layout = lm.box(source)[1], layouts.of_count(source.shape[1])
-    given = lt.pinned(source, unit)
-    made = lt.moved(frozen_apply(nets, variables), given, batch.aus[:, 1], batch.aus_valid[:, 1])
+    pinned = lt.pinned(source, unit)
+    moved = lt.moved(frozen_apply(nets, variables), pinned, batch.aus[:, 1], batch.aus_valid[:, 1])
 
     def draw(points):
         return lm.raster((points * 0.4 + 0.4) * side, layout, side)[..., None] * 2 - 1
 
-    shown = {'source': given, 'driving': lt.pinned(driving, unit), 'result': made}
+    shown = {'source': pinned, 'driving': lt.pinned(driving, unit), 'result': moved}
     return {name: draw(points) for name, points in shown.items()}

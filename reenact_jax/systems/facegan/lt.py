@@ -1,4 +1,4 @@
-"""LT, FACEGAN's landmark transformer (section 3.1): losses, and driving a face by action units.
+"""LT, FACEGAN's landmark transformer (section 3.1): its losses, and a face driven by action units.
 
     l_t = l_s + LT(l_s, AU_d)
 
@@ -16,21 +16,22 @@ from reenact_jax.systems import losses
 
 
 def terms(hp, apply, batch: Batch):
-    """Eqs. 1 to 4 on two frames of a track: the second one's action units move the first one.
+    """Compute eqs. 1 to 4 on two frames of a track: the second's action units move the first.
 
-    Returns the losses of LT and La, metrics, and l_t in pixels with the eyes where l_d has them.
+    Returns:
+      The losses of LT and La, metrics, and l_t in pixels with the eyes where l_d has them.
     """
     source, known = batch.landmarks[:, 0], batch.aus_valid[:, 1]
     aus, unit = batch.aus[:, 1], lm.box(source)[1]
     truth = pinned(batch.landmarks[:, 1], unit)
-    given = pinned(source, unit)
-    made = moved(apply, given, aus, known)
-    guess, right = losses.apart(apply('La', losses.together(made, truth)))
+    start = pinned(source, unit)
+    result = moved(apply, start, aus, known)
+    guess, right = losses.apart(apply('La', losses.together(result, truth)))
     metrics = {
-        'l1': losses.l1(made, truth),
-        'delta': jnp.square(made - given).mean(),
+        'l1': losses.l1(result, truth),
+        'delta': jnp.square(result - start).mean(),
         'au': _masked(guess, aus, known),
-        'lines': losses.l1(_lines(hp, made), _lines(hp, truth)),  # eq. 3
+        'lines': losses.l1(_lines(hp, result), _lines(hp, truth)),  # eq. 3
     }
     reconstruction = metrics['l1'] + hp.lambda_lr * metrics['delta']  # eq. 1
     value = (
@@ -41,36 +42,41 @@ def terms(hp, apply, batch: Batch):
     regress = metrics['au/real'] = _masked(right, aus, known)  # eq. 2, second term
     if hp.la_on_generated:
         regress = regress + metrics['au']
-    points = made * unit[:, None, None] + lm.eye_middle(batch.landmarks[:, 1])
+    points = result * unit[:, None, None] + lm.eye_middle(batch.landmarks[:, 1])
     return {'LT': value, 'La': regress}, metrics, points
 
 
 def pinned(points: Float[Array, 'b n 2'], unit: Float[Array, ' b']) -> Float[Array, 'b n 2']:
-    """Points in pixels as the networks take them."""
+    """Convert points in pixels to what the networks take."""
     return (points - lm.eye_middle(points)) / unit[:, None, None]
 
 
 def moved(
     apply, given: Float[Array, 'b n 2'], aus: Float[Array, 'b 20'], known
 ) -> Float[Array, 'b n 2']:
-    """l_t of pinned landmarks. Unknown action units (`known` [b, 20] bool) are given as 0."""
+    """Compute l_t of pinned landmarks.
+
+    Args:
+      given: pinned landmarks.
+      known: [b, 20] bool; action units that are not known are given as 0.
+    """
     shift = apply('LT', given, jnp.where(known, aus, 0.0))
     return given + shift.reshape(given.shape)
 
 
-def _masked(made: Float[Array, 'b 20'], truth: Float[Array, 'b 20'], known) -> Float[Array, '']:
-    """Mean absolute error of those that are known."""
-    weight = known.astype(made.dtype)
-    return (jnp.abs(made - truth) * weight).sum() / jnp.maximum(weight.sum(), 1)
+def _masked(guess: Float[Array, 'b 20'], truth: Float[Array, 'b 20'], known) -> Float[Array, '']:
+    """Compute the mean absolute error of the action units that are known."""
+    weight = known.astype(guess.dtype)
+    return (jnp.abs(guess - truth) * weight).sum() / jnp.maximum(weight.sum(), 1)
 
 
 def _lines(hp, points: Float[Array, 'b n 2']) -> Float[Array, 'b e _']:
-    """Distances between connected landmarks, [b, e, 1], or their differences, [b, e, 2].
+    """Compute distances between connected landmarks, [b, e, 1], or their differences, [b, e, 2].
 
     The text and D's d x 1 numbers say distances, the sentence below eq. 3 differences.
     """
     edges = layouts.of_count(points.shape[1]).edges
-    off = points[:, edges[:, 1]] - points[:, edges[:, 0]]
+    offsets = points[:, edges[:, 1]] - points[:, edges[:, 0]]
     if hp.lines == 'vectors':
-        return off
-    return jnp.sqrt(jnp.maximum(jnp.sum(off**2, -1, keepdims=True), 1e-12))
+        return offsets
+    return jnp.sqrt(jnp.maximum(jnp.sum(offsets**2, -1, keepdims=True), 1e-12))

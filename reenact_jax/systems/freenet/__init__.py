@@ -3,15 +3,15 @@
 Words: the paper's **target** T (the portrait) is our **source**; its source S is our **driving**
 face; r is the reference expression (neutral), n any expression, R another person.
 
-Letters: psi_1, psi_2 encoders of the reference's and the driver's landmarks, psi_3 decoder of the
+Networks: psi_1, psi_2 encoders of the reference's and the driver's landmarks, psi_3 decoder of the
 shift between them; D_TF and D_S discriminators of landmark sets, real or fake, and of one person or
 not; phi the image generator, D its discriminator.
 
-The pose of what is converted is the reference's, as in the paper (`pose='reference'`), or with
-section 4.4's change the driver's. The portrait of a user is the reference, though it need not be
-neutral. Departures of the official code (github.com/zhangzjN/FReeNet) from the paper are fields, by
-default as in the paper; the preset `official` sets them all. What the paper is silent on is the
-official code's by default, and under test against it (tests/parity).
+The pose of the result is the reference's, as in the paper (`pose='reference'`), or with section
+4.4's change the driver's. The portrait of a user is the reference, though it need not be neutral.
+Departures of the official code (github.com/zhangzjn/FReeNet) from the paper are settings whose
+defaults are the paper's; the preset `official` sets them all. Where the paper is silent, the
+defaults are the official code's and are tested against it (tests/parity).
 
 The paper is silent, so ours: all players step at once; psi and phi are averaged
 (`config.ema_decay`).
@@ -41,93 +41,142 @@ from reenact_jax.systems.interface import Stage
 
 log = logging.getLogger(__name__)
 PSI = ('psi_1', 'psi_2', 'psi_3')
-NEEDS = {'transfer': PSI, 'render': ('phi',)}  # networks without which there is no such function
+NEEDS = {'transfer': PSI, 'render': ('phi',)}  # networks without which it cannot be called
 
-# Fields of old configs: how they read today, and what stands for those that they lack.
+# Fields of old configs: their names today, and values of those that they lack.
 RENAMED = {'gan': lambda form: {'ulc_gan': form, 'gag_gan': form}}
 EARLIER = {'vgg_input': 'imagenet', 'epoch': 'tracks', 'form': 'early'}
 
 
 @dataclasses.dataclass(frozen=True)
 class Hparams:
-    """The paper's numbers (sections 3.4 and 4.1), and what is ours or the official code's."""
+    """FReeNet's settings: the paper's numbers (sections 3.4, 4.1), the code's, and ours."""
 
     pose: str = setting(
-        'reference', choices=('reference', 'driving'), doc='of what is converted; 4.4: driving'
+        'reference',
+        choices=('reference', 'driving'),
+        doc='whose pose the result has; section 4.4: `driving`',
     )
-    lambda_l1: float = settings.weight(100.0, 'ULC: L1, eq. 3')
-    lambda_cycle: float = settings.weight(10.0, 'ULC: cycle, eq. 4')
-    lambda_d: float = settings.weight(0.1, 'ULC: adversarial; 0: no D_TF, D_S')
-    lambda_identity: float = settings.weight(0.0, 'ULC: own expression on own neutral (code: 10)')
-    ulc_rate: float = settings.rate(3e-4, 'ULC: Adam')
-    ulc_b1: float = settings.share(0.99, 'ULC: Adam')
-    ulc_epochs: int = setting(1000, low=0, high=10**6, doc='ULC; the code: 200. 0: no ULC')
-    ulc_steps: int = settings.steps(0, 'ULC: updates; 0: as the epochs make')
-    ulc_batch: int = settings.batch(16, 'ULC: rows')
-    ulc_width: int = settings.width(512, "ULC: features, the official code's")
-    units: str = setting('box', choices=('box', 'pixels'), doc='of landmarks: see ulc.py')
-    crop_side: int = setting(256, low=1, high=2**16, doc="side of the data's crops, for `pixels`")
-    lambda_pix: float = settings.weight(100.0, 'GAG: L1, eq. 9')
-    lambda_adv: float = settings.weight(1.0, 'GAG: adversarial, eq. 10 (code: 0.1)')
-    lambda_tp: float = settings.weight(0.1, 'GAG: triplet perceptual, eq. 11')
-    margin: float = setting(0.3, low=0, high=1e6, doc='GAG: m of eq. 11')
-    gag_rate: float = settings.rate(2e-4, 'GAG: Adam')
-    gag_b1: float = settings.share(0.5, 'GAG: Adam')
-    gag_epochs: int = setting(400, low=0, high=10**6, doc='GAG. 0: no GAG')
-    gag_steps: int = settings.steps(0, 'GAG: updates; 0: as the epochs make')
+    lambda_l1: float = settings.weight(100.0, 'ULC: weight of L1, eq. 3')
+    lambda_cycle: float = settings.weight(10.0, 'ULC: weight of the cycle, eq. 4')
+    lambda_d: float = settings.weight(0.1, 'ULC: weight of the adversarial loss; 0: no D_TF, D_S')
+    lambda_identity: float = settings.weight(
+        0.0, 'ULC: weight of own expression on own neutral face (code: 10)'
+    )
+    ulc_rate: float = settings.rate(3e-4, 'ULC: learning rate of Adam')
+    ulc_b1: float = settings.share(0.99, 'ULC: b1 of Adam')
+    ulc_epochs: int = setting(1000, low=0, high=10**6, doc='ULC: epochs (code: 200); 0: no ULC')
+    ulc_steps: int = settings.steps(0, 'ULC: number of updates; 0: as many as the epochs have')
+    ulc_batch: int = settings.batch(16, 'ULC: rows in a step')
+    ulc_width: int = settings.width(512, "ULC: features of a layer, the official code's")
+    units: str = setting(
+        'box', choices=('box', 'pixels'), doc='units of landmarks, see ulc.py (code: pixels)'
+    )
+    crop_side: int = setting(
+        256, low=1, high=2**16, doc="side of the data's crops in pixels, for units=pixels"
+    )
+    lambda_pix: float = settings.weight(100.0, 'GAG: weight of L1, eq. 9')
+    lambda_adv: float = settings.weight(
+        1.0, 'GAG: weight of the adversarial loss, eq. 10 (code: 0.1)'
+    )
+    lambda_tp: float = settings.weight(0.1, 'GAG: weight of the triplet perceptual loss, eq. 11')
+    margin: float = setting(0.3, low=0, high=1e6, doc='GAG: margin m of eq. 11')
+    gag_rate: float = settings.rate(2e-4, 'GAG: learning rate of Adam')
+    gag_b1: float = settings.share(0.5, 'GAG: b1 of Adam')
+    gag_epochs: int = setting(400, low=0, high=10**6, doc='GAG: epochs; 0: no GAG')
+    gag_steps: int = settings.steps(0, 'GAG: number of updates; 0: as many as the epochs have')
     epoch: str = setting(
-        'images', choices=('images', 'tracks'), doc="an epoch's rows; the code: its 4,824 images"
+        'images',
+        choices=('images', 'tracks'),
+        doc='what an epoch counts; the code: its 4,824 images',
     )
-    gag_batch: int = settings.batch(4, 'GAG: rows')
-    joins: str = setting('every', choices=net.JOINS, doc='blocks with landmarks (code: parts)')
-    raster_channels: int = setting(1, low=1, high=3, doc='landmark image; the code: 3')
+    gag_batch: int = settings.batch(4, 'GAG: rows in a step')
+    joins: str = setting(
+        'every', choices=net.JOINS, doc='GAG: blocks that landmarks join (code: parts)'
+    )
+    raster_channels: int = setting(1, low=1, high=3, doc='channels of the landmark image (code: 3)')
     condition: str = setting(
-        'none', choices=('none', 'reference'), doc='of D: the image alone, eq. 10 (code: reference)'
+        'none',
+        choices=('none', 'reference'),
+        doc='what D sees beside the image: nothing, eq. 10 (code: reference)',
     )
     positive: str = setting(
-        'n2', choices=('n1', 'n2'), doc='eq. 11: image of which I^_T,n3 is made (code: n1)'
+        'n2', choices=('n1', 'n2'), doc='eq. 11: image from which I^_T,n3 is drawn (code: n1)'
     )
-    ulc_gan: str = setting('log', choices=losses.GAN_FORMS, doc='eqs. 5, 6 (code: lsgan01)')
-    gag_gan: str = setting('log', choices=losses.GAN_FORMS, doc='eq. 10 (code: log)')
+    ulc_gan: str = setting(
+        'log',
+        choices=losses.GAN_FORMS,
+        doc='ULC: form of the adversarial loss, eqs. 5, 6 (code: lsgan01)',
+    )
+    gag_gan: str = setting(
+        'log', choices=losses.GAN_FORMS, doc='GAG: form of the adversarial loss, eq. 10 (code: log)'
+    )
     landmark_image: str = setting(
-        'lines', choices=('lines', 'circles'), doc='0..1, or in [-1, 1] as the code, see circles.py'
+        'lines',
+        choices=('lines', 'circles'),
+        doc='landmark image: lines in 0..1, or circles in [-1, 1] as in the code (circles.py)',
     )
     hinge: str = setting(
-        'sample', choices=('sample', 'batch'), doc='eq. 11: of a sample (code: of a batch)'
+        'sample',
+        choices=('sample', 'batch'),
+        doc='eq. 11: hinge of each sample (code: of the batch)',
     )
     vgg_input: str = setting(
-        'plain', choices=vgg.INPUTS, doc="eq. 11: plain as in the code, to which m's 0.3 belongs"
+        'plain',
+        choices=vgg.INPUTS,
+        doc="eq. 11: VGG's input; `plain` as in the code, to which m = 0.3 belongs",
     )
-    schedule: str = setting('staircase', choices=optimisers.SCHEDULES, doc='both')
+    schedule: str = setting(
+        'staircase', choices=optimisers.SCHEDULES, doc='schedule of the learning rates'
+    )
     gag_schedule: str = setting(
         '',
         choices=('', *optimisers.SCHEDULES),
-        doc="GAG's own; empty: of both (code: early_linear)",
+        doc='GAG: schedule of its own; empty: `schedule` (code: early_linear)',
     )
-    ulc_start: str = setting('he', choices=tuple(net.STARTS), doc='initial weights (code: xavier)')
+    ulc_start: str = setting(
+        'he', choices=tuple(net.STARTS), doc='ULC: initial weights (code: xavier)'
+    )
     # The paper and the code are silent on all below.
-    width: int = settings.width(64, "GAG: features, the official code's")
+    width: int = settings.width(64, "GAG: features of the first level, the official code's")
     blocks: int = setting(9, low=3, high=300, doc="GAG: residual blocks, the official code's")
-    dropout: float = setting(0.5, low=0, high=0.99, doc="GAG: in the blocks, the official code's")
-    norm: str = setting('instance', choices=NORMS, doc="GAG: the official code's")
+    dropout: float = setting(
+        0.5, low=0, high=0.99, doc="GAG: dropout in the blocks, the official code's"
+    )
+    norm: str = setting('instance', choices=NORMS, doc="GAG: norm, the official code's")
     form: str = setting(
-        'official', choices=net.FORMS, doc='GAG: layers; `early`: of workdirs from before the test'
+        'official',
+        choices=net.FORMS,
+        doc='GAG: form of the layers; `early`: as in workdirs from before the parity test',
     )
-    discriminator: int = settings.width(64, 'width of D (PatchGAN)')
+    discriminator: int = settings.width(64, 'D (PatchGAN): features of the first level')
     line_width: float = setting(
-        1.5, low=0.1, high=64, doc='landmark image: deviation of a line, pixels at 256 / 4 (ours)'
+        1.5,
+        low=0.1,
+        high=64,
+        doc='landmark image: deviation of a line, pixels at 64 x 64 for images of 256 (ours)',
     )
-    features: str = setting('vgg16', choices=('vgg16', 'random'), doc='of eq. 11; random: ours')
-    vgg_weights: str = setting('', doc='file of pretrained VGG16 weights; see nets/vgg.py')
-    random_width: int = setting(16, low=1, high=512, doc='of `random` features (ours)')
+    features: str = setting(
+        'vgg16', choices=('vgg16', 'random'), doc='eq. 11: features; `random` is ours'
+    )
+    vgg_weights: str = setting(
+        '', doc="file of VGG16's weights, .npz or .safetensors, see nets/vgg.py; not for `random`"
+    )
+    random_width: int = setting(
+        16, low=1, high=512, doc='features of the first `random` block (ours)'
+    )
 
 
 def networks(hp: Hparams, data: DataInfo) -> dict:
-    """The paper's networks by letter; ULC's or GAG's are absent where their epochs are 0."""
+    """Build the paper's networks; ULC's or GAG's are absent where their epochs are 0.
+
+    Raises:
+      UserError: both have 0 epochs, or the triplet loss has no ULC.
+    """
     points, w, start = 2 * layouts.layout(data.points).count, hp.ulc_width, hp.ulc_start
     nets = {}
     if hp.ulc_epochs:
-        nets |= {letter: net.Perceptron((w,) * 6, start) for letter in PSI[:2]}
+        nets |= {network: net.Perceptron((w,) * 6, start) for network in PSI[:2]}
         nets['psi_3'] = net.Perceptron((2 * w, w, points), start)
         if hp.lambda_d:
             nets['D_TF'] = net.Perceptron((w, w, w, w, 64, 1), start)
@@ -146,7 +195,11 @@ def networks(hp: Hparams, data: DataInfo) -> dict:
 
 
 def init(hp: Hparams, nets: dict, rng: jax.Array, batch: Batch) -> dict:
-    """Fresh variables by letter; of `batch` only shapes matter."""
+    """Initialise the variables of all networks; of `batch` only shapes matter.
+
+    Raises:
+      UserError: GAG does not fit the images' side.
+    """
     points, code = jnp.zeros((1, *batch.landmarks.shape[2:])), jnp.zeros((1, hp.ulc_width))
     arguments = dict.fromkeys((*PSI[:2], 'D_TF'), (points,))
     arguments |= {'psi_3': (code, code), 'D_S': (points, points)}
@@ -158,11 +211,11 @@ def init(hp: Hparams, nets: dict, rng: jax.Array, batch: Batch) -> dict:
         drawn = jnp.zeros((1, side // 4, side // 4, hp.raster_channels))
         arguments['phi'] = (image, drawn)
         arguments['D'] = (image, image) if hp.condition == 'reference' else (image,)
-    return init_each(nets, rng, {letter: arguments[letter] for letter in nets})
+    return init_each(nets, rng, {network: arguments[network] for network in nets})
 
 
 def stages(hp: Hparams, data: DataInfo) -> tuple[Stage, ...]:
-    """Section 3.4: ULC, then GAG with ULC frozen. A stage of 0 epochs is left out."""
+    """List the stages of section 3.4: ULC, then GAG with ULC frozen, without those of 0 epochs."""
     table = []
     if hp.ulc_epochs:
         players: dict[str, tuple[str, ...]] = {'psi': PSI}
@@ -202,12 +255,16 @@ def stages(hp: Hparams, data: DataInfo) -> tuple[Stage, ...]:
 
 
 def _steps(hp: Hparams, epochs: int, rows: int, data: DataInfo) -> int:
+    """Convert epochs to steps."""
     images = data.images if hp.epoch == 'images' else 0
     return max(1, epochs * (images or data.examples) // rows)
 
 
 def constants(hp: Hparams, load: bool = True) -> dict:
-    """{'vgg': weights of the triplet loss}, where there is one."""
+    """Load {'vgg': weights of the triplet loss}, where there is such a loss.
+
+    With load=False the arrays have the right shapes and no file is read.
+    """
     if not (hp.gag_epochs and hp.lambda_tp):
         return {}
     if hp.features == 'random' or not load:
@@ -221,7 +278,7 @@ def constants(hp: Hparams, load: bool = True) -> dict:
 
 
 def identify(hp: Hparams, nets: dict, variables: dict, source: Face) -> dict:
-    """{'points': the source's landmarks [b, n, 2], the reference of all conversions}."""
+    """Return {'points': the source's landmarks [b, n, 2], the reference of all conversions}."""
     del hp, nets, variables
     return {'points': source.landmarks}
 
@@ -229,29 +286,29 @@ def identify(hp: Hparams, nets: dict, variables: dict, source: Face) -> dict:
 def transfer(
     hp: Hparams, nets: dict, variables: dict, identity: dict, driving: Face, first: Face
 ) -> Float[Array, 'b n 2']:
-    """The driver's expression on the source's face, in pixels of the source's crop.
+    """Put the driver's expression on the source's face, in pixels of the source's crop.
+
+    With `pose='reference'` the head stays where and as the source's is; else it turns as the
+    driver's and moves as in `landmarks.place`.
 
     Args:
       identity: of `identify`, one source or as many as there are driving faces.
       driving, first: faces with landmarks [b, n, 2] and [1 or b, n, 2]; `first` is the driver's
         first frame.
-
-    With `pose='reference'` the head stays where and as the source's is; else it turns as the
-    driver's and moves as in `landmarks.place`.
     """
     apply = frozen_apply(nets, variables)
     points = jnp.broadcast_to(identity['points'], driving.landmarks.shape)
-    made = ulc.in_pixels(hp, ulc.convert(hp, apply, points, driving.landmarks), points)
+    converted = ulc.in_pixels(hp, ulc.convert(hp, apply, points, driving.landmarks), points)
     if hp.pose == 'reference' or hp.units == 'pixels':
-        return made
+        return converted
     placed = lm.place(
         lm.box(identity['points']), lm.box(driving.landmarks), lm.box(first.landmarks)
     )
-    return lm.denormalise(lm.normalise(made, *lm.box(made)), *placed)
+    return lm.denormalise(lm.normalise(converted, *lm.box(converted)), *placed)
 
 
 def encode(hp: Hparams, nets: dict, variables: dict, source: Face, background=None) -> dict:
-    """What phi keeps of the source: features [b, s / 4, s / 4, f]. Once per source."""
+    """Compute what phi keeps of the source: features [b, s / 4, s / 4, f]. Once per source."""
     del hp, background  # the image is drawn whole
     apply = frozen_apply(nets, variables)
     return {'features': apply('phi', source.image, method='encode')}
@@ -260,7 +317,7 @@ def encode(hp: Hparams, nets: dict, variables: dict, source: Face, background=No
 def render(
     hp: Hparams, nets: dict, variables: dict, appearance: dict, landmarks: Float[Array, 'b n 2']
 ) -> Float[Array, 'b s s 3']:
-    """Frames in [-1, 1] for driving landmarks in the source's pixels; one source, b frames."""
+    """Draw frames in [-1, 1] for driving landmarks in the source's pixels; one source, b frames."""
     features = appearance['features']
     drawn = gag.lines(hp, landmarks, 4 * features.shape[1])
     features = jnp.broadcast_to(features, (landmarks.shape[0], *features.shape[1:]))
@@ -268,11 +325,11 @@ def render(
 
 
 def preview(hp: Hparams, nets: dict, variables: dict, batch: Batch) -> dict[str, Array]:
-    """In [-1, 1]: line drawings of reference, driver, result; or of GAG images and its raster."""
+    """Draw in [-1, 1]: ULC's landmarks as lines, or GAG's images and landmark image."""
     if batch.image is None:
         return _preview_ulc(hp, nets, variables, batch)
     source, points = batch.image[:, 0], batch.landmarks[:, 1]
-    look = encode(hp, nets, variables, Face(image=source))
+    appearance = encode(hp, nets, variables, Face(image=source))
     drawn = gag.lines(hp, points, source.shape[1]).max(-1, keepdims=True)
     drawn = (drawn + 1) / 2 if hp.landmark_image == 'circles' else drawn
     drawn = jax.image.resize(drawn, (*source.shape[:3], 1), 'nearest')
@@ -280,20 +337,23 @@ def preview(hp: Hparams, nets: dict, variables: dict, batch: Batch) -> dict[str,
         'source': source,
         'driving': batch.image[:, 1],
         'landmarks': jnp.broadcast_to(drawn * 2 - 1, source.shape),
-        'result': render(hp, nets, variables, look, points),
+        'result': render(hp, nets, variables, appearance, points),
     }
 
 
 def _preview_ulc(hp: Hparams, nets: dict, variables: dict, batch: Batch) -> dict[str, Array]:
-    side, rest = 128, batch.reference[:, 0]
-    theirs = losses.stranger(batch.landmarks[:, 0])
-    made = ulc.in_pixels(hp, ulc.convert(hp, frozen_apply(nets, variables), rest, theirs), rest)
-    layout = layouts.of_count(rest.shape[1])
+    """Draw the landmarks of reference, driver and result."""
+    side, reference = 128, batch.reference[:, 0]
+    driving = losses.stranger(batch.landmarks[:, 0])
+    converted = ulc.in_pixels(
+        hp, ulc.convert(hp, frozen_apply(nets, variables), reference, driving), reference
+    )
+    layout = layouts.of_count(reference.shape[1])
 
     def draw(points, box):
         points = (lm.normalise(points, *box) * 0.4 + 0.5) * side
         return lm.raster(points, layout, side)[..., None] * 2 - 1
 
-    shown = {'reference': (rest, lm.box(rest)), 'driving': (theirs, lm.box(theirs))}
-    shown |= {'result': (made, lm.box(rest))}
-    return {name: draw(*one) for name, one in shown.items()}
+    shown = {'reference': (reference, lm.box(reference)), 'driving': (driving, lm.box(driving))}
+    shown |= {'result': (converted, lm.box(reference))}
+    return {name: draw(*args) for name, args in shown.items()}

@@ -1,4 +1,4 @@
-"""The landmark image of FReeNet's official code: a filled circle a landmark, then shrunk."""
+"""The landmark image of FReeNet's official code: a filled circle for each landmark, then shrunk."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -28,14 +28,14 @@ def circles(points: Float[Array, 'b n 2'], size: int) -> Float[Array, 'b s s 1']
 
 
 def _disc() -> np.ndarray:
-    """Offsets of a circle's pixels, [k, 2]."""
+    """List the offsets of a circle's pixels, [k, 2]."""
     reach = np.arange(-RADIUS, RADIUS + 1)
     offsets = np.stack(np.meshgrid(reach, reach), -1).reshape(-1, 2)
     return offsets[(offsets**2).sum(1) <= RADIUS**2]
 
 
 def _bicubic(side: int, size: int) -> np.ndarray:
-    """Weights [size, side] of Pillow's bicubic resizing: a = -0.5, the kernel widened by scale."""
+    """Compute Pillow's bicubic weights [size, side]: a = -0.5, the kernel widened by scale."""
     scale = side / size
     x = np.abs((np.arange(side) + 0.5) / scale - (np.arange(size)[:, None] + 0.5))
     inner, outer = 1.5 * x**3 - 2.5 * x**2 + 1, -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2

@@ -4,8 +4,8 @@ Portrait Reenactment", section 3.2, supplement 6-7).
 Words: the paper's **target** (the portrait) is our **source**; its x_T, l_T are the source's image
 and landmark image, x'_T, l'_T another frame of the same track.
 
-Letters: the paper's one network T is `Ext` (extractor) and `Tra` (translator), so that the
-dictionary between them can be kept: it depends on the source alone and is what `encode` gives.
+Networks: the paper's one network T is `Ext` (extractor) and `Tra` (translator), so that the
+dictionary between them can be kept: it depends on the source alone and is what `encode` returns.
 D and C are patch discriminator and patch classifier (they see the image alone).
 
 The paper is silent, so ours: skips are added, not joined (what is read has the length of the
@@ -34,48 +34,60 @@ from reenact_jax.systems.interface import Stage
 
 @dataclasses.dataclass(frozen=True)
 class Hparams:
-    """The paper's numbers, and what is ours."""
+    """FD-GAN's settings: the paper's numbers, and what is ours."""
 
     widths: tuple[int, ...] = settings.widths(
         (32, 64, 128, 256),
-        'features and length of dictionary rows by level, finest first, supplement 6',
+        'features, and length of the dictionary rows, by level, finest first, supplement 6',
     )
     rows: tuple[int, ...] = setting(
-        (512, 256, 128, 64), least=1, low=1, high=2**20, doc='dictionary rows, supplement 6'
+        (512, 256, 128, 64),
+        least=1,
+        low=1,
+        high=2**20,
+        doc='number of dictionary rows by level, supplement 6',
     )
-    tag: int = settings.width(32, 'length of read and write tags, supplement 6')
+    tag: int = settings.width(32, 'length of the tags to read and write by, supplement 6')
     dictionary: str = setting(
         'full',
         choices=dictionary.KINDS,
-        doc='`one` row with the mean: FD-GAN-1; `adain`: that row modulates; both of table 3',
+        doc='kind of dictionary; table 3: `one` mean row (FD-GAN-1); `adain`, where it modulates',
     )
-    lambda_rec: float = settings.weight(50.0, 'reconstruction, eq. 12')
-    lambda_d: float = settings.weight(1.0, 'discriminator, eq. 12; 0: no D')
-    lambda_c: float = settings.weight(1.0, 'classifier, eq. 12; 0: no C')
-    rate: float = settings.rate(2e-5, 'RMSprop, table 5')
-    steps: int = settings.steps(1_000_000, 'iterations, table 5', low=1)
+    lambda_rec: float = settings.weight(50.0, 'weight of the reconstruction, eq. 12')
+    lambda_d: float = settings.weight(1.0, 'weight of the discriminator, eq. 12; 0: no D')
+    lambda_c: float = settings.weight(1.0, 'weight of the classifier, eq. 12; 0: no C')
+    rate: float = settings.rate(2e-5, 'learning rate of RMSprop, table 5')
+    steps: int = settings.steps(1_000_000, 'number of updates, table 5', low=1)
     batch_size: int = settings.batch(4, 'pairs of frames in a step, table 5')
     # The paper is silent on all below.
-    decay: float = settings.share(0.99, "RMSprop: PyTorch's (ours)")
-    schedule: str = setting('constant', choices=optimisers.SCHEDULES, doc='learning rate (ours)')
+    decay: float = settings.share(0.99, "decay of RMSprop, PyTorch's (ours)")
+    schedule: str = setting(
+        'constant', choices=optimisers.SCHEDULES, doc='schedule of the learning rate (ours)'
+    )
     norm: str = setting(
         'layer',
         choices=('instance', 'layer', 'none'),
-        doc='of all networks; `instance` takes colours away (ours)',
+        doc='norm of all networks; `instance` takes colours away (ours)',
     )
     line_width: float = setting(
         1.5, low=0.1, high=64, doc='landmark image: deviation of a line, pixels at 256 x 256 (ours)'
     )
     channels: str = setting(
-        'one', choices=lm.CHANNELS, doc='landmark image: all lines in one, or one a part (ours)'
+        'one',
+        choices=lm.CHANNELS,
+        doc='landmark image: one channel for all lines, or one for each part (ours)',
     )
     discriminator: tuple[int, ...] = settings.widths(
-        (32, 64, 128, 256), "widths of D and C; as the U-Nets' way down, supplement 6"
+        (32, 64, 128, 256), "D and C: widths by level, as the U-Nets' way down, supplement 6"
     )
 
 
 def networks(hp: Hparams, data: DataInfo) -> dict:
-    """The paper's networks by letter; D and C are absent where their weight is 0."""
+    """Build the paper's networks; D and C are absent where their weight is 0.
+
+    Raises:
+      UserError: settings contradict each other, or C has fewer than 2 identities.
+    """
     if len(hp.widths) != len(hp.rows):
         raise UserError(
             f'hparams.rows: {len(hp.rows)} levels, hparams.widths has {len(hp.widths)}; '
@@ -96,7 +108,11 @@ def networks(hp: Hparams, data: DataInfo) -> dict:
 
 
 def init(hp: Hparams, nets: dict, rng: jax.Array, batch: Batch) -> dict:
-    """Fresh variables by letter; of `batch` only shapes matter."""
+    """Initialise the variables of all networks; of `batch` only shapes matter.
+
+    Raises:
+      UserError: the levels do not fit the images' side.
+    """
     side, layout = batch.image.shape[2], layouts.of_count(batch.landmarks.shape[2])
     levels = [hp.widths] + [hp.discriminator] * bool(hp.lambda_d or hp.lambda_c)
     factor = 2 ** max(map(len, levels))
@@ -108,19 +124,21 @@ def init(hp: Hparams, nets: dict, rng: jax.Array, batch: Batch) -> dict:
         )
     image = jnp.zeros((1, side, side, 3))
     lines = jnp.zeros((1, side, side, lm.image_channels(layout, hp.channels)))
-    one = hp.dictionary != 'full'
-    rows = [jnp.zeros((1, 1 if one else n, w)) for n, w in zip(hp.rows, hp.widths, strict=True)]
+    single = hp.dictionary != 'full'
+    rows = [jnp.zeros((1, 1 if single else n, w)) for n, w in zip(hp.rows, hp.widths, strict=True)]
     arguments = {'Ext': (image, lines), 'Tra': (lines, rows), 'D': (image,), 'C': (image,)}
-    return init_each(nets, rng, {letter: arguments[letter] for letter in nets})
+    return init_each(nets, rng, {network: arguments[network] for network in nets})
 
 
 def stages(hp: Hparams, data: DataInfo) -> tuple[Stage, ...]:
-    """One stage: extractor and translator together, against discriminator and classifier."""
+    """List the one stage: extractor and translator, against discriminator and classifier."""
     del data
     players: dict[str, tuple[str, ...]] = {'G': ('Ext', 'Tra')}
     players |= {'D': ('D',)} if hp.lambda_d else {}
     players |= {'C': ('C',)} if hp.lambda_c else {}
-    tx = {one: optimisers.rmsprop(hp.rate, hp.steps, hp.schedule, hp.decay) for one in players}
+    tx = {
+        player: optimisers.rmsprop(hp.rate, hp.steps, hp.schedule, hp.decay) for player in players
+    }
 
     def stage_losses(apply, constants, batch, rng):
         del constants, rng
@@ -141,7 +159,7 @@ def stages(hp: Hparams, data: DataInfo) -> tuple[Stage, ...]:
 
 
 def constants(hp: Hparams, load: bool = True) -> dict:
-    """FD-GAN uses no pretrained network."""
+    """Return none: FD-GAN uses no pretrained network."""
     del hp, load
     return {}
 
@@ -150,28 +168,28 @@ def constants(hp: Hparams, load: bool = True) -> dict:
 
 
 def terms(hp: Hparams, apply, batch: Batch):
-    """Eqs. 10 to 12: x_T is frame 0, x'_T frame 1; k is the identity of both."""
+    """Compute eqs. 10 to 12: x_T is frame 0, x'_T frame 1; k is the identity of both."""
     x, truth, label = batch.image[:, 0], batch.image[:, 1], batch.identity
     written = _write(hp, apply, x, batch.landmarks[:, 0])
     fake = _read(hp, apply, written, batch.landmarks[:, 1], x.shape[1])
     rec = jnp.square(fake - truth).mean()
     value, values = hp.lambda_rec * rec, {}
     metrics = {'rec': rec, 'l1': losses.l1(fake, truth)}
-    both = losses.together(x, fake)
+    images = losses.together(x, fake)
     if hp.lambda_d:
-        real, made = ([one] for one in losses.apart(apply('D', both)))
-        values['D'] = losses.gan_discriminator(real, made, 'lsgan')  # eq. 10
-        value += hp.lambda_d * losses.gan_generator(made, 'lsgan')
-        metrics |= {'D_real': real[0].mean(), 'D_fake': made[0].mean()}
+        real, generated = ([one] for one in losses.apart(apply('D', images)))
+        values['D'] = losses.gan_discriminator(real, generated, 'lsgan')  # eq. 10
+        value += hp.lambda_d * losses.gan_generator(generated, 'lsgan')
+        metrics |= {'D_real': real[0].mean(), 'D_fake': generated[0].mean()}
     if hp.lambda_c:
-        logits = apply('C', both)
-        places = logits.shape[1] * logits.shape[2]
-        real, made = (one.reshape(-1, one.shape[-1]) for one in losses.apart(logits))
-        k = jnp.repeat(label, places)
+        logits = apply('C', images)
+        patches = logits.shape[1] * logits.shape[2]
+        real, generated = (one.reshape(-1, one.shape[-1]) for one in losses.apart(logits))
+        k = jnp.repeat(label, patches)
         values['C'] = (
-            -losses.log_probability(real, k).mean() - losses.log_complement(made, k).mean()
+            -losses.log_probability(real, k).mean() - losses.log_complement(generated, k).mean()
         )  # eq. 11
-        value -= hp.lambda_c * losses.log_probability(made, k).mean()
+        value -= hp.lambda_c * losses.log_probability(generated, k).mean()
         metrics['C_accuracy'] = losses.accuracy(real, k)
     return {'G': value} | values, metrics  # eq. 12
 
@@ -180,17 +198,18 @@ def terms(hp: Hparams, apply, batch: Batch):
 
 
 def _lines(hp: Hparams, points: Float[Array, 'b n 2'], side: int) -> Float[Array, 'b s s c']:
-    """The landmark image, 0..1."""
+    """Draw the landmark image, 0..1."""
     layout = layouts.of_count(points.shape[1])
     return lm.landmark_image(points, layout, side, hp.line_width * side / 256, hp.channels)
 
 
 def _write(hp: Hparams, apply, image: Float[Array, 'b s s 3'], points: Float[Array, 'b n 2']):
+    """Write the source into dictionaries."""
     return apply('Ext', image, _lines(hp, points, image.shape[1]))
 
 
 def _read(hp: Hparams, apply, written: list, points: Float[Array, 'b n 2'], side: int):
-    """The image; one source's dictionary (leading axis 1) serves any number of frames."""
+    """Draw the image; one source's dictionary (leading axis 1) serves any number of frames."""
     written = [jnp.broadcast_to(v, (points.shape[0], *v.shape[1:])) for v in written]
     return apply('Tra', _lines(hp, points, side), written)
 
@@ -199,7 +218,11 @@ def _read(hp: Hparams, apply, written: list, points: Float[Array, 'b n 2'], side
 
 
 def encode(hp: Hparams, nets: dict, variables: dict, source: Face, background=None) -> dict:
-    """The source's dictionaries, one [b, n, v] a level, and its image, for its side alone. Once."""
+    """Compute the source's dictionaries, once per source.
+
+    Returns:
+      `rows`: dictionaries [b, n, v], one for each level; `image`: the source's, for its side alone.
+    """
     del background  # the image is drawn whole
     apply = frozen_apply(nets, variables)
     written = _write(hp, apply, source.image, source.landmarks)
@@ -209,13 +232,13 @@ def encode(hp: Hparams, nets: dict, variables: dict, source: Face, background=No
 def render(
     hp: Hparams, nets: dict, variables: dict, appearance: dict, landmarks: Float[Array, 'b n 2']
 ) -> Float[Array, 'b s s 3']:
-    """Frames in [-1, 1] for driving landmarks in the source's pixels; one source, b frames."""
+    """Draw frames in [-1, 1] for driving landmarks in the source's pixels; one source, b frames."""
     side = appearance['image'].shape[1]
     return _read(hp, frozen_apply(nets, variables), appearance['rows'], landmarks, side)
 
 
 def preview(hp: Hparams, nets: dict, variables: dict, batch: Batch) -> dict[str, Array]:
-    """Images [b, s, s, 3] in [-1, 1]: source, driving, its landmark image, result."""
+    """Draw images [b, s, s, 3] in [-1, 1]: source, driving, its landmark image, result."""
     apply = frozen_apply(nets, variables)
     source, side = batch.image[:, 0], batch.image.shape[2]
     points = batch.landmarks[:, 1]

@@ -24,8 +24,8 @@ GROUPS = {
     ('eye', 'pupil'): ((0.0, 0.02), (0.1, 0.25), (0.0, 0.005)),
     ('lips',): ((0.0, 0.06), (0.0, 0.03), (0.0, 0.005)),
 }
-SIDES = 0.3  # standard deviation of one side's own move, of the common one
-SHUT = 0.1  # probability that lids close, at random by how far
+SIDES = 0.3  # standard deviation of one side's own move, in that of the common one
+SHUT = 0.1  # probability that lids close; how far is random
 
 
 def gesture(
@@ -36,15 +36,16 @@ def gesture(
     Args:
       points: in units of half a box.
       strength: of the moves, 1 as in `GROUPS`; 0 leaves the points alone.
-      rng: the draw.
+      rng: the key of the random moves.
 
-    Returns points in units of their own box.
+    Returns:
+      The points in units of their own box.
     """
     if not strength:
         return points
     parts = layouts.of_count(points.shape[-2]).parts
     axis = _axis(points, parts)
-    made = jnp.einsum('bij,bnj->bni', axis, points)
+    turned = jnp.einsum('bij,bnj->bni', axis, points)
     for number, (kinds, spread) in enumerate(GROUPS.items()):
         sides = _sides(kinds, parts)
         draw = _draws(jax.random.fold_in(rng, number), len(points), len(sides))
@@ -54,29 +55,29 @@ def gesture(
         if 'eye' in kinds:
             stretch = stretch.at[..., 1].multiply(_shut(rng, len(points))[:, None])
         for side, rows in enumerate(sides):
-            middle = made[:, rows].mean(1, keepdims=True)
-            moved = (made[:, rows] - middle) * stretch[:, side, None] + middle
-            made = made.at[:, rows].set(moved.at[..., 1].add(moves[:, side, None, 2]))
-    made = jnp.einsum('bij,bni->bnj', axis, made)
-    return lm.normalise(made, *lm.box(made))
+            middle = turned[:, rows].mean(1, keepdims=True)
+            moved = (turned[:, rows] - middle) * stretch[:, side, None] + middle
+            turned = turned.at[:, rows].set(moved.at[..., 1].add(moves[:, side, None, 2]))
+    turned = jnp.einsum('bij,bni->bnj', axis, turned)
+    return lm.normalise(turned, *lm.box(turned))
 
 
 def _draws(rng: jax.Array, rows: int, sides: int) -> Float[Array, 'b s 3']:
-    """Normal numbers, nearly the same on both sides of the face."""
+    """Draw normal numbers, nearly the same on both sides of the face."""
     common = jax.random.normal(rng, (rows, 1, 3))
-    own = jax.random.normal(jax.random.fold_in(rng, 1), (rows, sides, 3))
-    return common + SIDES * own if sides > 1 else common
+    single = jax.random.normal(jax.random.fold_in(rng, 1), (rows, sides, 3))
+    return common + SIDES * single if sides > 1 else common
 
 
 def _shut(rng: jax.Array, rows: int) -> Float[Array, ' b']:
-    """What is left of the lids' opening."""
-    whether, far = jax.random.split(jax.random.fold_in(rng, len(GROUPS)))
-    open_ = 1 - jax.random.uniform(far, (rows,))
-    return jnp.where(jax.random.bernoulli(whether, SHUT, (rows,)), open_, 1.0)
+    """Draw what is left of the lids' opening, 0..1."""
+    shuts, extent = jax.random.split(jax.random.fold_in(rng, len(GROUPS)))
+    open_ = 1 - jax.random.uniform(extent, (rows,))
+    return jnp.where(jax.random.bernoulli(shuts, SHUT, (rows,)), open_, 1.0)
 
 
 def _sides(kinds, parts) -> list[np.ndarray]:
-    """Rows of points that share a middle: an eye and its pupil, a brow, both lips."""
+    """List the points that share a middle: an eye and its pupil, a brow, both lips."""
     sides: dict[str, list[int]] = {}
     for name, points in parts.items():
         if name.split('_')[-1] in kinds:
@@ -86,7 +87,7 @@ def _sides(kinds, parts) -> list[np.ndarray]:
 
 
 def _axis(points: Float[Array, 'b n 2'], parts) -> Float[Array, 'b 2 2']:
-    """Rows: the unit vector from the image's left eye to its right one, and the one across."""
+    """Compute the unit vectors from the image's left eye to its right one, and across, as rows."""
     left, right = (points[:, np.array(parts[f'{s}_eye'])].mean(1) for s in ('left', 'right'))
     along = right - left
     along = along / jnp.maximum(jnp.sqrt((along**2).sum(-1, keepdims=True)), 1e-3)

@@ -15,12 +15,12 @@ from reenact_jax.geometry.layouts import Layout
 from reenact_jax.systems import losses
 
 _LEAST = 0.05  # units of half the box: a part is no smaller, so that pupils do not explode
-_LEAST_CHORD = 0.01  # what a chord varies by at least
+_LEAST_CHORD = 0.01  # least deviation of a chord, units of half the box
 _FACED = ('left_eye', 'right_eye', 'outer_lips', 'inner_lips')  # rings of two facing edges
 
 
 def by_part(prediction: Float[Array, 'b n 2'], truth: Float[Array, '_ n 2']) -> Float[Array, '']:
-    """Return the mean over parts of their squared error, in units of the part's own size.
+    """Compute the mean over parts of their squared error, in units of the part's own size.
 
     A part's size is the root mean square distance of its points from their middle, over the batch.
 
@@ -39,7 +39,7 @@ def by_part(prediction: Float[Array, 'b n 2'], truth: Float[Array, '_ n 2']) -> 
 
 
 def by_chord(prediction: Float[Array, 'b n 2'], truth: Float[Array, '_ n 2']) -> Float[Array, '']:
-    """Return the mean over `chords` of their squared error, in units of their variance.
+    """Compute the mean over `chords` of their squared error, in units of their variance.
 
     1 is the error of a guess that gives every chord its mean over the batch. Groups of chords
     (lids, lips, brows) count the same, however many chords the layout gives them.
@@ -47,21 +47,21 @@ def by_chord(prediction: Float[Array, 'b n 2'], truth: Float[Array, '_ n 2']) ->
     losses.same_shape(prediction, truth)
     means = []
     for rows in chords(layouts.of_count(truth.shape[-2])).values():
-        off = jnp.einsum('cn,bnd->bcd', rows, prediction - truth)
+        error = jnp.einsum('cn,bnd->bcd', rows, prediction - truth)
         real = jnp.einsum('cn,bnd->bcd', rows, truth)
         spread = jnp.sum((real - real.mean(0, keepdims=True)) ** 2, -1).mean(0)
         spread = jnp.maximum(stop_gradient(spread), _LEAST_CHORD**2)
-        means.append((jnp.sum(off**2, -1).mean(0) / spread).mean())
+        means.append((jnp.sum(error**2, -1).mean(0) / spread).mean())
     return jnp.stack(means).mean()
 
 
 def chords(layout: Layout) -> dict[str, Float[np.ndarray, 'c n']]:
-    """Return differences of points as weights that sum to 0, a row each, by group.
+    """Write differences of points as weights that sum to 0, a row each, by group.
 
-    `lids` and `lips`: every point of a ring's one edge less the one that faces it; `width`: the
+    `lids` and `lips`: every point of one edge of a ring less the point that faces it; `width`: the
     lips' corners; `brows`: a brow's middle less the middle of its eye's corners.
     """
-    found: dict[str, list] = {'lids': [], 'lips': [], 'width': [], 'brows': []}
+    groups: dict[str, list] = {'lids': [], 'lips': [], 'width': [], 'brows': []}
 
     def row(plus, minus):
         weights = np.zeros(layout.count, np.float32)
@@ -72,11 +72,11 @@ def chords(layout: Layout) -> dict[str, Float[np.ndarray, 'c n']]:
     for name in _FACED:
         ring = layout.parts[name]
         group, half = 'lids' if name.endswith('eye') else 'lips', len(ring) // 2
-        found[group] += [row([ring[i]], [ring[-i]]) for i in range(1, half)]
+        groups[group] += [row([ring[i]], [ring[-i]]) for i in range(1, half)]
         if group == 'lips':
-            found['width'].append(row([ring[0]], [ring[half]]))
+            groups['width'].append(row([ring[0]], [ring[half]]))
     for side in ('left', 'right'):
         eye = layout.parts[f'{side}_eye']
         corners = eye[0], eye[len(eye) // 2]
-        found['brows'].append(row(layout.parts[f'{side}_brow'], corners))
-    return {group: np.stack(rows) for group, rows in found.items()}
+        groups['brows'].append(row(layout.parts[f'{side}_brow'], corners))
+    return {group: np.stack(rows) for group, rows in groups.items()}

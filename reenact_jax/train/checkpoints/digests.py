@@ -1,7 +1,7 @@
 """A folder's digest: the SHA-256 of every file in it, written when the folder is complete.
 
-The checkpoint library never checks the bytes it reads; this does. A folder without its digest is
-incomplete: the writing was interrupted.
+The checkpoint library never checks the bytes that it reads; this does. A folder without its digest
+is incomplete: the writing was interrupted.
 """
 
 import concurrent.futures
@@ -16,14 +16,14 @@ NAME = 'digests.json'
 
 
 def write(directory: epath.Path) -> None:
-    """Writes the digest of every file below `directory`; the digest's own digest comes first."""
+    """Write the digest of every file below `directory`; the digest's own digest comes first."""
     names = [name for name in storage.files(directory) if name != NAME]
     files = dict(zip(names, _digests(directory, names), strict=True))
     storage.write(directory / NAME, _render(files))
 
 
 def fault(directory: epath.Path) -> str | None:
-    """What is wrong with the folder: 'incomplete', or the first file that is not as written."""
+    """Find the folder's fault: 'incomplete', or the first file that is not as written."""
     if storage.size(directory / NAME) is None:
         return 'incomplete'
     content = storage.read(directory / NAME)
@@ -43,7 +43,7 @@ def fault(directory: epath.Path) -> str | None:
 
 
 def _digests(directory: epath.Path, names: Iterable[str]) -> Iterator[str]:
-    """The files' digests, several at once: a bucket keeps each of them waiting."""
+    """Compute the files' digests, several at once: a bucket keeps each of them waiting."""
     with concurrent.futures.ThreadPoolExecutor(1 if storage.is_local(directory) else 16) as pool:
         yield from pool.map(lambda name: storage.file_digest(directory / name), names)
 

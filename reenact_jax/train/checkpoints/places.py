@@ -12,34 +12,34 @@ from reenact_jax.train.checkpoints import digests
 
 FOLDER = 'checkpoints'
 DAMAGED = 'damaged-'
-_ATTEMPTS, _PAUSE = 5, 0.1  # of `discard`: times, seconds between
+_ATTEMPTS, _PAUSE = 5, 0.1  # attempts of `discard`, and seconds between them
 _STAGE, _STEP, _TRASH = re.compile(r'(\d+)-(.+)'), re.compile(r'\d+'), '.trash-'
 
 
 class Place(NamedTuple):
     """Where in a run a checkpoint stands. Later places of a run are larger."""
 
-    number: int  # of the stage in the system's training table, from 0
+    number: int  # the stage's number in the system's training table, from 0
     stage: str
     step: int
 
     def inside(self, workdir: epath.PathLike) -> epath.Path:
-        """The checkpoint's folder."""
+        """Return the checkpoint's folder."""
         return _root(workdir) / f'{self.number}-{self.stage}' / f'{self.step:09d}'
 
 
 def places(workdir: epath.PathLike) -> list[Place]:
-    """All checkpoints, newest first, complete or not."""
-    root, found = _root(workdir), []
+    """List all checkpoints, newest first, complete or not."""
+    root, checkpoints = _root(workdir), []
     for folder in _inside(root):
         if match := _STAGE.fullmatch(folder):
             steps = [step for step in _inside(root / folder) if _STEP.fullmatch(step)]
-            found += [Place(int(match[1]), match[2], int(step)) for step in steps]
-    return sorted(found, reverse=True)
+            checkpoints += [Place(int(match[1]), match[2], int(step)) for step in steps]
+    return sorted(checkpoints, reverse=True)
 
 
 def sweep(workdir: epath.PathLike) -> None:
-    """Removes what an interrupted write or deletion left. Only the writer of a run may do so."""
+    """Remove what an interrupted write or deletion left. Only the writer of a run may do so."""
     root = _root(workdir)
     for folder in _inside(root):
         for item in _inside(root / folder):
@@ -48,10 +48,10 @@ def sweep(workdir: epath.PathLike) -> None:
 
 
 def discard(workdir: epath.PathLike, place: Place) -> None:
-    """Removes what a failed write of the checkpoint left; one that has its digest stays.
+    """Remove what a failed write of the checkpoint left, unless it has its digest.
 
-    Again and again, since the library's threads for other items may still be writing. What is left
-    even so is swept at the next start.
+    It tries several times, since the library's threads for other items may still be writing. What
+    is left even so is swept at the next start.
     """
     final = place.inside(workdir)
     for _ in range(_ATTEMPTS):
@@ -64,9 +64,9 @@ def discard(workdir: epath.PathLike, place: Place) -> None:
 
 
 def delete(folder: epath.Path) -> None:
-    """By a rename first, so that a half-deleted checkpoint never looks like one.
+    """Delete a checkpoint by a rename first, so that a half-deleted one never looks like one.
 
-    In a bucket, which cannot rename, by its digest first, without which it is incomplete.
+    In a bucket, which cannot rename, its digest is deleted first; without it, it is incomplete.
     """
     if not storage.is_local(folder):
         storage.remove(folder / digests.NAME)
@@ -79,14 +79,14 @@ def delete(folder: epath.Path) -> None:
 
 
 def move_aside(folder: epath.Path) -> None:
-    """Renames a checkpoint that must not be used to `damaged-STEP`; nothing is lost."""
+    """Rename a checkpoint that must not be used to `damaged-STEP`; nothing is lost."""
     aside = folder.parent / f'{DAMAGED}{folder.name}'
     storage.remove_tree(aside)
     storage.move_tree(folder, aside)
 
 
 def _inside(folder: epath.Path) -> list[str]:
-    """Names in a folder, which need not be there."""
+    """List the names in a folder, which need not be there."""
     return storage.names(folder) if storage.is_dir(folder) else []
 
 

@@ -1,6 +1,6 @@
 """Checkpoints on s3://, which the checkpoint library cannot write or read: by way of this machine.
 
-A checkpoint is written into a folder for temporary files and sent, its digest last; to be read it
+A checkpoint is written into a folder for temporary files and sent, its digest last. To be read, it
 is fetched. That takes one process, since several would write their parts into one folder.
 """
 
@@ -18,7 +18,11 @@ from reenact_jax.train.checkpoints import digests
 
 
 def check(workdir: epath.PathLike) -> None:
-    """Raises UserError for several processes with a workdir that only one can write to."""
+    """Reject several processes with a workdir that only one can write to.
+
+    Raises:
+      UserError: the workdir is on s3:// and there are several processes.
+    """
     if _is_needed(workdir) and jax.process_count() > 1:
         raise UserError(
             f'--workdir {workdir}: several processes cannot write checkpoints to s3://; give a '
@@ -27,14 +31,14 @@ def check(workdir: epath.PathLike) -> None:
 
 
 def here(folder: epath.Path) -> epath.Path:
-    """Where a checkpoint is written: its own place, or a new one of this machine."""
+    """Return where a checkpoint is written: its own place, or a new one on this machine."""
     if not _is_needed(folder):
         return folder
     return epath.Path(tempfile.mkdtemp(prefix='reenact_jax-')) / folder.name
 
 
 def send(written: epath.Path, folder: epath.Path) -> None:
-    """Brings a whole checkpoint from where it was written to its own place."""
+    """Send a whole checkpoint from where it was written to its own place."""
     if written == folder:
         return
     names = storage.files(written)
@@ -44,13 +48,13 @@ def send(written: epath.Path, folder: epath.Path) -> None:
 
 
 def drop(written: epath.Path, folder: epath.Path) -> None:
-    """Deletes what is left where a checkpoint was written, unless that is its own place."""
+    """Delete what is left where a checkpoint was written, unless that is its own place."""
     if written != folder:
         storage.remove_tree(written.parent)
 
 
 def fetched(folder: epath.Path) -> epath.Path:
-    """A checkpoint as a folder that can be read: itself, or a copy until the process ends."""
+    """Return a folder to read the checkpoint from: its own, or a copy until the process ends."""
     return _copy(str(folder)) if _is_needed(folder) else folder
 
 

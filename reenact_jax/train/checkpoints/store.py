@@ -1,9 +1,10 @@
 """Checkpoints: written in the background, checked byte by byte when read, resumed from.
 
 Each is an orbax composite of separate items, so that inference restores networks alone:
-`variables.LETTER`, `ema.LETTER`, `opt`, `counters`, and as JSON `position` (stage, step, place in
-the data, what the data were) and `config`. It counts from the moment its digest is written
-(digests.py); what is damaged or incomplete is named in the log and the newest valid one is taken.
+`variables.NETWORK`, `ema.NETWORK`, `opt`, `counters`, and as JSON `position` (stage, step, place in
+the data, what the data were) and `config`. A checkpoint counts from the moment its digest is
+written (digests.py). What is damaged or incomplete is named in the log, and the newest valid one is
+taken.
 """
 
 import concurrent.futures
@@ -26,14 +27,22 @@ from reenact_jax.train.step import State
 
 
 class Store:
-    """Writes and reads the checkpoints of one run; every process of the run has one.
+    """Writer and reader of the checkpoints of one run; every process of the run has one.
 
     All methods are called by all processes at the same time; the first process checks, writes
     digests and deletes. Folders are shared between processes.
     """
 
     def __init__(self, workdir: epath.PathLike, keep: int = 2):
-        """`keep`: how many checkpoints of each stage stay. Raises UserError as `staging.check`."""
+        """Open the checkpoints of a run.
+
+        Args:
+          workdir: folder of the run.
+          keep: number of checkpoints of each stage that stay.
+
+        Raises:
+          UserError: as of `staging.check`.
+        """
         staging.check(workdir)
         self._workdir, self._keep = workdir, keep
         self._checkpointer = ocp.AsyncCheckpointer(ocp.CompositeCheckpointHandler())
@@ -43,7 +52,7 @@ class Store:
         self.last: Place | None = None  # the newest one known to be complete
 
     def save(self, place: Place, state: State, position: dict, config: dict) -> None:
-        """Starts writing; returns when the state is off the devices, so that it may be donated."""
+        """Start to write; return when the state is off the devices, so that it may be donated."""
         self.wait()
         items = {name: ocp.args.StandardSave(part) for name, part in _parts(state).items()}
         arguments = ocp.args.Composite(
@@ -55,13 +64,13 @@ class Store:
         self._pending = self._background.submit(self._finish, place, written)
 
     def wait(self) -> None:
-        """Until the last save is complete. Raises what went wrong in it."""
+        """Wait until the last save is complete, and raise what went wrong in it."""
         if self._pending is not None:
             pending, self._pending = self._pending, None
             pending.result()
 
     def close(self) -> None:
-        """Waits, ends the background threads and removes what a failed save left."""
+        """Wait, end the background threads and remove what a failed save left."""
         try:
             self.wait()
         finally:
@@ -73,10 +82,12 @@ class Store:
                     discard(self._workdir, self._failed)
 
     def newest(self) -> Place | None:
-        """The newest valid checkpoint; None when nothing was completed yet.
+        """Find the newest valid checkpoint; None when nothing was completed yet.
 
-        Others on the way to it are logged and moved aside (`damaged-STEP`). Raises UserError when
-        there are damaged ones and no valid one.
+        Others on the way to it are logged and moved aside (`damaged-STEP`).
+
+        Raises:
+          UserError: there are damaged ones and no valid one.
         """
         found, faults = self._search() if jax.process_index() == 0 else (None, [])
         if jax.process_count() > 1:
@@ -92,30 +103,35 @@ class Store:
         return found
 
     def position(self, place: Place) -> tuple[dict, dict]:
-        """(position, config) of a checkpoint."""
+        """Read (position, config) of a checkpoint."""
         return _json(staging.fetched(place.inside(self._workdir)))
 
     def restore(self, place: Place, like: State) -> State:
-        """The state at a place; `like` gives its structure, shapes and shardings.
+        """Read the state at a place.
 
-        Raises UserError when it does not fit.
+        Args:
+          like: structure, shapes and shardings of the state.
+
+        Raises:
+          UserError: the checkpoint does not fit.
         """
         parts = _read_like(staging.fetched(place.inside(self._workdir)), _parts(like))
         return _assemble(parts)
 
     def networks(self, place: Place, like: dict[str, dict]) -> dict[str, dict]:
-        """Variables by letter as a finished stage hands them on: averages where there are some.
+        """Read variables by network as a finished stage hands them on: averages if there are some.
 
-        `like` gives structure, shapes and shardings; letters that the checkpoint lacks are left
-        out.
+        Args:
+          like: structure, shapes and shardings; networks that the checkpoint lacks are left out.
         """
         folder = staging.fetched(place.inside(self._workdir))
-        items = {letter: _item(folder, letter) for letter in like}
-        wanted = {item: like[letter] for letter, item in items.items() if item}
+        items = {network: _item(folder, network) for network in like}
+        wanted = {item: like[network] for network, item in items.items() if item}
         parts = _read_like(folder, wanted)
-        return {letter: parts[item] for letter, item in items.items() if item}
+        return {network: parts[item] for network, item in items.items() if item}
 
     def _finish(self, place: Place, written: epath.Path) -> None:
+        """Complete a save: wait for its files, write the digest, delete old checkpoints."""
         with self._noting(place, written):
             self._checkpointer.wait_until_finished()
             if jax.process_index() == 0:
@@ -127,7 +143,7 @@ class Store:
 
     @contextlib.contextmanager
     def _noting(self, place: Place, written: epath.Path) -> Iterator[None]:
-        """Notes a save that failed, for `close` to remove."""
+        """Note a save that failed, for `close` to remove."""
         try:
             yield
         except BaseException:
@@ -136,13 +152,13 @@ class Store:
             raise
 
     def _forget(self, newest: Place) -> None:
-        """Deletes the stage's checkpoints beyond `keep`."""
+        """Delete the stage's checkpoints beyond `keep`."""
         mine = [place for place in places(self._workdir) if place.number == newest.number]
         for place in mine[self._keep :]:
             delete(place.inside(self._workdir))
 
     def _search(self) -> tuple[Place | None, list[str]]:
-        """The newest valid place; if there is none, the damaged ones that should have been it."""
+        """Find the newest valid place; without one, the damaged ones that should have been it."""
         sweep(self._workdir)
         unusable, damaged = [], []
         found = None
@@ -164,20 +180,21 @@ class Store:
 
 
 def load_networks(workdir: epath.PathLike, ema: bool = True) -> tuple[dict, dict, dict]:
-    """The trained networks of a workdir, for inference; optimisers are not read.
+    """Load the trained networks of a workdir, for inference; optimisers are not read.
 
-    Takes the newest valid checkpoint of the last finished stage; while no stage has finished, the
-    newest valid one, with a warning.
+    The newest valid checkpoint of the last finished stage is taken; while no stage has finished,
+    the newest valid one, with a warning.
 
     Args:
-      workdir: of `reenact_jax.train`.
-      ema: averaged variables where the stage averaged them.
+      workdir: folder of a run of `reenact_jax.train`.
+      ema: whether to take averaged variables where the stage averaged them.
 
     Returns:
-      the config as plain values (`config.to_json`), variables by letter as NumPy arrays, and the
+      The config as plain values (`config.to_json`), variables by network as NumPy arrays, and the
       position: `stage`, `step`, `finished`, and under `data` what the training data were.
 
-    Raises UserError when there is no valid checkpoint.
+    Raises:
+      UserError: there is no valid checkpoint.
     """
     unfinished = None
     for place in places(workdir):
@@ -198,14 +215,14 @@ def load_networks(workdir: epath.PathLike, ema: bool = True) -> tuple[dict, dict
 
 
 def _parts(state: State) -> dict[str, Any]:
-    """Item name -> part of the state."""
+    """Split the state into items by name."""
     parts = {'counters': {'step': state.step, 'skipped': state.skipped}, 'opt': state.opt}
-    parts |= {f'variables.{letter}': part for letter, part in state.variables.items()}
-    return parts | {f'ema.{letter}': part for letter, part in state.ema.items()}
+    parts |= {f'variables.{network}': part for network, part in state.variables.items()}
+    return parts | {f'ema.{network}': part for network, part in state.ema.items()}
 
 
 def _assemble(parts: dict[str, Any]) -> State:
-    """The inverse of `_parts`."""
+    """Join what `_parts` split."""
 
     def letters(kind):
         return {
@@ -220,13 +237,15 @@ def _assemble(parts: dict[str, Any]) -> State:
     )
 
 
-def _item(folder: epath.Path, letter: str, ema: bool = True) -> str | None:
+def _item(folder: epath.Path, network: str, ema: bool = True) -> str | None:
+    """Find the item of a network, its average first with `ema`."""
     kinds = ('ema', 'variables') if ema else ('variables',)
-    names = [f'{kind}.{letter}' for kind in kinds]
+    names = [f'{kind}.{network}' for kind in kinds]
     return next((name for name in names if storage.is_dir(folder / name)), None)
 
 
 def _read_like(folder: epath.Path, like: dict[str, Any]) -> dict[str, Any]:
+    """Read items with these structures, shapes and shardings."""
     abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
     items = {name: ocp.args.StandardRestore(part) for name, part in abstract.items()}
     reader = ocp.Checkpointer(ocp.CompositeCheckpointHandler())
@@ -241,31 +260,32 @@ def _read_like(folder: epath.Path, like: dict[str, Any]) -> dict[str, Any]:
 
 
 def _variables(folder: epath.Path, ema: bool) -> dict[str, dict]:
-    """All networks as NumPy arrays, whatever devices they were saved from."""
+    """Read all networks as NumPy arrays, whatever devices they were saved from."""
     prefix = 'variables.'
     names = storage.names(folder)
-    letters = [name.removeprefix(prefix) for name in names if name.startswith(prefix)]
+    networks = [name.removeprefix(prefix) for name in names if name.startswith(prefix)]
     handler = ocp.PyTreeCheckpointHandler()
     variables = {}
-    for letter in letters:
-        item = folder / (_item(folder, letter, ema) or f'{prefix}{letter}')
+    for network in networks:
+        item = folder / (_item(folder, network, ema) or f'{prefix}{network}')
         tree = handler.metadata(item).tree
         as_numpy = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), tree)
-        variables[letter] = handler.restore(
+        variables[network] = handler.restore(
             item, args=ocp.args.PyTreeRestore(restore_args=as_numpy)
         )
     return variables
 
 
 def _json(folder: epath.Path) -> tuple[dict, dict]:
+    """Read (position, config) from a checkpoint's folder."""
     reader = ocp.Checkpointer(ocp.CompositeCheckpointHandler())
     both = {'position': ocp.args.JsonRestore(), 'config': ocp.args.JsonRestore()}
-    found = reader.restore(folder, args=ocp.args.Composite(**both))
-    return found['position'], found['config']
+    restored = reader.restore(folder, args=ocp.args.Composite(**both))
+    return restored['position'], restored['config']
 
 
 def _agree(workdir: epath.PathLike, found: Place | None, failed: bool) -> tuple[Place | None, bool]:
-    """The first process's choice and whether it failed, on all processes."""
+    """Give all processes the first one's choice, and whether it failed."""
     mine = np.array([*((-1, -1) if found is None else (found.number, found.step)), failed])
     number, step, fault = (int(value) for value in multihost_utils.broadcast_one_to_all(mine))
     all_places = places(workdir)
