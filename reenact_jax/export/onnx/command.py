@@ -196,6 +196,6 @@ def main(arguments: list[str] | None = None) -> int:
     summary |= {'transfer': transfer.system if transfer else bundle.NO_TRANSFER}
     summary |= {'points': contents['points'], 'files': len(contents['files']) + 1}
     largest = {name: entry['outputs'] for name, entry in contents['functions'].items()}
-    largest = {n: max(o['largest_difference'] for o in each.values()) for n, each in largest.items()}
+    largest = {n: max(o['largest_difference'] for o in row.values()) for n, row in largest.items()}
     print(json.dumps(summary | {'largest_difference': largest}))
     return 0
