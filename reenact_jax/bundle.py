@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from jaxtyping import Array, Float
 
 CARD = 'card.json'
-FORMAT = 1  # of the folder; grows when an older reader could not read it
+FORMAT = 1  # format of the folder; grows when an older reader could not read it
 MAX_CARD = 16_000_000  # bytes
 _DTYPES = {'F32': np.float32, 'F16': np.float16, 'BF16': jnp.bfloat16, 'I32': np.int32}
 # What the libraries raise that read damaged files.

@@ -63,7 +63,7 @@ def ssim(
 def point_error(
     result: Float[AnyArray, 'b n 2'], truth: Float[AnyArray, 'b n 2']
 ) -> Float[AnyArray, ' b']:
-    """Return the mean distance of corresponding points, in % of the side of the truth's box."""
+    """Return the mean distance of points, in % of the side of the ground truth's bounding box."""
     _same_shape(result, truth)
     distance = jnp.sqrt(((result - truth) ** 2).sum(-1)).mean(-1)
     return 100 * distance / (2 * box(truth)[1])

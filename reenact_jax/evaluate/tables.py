@@ -38,7 +38,7 @@ class Mean(NamedTuple):
     low: float
     high: float
     count: int  # how many pairs
-    with_failures: float | None  # the mean with failures as the worst; None: it needs no face
+    with_failures: float | None  # with failures as the worst; None: it needs no face
 
 
 def summary(scores: Scores, seed: int = 0) -> dict[str, dict[str, Mean]]:

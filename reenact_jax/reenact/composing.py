@@ -91,7 +91,7 @@ def region_of(canvas: Canvas) -> Region:
 
 
 def ramp(canvas: Canvas, region: Region) -> Float[np.ndarray, 'h w']:
-    """1 inside the region, 0 at those of its borders behind which the picture goes on."""
+    """Return 1 inside the region, 0 at those of its borders behind which the picture goes on."""
     height, width = canvas.picture.shape[:2]
 
     def along(first: int, count: int, most: int):

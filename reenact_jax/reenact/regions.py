@@ -25,7 +25,7 @@ _EXPECTED = 'expected a number from {:g} to {:g}'.format(*STRENGTHS)
 class Amount(NamedTuple):
     """How much of the motion is taken, and where."""
 
-    strength: float = 1.0  # of the change of expression, of the rotation's angle and of the shift
+    strength: float = 1.0  # factor of the change of expression, the rotation's angle and the shift
     regions: tuple[str, ...] = (ALL,)  # some of `NAMES`
 
     def takes(self, region: str) -> bool:

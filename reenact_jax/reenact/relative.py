@@ -42,7 +42,7 @@ class Head(NamedTuple):
     points: Float[np.ndarray, 'n 3']  # pixels
     rotation: Float[np.ndarray, '3 3']  # R
     pivot: Float[np.ndarray, ' 3']  # pixels
-    size: float  # of the rigid points, pixels
+    size: float  # size of the rigid points, pixels
 
     def shape(self, points: Float[np.ndarray, '*s n 3']) -> Float[np.ndarray, '*s n 3']:
         """Express points in the head's axes and sizes, from its pivot."""
@@ -59,7 +59,7 @@ class Start(NamedTuple):
     flat: bool
     by_units: bool  # action units drive T
     follows: bool  # T's result lies where the driver's face is
-    angles: Float[np.ndarray, ' 3'] | None  # of `first`, where angles turn the head
+    angles: Float[np.ndarray, ' 3'] | None  # those of `first`, where angles turn the head
 
 
 def start(bundle: Bundle, identity: tuple, source: dict, first: dict, rows: int = 1) -> Start:

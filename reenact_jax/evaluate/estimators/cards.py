@@ -10,7 +10,7 @@ class Card(NamedTuple):
     name: str
     version: str
     licence: str
-    sha256: str  # of the weights; '' where there are none
+    sha256: str  # digest of the weights; '' where there are none
 
 
 def table(cards: list[Card]) -> str:

@@ -58,7 +58,7 @@ def draw_cases(frames: Labelled, count: int, seed: int = 0) -> Cases:
 
 
 def alike(label, frames, given, rng) -> Int[np.ndarray, ' c']:
-    """Draw, for every given frame, one with the same label.
+    """Draw a frame with the same label for every given frame.
 
     Args:
       label: label of every frame.

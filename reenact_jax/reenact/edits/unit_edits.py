@@ -15,7 +15,7 @@ from reenact_jax.common.errors import UserError
 from reenact_jax.data.tracks import AU_NAMES, POSE_NAMES
 
 ANGLES = {'pitch': 'R_x', 'yaw': 'R_y', 'roll': 'R_z'}
-NAMES = AU_NAMES + POSE_NAMES  # of the 20 numbers
+NAMES = AU_NAMES + POSE_NAMES  # names of the 20 numbers
 _MEANINGS = {
     1: 'inner brows up', 2: 'outer brows up', 4: 'brows down', 5: 'upper lids up', 6: 'cheeks up',
     7: 'lids tight', 9: 'nose wrinkled', 10: 'upper lip up', 12: 'smile', 14: 'dimples',
