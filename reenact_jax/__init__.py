@@ -41,7 +41,7 @@ if _YNN not in _flags and importlib.metadata.version('jaxlib').startswith(('0.10
 
 
 def __getattr__(name: str):
-    """The public names, imported when they are asked for: commands start without them."""
+    """Import a public name when it is used first: commands start without them."""
     if name not in _PUBLIC:
         raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
     return getattr(importlib.import_module(_PUBLIC[name]), name)

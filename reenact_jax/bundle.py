@@ -1,6 +1,6 @@
 """A bundle: a trained model as compiled functions and weights, and how to run it.
 
-Needs jax, numpy and safetensors alone: no Flax, no checkpoint library, none of the model code.
+It needs jax, numpy and safetensors alone: no Flax, no checkpoint library, none of the model code.
 
     bundle = load('out/bundle')
     identity = bundle.identify(source)                    # once per source
@@ -9,13 +9,14 @@ Needs jax, numpy and safetensors alone: no Flax, no checkpoint library, none of 
     image = bundle.render(appearance, landmarks)          # [b, size, size, 3] in [-1, 1]
 
 `source` is {'image': [1, size, size, 3] in [-1, 1], 'landmarks': [1, n, 2]}, `driving` and `first`
-are {'landmarks': [b, n, 2]} and [1, n, 2]; points in pixels of a size x size crop. A transfer may
-take more of a face (`driven_by`), 'landmarks3d' [b, n, 3], 'aus' and 'aus_valid' (0 or 1) [b, 20]
-as in tracks.py; what it does not take does no harm. Relative motion is made outside of a bundle
-(relative.py) of its `transfer` with the source as `first`: for bundles of any age alike. What
-`identify` and `encode` give is opaque. A folder holds card.json (the model card, with the SHA-256
-of every other file), weights in *.safetensors under the names 'letter/collection/module/parameter',
-and functions in *.jaxexport (StableHLO for CPU, CUDA and TPU, any b; weights are arguments).
+are {'landmarks': [b, n, 2]} and [1, n, 2]; points are in pixels of a size x size crop. A transfer
+may take more of a face (`driven_by`): 'landmarks3d' [b, n, 3], 'aus' and 'aus_valid' (0 or 1)
+[b, 20], as in tracks.py; what it does not take does no harm. Relative motion is computed outside of
+a bundle (relative.py), from its `transfer` with the source as `first`, in the same way for bundles
+of any age. What `identify` and `encode` return is opaque. A folder holds card.json (the model card,
+with the SHA-256 of every other file), weights in *.safetensors under the names
+'network/collection/module/parameter', and functions in *.jaxexport (StableHLO for CPU, CUDA and
+TPU, any b; weights are arguments).
 """
 
 from __future__ import annotations
@@ -41,10 +42,10 @@ if TYPE_CHECKING:
     from jaxtyping import Array, Float
 
 CARD = 'card.json'
-FORMAT = 1  # of the folder; grows when an older reader could not read it
+FORMAT = 1  # format of the folder; grows when an older reader could not read it
 MAX_CARD = 16_000_000  # bytes
 _DTYPES = {'F32': np.float32, 'F16': np.float16, 'BF16': jnp.bfloat16, 'I32': np.int32}
-# What damaged files make of the libraries that read them.
+# What the libraries raise that read damaged files.
 _DAMAGE = (LookupError, TypeError, AttributeError, ValueError, struct.error, SafetensorError)
 NO_TRANSFER = 'none'  # the name of `landmarks.carry`: the driver's landmarks as they are
 
@@ -54,17 +55,18 @@ class Bundle:
 
     Attributes:
       card: the model card.
-      size: side of the crop that the model takes and makes, pixels.
+      size: side of the crop that the model takes and draws, pixels.
       points: name of the point set, a key of `layouts.LAYOUTS`.
-      transfer_name: the landmark model in use: a system's name, or 'none'.
-      driven_by: the fields of a face that it takes.
+      transfer_name: the landmark transfer in use: a system's name, or 'none'.
+      driven_by: the fields of a face that the transfer takes.
     """
 
     def __init__(self, card: dict, functions: dict, weights: dict, transfer: str):
+        """Put together what `load` has read."""
         self.card, self.size, self.points = card, card['size'], card['points']
         self.transfer_name = transfer
-        own = card['transfer'] if transfer != NO_TRANSFER else None
-        self.driven_by = tuple((own or {}).get('driven_by', ('landmarks',)))
+        entry = card['transfer'] if transfer != NO_TRANSFER else None
+        self.driven_by = tuple((entry or {}).get('driven_by', ('landmarks',)))
         self._functions, self._weights = functions, weights
 
     @property
@@ -73,9 +75,13 @@ class Bundle:
         return 'encode_onto' in self._functions
 
     def using(self, transfer: str | None) -> Bundle:
-        """The same model with another landmark transfer: 'none', its own name, or None for it.
+        """Return the same model with another landmark transfer.
 
-        Raises UserError for a name that the bundle does not have.
+        Args:
+          transfer: 'none', the name of the bundle's own transfer, or None for that one.
+
+        Raises:
+          UserError: the bundle does not have this transfer.
         """
         own = self.card['transfer']['system'] if self.card['transfer'] else NO_TRANSFER
         chosen = transfer or own
@@ -85,29 +91,36 @@ class Bundle:
         return Bundle(self.card, self._functions, self._weights, chosen)
 
     def identify(self, source: dict) -> tuple:
-        """What the transfer needs of the source."""
+        """Compute what the transfer needs of the source, once per source."""
         if self.transfer_name == NO_TRANSFER:
             return (source['landmarks'],)
         return tuple(self._call('identify', self._fields(source, 'source', ('image',))))
 
     def transfer(self, identity: tuple, driving: dict, first: dict) -> Float[Array, 'b n 2']:
-        """The driver's motion on the source's face, in pixels of the source's crop.
+        """Put the driver's motion on the source's face, in pixels of the source's crop.
 
-        Pose and expression are the driver's. The box that they fill is the driver's with the source
-        itself as `first` (absolute motion, and what relative.py takes differences of); with the
-        driver's first frame it is the source's, moved as the driver's has since.
+        Pose and expression are the driver's. If `first` is the source itself, the face fills the
+        driver's box: this is absolute motion, of which relative.py takes differences. If `first` is
+        the driver's first frame, it fills the source's box, moved as the driver's has since.
+
+        Args:
+          identity: what `identify` returned.
+          driving: faces of the driver, b rows.
+          first: a face with a leading axis of 1.
         """
         name = 'carry' if self.transfer_name == NO_TRANSFER else 'transfer'
         driving, first = self._fields(driving, 'driving'), self._fields(first, 'first')
         return self._call(name, tuple(identity), driving, first)
 
     def encode(self, source: dict, background: Float[Array, '1 h w 3'] | None = None) -> tuple:
-        """What the generator needs of the source.
+        """Compute what the generator needs of the source, once per source.
 
         Args:
+          source: a face with its image and landmarks, leading axis 1.
           background: image [1, size, size, 3] in [-1, 1] to put the source on; None: its own.
 
-        Raises UserError when the generator cannot change the background.
+        Raises:
+          UserError: a background is given, but the generator cannot change it.
         """
         deep = self._points(source.get('landmarks3d', source['landmarks']))
         source = {name: source[name] for name in ('image', 'landmarks')}
@@ -123,18 +136,26 @@ class Bundle:
         return tuple(self._call('encode_onto', source, background))
 
     def render(self, appearance: tuple, landmarks) -> Float[Array, 'b h w 3']:
-        """The source with these landmarks [b, n, 2], or [b, n, 3] where their depth is known."""
+        """Draw the source with driving landmarks.
+
+        Args:
+          appearance: what `encode` returned.
+          landmarks: [b, n, 2], or [b, n, 3] where their depth is known.
+
+        Returns:
+          Images in [-1, 1].
+        """
         return self._call('render', tuple(appearance), self._points(landmarks))
 
     @property
     def has_layers(self) -> bool:
-        """Whether the generator says what its images are composed of."""
+        """Whether the generator tells what its images are composed of."""
         return 'layers' in self._functions
 
     def layers(self, appearance: tuple, landmarks) -> dict:
-        """What `render` composes its images of: `layers.Layers` as dicts (composing.of_tree).
+        """Return what images are composed of: `layers.Layers` as dicts (composing.of_tree).
 
-        Only where `has_layers`.
+        This works only where `has_layers`.
         """
         return self._call('layers', tuple(appearance), self._points(landmarks))
 
@@ -144,13 +165,17 @@ class Bundle:
         return self.card['generator'].get('takes_depth', False)
 
     def _points(self, landmarks):
-        """Landmarks as the generator takes them: without depth, or with 0, unknown, where it is."""
+        """Return landmarks as the generator takes them: without depth, or with it; 0 is unknown."""
         if landmarks.shape[-1] == 3 or not self.takes_depth:
             return landmarks[..., : 3 if self.takes_depth else 2]
         return jnp.pad(landmarks, ((0, 0), (0, 0), (0, 1)))
 
     def _fields(self, face: dict, which: str, more: tuple[str, ...] = ()) -> dict:
-        """What the transfer takes of a face. Raises UserError when it is not all there."""
+        """Return what the transfer takes of a face.
+
+        Raises:
+          UserError: a field is missing.
+        """
         names = (*more, *self.driven_by)
         if missing := [name for name in names if face.get(name) is None]:
             raise UserError(
@@ -164,14 +189,15 @@ class Bundle:
 
 
 def everywhere(tree):
-    """Arrays with a copy on every device."""
+    """Put a copy of arrays on every device."""
     return jax.device_put(tree, NamedSharding(_devices(), PartitionSpec()))
 
 
 def _placed(array):
-    """Rows on all devices where they divide evenly, else a copy on each.
+    """Spread rows over all devices where they divide evenly; else put a copy on each.
 
-    Always by choice: an array that is on a device by default would be compiled for again.
+    The placement is always explicit: an array that is on a device by default would be compiled for
+    again.
     """
     shape, devices = np.shape(array), _devices()
     rows = len(shape) and shape[0] % devices.size == 0
@@ -184,15 +210,16 @@ def _devices() -> Mesh:
 
 
 def load(directory: str | os.PathLike, transfer: str | None = None) -> Bundle:
-    """Reads a bundle, checks every digest and puts the weights on the default device.
+    """Read a bundle, check every digest and put the weights on the default device.
 
     Args:
       directory: the bundle's folder.
-      transfer: the landmark model: None or the name of the bundle's own; 'none' for the driver's
+      transfer: the landmark transfer: None or the name of the bundle's own; 'none' for the driver's
         landmarks as they are.
 
-    Raises UserError: not a bundle, a file missing or damaged, an unknown transfer, a platform that
-    the functions were not exported for.
+    Raises:
+      UserError: the folder is no bundle, a file is missing or damaged, the transfer is unknown, or
+        the functions were not exported for this platform.
     """
     folder = _folder(directory)
     card = read_card(directory)
@@ -217,15 +244,19 @@ def _assembled(directory, folder, card: dict) -> Bundle:
 
 
 def _arrays(content: bytes) -> dict[str, np.ndarray]:
-    """Arrays of a safetensors file; safetensors' own reader for NumPy knows no bfloat16."""
+    """Read a safetensors file; safetensors' own reader for NumPy knows no bfloat16."""
     return {
-        name: np.frombuffer(one['data'], _DTYPES[one['dtype']]).reshape(one['shape'])
-        for name, one in safetensors.deserialize(content)
+        name: np.frombuffer(entry['data'], _DTYPES[entry['dtype']]).reshape(entry['shape'])
+        for name, entry in safetensors.deserialize(content)
     }
 
 
 def read_card(directory: str | os.PathLike) -> dict:
-    """The model card of a bundle. Raises UserError when there is none, or of another format."""
+    """Read the model card of a bundle.
+
+    Raises:
+      UserError: there is no card, or it is of another format.
+    """
     file = _folder(directory) / CARD
     try:
         content = _content(file, MAX_CARD + 1)
@@ -245,6 +276,7 @@ def read_card(directory: str | os.PathLike) -> dict:
 
 
 def _read(folder, name: str, digest: str) -> bytes:
+    """Read a file of the bundle and check its digest."""
     if pathlib.PurePath(name).name != name or name == '..' or '\\' in name:
         raise UserError(f'{folder / CARD}: names a file outside the bundle: {name!r}')
     try:
@@ -257,7 +289,11 @@ def _read(folder, name: str, digest: str) -> bytes:
 
 
 def _content(file, most: int = -1) -> bytes:
-    """The file, or its first bytes. Raises FileNotFoundError."""
+    """Read a file, or its first `most` bytes.
+
+    Raises:
+      FileNotFoundError: there is no such file.
+    """
     if '://' in os.fspath(file):
         from reenact_jax.common import storage
 
@@ -277,7 +313,7 @@ def _check_platform(directory, platforms) -> None:
 
 
 def _folder(directory):
-    """A local folder, or one in a bucket through the storage room (which needs etils)."""
+    """Return a local folder, or one in a bucket through the storage room (which needs etils)."""
     if '://' in os.fspath(directory):
         from reenact_jax.common import storage
 

@@ -1,6 +1,6 @@
-"""All commands under one: `reenact-jax train ...`.
+"""All commands as one program: `reenact-jax train ...`.
 
-A command is the `main` of a module, which is imported when it is asked for.
+A command is the `main` of a module, which is imported when the command is called.
 """
 
 import difflib
@@ -15,7 +15,7 @@ from reenact_jax.common.errors import UserError
 
 
 class Command(NamedTuple):
-    """Where a command lives, and what it does in a line."""
+    """The module of a command, and a line on what it does."""
 
     module: str
     does: str
@@ -71,14 +71,14 @@ GROUPS = {  # heading: its commands, in the order in which they are used
     'train a model': ('config', 'summary', 'train', 'export', 'onnx'),
     'measure': ('report', 'evaluate', 'sweep', 'bench', 'compile-check'),
 }
-ABOUT = {  # of the commands that have parts: what they do
+ABOUT = {  # what the commands do that have parts
     'prepare': 'make a shard set of',
     'bench': 'speed and memory on this machine:',
 }
 
 
 def main(arguments: list[str] | None = None) -> int | None:
-    """Run the command that the arguments name. Returns its exit code."""
+    """Run the command that the arguments name; return its exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
     if not arguments or arguments[0] in ('-h', '--help', 'help'):
         print(_overview())
@@ -87,23 +87,24 @@ def main(arguments: list[str] | None = None) -> int | None:
         print(reenact_jax.__version__)
         return 0
     name, *rest = arguments
-    found = _of(COMMANDS, name, 'reenact-jax')
-    if isinstance(found, dict):
+    target = _of(COMMANDS, name, 'reenact-jax')
+    if isinstance(target, dict):
         if not rest or rest[0] in ('-h', '--help'):
-            print(f'usage: reenact-jax {name} PART --help\n\n{ABOUT[name]}\n{_lines(found)}')
+            print(f'usage: reenact-jax {name} PART --help\n\n{ABOUT[name]}\n{_lines(target)}')
             return 0
         part, *rest = rest
-        found = _of(found, part, f'reenact-jax {name}')
+        target = _of(target, part, f'reenact-jax {name}')
     os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
-    return importlib.import_module(found.module).main(rest or ['--help'])
+    return importlib.import_module(target.module).main(rest or ['--help'])
 
 
 def entry() -> None:
-    """The program `reenact-jax`."""
+    """Run the program `reenact-jax`."""
     errors.command(main, sys.argv[1:])
 
 
 def _of(table: dict, name: str, where: str):
+    """Look up a command by name; if there is none, suggest one."""
     if name in table:
         return table[name]
     near = difflib.get_close_matches(name, table, 1)
@@ -112,6 +113,7 @@ def _of(table: dict, name: str, where: str):
 
 
 def _overview() -> str:
+    """List all commands by heading."""
     about = str(reenact_jax.__doc__).split('\n', 1)[0]
     parts = [f'{about}\n\nusage: reenact-jax COMMAND --help']
     for heading, names in GROUPS.items():
@@ -120,8 +122,8 @@ def _overview() -> str:
 
 
 def _lines(table: dict[str, Command | dict[str, Command]]) -> str:
-    return '\n'.join(f'  {name:<15}{_does(name, one)}' for name, one in table.items())
+    return '\n'.join(f'  {name:<15}{_does(name, entry)}' for name, entry in table.items())
 
 
-def _does(name: str, one: Command | dict[str, Command]) -> str:
-    return one.does if isinstance(one, Command) else f'{ABOUT[name]} {" | ".join(one)}'
+def _does(name: str, entry: Command | dict[str, Command]) -> str:
+    return entry.does if isinstance(entry, Command) else f'{ABOUT[name]} {" | ".join(entry)}'

@@ -6,9 +6,10 @@ Choose or photograph a portrait, or take one of the synthetic ones. Move sliders
 head's pose with any model, action units with a bundle made with FACEGAN's transfer, another
 background with FACEGAN's generator. Or choose or record a driver, and animate.
 
-The page is served to this machine alone, and asks nothing of any other; pictures stay in a
-temporary folder that goes with the command. For others to reach it, --host 0.0.0.0, with a user and
-a password in REENACT_APP_AUTH=USER:PASSWORD. Needs Gradio: pip install -e .[app]
+The page is served to this machine alone, and asks nothing of any other. Pictures stay in a
+temporary folder that is removed when the command ends. For others to reach the page, use
+--host 0.0.0.0, with a user and a password in REENACT_APP_AUTH=USER:PASSWORD. The page needs Gradio:
+pip install -e .[app]
 """
 
 import argparse
@@ -29,11 +30,11 @@ from reenact_jax.media import credentials
 from reenact_jax.reenact import flags
 
 AUTH = 'REENACT_APP_AUTH'
-LARGEST = '500mb'  # of an upload
+LARGEST = '500mb'  # largest size of an upload
 
 
 def options(arguments: list[str] | None) -> argparse.Namespace:
-    """The command line."""
+    """Read and check the command line."""
     parser = errors.Parser(
         prog='reenact-jax app',
         description=__doc__,
@@ -54,6 +55,7 @@ def options(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def _is_this_machine(host: str) -> bool:
+    """Tell whether only this machine can reach an address."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -61,7 +63,11 @@ def _is_this_machine(host: str) -> bool:
 
 
 def login(text: str | None) -> tuple[str, str] | None:
-    """User and password of USER:PASSWORD. Raises UserError for another form."""
+    """Split USER:PASSWORD.
+
+    Raises:
+      UserError: the text has another form.
+    """
     if text is None:
         return None
     user, _, password = text.partition(':')
@@ -71,9 +77,18 @@ def login(text: str | None) -> tuple[str, str] | None:
 
 
 def serve(args: argparse.Namespace, folder: pathlib.Path, detector):
-    """Starts the page and prints its address. Returns Gradio's page, its local address.
+    """Start the page and print its address.
 
-    Raises UserError without Gradio, for what is no bundle, and where the port is taken.
+    Args:
+      args: what `options` returned.
+      folder: where uploads and results go.
+      detector: what finds faces.
+
+    Returns:
+      Gradio's page and its local address.
+
+    Raises:
+      UserError: Gradio is not installed, the model is no bundle, or the port is taken.
     """
     os.environ['GRADIO_ANALYTICS_ENABLED'] = 'False'
     os.environ['GRADIO_TEMP_DIR'] = str(folder / 'uploads')
@@ -85,30 +100,30 @@ def serve(args: argparse.Namespace, folder: pathlib.Path, detector):
 
     auth = login(os.environ.get(AUTH))
     studio = Studio(bundle.load(args.model), detector, folder, itertools.count())
-    plain = dict(font='system-ui', font_mono='monospace')  # others would be asked of a server
-    how: dict[str, Any] = dict(
+    plain = dict(font='system-ui', font_mono='monospace')  # other fonts would come from a server
+    setup: dict[str, Any] = dict(
         theme=gr.themes.Default(**plain), css=page.CSS, footer_links=[], ssr_mode=False
     )
-    how |= dict(share=False, quiet=True, inbrowser=args.browser, prevent_thread_lock=True)
-    how |= dict(auth=auth, max_file_size=LARGEST, show_error=True, server_name=args.host)
+    setup |= dict(share=False, quiet=True, inbrowser=args.browser, prevent_thread_lock=True)
+    setup |= dict(auth=auth, max_file_size=LARGEST, show_error=True, server_name=args.host)
     if args.port:
-        how['server_port'] = args.port
-    built = page.build(studio)
+        setup['server_port'] = args.port
+    blocks = page.build(studio)
     try:
-        _, address, _ = built.launch(**how)
+        _, address, _ = blocks.launch(**setup)
     except OSError:
         where = f'--host {args.host} --port {args.port}'
         raise UserError(f"{where}: taken, or not this machine's address") from None
     print(f'{address}   (Ctrl-C ends it)', flush=True)
-    return built, address
+    return blocks, address
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command."""
+    """Run `reenact-jax app`; return its exit code."""
     args = options(arguments)
     command_line.say_device()
     credentials.check()
-    for number in (signal.SIGTERM, signal.SIGHUP):  # so that the folder goes then, too
+    for number in (signal.SIGTERM, signal.SIGHUP):  # so that the folder is removed then, too
         signal.signal(number, lambda *_: sys.exit(1))
     with tempfile.TemporaryDirectory() as folder, faces.Detector(args.face_landmarker) as detector:
         page, _ = serve(args, pathlib.Path(folder), detector)

@@ -1,4 +1,4 @@
-"""The page itself: what is where, and which event calls what of studio.py."""
+"""The page itself: what is where, and which event calls which function of studio.py."""
 
 import functools
 import re
@@ -28,12 +28,12 @@ footer {display: none !important}"""
 
 
 def build(studio: Studio) -> gr.Blocks:
-    """The page of a model."""
+    """Build the page of a model."""
     model = studio.model
-    said = dict(title=TITLE, generator=model.card['generator']['system'], size=model.size)
-    kept: dict[str, Any] = dict(delete_cache=(600, 3600), analytics_enabled=False, fill_width=True)
-    with gr.Blocks(title=TITLE, **kept) as page:
-        gr.Markdown(HEAD.format(transfer=model.transfer_name, **said))
+    facts = dict(title=TITLE, generator=model.card['generator']['system'], size=model.size)
+    setup: dict[str, Any] = dict(delete_cache=(600, 3600), analytics_enabled=False, fill_width=True)
+    with gr.Blocks(title=TITLE, **setup) as page:
+        gr.Markdown(HEAD.format(transfer=model.transfer_name, **facts))
         with gr.Row():
             with gr.Column(scale=2):
                 picture, face, background, whole = _portrait(studio)
@@ -50,6 +50,7 @@ def build(studio: Studio) -> gr.Blocks:
 
 
 def _portrait(studio: Studio):
+    """Build the controls of the portrait."""
     portraits, _ = behind.examples()
     picture = _picture(
         label='Portrait', sources=['upload', 'webcam', 'clipboard'], height=300, elem_id='portrait'
@@ -63,13 +64,14 @@ def _portrait(studio: Studio):
 
 
 def _sliders(studio: Studio, source, background, whole):
+    """Build the sliders and the picture that they change."""
     names = behind.names(studio.model)
     with gr.Row():
         with gr.Column(elem_classes='sliders', scale=3):
-            made = {}
+            controls = {}
             for title, some in _groups(names):
                 with gr.Accordion(title, open=True), gr.Row():
-                    made |= {name: _slider(name) for name in some}
+                    controls |= {name: _slider(name) for name in some}
         with gr.Column(elem_classes='sticky', scale=2):
             show: dict[str, Any] = dict(
                 type='filepath', format='png', buttons=['download', 'fullscreen']
@@ -77,7 +79,7 @@ def _sliders(studio: Studio, source, background, whole):
             result = gr.Image(label='Result', elem_id='result', **show)
             reset = gr.Button('Back to the portrait')
 
-    sliders = [made[name] for name in names]
+    sliders = [controls[name] for name in names]
 
     def moved(source, background, whole, *values):
         if source is None:
@@ -88,14 +90,14 @@ def _sliders(studio: Studio, source, background, whole):
     takes = [source, background, whole, *sliders]
     heard = [*(slider.input for slider in sliders), whole.input, background.change]
     last: dict[str, Any] = dict(trigger_mode='always_last', show_progress='hidden', **ONE)
-    gr.on(heard, _told(moved), takes, result, **last)
+    gr.on(heard, _reporting(moved), takes, result, **last)
     back = reset.click(lambda source: behind.own(studio.model, source), source, sliders)
-    back.then(_told(moved), takes, result, **ONE)
+    back.then(_reporting(moved), takes, result, **ONE)
     return sliders, result
 
 
 def _groups(names: list[str]):
-    """(title, names) of what belongs together."""
+    """Return (title, names) of what belongs together."""
     groups = {'Action units': [], 'Head, degrees': [], 'Landmarks': []}
     for name in names:
         kind = 'Landmarks' if name in landmark_edits.EDITS else 'Action units'
@@ -104,40 +106,46 @@ def _groups(names: list[str]):
 
 
 def _slider(name: str) -> gr.Slider:
+    """Build a slider."""
     label = name.replace('_', ' ')
     if name.startswith('AU'):
         label = f'{name[2:]} {unit_edits.meaning(name)}'
     low, high, step = behind.limits(name)
-    made = gr.Slider(low, high, 0, step=step, label=label, elem_id=name, min_width=170, buttons=[])
-    made.preprocess = lambda payload: payload  # typed values are clipped, not refused
-    return made
+    slider = gr.Slider(
+        low, high, 0, step=step, label=label, elem_id=name, min_width=170, buttons=[]
+    )
+    slider.preprocess = lambda payload: payload  # typed values are clipped, not refused
+    return slider
 
 
 def _loading(studio: Studio) -> Callable:
+    """Return what happens when another portrait is chosen."""
+
     def load(path, face, background, whole):
-        nobody = None, None, *behind.own(studio.model, None)
+        empty = None, None, *behind.own(studio.model, None)
         if path is None:
-            return nobody
+            return empty
         try:
             source = behind.portrait(studio, path, face)
         except UserError as error:  # the person before must not stay behind another picture
-            gr.Warning(_said(error), title='No portrait')
-            return nobody
+            gr.Warning(_message(error), title='No portrait')
+            return empty
         values = behind.own(studio.model, source)
-        named = dict(zip(behind.names(studio.model), values, strict=True))
-        return source, behind.still(studio, source, named, background, whole), *values
+        by_name = dict(zip(behind.names(studio.model), values, strict=True))
+        return source, behind.still(studio, source, by_name, background, whole), *values
 
-    return _told(load)
+    return _reporting(load)
 
 
 def _driver(studio: Studio, source, background, whole) -> None:
+    """Build the controls of the driver, and the video that they lead to."""
     with gr.Row():
         with gr.Column():
             video, file = _drivers()
             options = _options()
-            named = {studio.model.transfer_name, NO_TRANSFER}
+            transfers = {studio.model.transfer_name, NO_TRANSFER}
             transfer = gr.Dropdown(
-                sorted(named), value=studio.model.transfer_name, label='Landmark transfer',
+                sorted(transfers), value=studio.model.transfer_name, label='Landmark transfer',
                 info="none: the driver's landmarks, face shape included",
             )  # fmt: skip
             go = gr.Button('Animate', variant='primary', elem_id='animate')
@@ -146,19 +154,19 @@ def _driver(studio: Studio, source, background, whole) -> None:
             result = gr.Video(label='Result', elem_id='animation', **show)
             report = gr.Markdown()
 
-    @_told
+    @_reporting
     def animate(source, video, file, background, whole, transfer, *values):
         if source is None:
             raise UserError(NO_PORTRAIT)
         if not (file or video):
             raise UserError('choose or record a driver first')
-        asked = dict(zip(options, values, strict=True))
-        asked = {name: value for name, value in asked.items() if value is not None}
+        chosen = dict(zip(options, values, strict=True))
+        chosen = {name: value for name, value in chosen.items() if value is not None}
         place = dict(transfer=transfer, background=background, whole=whole)
-        return behind.clip(studio, source, file or video, **place, **asked)
+        return behind.clip(studio, source, file or video, **place, **chosen)
 
     def watched(*args, progress=gr.Progress(track_tqdm=True)):
-        del progress  # that it is asked for shows recording's bar on the page
+        del progress  # asking for it shows recording's bar on the page
         return animate(*args)
 
     takes = [source, video, file, background, whole, transfer, *options.values()]
@@ -166,6 +174,7 @@ def _driver(studio: Studio, source, background, whole) -> None:
 
 
 def _drivers():
+    """Build what a driver is chosen with: a video or a file of motion."""
     _, driver = behind.examples()
     camera = gr.WebcamOptions(mirror=False)
     video = gr.Video(
@@ -179,7 +188,7 @@ def _drivers():
 
 
 def _options() -> dict:
-    """Fields of `Options` that the page has, in its order."""
+    """Build controls for the fields of `Options` that the page has, in the page's order."""
     parts = list(regions.REGIONS)
     return {
         'motion': gr.Radio(MOTIONS, value=MOTIONS[0], label='Motion'),
@@ -193,26 +202,26 @@ def _options() -> dict:
 
 
 def _picture(**settings) -> gr.Image:
-    """An image whose file is given on as it came: media/reading.py reads it, with its limits."""
-    made = gr.Image(type='filepath', image_mode=None, **settings)
-    made.preprocess = lambda payload: None if payload is None else payload.path
-    return made
+    """Build an image whose file is passed on unchanged to media/reading.py, which has limits."""
+    image = gr.Image(type='filepath', image_mode=None, **settings)
+    image.preprocess = lambda payload: None if payload is None else payload.path
+    return image
 
 
-def _told(function: Callable) -> Callable:
-    """What a user can put right as a message on the page."""
+def _reporting(function: Callable) -> Callable:
+    """Wrap a function so that what a user can put right appears as a message on the page."""
 
     @functools.wraps(function)
     def wrapped(*args):
         try:
             return function(*args)
         except UserError as error:
-            raise gr.Error(_said(error), print_exception=False) from None
+            raise gr.Error(_message(error), print_exception=False) from None
 
     return wrapped
 
 
-def _said(error: UserError) -> str:
-    """Without the folder of an upload; a flag has another name here."""
+def _message(error: UserError) -> str:
+    """Return the text without the folder of an upload; a flag has another name here."""
     text = re.sub(r"[^\s']*/[0-9a-f]{64}/", '', str(error))
     return text.replace('--face', 'Which face:')

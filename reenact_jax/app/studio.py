@@ -1,4 +1,4 @@
-"""What the page does, without the page: portraits, changed pictures, animations."""
+"""The work behind the page: portraits, changed pictures, animations."""
 
 import dataclasses
 import itertools
@@ -24,13 +24,13 @@ from reenact_jax.reenact.portraits import Portrait
 ONLY = 'the only one'
 # Which face of a portrait, as the command's --face; the page has no more than four.
 FACES = {ONLY: None, 'the largest': 'largest'} | {f'number {n} from the left': n for n in range(4)}
-KEPT = 32  # results of a kind on disk; the page has copied the older ones
-ANGLE = 40  # degrees either way, what models have seen
+KEPT = 32  # results of one kind that stay on disk; the page has copied the older ones
+ANGLE = 40  # largest angle, degrees either way: what models have seen
 _LEAST = 0.005  # a slider moved by less has not been moved
 
 
 class Studio(NamedTuple):
-    """A model and what it needs. One call at a time: the detector is one."""
+    """A model and what it needs; one call at a time, since there is one detector."""
 
     model: Bundle
     detector: Detector
@@ -38,25 +38,25 @@ class Studio(NamedTuple):
     counter: itertools.count
 
     def place(self, suffix: str) -> str:
-        """A file for the next result."""
+        """Name a file for the next result."""
         return str(self.folder / f'result-{next(self.counter) % KEPT}{suffix}')
 
 
 def names(model: Bundle) -> list[str]:
-    """The sliders that the model has: action units, angles, edits of landmarks."""
+    """Name the sliders that the model has: action units, angles, edits of landmarks."""
     units = AU_NAMES if 'aus' in model.driven_by else ()
     return [*units, *ANGLES, *landmark_edits.EDITS]
 
 
 def limits(name: str) -> tuple[float, float, float]:
-    """Lowest and highest value of a slider, and its step."""
+    """Return the lowest and highest value of a slider, and its step."""
     if name in ANGLES:
         return -ANGLE, ANGLE, 1
     return (0, 1, 0.01) if name in AU_NAMES else (-1, 1, 0.05)
 
 
 def own(model: Bundle, source: Portrait | None) -> list[float]:
-    """Where the sliders of `names` stand for a portrait as it is: units and angles are its own."""
+    """Return where the sliders of `names` stand at first: units and angles are the face's own."""
     values = dict.fromkeys(names(model), 0.0)
     if source is not None:
         known = np.where(source.known['aus_valid'] > 0, np.float64(source.known['aus']), 0)
@@ -69,20 +69,35 @@ def own(model: Bundle, source: Portrait | None) -> list[float]:
 
 
 def portrait(studio: Studio, path: str, face: str) -> Portrait:
-    """The face in a picture. face: of `FACES`. Raises UserError for what is none."""
-    like = studio.model.size, studio.model.points, studio.detector
-    return portraits.from_picture(reading.read_still(path), *like, FACES[face], 'the portrait')
+    """Find the face in a picture.
+
+    Args:
+      studio: the model and its detector.
+      path: file of the picture.
+      face: which face, a key of `FACES`.
+
+    Raises:
+      UserError: the file is no picture, or the face is not in it.
+    """
+    spec = studio.model.size, studio.model.points, studio.detector
+    return portraits.from_picture(reading.read_still(path), *spec, FACES[face], 'the portrait')
 
 
 def asked(model: Bundle, source: Portrait, values: Mapping[str, float]) -> Options:
-    """What sliders that were moved ask for. values: by name, see `names`; None: left empty."""
+    """Turn moved sliders into options.
+
+    Args:
+      model: the model.
+      source: the portrait.
+      values: value of every slider of `names`, in their order; None: left empty.
+    """
     moved = {
         name: float(np.clip(value, *limits(name)[:2]))
         for (name, value), before in zip(values.items(), own(model, source), strict=True)
         if value is not None and abs(value - before) > _LEAST
     }
     units = [Change(AU_NAMES.index(n), moved[n], False) for n in AU_NAMES if n in moved]
-    for name in [one for one in ANGLES if one in moved]:
+    for name in [angle for angle in ANGLES if angle in moved]:
         index = unit_edits.NAMES.index(ANGLES[name])
         units.append(Change(index, float(np.deg2rad(moved[name])), False))
     edits = {name: moved[name] for name in moved if name in landmark_edits.EDITS}
@@ -96,7 +111,7 @@ def still(
     background: str | None = None,
     whole: bool = True,
 ) -> str:
-    """A picture of the portrait with sliders moved: its file."""
+    """Draw the portrait with sliders moved; return the file of the picture."""
     options = asked(studio.model, source, values)
     options = _framed(options, studio.model, background, whole)
     animation, out = Animation(studio.model, source, options), studio.place('.png')
@@ -105,6 +120,7 @@ def still(
 
 
 def _framed(options: Options, model: Bundle, background: str | None, whole: bool) -> Options:
+    """Set the background, and whether the whole picture is shown."""
     scene = None if background is None else portraits.scene(background, model.size)
     return dataclasses.replace(options, background=scene, crop=not whole)
 
@@ -119,39 +135,51 @@ def clip(
     whole: bool = True,
     **options,
 ) -> tuple[str, str]:
-    """The portrait with the motion of a video, a still or a file of motion: file, and what to say.
+    """Animate the portrait with the motion of a video, a still or a file of motion.
 
     Args:
+      studio: the model and its detector.
+      source: the portrait.
+      driving: file of the driver.
       transfer: as `Bundle.using` takes it.
       background: file of another background.
-      whole: the whole picture, not the square crop alone.
+      whole: show the whole picture instead of the square crop alone.
       **options: fields of `Options`; strength and regions have no effect on an absolute motion.
+
+    Returns:
+      The file of the video, and a text on it.
     """
     model = studio.model.using(transfer)
-    like = model.size, model.points
+    spec = model.size, model.points
     if Path(driving).suffix.lower() in motion.SUFFIXES:
-        driver = drivers.from_motion(driving, source, *like, model.driven_by)
+        driver = drivers.from_motion(driving, source, *spec, model.driven_by)
     else:
-        driver = drivers.from_file(driving, *like, studio.detector)
+        driver = drivers.from_file(driving, *spec, studio.detector)
     if options.get('motion') == 'absolute':
         options = {n: value for n, value in options.items() if n not in ('strength', 'regions')}
     animation = Animation(model, source, _framed(Options(**options), model, background, whole))
     out = studio.place('.mp4')
-    made = recording.record(animation, driver, Output(out))
-    said = [f'{made["frames"]} frames at {float(driver.rate):.4g} a second, marked as synthetic.']
-    if made['held']:
-        said.append(f'No face in {made["held"]} of them: the motion before was held.')
-    if made['start']:
-        said.append(f'Motion starts at the first frame, and {made["start"]}: try the best one.')
-    if made['fault']:
-        said.append(f'The driver is broken: {made["fault"]}.')
-    return out, ' '.join(said)
+    summary = recording.record(animation, driver, Output(out))
+    note = [
+        f'{summary["frames"]} frames at {float(driver.rate):.4g} a second, marked as synthetic.'
+    ]
+    if summary['held']:
+        note.append(f'No face in {summary["held"]} of them: the motion before was held.')
+    if summary['start']:
+        note.append(f'Motion starts at the first frame, and {summary["start"]}: try the best one.')
+    if summary['fault']:
+        note.append(f'The driver is broken: {summary["fault"]}.')
+    return out, ' '.join(note)
 
 
 def examples() -> tuple[list[str], str]:
-    """Portraits and a driver of synthetic people, who come with the program."""
+    """Return portraits and a driver of synthetic people, who come with the program.
+
+    Raises:
+      UserError: the files are missing.
+    """
     folder = Path(__file__).parent / 'examples'
-    found = sorted(str(file) for file in folder.glob('portrait_*.jpg'))
-    if not found:
+    files = sorted(str(file) for file in folder.glob('portrait_*.jpg'))
+    if not files:
         raise UserError(f'{folder}: no examples; install the package again')
-    return found, str(folder / 'driver.mp4')
+    return files, str(folder / 'driver.mp4')

@@ -1,4 +1,4 @@
-"""Scores of the asked change: what each method of a case was asked for, and what came of it."""
+"""Scores of the requested change: what each method of a case was asked for, and what came of it."""
 
 from typing import NamedTuple
 
@@ -13,19 +13,19 @@ from reenact_jax.evaluate.estimators import Faces
 
 SHARPNESS = 'sharpness'
 _ANGLES = {'yaw': 1, 'roll': 2}  # numbers of the pose R_x, R_y, R_z
-_FOUND = '68c'  # the layout that the estimator finds
+_FOUND = '68c'  # the layout of the points that the estimator finds
 
 
 class Answer(NamedTuple):
-    """What a method was asked for in a case and what came: for `scores`."""
+    """What a method was asked for in a case and what came of it: the input of `scores`."""
 
     requested: Float[np.ndarray, 'g n d'] | None  # landmarks; None: the method takes none
-    faces: Faces  # found in its images
+    faces: Faces  # those found in its images
     sharpness: Float[np.ndarray, ' g']
 
 
 def answer(method: str, image, points, faces: Faces, case: Case) -> Answer:
-    """Take down what a method made: its images' sharpness is that of the face it shows."""
+    """Note down a method's result; its images' sharpness is that of the face they show."""
     shown = (case.source if method == COPY else case.driving)['landmarks']
     shown = shown if points is None else points
     shown = np.broadcast_to(shown, (len(image), *shown.shape[1:]))
@@ -41,18 +41,20 @@ def scores(
     references or result show no face take no part in slopes.
 
     Args:
-      answers: by method.
+      answers: method -> its answer.
       reference: 'driving' faces, whose angles are asked for; 'seen': where all references have
-        faces; 'sharpness' of the truth, or of the source where there is none.
+        faces; 'sharpness' of the ground truth, or of the source where there is none.
+      case: the case.
       points_of: layout of the requested landmarks.
-      own: whose landmarks a method without any was asked for, in cross-reenactment.
+      own: the method whose landmarks stand in for those of a method without any, in
+        cross-reenactment.
 
     Returns:
       'slope_' and 'correlation_' + quantity, NaN where it is left out; 'sharpness', a ratio to the
       reference's, the median over frames.
     """
     angles = _angles(reference['driving'])
-    found = {}
+    values_of = {}
     for method, given in answers.items():
         known = given.faces.found & reference['seen']
         x = _requested(given, answers[own], case)
@@ -61,26 +63,26 @@ def scores(
             x, y = x[..., :2], given.faces.points
         asked = quantities(x, points_of) | angles
         shown = quantities(y, _FOUND) | _angles(given.faces)
-        found[method] = {}
+        values_of[method] = {}
         for name, floor in FLOORS.items():
             pair = slope(np.where(known, asked[name], np.nan), shown[name], floor)
-            found[method] |= {f'slope_{name}': pair[0], f'correlation_{name}': pair[1]}
-        found[method][SHARPNESS] = _ratio(given.sharpness, reference['sharpness'])
+            values_of[method] |= {f'slope_{name}': pair[0], f'correlation_{name}': pair[1]}
+        values_of[method][SHARPNESS] = _ratio(given.sharpness, reference['sharpness'])
     count = len(case.rows)
     return {
         method: {name: np.full(count, value) for name, value in values.items()}
-        for method, values in found.items()
+        for method, values in values_of.items()
     }
 
 
 def _ratio(one: Float[np.ndarray, ' g'], other: Float[np.ndarray, '#g']) -> float:
-    """Median of one / other where both are known and the other is not flat; else NaN."""
+    """Return the median of one / other where both are known and the other is not flat; else NaN."""
     known = np.isfinite(one) & (np.broadcast_to(other, one.shape) > 1e-9)
     return float(np.median((one / np.maximum(other, 1e-9))[known])) if known.any() else np.nan
 
 
 def _requested(given: Answer, own: Answer, case: Case) -> Float[np.ndarray, 'g n d']:
-    """The landmarks asked for, with depth where they are the driver's own and it is known."""
+    """Return the requested landmarks, with depth where they are the driver's and it is known."""
     points = given.requested
     if points is None:
         points = case.driving['landmarks'] if case.kind in ABSOLUTE else own.requested
@@ -92,6 +94,6 @@ def _requested(given: Answer, own: Answer, case: Case) -> Float[np.ndarray, 'g n
 
 
 def _angles(faces: Faces) -> dict[str, Float[np.ndarray, ' b']]:
-    """Yaw and roll in degrees, NaN where unknown."""
+    """Return yaw and roll in degrees, NaN where unknown."""
     pose = np.where(faces.known[:, POSE] > 0, np.degrees(faces.aus[:, POSE]), np.nan)
     return {name: pose[:, i] for name, i in _ANGLES.items()}

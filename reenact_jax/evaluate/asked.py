@@ -1,4 +1,4 @@
-"""How much of the asked change arrives: slopes of what a result shows on what it was asked to show.
+"""How much of the requested change arrives: slopes of what a result shows on what was requested.
 
 Distances between pixels hardly feel a mouth that stays shut, hence this measure (ours). For a track
 and a method, x_t is a quantity of the landmarks that frame t was made with, y_t the same of the
@@ -20,8 +20,8 @@ from jaxtyping import Float
 from reenact_jax.geometry import landmarks as lm
 from reenact_jax.geometry.layouts import layout
 
-LEAST = 8  # frames that a slope needs
-BOX = 1.3  # how much of the surroundings a face's box for the sharpness has
+LEAST = 8  # fewest frames that a slope needs
+BOX = 1.3  # side of the box in which sharpness is measured, in sides of the face's box
 # A quantity whose x has a smaller standard deviation in a track is left out of it.
 FLOORS = {'mouth': 0.015, 'width': 0.015, 'eyes': 0.008, 'brows': 0.01, 'yaw': 2.0, 'roll': 1.5}
 
@@ -77,18 +77,18 @@ def quantities(points: Float[np.ndarray, 'b n d'], points_of: str) -> dict[str, 
     def distance(a: int, b: int):
         return np.linalg.norm(points[:, a] - points[:, b], axis=-1)
 
-    found = {
+    distances = {
         'mouth': distance(*at.mouth),
         'width': distance(*at.width),
         'eyes': np.mean([distance(*pair) for pair in at.lids], 0),
         'brows': np.mean([_height(points, *one) for one in zip(at.brows, at.eyes, strict=True)], 0),
     }
     unit = np.maximum(distance(*at.unit), 1e-6)
-    return {name: value / unit for name, value in found.items()}
+    return {name: value / unit for name, value in distances.items()}
 
 
 def _height(points, brow: tuple[int, ...], corners: tuple[int, int]) -> Float[np.ndarray, ' b']:
-    """Mean distance of a brow's points from the line through two corners."""
+    """Return the mean distance of a brow's points from the line through two corners."""
     start, end = (points[:, None, i] for i in corners)
     along = (end - start) / np.maximum(np.linalg.norm(end - start, axis=-1, keepdims=True), 1e-6)
     offset = points[:, list(brow)] - start
@@ -119,7 +119,7 @@ def sharpness(
 ) -> Float[np.ndarray, ' b']:
     """Measure the variance of the grey picture's Laplacian in the box of the points times `BOX`.
 
-    NaN where less than three pixels of the box lie in the picture.
+    It is NaN where less than three pixels of the box lie in the picture.
     """
     grey = np.asarray(image, np.float64).mean(-1)
     centre, half = (np.asarray(one) for one in lm.box(points[..., :2]))
@@ -130,6 +130,7 @@ def sharpness(
 
 
 def _laplacian(grey: Float[np.ndarray, 'h w']) -> float:
+    """Return the variance of the Laplacian; NaN below 3 x 3 pixels."""
     if min(grey.shape) < 3:
         return np.nan
     beside = grey[1:-1, 2:] + grey[1:-1, :-2] + grey[2:, 1:-1] + grey[:-2, 1:-1]

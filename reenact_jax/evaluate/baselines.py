@@ -15,7 +15,7 @@ PRIOR = 'untrained prior'
 
 
 def copies(image: Float[np.ndarray, 'h w c'], count: int) -> Float[np.ndarray, 't h w c']:
-    """The source, whatever the driver does."""
+    """Return the source, whatever the driver does."""
     return np.repeat(image[None], count, 0)
 
 
@@ -24,10 +24,15 @@ def landmark_warp(
     source: Float[np.ndarray, 'n 2'],
     driving: Float[np.ndarray, 't n 2'],
 ) -> Float[np.ndarray, 't h w c']:
-    """The source's pixels moved with its landmarks: a piecewise affine warp.
+    """Move the source's pixels with its landmarks: a piecewise affine warp.
 
     The triangles are Delaunay's between the driving points; the image's corners and the middles of
-    its sides stay where they are (ours). Points in pixels, (0, 0) the image's corner.
+    its sides stay where they are (ours).
+
+    Args:
+      image: the source.
+      source: its landmarks, pixels, (0, 0) the image's corner.
+      driving: where they go, likewise.
     """
     height, width, _ = image.shape
     fixed = [(x, y) for x in (0, 0.5, 1) for y in (0, 0.5, 1) if (x, y) != (0.5, 0.5)]
@@ -36,7 +41,7 @@ def landmark_warp(
     pixels = np.stack([columns.ravel(), rows.ravel()], 1) + 0.5
     start = np.concatenate([source, fixed])
     return np.stack(
-        [_warped(image, start, np.concatenate([one, fixed]), pixels) for one in driving]
+        [_warped(image, start, np.concatenate([end, fixed]), pixels) for end in driving]
     )
 
 
@@ -47,8 +52,13 @@ def prior_warp(
 ) -> Float[np.ndarray, 't h h c']:
     """Move the source's pixels by the flow that its landmarks ask for: `flows.landmark_flow`.
 
-    It is where a generator with such a prior starts from. Points in pixels, (0, 0) the image's
-    corner; sampled bilinearly, the border repeated.
+    A generator with such a prior starts from this flow. Sampling is bilinear, and the border is
+    repeated.
+
+    Args:
+      image: the source.
+      source: its landmarks, pixels, (0, 0) the image's corner.
+      driving: where they go, likewise.
     """
     return cases.in_rows(lambda rows: _by_flow(image, source, rows), driving)
 
@@ -62,7 +72,7 @@ def _by_flow(image, source, driving):
 
 
 def _warped(image, start, end, pixels) -> Float[np.ndarray, 'h w c']:
-    """`image` with its points `start` moved to `end`; sampled bilinearly, its border repeated."""
+    """Move the points `start` of an image to `end`, sampled bilinearly, its border repeated."""
     mesh = Delaunay(end)
     triangle = mesh.find_simplex(pixels)
     affine = mesh.transform[triangle]

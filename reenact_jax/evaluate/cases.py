@@ -1,4 +1,4 @@
-"""Pairs as faces: the frames that a list names, decoded, at a model's size."""
+"""Cases: the frames that a list of pairs names, decoded, at a model's size."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -15,10 +15,10 @@ from reenact_jax.evaluate.pairs import NONE, spread
 from reenact_jax.geometry import images
 from reenact_jax.reenact import portraits
 
-ROWS = 8  # frames in one call of a model, a multiple of it on several devices
+ROWS = 8  # frames in one call of a model; more on several devices, a multiple of their number
 # Kinds whose driver is the source's own person: landmarks are taken as they lie in the crop.
 ABSOLUTE = 'self', 'ldnet_self'
-# Where results are scored that have a truth of another driver: see `methods.driven`.
+# Where results are scored whose ground truth has another driver: see `methods.driven`.
 AT_TRUTH, AT_TRANSFER = PLACEMENTS = 'truth', 'transfer'
 
 
@@ -26,12 +26,12 @@ class Case(NamedTuple):
     """Pairs with one source frame and one driving track; faces as a bundle takes them, + image."""
 
     kind: str
-    rows: Int[np.ndarray, 'g 6']  # of the list
+    rows: Int[np.ndarray, 'g 6']  # rows of the list
     source: dict  # leading axis 1
     first: dict  # leading axis 1: where relative motion starts
     driving: dict  # leading axis g
     truth: dict | Unread  # leading axis g
-    placement: str = AT_TRUTH  # of `PLACEMENTS`
+    placement: str = AT_TRUTH  # one of `PLACEMENTS`
 
 
 def read(
@@ -42,9 +42,18 @@ def read(
     points: str,
     placement: str = AT_TRUTH,
 ) -> Case:
-    """The faces of a group of pairs, `size` pixels a side.
+    """Read the faces of a group of pairs.
 
-    Raises UserError when the tracks have no images, or not the point set.
+    Args:
+      part: split of a shard set.
+      kind: kind of the list.
+      rows: rows of the list, from `Pairs.groups`.
+      size: side of the images, pixels.
+      points: point set.
+      placement: where faces are scored, one of `PLACEMENTS`.
+
+    Raises:
+      UserError: the tracks have no images, or not the point set.
     """
     part.require_points(points)
     records = rows[0, [0, 2, 4]].tolist()
@@ -69,7 +78,7 @@ def read(
 
 
 def face(track: Track, frames, size: int, points: str) -> dict:
-    """Some frames of a track: `portraits.faces_of` and 'image' [f, size, size, 3] in [-1, 1]."""
+    """Return frames of a track: `portraits.faces_of`, and 'image' [f, size, size, 3] in [-1, 1]."""
     frames = [int(frame) for frame in frames]
     decoded = np.stack([simplejpeg.decode_jpeg(track.image[frame]) for frame in frames])
     image = np.asarray(images.resize(images.to_float(decoded), size))
@@ -78,12 +87,16 @@ def face(track: Track, frames, size: int, points: str) -> dict:
 
 
 def source_and_truth(track: Track, size: int, points: str) -> tuple[dict, dict]:
-    """A track's first frame, and its others."""
+    """Return a track's first frame, and its others."""
     return face(track, [0], size, points), face(track, range(1, track.frames), size, points)
 
 
 def usable(part: ShardSet, most: int) -> list[int]:
-    """At most `most` records of two frames and more. Raises UserError when there are none."""
+    """Choose at most `most` records of at least two frames.
+
+    Raises:
+      UserError: there are none.
+    """
     records = [r for r in spread(len(part), most) if part.columns.frames[r] > 1]
     if not records:
         raise UserError(f'{part.directory}, {part.split}: no track with two frames')
@@ -91,13 +104,18 @@ def usable(part: ShardSet, most: int) -> list[int]:
 
 
 def in_rows(function: Callable, tree):
-    """`function` over `ROWS` rows of arrays at a time, the last ones padded: one compilation."""
-    made, count = [], len(jax.tree.leaves(tree)[0])
+    """Call `function` on `ROWS` rows of arrays at a time, the last ones padded: one compilation.
+
+    Args:
+      function: takes and returns trees of arrays with the same number of rows.
+      tree: arrays of any number of rows.
+    """
+    chunks, count = [], len(jax.tree.leaves(tree)[0])
     rows = -(-ROWS // jax.device_count()) * jax.device_count()
     for start in range(0, count, rows):
         here = min(rows, count - start)
         # Rows past the end repeat the last one.
         places = np.minimum(np.arange(start, start + rows), count - 1)
         padded = jax.tree.map(lambda array, at=places: np.asarray(array)[at], tree)
-        made.append(jax.tree.map(lambda x, n=here: np.asarray(x)[:n], function(padded)))
-    return jax.tree.map(lambda *parts: np.concatenate(parts), *made)
+        chunks.append(jax.tree.map(lambda x, n=here: np.asarray(x)[:n], function(padded)))
+    return jax.tree.map(lambda *parts: np.concatenate(parts), *chunks)

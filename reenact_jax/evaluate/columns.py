@@ -1,4 +1,4 @@
-"""The metrics that tables show: their headings, and the table each stands in."""
+"""The metrics that tables show: their headings, and the table in which each stands."""
 
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ class Column(NamedTuple):
 
     heading: str
     decimals: int
-    worst: float | None = None  # what a result without a face counts; None: such do not count
+    worst: float | None = None  # what a result without a face counts as; None: it does not count
 
 
 MAIN = {

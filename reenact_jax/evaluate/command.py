@@ -16,64 +16,65 @@ from reenact_jax.media import credentials, writing
 
 
 def run_lmtest(args: argparse.Namespace) -> int:
-    """The command `lmtest`."""
+    """Run `reenact-jax evaluate lmtest`; return its exit code."""
     if args.sheet:
         credentials.check()
-    found = lmtest.measure(_models(args), ShardSet(args.data, args.split), args.pairs, args.cases)
-    if args.sheet and found.sheet is None:
+    results = lmtest.measure(_models(args), ShardSet(args.data, args.split), args.pairs, args.cases)
+    if args.sheet and results.sheet is None:
         print(f'{args.sheet}: not written, there are no cases to draw', file=sys.stderr)
-    elif args.sheet and found.sheet is not None:
-        writing.write_still(args.sheet, found.sheet)
-    values = found._asdict()
+    elif args.sheet and results.sheet is not None:
+        writing.write_still(args.sheet, results.sheet)
+    values = results._asdict()
     del values['sheet']
-    return _finish(args, lmtest.text(found), values)
+    return _finish(args, lmtest.text(results), values)
 
 
 def run_verify(args: argparse.Namespace) -> int:
-    """The command `verify`."""
+    """Run `reenact-jax evaluate verify`; return its exit code."""
     part = ShardSet(args.data, args.split)
-    found = verify.measure(_models(args), part, args.pairs)
-    return _finish(args, verify.text(found, part), {'auc': found})
+    results = verify.measure(_models(args), part, args.pairs)
+    return _finish(args, verify.text(results, part), {'auc': results})
 
 
 def run_ace(args: argparse.Namespace) -> int:
-    """The command `ace`."""
-    found = ace.measure(_models(args), ShardSet(args.data, args.split), args.cases)
-    return _finish(args, ace.text(found), {'ace': found})
+    """Run `reenact-jax evaluate ace`; return its exit code."""
+    results = ace.measure(_models(args), ShardSet(args.data, args.split), args.cases)
+    return _finish(args, ace.text(results), {'ace': results})
 
 
 def run_references(args: argparse.Namespace) -> int:
-    """The command `references`."""
-    found = references.measure(bundle.load(args.model), ShardSet(args.data, args.split), args.most)
-    return _finish(args, references.text(found), {'references': found})
+    """Run `reenact-jax evaluate references`; return its exit code."""
+    scores = references.measure(bundle.load(args.model), ShardSet(args.data, args.split), args.most)
+    return _finish(args, references.text(scores), {'references': scores})
 
 
 def run_units(args: argparse.Namespace) -> int:
-    """The command `units`."""
-    found = units.measure(_models(args), ShardSet(args.data, args.split), args.most)
-    return _finish(args, units.text(found), {'units': found})
+    """Run `reenact-jax evaluate units`; return its exit code."""
+    results = units.measure(_models(args), ShardSet(args.data, args.split), args.most)
+    return _finish(args, units.text(results), {'units': results})
 
 
 def run_mixing(args: argparse.Namespace) -> int:
-    """The command `mixing`."""
-    found = mixing.measure(_models(args), ShardSet(args.data, args.split), args.most)
-    return _finish(args, mixing.text(found), {'mixing': found})
+    """Run `reenact-jax evaluate mixing`; return its exit code."""
+    results = mixing.measure(_models(args), ShardSet(args.data, args.split), args.most)
+    return _finish(args, mixing.text(results), {'mixing': results})
 
 
 def _models(args: argparse.Namespace) -> dict[str, Trained]:
-    """Name -> model; a model's name is its folder's, or what stands before `=`."""
+    """Return name -> model; a model's name is its folder's, or what stands before `=`."""
     models = {}
-    for given in args.model:
-        name, sign, workdir = given.partition('=')
+    for text in args.model:
+        name, sign, workdir = text.partition('=')
         if not sign:
-            name, workdir = storage.path(given).name, given
+            name, workdir = storage.path(text).name, text
         if name in models:
-            raise UserError(f'--model: {name!r} twice; name them: --model one={given} two=...')
+            raise UserError(f'--model: {name!r} twice; name them: --model one={text} two=...')
         models[name] = trained.read(workdir)
     return models
 
 
 def _finish(args: argparse.Namespace, text: str, values: dict) -> int:
+    """Print the text, and write the values to --out if it is given."""
     print(text)
     if args.out:
         values = {'data': args.data, 'split': args.split, 'models': args.model, **values}
@@ -93,16 +94,16 @@ COMMANDS = {
 
 
 def options(arguments: list[str] | None = None) -> argparse.Namespace:
-    """The command line."""
+    """Read the command line of a measure with a name."""
     parser = errors.Parser(prog='reenact-jax evaluate', description=__doc__)
     commands = parser.add_subparsers(dest='command', required=True, metavar='NAME')
     for name, (module, run) in COMMANDS.items():
-        one = commands.add_parser(
+        subparser = commands.add_parser(
             name,
             help=_title(module),
             description=module.__doc__,
         )
-        add = one.add_argument
+        add = subparser.add_argument
         if name == 'references':
             add(
                 '--model',
@@ -116,7 +117,7 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
         add('--data', required=True, metavar='SHARDS', help='set with people kept out of training')
         add('--split', default='test', help='split of the set; default test')
         add('--out', metavar='FILE', help='write the numbers as JSON')
-        one.set_defaults(run=run)
+        subparser.set_defaults(run=run)
         if name in ('references', 'units', 'mixing'):
             add('--most', type=_count, default=40, help='most tracks; default 40')
         if name in ('lmtest', 'verify'):
@@ -134,17 +135,19 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def _title(module) -> str:
+    """Return the first line of a module's docstring."""
     return module.__doc__.split('\n', 1)[0]
 
 
 def _count(text: str) -> int:
+    """Read a number from 1."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f'{text!r} is not a number from 1')
     return int(text)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command: one of `COMMANDS`, or the comparison of methods on pairs."""
+    """Run one of `COMMANDS`, or the comparison of methods on pairs; return the exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
     if not arguments or arguments[0] not in COMMANDS:
         lines = [f'  {name}: {_title(module)}' for name, (module, _) in COMMANDS.items()]

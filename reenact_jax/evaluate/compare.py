@@ -1,12 +1,12 @@
-"""Scores a model on pairs of frames, beside what needs no training, and shows them.
+"""Score a model on pairs of frames, beside methods without training, and show some pairs.
 
     reenact-jax evaluate --model BUNDLE_or_WORKDIR --data SHARDS --pairs self
 
-Writes into --out: table.md and table.json (means with 95% bootstrap intervals), scores.csv (a row a
-pair and method), pairs.csv (the list; give it as --pairs to score the same pairs again) and
-sheet.png (best, median and worst pairs). An interrupted run goes on with the same command. Frames
-are scored before video encoding, at the model's size. Further measurements are commands of their
-own, listed below.
+The command writes into --out: table.md and table.json (means with 95% bootstrap intervals),
+scores.csv (a row for each pair and method), pairs.csv (the list; give it as --pairs to score the
+same pairs again) and sheet.png (best, median and worst pairs). If interrupted, run the same command
+again: it resumes. Frames are scored before video encoding, at the model's size. Further
+measurements are commands of their own, listed below.
 """
 
 import argparse
@@ -30,7 +30,12 @@ from reenact_jax.systems import interface
 
 
 def options(arguments: list[str], commands: str) -> argparse.Namespace:
-    """The command line; `commands`: lines on the others, for the help."""
+    """Read the command line.
+
+    Args:
+      arguments: what was typed.
+      commands: lines on the other commands, for the help.
+    """
     parser = errors.Parser(
         prog='reenact-jax evaluate',
         description=__doc__,
@@ -43,13 +48,13 @@ def options(arguments: list[str], commands: str) -> argparse.Namespace:
     add('--transfer', metavar='WORKDIR', help='landmark transfer for a --model that is a workdir')
     add('--data', required=True, metavar='SHARDS', help='set with people kept out of training')
     add('--split', help='split of the set; default: gt_cross for those pairs, else test')
-    add('--pairs', default='self', metavar='LIST', help='one listed below, or a file; default self')
+    add('--pairs', default='self', metavar='LIST', help='list named below, or a file; default self')
     add('--most', type=int, default=40, help='most tracks, pairs or people of a list; default 40')
     add('--seed', type=int, default=0, help='random seed of the list; default 0')
     add(
         '--placement', default=cases.AT_TRUTH, choices=cases.PLACEMENTS,
-        help='for the lists gt_cross and lsim: every face moved to where the truth has its, or '
-        'left where the transfer puts it; default truth',
+        help='for the lists gt_cross and lsim: move every face to where the ground truth has it, '
+        'or leave it where the transfer puts it; default truth',
     )  # fmt: skip
     add('--out', metavar='DIR', help='folder to write; default: out/evaluation/MODEL-LIST')
     estimator_flags(add)
@@ -60,14 +65,14 @@ def options(arguments: list[str], commands: str) -> argparse.Namespace:
 
 
 def estimator_flags(add) -> None:
-    """The flags that `measuring` reads; `add` of a parser."""
+    """Add the flags that `measuring` reads; `add` is the `add_argument` of a parser."""
     add(
         '--identity', default='dlib', metavar='dlib[=FILE]|none',
         help="identity network for CSIM; default dlib: the extra [identity]'s",
     )  # fmt: skip
     add(
         '--attributes', default='mediapipe', choices=('mediapipe', 'none'),
-        help='what estimates points, pose and action units of results; default mediapipe',
+        help='estimator of points, pose and action units of results; default mediapipe',
     )  # fmt: skip
     add(
         '--features', default='identity', metavar='identity|vgg19=FILE|random|none',
@@ -75,14 +80,14 @@ def estimator_flags(add) -> None:
     )  # fmt: skip
     add(
         '--stored', action='store_true',
-        help="the driver's pose and action units are the data's (exact in synthetic sets), not "
-        'estimated on its frames',
+        help="take the driver's pose and action units from the data (exact in synthetic sets), do "
+        'not estimate them on its frames',
     )  # fmt: skip
     add('--face-landmarker', metavar='FILE', help="the face detector's model file")
 
 
 def main(arguments: list[str], commands: str) -> int:
-    """The command without a name."""
+    """Run `reenact-jax evaluate` without a name; return its exit code."""
     args = options(arguments, commands)
     credentials.check()  # the sheet is signed, after hours
     command_line.say_device()
@@ -101,16 +106,21 @@ def main(arguments: list[str], commands: str) -> int:
 
 
 def choose(given: str, part: ShardSet, most: int, seed: int) -> Pairs:
-    """The list of that name, or in that file."""
+    """Return the list of pairs with this name, or from this file."""
     if given not in pairs.KINDS and storage.exists(given):
         return pairs.read(given, part)
     return pairs.make(part, given, most, seed)
 
 
 def read_model(path: str, transfer: str | None) -> Bundle:
-    """A bundle, or the networks of a workdir, which may be a generator's and a transfer's at once.
+    """Read a bundle, or the networks of a workdir, which may be a generator's and a transfer's.
 
-    Raises UserError when there is neither, or no image generator.
+    Args:
+      path: a bundle, or the workdir of a generator.
+      transfer: workdir of a transfer; None: that of `path`, if it has one.
+
+    Raises:
+      UserError: there is neither a bundle nor a workdir, or no image generator.
     """
     if storage.exists(storage.path(path) / bundles.CARD):
         if transfer:
@@ -133,7 +143,11 @@ def read_model(path: str, transfer: str | None) -> Bundle:
 
 @contextlib.contextmanager
 def measuring(args: argparse.Namespace):
-    """The estimators that the command line names."""
+    """Open the estimators that the command line names.
+
+    Raises:
+      UserError: an estimator is unknown or missing.
+    """
     kind, _, path = args.identity.partition('=')
     if kind not in ('dlib', 'none'):
         raise UserError(f'--identity {args.identity}: expected dlib, dlib=FILE or none')
@@ -157,10 +171,10 @@ def described(
     stored: bool,
     placement: str = cases.AT_TRUTH,
 ) -> dict:
-    """What is scored on what by whom, as plain values."""
+    """Say what is scored, on which data and by which estimators, as plain values."""
     parts = {'generator': model.card['generator'], 'transfer': model.card['transfer']}
-    kept = ('system', 'stage', 'step')
-    return {name: card and {k: card.get(k) for k in kept} for name, card in parts.items()} | {
+    fields = ('system', 'stage', 'step')
+    return {name: card and {k: card.get(k) for k in fields} for name, card in parts.items()} | {
         'model': path,
         'size': model.size,
         'data': part.directory,
@@ -179,13 +193,22 @@ def described(
 def run(
     model: Bundle, part: ShardSet, chosen: Pairs, measure: Estimators, out: epath.Path, what: dict
 ) -> Scores:
-    """Scores, and writes everything; `what`: of `described`."""
+    """Score the pairs and write everything.
+
+    Args:
+      model: the model.
+      part: split of a shard set.
+      chosen: the list of pairs.
+      measure: the estimators.
+      out: folder to write into.
+      what: what `described` returned.
+    """
     storage.make_folder(out)
     pairs.write(out / 'pairs.csv', chosen, part)
-    kept = out / 'progress.jsonl'
-    progress.begin(kept, what)
+    progress_file = out / 'progress.jsonl'
+    progress.begin(progress_file, what)
     stored, placement = what['driver'] == 'stored', what['placement']
-    scores = scoring.score(model, part, chosen, measure, kept, stored, placement)
+    scores = scoring.score(model, part, chosen, measure, progress_file, stored, placement)
     storage.write(out / 'scores.csv', tables.rows(scores, chosen, part))
     storage.write_json(out / 'table.json', what | {'methods': tables.values(scores)})
     storage.write(out / tables.NAME, tables.document(scores, what, measure.cards()))
@@ -194,5 +217,5 @@ def run(
         writing.write_still(out / 'sheet.png', sheet)
     else:
         print('no sheet: nothing was measured that pairs can be ordered by', file=sys.stderr)
-    progress.end(kept)
+    progress.end(progress_file)
     return scores

@@ -12,9 +12,9 @@ from reenact_jax.geometry import images
 from reenact_jax.media import writing
 from reenact_jax.media.sheets import drawing
 
-# Metrics that order pairs, the first that was measured; -1: less is better.
+# Metrics that can order pairs: the first one that was measured does; -1: less is better.
 ORDER = {'ssim': 1, 'csim': 1, 'ed_l2': -1, 'point_error': -1}
-EACH = 3  # rows of the best, of the middle and of the worst
+EACH = 3  # rows for the best, for the middle and for the worst
 
 
 def sheet(
@@ -24,24 +24,42 @@ def sheet(
     scores: Scores,
     placement: str = cases.AT_TRUTH,
 ) -> UInt8[np.ndarray, 'H W 3'] | None:
-    """Source, driving, landmarks, result and truth of some pairs; None: nothing orders them."""
+    """Draw source, driving, landmarks, result and ground truth of some pairs.
+
+    Args:
+      model: the model.
+      part: split of a shard set.
+      pairs: the list that was scored.
+      scores: its scores.
+      placement: where faces were scored, of `cases.PLACEMENTS`.
+
+    Returns:
+      The sheet; None if no metric orders the pairs.
+    """
     method = f'{model.transfer_name} + {model.card["generator"]["system"]}'
-    found = scores.values[method]
-    name = next((n for n in ORDER if n in found and np.isfinite(found[n]).any()), None)
+    values = scores.values[method]
+    name = next((n for n in ORDER if n in values and np.isfinite(values[n]).any()), None)
     if name is None:
         return None
     lines, captions = [], []
-    for label, pair in chosen(found[name] * ORDER[name]):
+    for label, pair in chosen(values[name] * ORDER[name]):
         rows = pairs.rows[pair : pair + 1]
         case = cases.read(part, pairs.kind, rows, model.size, model.points, placement)
         lines.append(_line(model, case))
-        captions.append(f'{label} {name} {found[name][pair]:.3f}')
+        captions.append(f'{label} {name} {values[name][pair]:.3f}')
     columns = 'source', 'driving', 'landmarks', 'result', 'truth'
     return writing.contact_sheet(lines, captions, columns, cell=160)
 
 
 def chosen(value: np.ndarray) -> list[tuple[str, int]]:
-    """(what it is, pair) by a value of which more is better; every pair at most once."""
+    """Choose the best, the middle and the worst pairs, every pair at most once.
+
+    Args:
+      value: one value per pair, more is better; NaN: not measured.
+
+    Returns:
+      (label, number of the pair).
+    """
     order = np.argsort(-np.where(np.isfinite(value), value, np.nan))
     order = order[: int(np.isfinite(value).sum())]
     middle = max((len(order) - EACH) // 2, 0)
@@ -54,9 +72,10 @@ def chosen(value: np.ndarray) -> list[tuple[str, int]]:
 
 
 def _line(model: Bundle, case: cases.Case) -> list:
+    """Draw a row of the sheet."""
     points = methods.driven(model, case)[model.transfer_name]
     result = methods.rendered(model, case.source, points)
     shown = [case.source['image'], case.driving['image'], result]
-    source, driving, result = (np.asarray(images.to_uint8(one[0])) for one in shown)
+    source, driving, result = (np.asarray(images.to_uint8(face[0])) for face in shown)
     truth = None if case.truth is None else np.asarray(images.to_uint8(case.truth['image'][0]))
     return [source, driving, drawing(points[0], model.size, model.points), result, truth]

@@ -1,4 +1,4 @@
-"""Metrics of a case: names -> a value a pair, of its images, its landmarks and its found faces."""
+"""Metrics of a case, one value per pair: of its images, its landmarks and its detected faces."""
 
 import jax
 import numpy as np
@@ -12,7 +12,8 @@ from reenact_jax.evaluate.estimators import Faces
 from reenact_jax.geometry import frames
 
 UNITS = slice(0, len(AU_NAMES))
-FACE, REFERENCE = 'face', 'reference'  # 1 where the estimator found one in the result; in the truth
+# 1 where the estimator found a face in the result; in the references.
+FACE, REFERENCE = 'face', 'reference'
 
 
 @jax.jit
@@ -26,7 +27,7 @@ def of_images(image, truth) -> dict[str, Float[np.ndarray, ' b']]:
 
 
 def of_landmarks(points, case: Case) -> dict[str, Float[np.ndarray, ' g']]:
-    """Compare requested landmarks with the truth's, where they lie; the leak is of shapes alone."""
+    """Compare requested landmarks with the ground truth in place; the leak is of shapes alone."""
     truth = case.truth['landmarks']
     inside = metrics.same_box(points, truth)
     driver = metrics.same_box(case.driving['landmarks'], truth)
@@ -40,7 +41,9 @@ def turned(driving: Faces, source: Faces, first: Faces) -> Faces:
     """Give driving faces the rotation R_source R_first^T R_driving, which relative motion asks for.
 
     Args:
-      source, first: one face each; `first` is the driver's where the motion starts.
+      driving: faces of the driver.
+      source: the source's face, one row.
+      first: the driver's face where the motion starts, one row.
     """
     own, start, there = (frames.rotation(x.aus[:, POSE]) for x in (source, first, driving))
     asked = Rotation.from_matrix(own @ np.swapaxes(start, -1, -2) @ there).as_euler('XYZ')
@@ -51,17 +54,19 @@ def turned(driving: Faces, source: Faces, first: Faces) -> Faces:
 def of_faces(
     made: Faces, reference: dict, case: Case, size: int
 ) -> dict[str, Float[np.ndarray, ' g']]:
-    """Compare detected faces; NaN where none was found in the result or in what it follows.
+    """Compare detected faces; NaN where none was found in the result or in a reference.
 
     Args:
+      made: faces of the results.
       reference: 'driving' and 'truth' faces; 'seen': where those and the source's were found.
+      case: the case that the results belong to.
       size: side of the images, pixels.
     """
     driving, truth = reference['driving'], reference['truth']
     known = made.known[:, UNITS] & driving.known[:, UNITS]
     pair = made.aus[:, UNITS], driving.aus[:, UNITS], known
     distance = np.asarray(metrics.expression_distance(*pair))
-    found = {
+    values = {
         'psim': metrics.similarity(made.aus[:, POSE], driving.aus[:, POSE]),
         'prmse': metrics.prmse(made.aus[:, POSE], driving.aus[:, POSE]),
         'ed_l2': distance,
@@ -69,10 +74,10 @@ def of_faces(
         'aucon': metrics.au_agreement(*pair),
     }
     if case.truth is not None:
-        found['akd'] = metrics.ace(made.points, truth.points, size)
+        values['akd'] = metrics.ace(made.points, truth.points, size)
     if case.kind == 'lsim':
-        found['lsim'] = metrics.lsim(made.points, truth.points, size)
-    both = made.found & reference['seen']
-    found = {name: np.where(both, np.asarray(value), np.nan) for name, value in found.items()}
+        values['lsim'] = metrics.lsim(made.points, truth.points, size)
+    measured = made.found & reference['seen']
+    values = {name: np.where(measured, np.asarray(value), np.nan) for name, value in values.items()}
     seen = {FACE: made.found, REFERENCE: reference['seen']}
-    return found | {name: np.array(value, np.float32) for name, value in seen.items()}
+    return values | {name: np.array(value, np.float32) for name, value in seen.items()}

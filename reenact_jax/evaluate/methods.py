@@ -1,7 +1,7 @@
-"""What is compared: the model with every landmark transfer, and what needs no training.
+"""The methods compared: the model with every landmark transfer, and what needs no training.
 
 - the copy of the source, which ignores the driver: what does not beat it has learnt no motion;
-- the driver's own frame, where it is another person: no identity, all of the motion;
+- the driver's own frame, where it shows another person: no identity, all of the motion;
 - a landmark warp of the source with the very landmarks that the model gets;
 - the same with the smooth flow that a generator's prior starts from, untrained;
 - the model with the bundle's own transfer, with `none` (the driver's landmarks, carried to the
@@ -28,7 +28,7 @@ RELATIVE = 'relative'
 def made(
     bundle: Bundle, case: Case
 ) -> Iterator[tuple[str, Float[np.ndarray, 'g h w 3'], Float[np.ndarray, 'g n 2'] | None]]:
-    """Name of a method, its images in [-1, 1], and the landmarks they were made with."""
+    """Yield the name of a method, its images in [-1, 1], and the landmarks they were drawn with."""
     yield COPY, copies(case.source['image'][0], len(case.rows)), None
     if case.kind not in ABSOLUTE:
         yield DRIVER, case.driving['image'], None
@@ -46,27 +46,27 @@ def made(
 
 
 def driven(bundle: Bundle, case: Case) -> dict[str, Float[np.ndarray, 'g n 2']]:
-    """Name of a rule -> landmarks, where the case's placement has the face."""
-    found = {}
+    """Return name of a rule -> landmarks, where the case's placement has the face."""
+    landmarks = {}
     for name in dict.fromkeys([bundle.transfer_name, NO_TRANSFER]):
         model = bundle.using(name)
         identity = model.identify(case.source)
         driving = {key: case.driving[key] for key in model.driven_by}
-        found[name] = in_rows(
+        landmarks[name] = in_rows(
             lambda rows, m=model, i=identity: m.transfer(i, rows, case.first), driving
         )
-    found[ADDITIVE] = _additive(case)
-    return {name: _placed(points, case) for name, points in found.items()}
+    landmarks[ADDITIVE] = _additive(case)
+    return {name: _placed(points, case) for name, points in landmarks.items()}
 
 
 def rendered(bundle: Bundle, source: dict, points) -> Float[np.ndarray, 't h w 3']:
-    """The source with landmarks [t, n, 2 or 3]."""
+    """Draw the source with landmarks [t, n, 2 or 3]."""
     appearance = bundle.encode(source)
     return np.clip(in_rows(lambda rows: bundle.render(appearance, rows), points), -1, 1)
 
 
 def _relative(bundle: Bundle, case: Case) -> Float[np.ndarray, 'g n 3']:
-    """The source's landmarks moved as the driver has moved since its first frame."""
+    """Move the source's landmarks as the driver has moved since its first frame."""
     identity = bundle.identify(case.source)
     begun = relative.start(bundle, identity, case.source, case.first, ROWS)
 
@@ -78,18 +78,19 @@ def _relative(bundle: Bundle, case: Case) -> Float[np.ndarray, 'g n 3']:
 
 
 def _additive(case: Case) -> Float[np.ndarray, 'g n 2']:
-    """The source's landmarks + the driver's motion since its first frame, in units of the boxes."""
+    """Add the driver's motion since its first frame to the source's landmarks, in boxes' units."""
     source, first = case.source['landmarks'], case.first['landmarks']
     scale = np.asarray(lm.box(source)[1] / lm.box(first)[1])
     return source + (case.driving['landmarks'] - first) * scale[:, None, None]
 
 
 def _placed(points, case: Case):
-    """Where a head is put is a rule of its own, not what is measured: for every method alike.
+    """Put faces where the case's placement has them, for every method alike.
 
-    gt_cross: into the truth's bounding box. lsim: the middle between the eyes where the truth has
-    it, as FACEGAN's crops have it. With the placement `transfer` that rule is measured too: every
-    face stays where its transfer puts it.
+    Where a head is put is a rule of its own, which is not to be measured. gt_cross: into the ground
+    truth's bounding box. lsim: the middle between the eyes where the ground truth has it, as in
+    FACEGAN's crops. With the placement `transfer` that rule is measured too: every face stays where
+    its transfer puts it.
     """
     if case.truth is None or case.placement != AT_TRUTH:
         return points

@@ -1,7 +1,8 @@
-"""Metrics: one definition each, pure functions of arrays, one number a row.
+"""Metrics: one definition each, pure functions of arrays, one number per row.
 
-Images are [b, h, w, 3] in [-1, 1], landmarks [b, n, 2] in pixels. Values come unreduced, one a row,
-so that a table can say over how many frames it averages. Compare frames before video encoding.
+Images are [b, h, w, 3] in [-1, 1], landmarks [b, n, 2] in pixels; `truth` is the ground truth.
+Values are not reduced, so that a table can say over how many frames it averages. Compare frames
+before video encoding.
 """
 
 import jax
@@ -16,13 +17,13 @@ from reenact_jax.geometry.landmarks import box, denormalise, normalise
 
 SSIM_SIGMA, SSIM_RADIUS = 1.5, 5  # Wang et al. 2004, section III.C: an 11 x 11 Gaussian window
 SSIM_K1, SSIM_K2 = 0.01, 0.03  # the same section
-AU_PRESENT = 0.2  # of 0..1
+AU_PRESENT = 0.2  # intensity from which an action unit is present, of 0..1
 
 
 def l1(
     result: Float[AnyArray, 'b h w c'], truth: Float[AnyArray, 'b h w c']
 ) -> Float[AnyArray, ' b']:
-    """Mean absolute difference over pixels and channels of [-1, 1] images: 0..2."""
+    """Return the mean absolute difference over pixels and channels of [-1, 1] images: 0..2."""
     _same_shape(result, truth)
     return jnp.abs(result - truth).mean((1, 2, 3))
 
@@ -30,7 +31,7 @@ def l1(
 def mse(
     result: Float[AnyArray, 'b h w c'], truth: Float[AnyArray, 'b h w c']
 ) -> Float[AnyArray, ' b']:
-    """Mean squared difference of the images scaled to [0, 1] (FACEGAN): 0..1."""
+    """Return the mean squared difference of the images scaled to [0, 1] (FACEGAN): 0..1."""
     _same_shape(result, truth)
     return ((result - truth) ** 2).mean((1, 2, 3)) / 4
 
@@ -38,10 +39,13 @@ def mse(
 def ssim(
     result: Float[AnyArray, 'b h w c'], truth: Float[AnyArray, 'b h w c']
 ) -> Float[AnyArray, ' b']:
-    """Structural similarity (Wang et al. 2004, eq. 13), at most 1.
+    """Return the structural similarity (Wang et al. 2004, eq. 13), at most 1.
 
-    11 x 11 Gaussian window of sigma 1.5, images scaled to [0, 1] (data range 1), mean over the
-    places where the window fits and over the channels. Raises UserError below 11 pixels.
+    The window is an 11 x 11 Gaussian of sigma 1.5. Images are scaled to [0, 1] (data range 1). The
+    mean is over the places where the window fits and over the channels.
+
+    Raises:
+      UserError: a side is below 11 pixels.
     """
     _same_shape(result, truth)
     if min(truth.shape[1:3]) < 2 * SSIM_RADIUS + 1:
@@ -59,7 +63,7 @@ def ssim(
 def point_error(
     result: Float[AnyArray, 'b n 2'], truth: Float[AnyArray, 'b n 2']
 ) -> Float[AnyArray, ' b']:
-    """Mean distance of corresponding points, in % of the side of the truth's bounding box."""
+    """Return the mean distance of points, in % of the side of the ground truth's bounding box."""
     _same_shape(result, truth)
     distance = jnp.sqrt(((result - truth) ** 2).sum(-1)).mean(-1)
     return 100 * distance / (2 * box(truth)[1])
@@ -68,25 +72,31 @@ def point_error(
 def ace(
     result: Float[AnyArray, 'b n 2'], truth: Float[AnyArray, 'b n 2'], size: int
 ) -> Float[AnyArray, ' b']:
-    """FReeNet's ACE: mean absolute error of a coordinate, in pixels at 256 x 256.
+    """Return FReeNet's ACE: the mean absolute error of a coordinate, in pixels at 256 x 256.
 
-    Of detected landmarks it is AKD (the first-order model's practice).
+    With detected landmarks it is AKD (the first-order model's practice).
 
-    Args: size: side of the crop that the points are pixels of.
+    Args:
+      result: landmarks.
+      truth: the ground truth's.
+      size: side of the crop that the points are pixels of.
     """
     _same_shape(result, truth)
     return jnp.abs(result - truth).mean((1, 2)) * 256 / size
 
 
 def similarity(a: Float[AnyArray, 'b n'], b: Float[AnyArray, 'b n']) -> Float[AnyArray, ' b']:
-    """Cosine of vectors: CSIM (ISIM) of identity embeddings, PSIM of head angles; 0 for a zero."""
+    """Return the cosine of vectors, 0 for a zero vector.
+
+    It is CSIM (ISIM) with identity embeddings and PSIM with head angles.
+    """
     _same_shape(a, b)
     size = jnp.linalg.norm(a, axis=-1) * jnp.linalg.norm(b, axis=-1)
     return jnp.where(size > 1e-12, (a * b).sum(-1) / jnp.maximum(size, 1e-12), 0.0)
 
 
 def prmse(result: Float[AnyArray, 'b 3'], truth: Float[AnyArray, 'b 3']) -> Float[AnyArray, ' b']:
-    """Root mean squared error of the head's three angles (AAN); radians in, degrees out."""
+    """Return the root mean squared error of three head angles (AAN); radians in, degrees out."""
     _same_shape(result, truth)
     return jnp.degrees(jnp.sqrt(((result - truth) ** 2).mean(-1)))
 
@@ -94,7 +104,7 @@ def prmse(result: Float[AnyArray, 'b 3'], truth: Float[AnyArray, 'b 3']) -> Floa
 def expression_distance(
     result: Float[AnyArray, 'b n'], truth: Float[AnyArray, 'b n'], known: Bool[AnyArray, 'b n']
 ) -> Float[AnyArray, ' b']:
-    """ED: L2 distance of action unit intensities 0..1, over those that are known.
+    """Return ED: the L2 distance of action unit intensities 0..1, over those that are known.
 
     Divided by their number it is our `ed_mean`; the papers' figures differ by a factor of 20.
     """
@@ -108,9 +118,13 @@ def au_agreement(
     known: Bool[AnyArray, 'b n'],
     present: float = AU_PRESENT,
 ) -> Float[AnyArray, ' b']:
-    """AUCON (AAN): share of the known action units that are present in both or in neither.
+    """Return AUCON (AAN): the share of known action units that are present in both or in neither.
 
-    Args: present: the intensity from which a unit is there; OpenFace's practice, 1 of 5.
+    Args:
+      result: intensities 0..1.
+      truth: those of the driver.
+      known: which units are known.
+      present: intensity from which a unit is present; OpenFace's practice, 1 of 5.
     """
     _same_shape(result, truth)
     alike = ((result >= present) == (truth >= present)) & known
@@ -120,19 +134,22 @@ def au_agreement(
 def lsim(
     result: Float[AnyArray, 'b n 2'], truth: Float[AnyArray, 'b n 2'], size: int
 ) -> Float[AnyArray, ' b']:
-    """FACEGAN's LSIM (section 5.3): mean squared error of landmarks, the image being [-1, 1].
+    """Return FACEGAN's LSIM (section 5.3): mean squared error of landmarks; the image is [-1, 1].
 
-    Args: size: side of the image that the points are pixels of.
+    Args:
+      result: landmarks.
+      truth: the ground truth's.
+      size: side of the image that the points are pixels of.
     """
     _same_shape(result, truth)
     return ((result - truth) ** 2).mean((1, 2)) * (2 / size) ** 2
 
 
 def frechet(a: Float[np.ndarray, 'm n'], b: Float[np.ndarray, 'k n']) -> float:
-    """Frechet distance of two sets of features as Gaussians (Heusel et al. 2017, eq. 6).
+    """Return the Frechet distance of two sets of features as Gaussians (Heusel et al. 2017, eq. 6).
 
     |mean_a - mean_b|^2 + tr(A + B - 2 (A B)^(1/2)), A and B the covariances. It depends on the
-    number of samples; it is FID only of FID's own Inception features. NaN below two samples.
+    number of samples; it is FID only with FID's own Inception features. NaN below two samples.
     """
     if min(len(a), len(b)) < 2:
         return float('nan')
@@ -150,11 +167,16 @@ def identity_leak(
     truth: Float[AnyArray, 'b n 2'],
     driver: Float[AnyArray, 'b n 2'],
 ) -> Float[AnyArray, ' b']:
-    """How much of the driver's face shape is in a transferred landmark set (ours).
+    """Measure how much of the driver's face shape is in a transferred landmark set (ours).
 
-    <l' - l*, l_drv - l*> / ||l_drv - l*||^2 with l* the exact truth: 0 is ideal, 1 is the driver's
-    own shape. All three in one frame of reference (`same_box` puts them there). 0 where the driver
-    equals the truth: there is nothing to leak.
+    <l' - l*, l_drv - l*> / ||l_drv - l*||^2 with l* the exact ground truth: 0 is ideal, 1 is the
+    driver's own shape. All three are in one frame of reference (`same_box` puts them there). It is
+    0 where the driver equals the ground truth: there is nothing to leak.
+
+    Args:
+      result: transferred landmarks l'.
+      truth: the ground truth's landmarks l*.
+      driver: the driver's landmarks l_drv.
     """
     _same_shape(result, truth)
     _same_shape(driver, truth)
@@ -167,9 +189,9 @@ def identity_leak(
 def same_box(
     points: Float[AnyArray, 'b n 2'], reference: Float[AnyArray, 'b n 2']
 ) -> Float[AnyArray, 'b n 2']:
-    """Points moved and scaled so that their square bounding box is the reference's.
+    """Move and scale points so that their square bounding box is the reference's.
 
-    Compares shapes apart from where a placement rule puts them (`landmarks.place`).
+    Shapes are compared so apart from where a placement rule puts them (`landmarks.place`).
     """
     return denormalise(normalise(points, *box(points)), *box(reference))
 
@@ -177,18 +199,22 @@ def same_box(
 def cross_triples(
     pair: Int[np.ndarray, ' n'], role: Int[np.ndarray, ' n']
 ) -> Int[np.ndarray, 'p 3']:
-    """Record numbers (source, driving, truth) of every pair of a `gt_cross` split, by pair number.
+    """Return record numbers (source, driving, truth) of every pair of a `gt_cross` split, in order.
 
-    Args: columns of the split's index: `pair` from 0, `role` as in tracks.py.
-    Raises UserError naming a pair that is incomplete or has a role twice.
+    Args:
+      pair: column of the split's index: number of the pair, from 0.
+      role: column of the split's index, as in tracks.py.
+
+    Raises:
+      UserError: a pair is incomplete or has a role twice; the message names it.
     """
     triples = []
     for number in np.unique(pair[pair >= 0]):
-        records = [np.flatnonzero((pair == number) & (role == one)) for one in _ROLES]
-        for found, name in zip(records, _ROLES.values(), strict=True):
-            if len(found) != 1:
-                raise UserError(f'gt_cross pair {number}: {len(found)} {name} tracks, expected 1')
-        triples.append([int(found[0]) for found in records])
+        records = [np.flatnonzero((pair == number) & (role == code)) for code in _ROLES]
+        for matches, name in zip(records, _ROLES.values(), strict=True):
+            if len(matches) != 1:
+                raise UserError(f'gt_cross pair {number}: {len(matches)} {name} tracks, expected 1')
+        triples.append([int(matches[0]) for matches in records])
     return np.array(triples, np.int64).reshape(-1, 3)
 
 
@@ -196,7 +222,7 @@ _ROLES = {SOURCE: 'source', DRIVING: 'driving', TRUTH: 'truth'}
 
 
 def _window(image: Float[AnyArray, 'b h w c']) -> Float[AnyArray, 'b h-10 w-10 c']:
-    """Gaussian-weighted local mean where the window fits, each channel for itself."""
+    """Return the Gaussian-weighted local mean where the window fits, for each channel by itself."""
     offset = np.arange(-SSIM_RADIUS, SSIM_RADIUS + 1)
     weight = np.exp(-(offset**2) / (2 * SSIM_SIGMA**2))
     weight = jnp.asarray(weight / weight.sum(), image.dtype)
@@ -208,6 +234,6 @@ def _window(image: Float[AnyArray, 'b h w c']) -> Float[AnyArray, 'b h-10 w-10 c
 
 
 def _same_shape(a, b) -> None:
-    """Unequal shapes would broadcast to a wrong number without a word."""
+    """Reject unequal shapes, which would broadcast to a wrong number without a word."""
     if a.shape != b.shape:
         raise ValueError(f'shapes differ: {a.shape} and {b.shape}')

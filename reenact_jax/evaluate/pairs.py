@@ -1,7 +1,8 @@
-"""Which frames are scored: lists of pairs, made from a seed, stored, read again.
+"""Which frames are scored: lists of pairs, drawn from a seed, stored, and read again.
 
-Kinds (`Kind`): every pair is a source frame and a driving frame; where the result has a truth, that
-frame too. A list is a CSV file whose rows name tracks, so that two runs score the same pairs.
+Every pair is a source frame and a driving frame; where the result has a ground truth, that frame
+too. The kinds of lists are `KINDS`. A list is a CSV file whose rows name tracks, so that two runs
+score the same pairs.
 """
 
 import csv
@@ -23,10 +24,10 @@ COLUMNS = 'source', 'source_frame', 'driving', 'driving_frame', 'truth', 'truth_
 HEAD = '# pairs of reenact_jax.evaluate, version 1'
 KINDS = {
     'self': 'the first frame of a track, driven by its others',
-    'cross': 'the first frame of a track, driven by a track of another person; no truth',
-    'gt_cross': "the set's own pairs with exact truth (synthetic sets: split gt_cross)",
+    'cross': 'the first frame of a track, driven by a track of another person; no ground truth',
+    'gt_cross': "the set's own pairs with exact ground truth (synthetic sets: split gt_cross)",
     'lsim': "two frames of a track; the other people's frame nearest the second one in action "
-    'units drives the first one, the second is the truth (FACEGAN 5.3)',
+    'units drives the first one, the second is the ground truth (FACEGAN 5.3)',
     'ldnet_self': 'SelfTest of LD-Net + FD-GAN: 80 people, 100 frames of their other tracks each',
     'ldnet_cross': 'CrossTest of LD-Net + FD-GAN: 80 pairs of people, 100 frames of the driver',
     'freenet': 'FReeNet 4.2: 100 frames of other people drive a frame of every person',
@@ -35,38 +36,42 @@ _SUBJECTS, _FRAMES = 80, 100  # LD-Net + FD-GAN, table 3; FReeNet's 100 are its 
 
 
 class Pairs(NamedTuple):
-    """A list; record and frame numbers of a split."""
+    """A list of pairs: record and frame numbers of a split."""
 
     kind: str
     seed: int
-    rows: Int[np.ndarray, 'p 6']  # as `COLUMNS`; truth `NONE` where there is none
+    rows: Int[np.ndarray, 'p 6']  # as `COLUMNS`; the truth is `NONE` where there is none
 
     def groups(self) -> list[Int[np.ndarray, 'g 6']]:
-        """Runs of rows with the same source frame and the same driving and truth tracks."""
+        """Return runs of rows with the same source frame and the same driving and truth tracks."""
         key = self.rows[:, [0, 1, 2, 4]]
         cuts = np.flatnonzero((key[1:] != key[:-1]).any(1)) + 1
         return np.split(self.rows, cuts)
 
 
 def make(part: ShardSet, kind: str, most: int, seed: int = 0) -> Pairs:
-    """A list of a kind.
+    """Draw a list.
 
     Args:
-      most: tracks of `self`, pairs of tracks of `cross`, `gt_cross`; `lsim` pairs of frames; people
-        of the papers' protocols.
+      part: split of a shard set.
+      kind: key of `KINDS`.
+      most: most tracks for `self`, pairs of tracks for `cross` and `gt_cross`, pairs of frames for
+        `lsim`, people for the papers' protocols.
+      seed: random seed.
 
-    Raises UserError: an unknown kind; too few people, frames or action units for it.
+    Raises:
+      UserError: the kind is unknown, or there are too few people, frames or action units for it.
     """
     if kind not in KINDS:
         raise UserError(f'--pairs {kind}: no such list and no such file; lists: {", ".join(KINDS)}')
-    found = _MAKERS[kind](part, most, np.random.default_rng(seed))
-    if not found:
+    rows = _MAKERS[kind](part, most, np.random.default_rng(seed))
+    if not rows:
         raise UserError(f'{part.directory}, split {part.split}: {_NEEDS[kind]}')
-    return Pairs(kind, seed, np.array(found, np.int64))
+    return Pairs(kind, seed, np.array(rows, np.int64))
 
 
 def write(path: epath.PathLike, pairs: Pairs, part: ShardSet) -> None:
-    """Stores a list as CSV."""
+    """Store a list as CSV."""
     text = io.StringIO()
     text.write(f'{HEAD}, kind {pairs.kind}, seed {pairs.seed}\n')
     rows = csv.writer(text, lineterminator='\n')
@@ -79,7 +84,11 @@ def write(path: epath.PathLike, pairs: Pairs, part: ShardSet) -> None:
 
 
 def read(path: epath.PathLike, part: ShardSet) -> Pairs:
-    """A stored list. Raises UserError: not one, or of other data."""
+    """Read a stored list.
+
+    Raises:
+      UserError: the file is no list, or a list of other data.
+    """
     head, _, body = storage.read(path).decode('utf-8', 'replace').partition('\n')
     words = head.replace(',', '').split()
     if not head.startswith(HEAD) or 'kind' not in words or 'seed' not in words:
@@ -98,6 +107,7 @@ def read(path: epath.PathLike, part: ShardSet) -> Pairs:
 
 
 def _numbers(cells: list[str], records: dict, part: ShardSet, where: str) -> list[int]:
+    """Read a row: names of tracks become record numbers."""
     if len(cells) != len(COLUMNS):
         raise UserError(f'{where}: {len(cells)} cells, expected {len(COLUMNS)}')
     row = []
@@ -120,7 +130,7 @@ def _numbers(cells: list[str], records: dict, part: ShardSet, where: str) -> lis
 
 
 def spread(count: int, most: int) -> list[int]:
-    """At most `most` of `count` numbers, evenly apart."""
+    """Choose at most `most` of `count` numbers, evenly apart."""
     return [int(i) for i in np.linspace(0, count - 1, min(count, most)).round()]
 
 
@@ -171,18 +181,19 @@ def _lsim(part: ShardSet, most: int, rng) -> list:
         others = np.flatnonzero(person != person[a])
         nearest = int(others[np.square(units[others] - units[b]).sum(1).argmin()])
         chosen = [(record[i], i - starts[record[i]]) for i in (int(a), nearest, b)]
-        rows.append(tuple(int(value) for one in chosen for value in one))
+        rows.append(tuple(int(value) for place in chosen for value in place))
     return sorted(rows)
 
 
 def _frames_of(part: ShardSet, records, rng, count: int) -> list[tuple[int, int]]:
-    """`count` frames of some records, in order; each at most once."""
+    """Draw `count` frames of some records, in order; each at most once."""
     every = [(int(r), f) for r in records for f in range(part.columns.frames[r])]
     chosen = rng.choice(len(every), min(count, len(every)), replace=False)
     return [every[i] for i in sorted(chosen)]
 
 
 def _people(part: ShardSet, most: int, rng) -> list[int]:
+    """Draw people of a protocol."""
     people = np.unique(part.identity)
     return [int(p) for p in rng.permutation(people)[: min(_SUBJECTS, most)]]
 

@@ -1,4 +1,4 @@
-"""Scores of finished cases, a line each, so that an interrupted evaluation goes on."""
+"""Scores of finished cases, a line each, so that an interrupted evaluation resumes."""
 
 import base64
 import contextlib
@@ -13,17 +13,22 @@ from reenact_jax.common.errors import UserError
 
 
 def begin(path: epath.PathLike, what: dict) -> None:
-    """Makes the file, whose first line says what is measured, or checks that it is the same.
+    """Create the file, whose first line says what is measured, or check that it says the same.
 
-    Raises UserError when the file belongs to another evaluation.
+    Args:
+      path: the file.
+      what: plain values that name the evaluation.
+
+    Raises:
+      UserError: the file belongs to another evaluation.
     """
-    found = lines.read(path)
-    if not found:
+    stored = lines.read(path)
+    if not stored:
         lines.keep(path, lambda line: False)
         storage.write(path, json.dumps(what) + '\n')
         return
     try:
-        old = json.loads(found[0])
+        old = json.loads(stored[0])
     except ValueError:
         raise UserError(f'{path}: not the progress of an evaluation; name another --out') from None
     differ = [name for name in what if old.get(name) != what[name]]
@@ -36,7 +41,7 @@ def begin(path: epath.PathLike, what: dict) -> None:
 
 @contextlib.contextmanager
 def adding(path: epath.PathLike | None) -> Iterator[Callable[[dict], None]]:
-    """A function that adds a finished case; without a file it does nothing."""
+    """Yield a function that adds a finished case; without a file it does nothing."""
     if not path:
         yield lambda case: None
         return
@@ -45,10 +50,10 @@ def adding(path: epath.PathLike | None) -> Iterator[Callable[[dict], None]]:
 
 
 def _line(case: dict) -> str:
-    """Numbers as they are, features as base64."""
+    """Write a case as JSON: numbers as they are, features as base64."""
     values = {
-        method: {name: np.float64(array).tolist() for name, array in found.items()}
-        for method, found in case['values'].items()
+        method: {name: np.float64(array).tolist() for name, array in row.items()}
+        for method, row in case['values'].items()
     }
     features = {
         name: [*array.shape, base64.b64encode(np.float32(array).tobytes()).decode()]
@@ -58,21 +63,22 @@ def _line(case: dict) -> str:
 
 
 def done(path: epath.PathLike) -> list[dict]:
-    """The finished cases; a last line that was cut off is dropped from the file."""
+    """Read the finished cases; a last line that was cut off is dropped from the file."""
     lines.keep(path, lambda line: True)
     return [_case(json.loads(line)) for line in lines.read(path)[1:]]
 
 
 def end(path: epath.PathLike) -> None:
-    """Removes the file: all is measured."""
+    """Remove the file: everything is measured."""
     lines.keep(path, lambda line: False)
     storage.remove(path)
 
 
 def _case(line: dict) -> dict:
+    """Undo `_line`."""
     values = {
-        method: {name: np.array(value) for name, value in found.items()}
-        for method, found in line['values'].items()
+        method: {name: np.array(value) for name, value in row.items()}
+        for method, row in line['values'].items()
     }
     features = {
         name: np.frombuffer(base64.b64decode(data), np.float32).reshape(rows, columns)

@@ -2,10 +2,10 @@
 
     reenact-jax report --model BUNDLE --data SHARDS --out DIR
 
-Writes DIR/report.md (the tables), DIR/synthetic.mp4 and .png (a held-out synthetic person, driven
-by another), DIR/portrait.mp4 and .png (a photograph with the same driver; needs the extra
-`[video]`). Without --portrait the photograph is scikit-image's astronaut: Eileen Collins, by NASA,
-public domain.
+The command writes DIR/report.md (the tables), DIR/synthetic.mp4 and .png (a held-out synthetic
+person, driven by another), DIR/portrait.mp4 and .png (a photograph with the same driver; needs the
+extra `[video]`). Without --portrait the photograph is scikit-image's astronaut: Eileen Collins, by
+NASA, public domain.
 """
 
 import argparse
@@ -39,14 +39,22 @@ SHEET_ROWS = 6
 
 
 class Scored(NamedTuple):
-    """Scores and what they are of."""
+    """Scores, and what they are scores of."""
 
     scores: Scores
-    of: str
+    of: str  # such as '40 frames of 8 people'
 
 
 def scored(bundle: Bundle, data: str, split: str, kind: str, most: int) -> Scored:
-    """Scores of a list of pairs of a split."""
+    """Score a bundle on a list of pairs.
+
+    Args:
+      bundle: the model.
+      data: folder of the shard set.
+      split: split of the set.
+      kind: kind of the list, a key of `pairs.KINDS`.
+      most: most tracks or pairs.
+    """
     part = ShardSet(data, split)
     pairs = pair_lists.make(part, kind, most)
     people = len(np.unique(part.identity[pairs.rows[:, 0]]))
@@ -55,6 +63,7 @@ def scored(bundle: Bundle, data: str, split: str, kind: str, most: int) -> Score
 
 
 def _cross_section(cross: Scored | None) -> str:
+    """Return the section on cross-reenactment."""
     if cross is None:
         return f'Not measured: the data have no split `{CROSS}` (synthetic people have).'
     return f"""The source driven by another person; the truth is the source's person rendered with
@@ -65,13 +74,21 @@ truth's bounding box for every method alike. Identity leak: 1 is the driver's ow
 
 
 def text(bundle: Bundle, data: str, own: Scored, cross: Scored | None, shown: list[str]) -> str:
-    """The report; `cross` is None for data without such truth."""
+    """Write the text of the report.
+
+    Args:
+      bundle: the model.
+      data: folder of the shard set.
+      own: scores of self-reenactment.
+      cross: scores of cross-reenactment; None for data without ground truth of it.
+      shown: lines on the pictures.
+    """
     card, device = bundle.card, jax.devices()[0]
     models = [card['generator']] + ([card['transfer']] if card['transfer'] else [])
     trained = '\n'.join(
-        f'- {one["system"]}, stage {one.get("stage", "?")}, step {one.get("step", "?")}: '
-        f'{one["paper"]}'
-        for one in models
+        f'- {model["system"]}, stage {model.get("stage", "?")}, step {model.get("step", "?")}: '
+        f'{model["paper"]}'
+        for model in models
     )
     return f"""# Report
 
@@ -104,7 +121,7 @@ The videos and pictures are synthetic and marked so in their metadata.
 
 
 def synthetic_person(bundle: Bundle, part: ShardSet, driver: Track, out: epath.Path) -> str:
-    """Animates the first held-out person; a line on it."""
+    """Animate the first held-out person; return a line on it."""
     source = part.track(0)
     portrait = portraits.from_track(source, 0, bundle.size, bundle.points)
     _record(bundle, portrait, driver, out / 'synthetic')
@@ -115,7 +132,18 @@ def synthetic_person(bundle: Bundle, part: ShardSet, driver: Track, out: epath.P
 
 
 def photograph(bundle: Bundle, driver: Track, out: epath.Path, path: str | None, model) -> str:
-    """Animates a photograph; a line on it. Raises UserError without a face or the detector."""
+    """Animate a photograph; return a line on it.
+
+    Args:
+      bundle: the model.
+      driver: the track that drives.
+      out: folder to write into.
+      path: file of the photograph; None: scikit-image's astronaut.
+      model: the face detector's model file; None: the one that is found.
+
+    Raises:
+      UserError: there is no face, or the detector is missing.
+    """
     with faces.Detector(model) as detector:
         size, points = bundle.size, bundle.points
         if path:
@@ -130,15 +158,22 @@ def photograph(bundle: Bundle, driver: Track, out: epath.Path, path: str | None,
 
 
 def _record(bundle: Bundle, portrait, driving_track, out: epath.Path) -> None:
+    """Write a video and a contact sheet."""
     driver = drivers.from_track(driving_track, bundle.size, bundle.points, SHEET_ROWS)
     video, sheet = (str(out.with_suffix(end)) for end in ('.mp4', '.png'))
     recording.record(Animation(bundle, portrait), driver, Output(video, sheet=sheet))
 
 
 def driving_track(directory: str | None, part: ShardSet) -> Track:
-    """The first track of the set in `directory`; None: the longest of a second held-out person.
+    """Choose the track that drives the pictures.
 
-    Raises UserError when there is no second person.
+    Args:
+      directory: shard set whose first track drives; None: the longest track of the second held-out
+        person.
+      part: the held-out people.
+
+    Raises:
+      UserError: there is no second person.
     """
     if directory:
         return ShardSet(directory, shards.splits(directory)[-1]).track(0)
@@ -151,7 +186,7 @@ def driving_track(directory: str | None, part: ShardSet) -> Track:
 
 
 def options(arguments: list[str] | None = None) -> argparse.Namespace:
-    """The command line."""
+    """Read the command line."""
     parser = errors.Parser(
         prog='reenact-jax report',
         description=__doc__,
@@ -162,7 +197,7 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
         '--data',
         required=True,
         metavar='SHARDS',
-        help=f'with the split {TEST}, and {CROSS} if there is',
+        help=f'shard set with the split {TEST}, and {CROSS} if there is one',
     )
     add('--out', required=True, metavar='DIR', help='folder to write into')
     add('--most', type=int, default=40, help='most tracks, and most pairs, to score; default 40')
@@ -172,13 +207,13 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
         help='set whose first track drives the pictures; default: '
         'the longest track of the second held-out person',
     )
-    add('--portrait', metavar='FILE', help='another photograph than the astronaut')
+    add('--portrait', metavar='FILE', help='photograph instead of the astronaut')
     add('--face-landmarker', metavar='FILE', help="the face detector's model file")
     return parser.parse_args(arguments)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command."""
+    """Run `reenact-jax report`; return its exit code."""
     args = options(arguments)
     if args.most < 1:
         raise UserError(f'--most {args.most}: must be at least 1')
@@ -199,9 +234,9 @@ def main(arguments: list[str] | None = None) -> int:
         shown.append(f'- no photograph: {str(error).splitlines()[0]}')
     storage.write(out / 'report.md', text(bundle, args.data, own, cross, shown))
     best = {
-        f'{name}_{metric}': {m: found.scores.mean(m, metric) for m in found.scores.values}
-        for name, found in (('self', own), ('cross', cross))
-        if found
+        f'{name}_{metric}': {m: section.scores.mean(m, metric) for m in section.scores.values}
+        for name, section in (('self', own), ('cross', cross))
+        if section
         for metric in ('l1', 'ssim')
     }
     print(json.dumps({'report': str(out / 'report.md'), **best}))

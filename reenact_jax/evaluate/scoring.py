@@ -1,4 +1,4 @@
-"""Scores of pairs: a value for every pair, method and metric; a case at a time, resumable."""
+"""Scores of pairs: a value for every pair, method and metric; case by case, resumable."""
 
 from typing import NamedTuple
 
@@ -29,29 +29,29 @@ REAL = 'real'  # the name of the real images' features
 
 
 class Estimators(NamedTuple):
-    """Who measures faces; None: nobody, and what depends on it is not measured."""
+    """What measures faces; None: nothing does, and what depends on it is not measured."""
 
     identity: estimators.Identity | None = None
     attributes: estimators.Attributes | None = None
     features: estimators.Features | None = None
-    distance: bool = True  # keep features for the Frechet distance, of identity if of nothing else
+    distance: bool = True  # keep features for the Frechet distance, by default those of identity
 
     def cards(self) -> list[estimators.Card]:
-        """Of all that there are."""
+        """Return the cards of all estimators that there are."""
         return [one.card for one in self[:3] if one is not None]
 
 
 class Scores(NamedTuple):
-    """Method -> metric -> a value a pair, NaN where it could not be measured."""
+    """Method -> metric -> one value per pair, NaN where it could not be measured."""
 
     values: dict[str, dict[str, Float[np.ndarray, ' p']]]
     features: dict[str, Float[np.ndarray, 'p n']]  # method or `REAL` -> features of images
-    case: Float[np.ndarray, ' p']  # number of the case of a pair: those of one are not independent
+    case: Float[np.ndarray, ' p']  # number of each pair's case: pairs of a case are not independent
 
     def mean(self, method: str, metric: str) -> float | None:
-        """The mean over all pairs; None when the method has no such metric."""
-        found = self.values[method].get(metric)
-        return None if found is None else float(np.nanmean(found))
+        """Return the mean over all pairs; None if the method has no such metric."""
+        values_of = self.values[method].get(metric)
+        return None if values_of is None else float(np.nanmean(values_of))
 
 
 def score(
@@ -63,14 +63,19 @@ def score(
     stored: bool = False,
     placement: str = cases.AT_TRUTH,
 ) -> Scores:
-    """Scores every method on every pair.
+    """Score every method on every pair.
 
     Args:
-      kept: a file that keeps what is done; the same call goes on after an interruption.
-      stored: the driver's pose and action units are the data's own, not estimated on its frames.
+      bundle: the model.
+      part: split of a shard set.
+      pairs: the list of pairs.
+      measure: the estimators.
+      kept: a file that keeps finished cases; after an interruption the same call resumes.
+      stored: take the driver's pose and action units from the data, do not estimate them.
       placement: where faces are scored, of `cases.PLACEMENTS`.
 
-    Raises UserError when the data lack images or points.
+    Raises:
+      UserError: the data lack images or points.
     """
     groups = pairs.groups()
     done = progress.done(kept)[: len(groups)] if kept else []
@@ -84,7 +89,7 @@ def score(
 
 
 def _case(bundle: Bundle, case: Case, measure: Estimators, stored: bool) -> dict:
-    """{'values': method -> metric -> values, 'features': method -> array} of one case."""
+    """Score a case: {'values': method -> metric -> values, 'features': method -> array}."""
     reference = _references(case, measure, stored)
     values, features, answers = {}, {}, {}
     for method, image, points in methods.made(bundle, case):
@@ -95,10 +100,10 @@ def _case(bundle: Bundle, case: Case, measure: Estimators, stored: bool) -> dict
             found |= measures.of_landmarks(points, case)
         faces = measure.attributes(image) if measure.attributes else None
         if faces is not None:
-            given = reference
+            compared = reference
             if f', {methods.RELATIVE} + ' in method:
-                given = reference | {'driving': reference['asked']}
-            found |= measures.of_faces(faces, given, case, image.shape[1])
+                compared = reference | {'driving': reference['asked']}
+            found |= measures.of_faces(faces, compared, case, image.shape[1])
             answers[method] = arrivals.answer(method, image, points, faces, case)
         embedding = None
         if (identity := measure.identity) is not None:
@@ -109,9 +114,9 @@ def _case(bundle: Bundle, case: Case, measure: Estimators, stored: bool) -> dict
             found['csim'] = np.where(seen > 0, csim, np.nan)
         features[method] = _features(measure, image, embedding, faces)
     features[REAL] = reference['features']
-    own = f'{bundle.transfer_name} + {WARP}'
+    warp = f'{bundle.transfer_name} + {WARP}'
     if answers:
-        for method, found in arrivals.scores(answers, reference, case, bundle.points, own).items():
+        for method, found in arrivals.scores(answers, reference, case, bundle.points, warp).items():
             values[method] |= found
     kept = {name: np.float32(array) for name, array in features.items() if array is not None}
     for found in values.values():
@@ -120,49 +125,51 @@ def _case(bundle: Bundle, case: Case, measure: Estimators, stored: bool) -> dict
 
 
 def _references(case: Case, measure: Estimators, stored: bool) -> dict:
-    """What results are compared with: 'source' embeddings, 'driving' and 'truth' faces.
+    """Return what results are compared with: 'source' embeddings, 'driving' and 'truth' faces.
 
-    'asked': the driving faces with the head's rotation that relative motion asks for.
+    'asked' are the driving faces with the head's rotation that relative motion asks for.
     """
-    found: dict = {}
+    references: dict = {}
     real = case.driving if case.truth is None else case.truth
     if measure.attributes:
-        found['driving'] = driving = measure.attributes(case.driving['image'])
+        references['driving'] = driving = measure.attributes(case.driving['image'])
         if stored:
             known = case.driving['aus_valid'] > 0
-            found['driving'] = driving._replace(aus=case.driving['aus'], known=known)
-        found['truth'] = measure.attributes(real['image'])
-        own = measure.attributes(case.source['image'])
-        found['seen'] = own.found & driving.found & found['truth'].found
+            references['driving'] = driving._replace(aus=case.driving['aus'], known=known)
+        references['truth'] = measure.attributes(real['image'])
+        source_faces = measure.attributes(case.source['image'])
+        references['seen'] = source_faces.found & driving.found & references['truth'].found
         if case.kind == 'cross':
             first = measure.attributes(case.first['image'])
-            found['asked'] = measures.turned(driving, own, first)
+            references['asked'] = measures.turned(driving, source_faces, first)
         sharp = case.source if case.truth is None else case.truth
-        found['sharpness'] = asked.sharpness(sharp['image'], sharp['landmarks'])
+        references['sharpness'] = asked.sharpness(sharp['image'], sharp['landmarks'])
     embedding = None
     if (identity := measure.identity) is not None:
         count = len(case.rows)
-        points = own.points if measure.attributes else _inner(case.source)
+        points = source_faces.points if measure.attributes else _inner(case.source)
         source = identity(case.source['image'], points)
-        found['source'] = np.repeat(np.asarray(source), count, 0)
-        points = found['truth'].points if measure.attributes else _inner(real)
+        references['source'] = np.repeat(np.asarray(source), count, 0)
+        points = references['truth'].points if measure.attributes else _inner(real)
         embedding = cases.in_rows(lambda x: identity(*x), (real['image'], points))
-    found['features'] = _features(measure, real['image'], embedding, found.get('truth'))
-    return found
+    references['features'] = _features(measure, real['image'], embedding, references.get('truth'))
+    return references
 
 
 def _inner(face: dict):
+    """Return the 68 points of a face, which the identity network needs."""
     if face['landmarks'].shape[1] != 68:
         raise UserError('identity without --attributes needs a model of 68 points')
     return face['landmarks']
 
 
 def _own_points(points, case: Case):
+    """Return a result's points; without any, the source's."""
     return points if points is not None else np.repeat(_inner(case.source), len(case.rows), 0)
 
 
 def _features(measure: Estimators, image, embedding, faces):
-    """Features of images for the Frechet distance: of faces alone where embeddings serve."""
+    """Return features of images for the Frechet distance: of faces alone where embeddings serve."""
     if not measure.distance:
         return None
     if measure.features:
@@ -173,12 +180,13 @@ def _features(measure: Estimators, image, embedding, faces):
 
 
 def _joined(done: list[dict]) -> Scores:
+    """Join the cases."""
     first, counts = done[0], [case['count'] for case in done]
     values = {
         method: {
-            name: np.concatenate([case['values'][method][name] for case in done]) for name in found
+            name: np.concatenate([case['values'][method][name] for case in done]) for name in row
         }
-        for method, found in first['values'].items()
+        for method, row in first['values'].items()
     }
     features = {
         name: np.concatenate([case['features'][name] for case in done])

@@ -1,4 +1,4 @@
-"""Scores as tables: means with intervals, failures counted, Markdown, plain values, CSV."""
+"""Scores as tables: means with intervals, failures counted; as Markdown, plain values or CSV."""
 
 import csv
 import io
@@ -32,25 +32,25 @@ where there is none."""
 
 
 class Mean(NamedTuple):
-    """A mean over pairs, its 95% bootstrap interval, over how many, and with failures as worst."""
+    """A mean over pairs and its 95% bootstrap interval."""
 
     mean: float
     low: float
     high: float
-    count: int
-    with_failures: float | None  # None: the metric needs no face
+    count: int  # how many pairs
+    with_failures: float | None  # with failures as the worst; None: it needs no face
 
 
 def summary(scores: Scores, seed: int = 0) -> dict[str, dict[str, Mean]]:
-    """Method -> metric -> mean.
+    """Return the means: method -> metric -> mean.
 
     The interval is the percentile bootstrap's over cases, since frames of one track are not
-    independent. Pairs whose source, driving or true frame shows the estimator no face are left out
-    of every method's means that need one.
+    independent. If the estimator finds no face in a pair's source, driving or true frame, the pair
+    is left out of every method's means that need one.
     """
-    found: dict = {}
+    means: dict = {}
     for method, values in scores.values.items():
-        found[method] = {}
+        means[method] = {}
         for name, column in COLUMNS.items():
             if name in values and np.isfinite(values[name]).any():
                 mean, low, high = bootstrap(values[name], scores.case, seed)
@@ -59,14 +59,20 @@ def summary(scores: Scores, seed: int = 0) -> dict[str, dict[str, Mean]]:
                 if column.worst is not None and REFERENCE in values:
                     all_pairs = np.where(values[FACE] > 0, values[name], column.worst)
                     filled = float(np.mean(all_pairs[values[REFERENCE] > 0]))
-                found[method][name] = Mean(mean, low, high, count, filled)
-    return found
+                means[method][name] = Mean(mean, low, high, count, filled)
+    return means
 
 
 def bootstrap(
     values: Float[np.ndarray, ' p'], case: Int[np.ndarray, ' p'], seed: int = 0
 ) -> tuple[float, float, float]:
-    """Mean of the finite values, and its 95% interval when whole cases are drawn again."""
+    """Return the mean of the finite values and its 95% interval when whole cases are drawn again.
+
+    Args:
+      values: one per pair; NaN: not measured.
+      case: number of each pair's case.
+      seed: random seed of the resampling.
+    """
     known = np.isfinite(values)
     _, number = np.unique(case[known], return_inverse=True)
     sums, counts = np.bincount(number, values[known]), np.bincount(number)
@@ -77,16 +83,16 @@ def bootstrap(
 
 
 def rates(scores: Scores) -> dict[str, float]:
-    """Method -> share of results without a face, of pairs whose references have one."""
-    found = {}
+    """Return method -> share of results without a face, among pairs whose references have one."""
+    shares = {}
     for method, values in scores.values.items():
         if FACE in values and (values[REFERENCE] > 0).any():
-            found[method] = float(1 - values[FACE][values[REFERENCE] > 0].mean())
-    return found
+            shares[method] = float(1 - values[FACE][values[REFERENCE] > 0].mean())
+    return shares
 
 
 def distances(scores: Scores) -> dict[str, float]:
-    """Method -> Frechet distance of its images' features to those of the real ones."""
+    """Return method -> Frechet distance of its images' features to those of the real ones."""
     if REAL not in scores.features:
         return {}
     real = scores.features[REAL]
@@ -94,7 +100,7 @@ def distances(scores: Scores) -> dict[str, float]:
 
 
 def plain(scores: Scores) -> str:
-    """Means alone as Markdown: a row a method, a column a metric that any of them has."""
+    """Write the means alone as Markdown: a row per method, a column per metric that any has."""
     names = [name for name in MAIN if any(name in v for v in scores.values.values())]
     lines = [_row(['method', *(COLUMNS[name].heading for name in names)]), _rule(len(names))]
     for method in scores.values:
@@ -104,7 +110,7 @@ def plain(scores: Scores) -> str:
 
 
 def document(scores: Scores, what: dict, cards: list[Card]) -> str:
-    """The table with what it is of: model, data, pairs, estimators."""
+    """Write the table, and what it is a table of: model, data, pairs, estimators."""
     features = next((c.name for c in reversed(cards) if c.measures in ('features', 'identity')), '')
     transfer = what['transfer']['system'] if what['transfer'] else 'none'
     parts = [
@@ -122,52 +128,55 @@ The driver's pose and action units are {what['driver']}.{_PLACED[what['placement
 
 
 def values(scores: Scores) -> dict:
-    """Everything as plain values."""
-    found, failed, far = summary(scores), rates(scores), distances(scores)
+    """Return everything as plain values."""
+    means, failed, far = summary(scores), rates(scores), distances(scores)
     return {
         method: {name: mean._asdict() for name, mean in row.items()}
         | ({'no_face': failed[method]} if method in failed else {})
         | ({'frechet': far[method]} if np.isfinite(far.get(method, np.nan)) else {})
-        for method, row in found.items()
+        for method, row in means.items()
     }
 
 
 def markdown(scores: Scores, features: str) -> str:
-    """Means with intervals, and beside them what failures do to them.
+    """Write means with intervals as Markdown, and beside them what failures do to them.
 
-    Args: features: what the Frechet distance is of.
+    Args:
+      scores: what to write.
+      features: name of the features that the Frechet distance is measured with.
     """
-    found, failed, far = summary(scores), rates(scores), distances(scores)
-    names = [name for name in MAIN if any(name in row for row in found.values())]
+    means, failed, far = summary(scores), rates(scores), distances(scores)
+    names = [name for name in MAIN if any(name in row for row in means.values())]
     titles = [COLUMNS[name].heading for name in names]
     more = ([f'Frechet distance, {features} (less)'] if far else []) + (
         ['no face found'] if failed else []
     )
     lines = [_row(['method', *titles, *more]), _rule(len(titles + more))]
-    for method, row in found.items():
+    for method, row in means.items():
         cells = [_interval(row.get(name), COLUMNS[name].decimals) for name in names]
         cells += [f'{far[method]:.4f}'] if far else []
         cells += [f'{100 * failed[method]:.1f}%'] if failed else []
         lines.append(_row([method, *cells]))
     if any(failed.values()):
-        lines += ['', *_with_failures(found, names)]
+        lines += ['', *_with_failures(means, names)]
     return '\n'.join(lines)
 
 
 def arriving(scores: Scores) -> str:
-    """Show the asked change as a table of its own, Markdown; '' where nothing was measured."""
-    found = summary(scores)
-    names = [name for name in ASKED if any(name in row for row in found.values())]
+    """Write the requested change as a table of its own, Markdown; '' where nothing was measured."""
+    means = summary(scores)
+    names = [name for name in ASKED if any(name in row for row in means.values())]
     if not names:
         return ''
     lines = [_row(['method', *(ASKED[name].heading for name in names)]), _rule(len(names))]
-    for method, row in found.items():
+    for method, row in means.items():
         cells = [_interval(row.get(name), ASKED[name].decimals) for name in names]
         lines.append(_row([method, *cells]))
     return '\n'.join([_ARRIVING, '', *lines])
 
 
-def _with_failures(found: dict, names: list[str]) -> list[str]:
+def _with_failures(means_of: dict, names: list[str]) -> list[str]:
+    """Return lines of the means with failures counted as the worst there is."""
     names = [name for name in names if COLUMNS[name].worst is not None]
     worst = ', '.join(f'{COLUMNS[n].heading.split(" (")[0]} {COLUMNS[n].worst:.3g}' for n in names)
     lines = [
@@ -176,7 +185,7 @@ def _with_failures(found: dict, names: list[str]) -> list[str]:
         _row(['method', *(COLUMNS[name].heading for name in names)]),
         _rule(len(names)),
     ]
-    for method, row in found.items():
+    for method, row in means_of.items():
         means = [(row.get(name), COLUMNS[name].decimals) for name in names]
         lines.append(
             _row([method, *('' if m is None else f'{m.with_failures:.{d}f}' for m, d in means)])
@@ -185,10 +194,10 @@ def _with_failures(found: dict, names: list[str]) -> list[str]:
 
 
 def rows(scores: Scores, pairs: Pairs, part: ShardSet) -> str:
-    """CSV: a row a pair and method, empty where nothing could be measured."""
+    """Write a CSV: a row for each pair and method, empty where nothing could be measured."""
     text, names = io.StringIO(), part.columns.track_id
-    found = {name for values in scores.values.values() for name in values}
-    metrics = [name for name in (*COLUMNS, FACE, REFERENCE) if name in found]
+    measured = {name for values in scores.values.values() for name in values}
+    metrics = [name for name in (*COLUMNS, FACE, REFERENCE) if name in measured]
     lines = csv.writer(text, lineterminator='\n')
     lines.writerow(['pair', *LIST_COLUMNS, 'method', *metrics])
     for number, row in enumerate(pairs.rows.tolist()):

@@ -1,1 +1,1 @@
-"""Trained models as bundles that run alone, and as ONNX."""
+"""Trained models as bundles, which run alone, and as ONNX files."""

@@ -27,23 +27,30 @@ def write(
     transfer: Trained | None,
     dtype: str = 'float32',
 ) -> dict:
-    """Exports both models and writes the bundle, which appears when it is complete.
+    """Export both models and write the bundle, which appears when it is complete.
 
     Args:
-      dtype: of the stored weights, one of `DTYPES`; what that costs goes into the card.
+      directory: folder to write.
+      generator: the image generator.
+      transfer: the landmark transfer; None: the driver's landmarks as they are.
+      dtype: type of the stored weights, one of `DTYPES`; what it costs goes into the card.
 
-    Returns the model card. Raises UserError when the point sets differ.
+    Returns:
+      The model card.
+
+    Raises:
+      UserError: the point sets differ.
     """
     functions, files, weights = {}, {}, {}
     parts = {'generator': (generator, programs.generator_functions(generator, dtype))}
     if transfer is not None:
         programs.check_same_points(generator, transfer)
-        made = programs.transfer_functions(transfer, generator.size, dtype)
-        parts['transfer'] = (transfer, made)
-    for part, (model, made) in parts.items():
-        functions |= made
-        weights |= dict.fromkeys(made, f'{part}.safetensors')
-        names = {name for function in made.values() for name in function.names}
+        exported = programs.transfer_functions(transfer, generator.size, dtype)
+        parts['transfer'] = (transfer, exported)
+    for part, (model, exported) in parts.items():
+        functions |= exported
+        weights |= dict.fromkeys(exported, f'{part}.safetensors')
+        names = {name for function in exported.values() for name in function.names}
         flat = programs.flatten(model.variables)
         files[f'{part}.safetensors'] = programs.weights_file(
             {n: flat[n] for n in sorted(names)}, dtype
@@ -61,7 +68,11 @@ def write(
 
 
 def check_target(directory: str | os.PathLike, overwrite: bool) -> None:
-    """Raises UserError when there is something at the target that is not to be replaced."""
+    """Check that the target is free or may be replaced.
+
+    Raises:
+      UserError: there is something that is not to be replaced.
+    """
     target = storage.path(directory)
     if not storage.exists(target):
         return
@@ -72,9 +83,9 @@ def check_target(directory: str | os.PathLike, overwrite: bool) -> None:
 
 
 def write_folder(directory, files: dict[str, bytes]) -> None:
-    """All files under a temporary name, then one rename; an old bundle is moved out of the way.
+    """Write all files under a temporary name, then rename once; an old bundle is moved away.
 
-    In a bucket, which cannot rename, the card goes first and comes last.
+    A bucket cannot rename: there the card is removed first and written last.
     """
     target = storage.path(directory)
     if not storage.is_local(directory):
@@ -100,7 +111,7 @@ def write_folder(directory, files: dict[str, bytes]) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command."""
+    """Run `reenact-jax export`; return its exit code."""
     parser = errors.Parser(
         prog='reenact-jax export',
         description=__doc__,
@@ -127,7 +138,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def add_workdirs(parser: argparse.ArgumentParser) -> None:
-    """The flags that `read_workdirs` reads."""
+    """Add the flags that `read_workdirs` reads."""
     add = parser.add_argument
     add(
         '--generator', required=True, metavar='WORKDIR', help='run that trained the image generator'
@@ -136,7 +147,11 @@ def add_workdirs(parser: argparse.ArgumentParser) -> None:
 
 
 def read_workdirs(args: argparse.Namespace) -> tuple[Trained, Trained | None]:
-    """The generator and the transfer. Raises UserError when one is not what its flag says."""
+    """Read the generator and the transfer.
+
+    Raises:
+      UserError: one is not what its flag says.
+    """
     generator = trained.read(args.generator)
     _check_kind('--generator', generator, 'render')
     transfer = trained.read(args.transfer) if args.transfer else None

@@ -9,21 +9,22 @@ from reenact_jax.systems.interface import member
 
 
 def assemble(generator: Trained, transfer: Trained | None) -> Bundle:
-    """What `export` would write and `bundle.load` read, with functions compiled here.
+    """Return what `export` would write and `bundle.load` read, with functions compiled here.
 
-    Raises UserError when the point sets differ.
+    Raises:
+      UserError: the point sets differ.
     """
     calls = programs.calls(generator, transfer)
-    own = None
+    entry = None
     if transfer is not None:
         driven_by = list(member(transfer.module, 'DRIVEN_BY'))
-        own = {'system': transfer.system, 'driven_by': driven_by, **transfer.record}
+        entry = {'system': transfer.system, 'driven_by': driven_by, **transfer.record}
     card = {
         'points': generator.points,
         'size': generator.size,
         'generator': {'system': generator.system, **generator.record}
         | {'takes_depth': member(generator.module, 'takes_depth')(generator.hp)},
-        'transfer': own,
+        'transfer': entry,
     }
     functions = {name: jax.jit(call.function) for name, call in calls.items()}
     weights = {name: everywhere(call.variables) for name, call in calls.items()}

@@ -1,4 +1,4 @@
-"""The model card of a bundle: what it is, what it was made of, and what it must not be used for."""
+"""The model card of a bundle: what it is, what it is made from, what it must not be used for."""
 
 import datetime
 import importlib.metadata
@@ -30,12 +30,13 @@ def card(
     files: dict[str, bytes],
     weights: dict[str, str | None],
 ) -> dict:
-    """The card as plain values.
+    """Return the card as plain values.
 
     Args:
-      generator, transfer: the two models; transfer None: the driver's landmarks as they are.
-      functions: by name.
-      files: name -> content of every file of the bundle but the card.
+      generator: the image generator.
+      transfer: the landmark transfer; None: the driver's landmarks as they are.
+      functions: name -> function.
+      files: name -> content of every file of the bundle except the card.
       weights: name of a function -> its weights file, None if it has none.
     """
     return {
@@ -56,7 +57,7 @@ def card(
 
 
 def facts(generator: Trained, transfer: Trained | None) -> dict:
-    """What a card says of the models themselves, whatever they are written as."""
+    """Return what a card says of the models themselves, in whatever format they are written."""
     return {
         'licence': LICENCE,
         'intended_use': INTENDED_USE,
@@ -73,12 +74,12 @@ def facts(generator: Trained, transfer: Trained | None) -> dict:
 
 
 def versions(packages: tuple[str, ...]) -> dict[str, str]:
-    """Ours and the packages', as installed."""
+    """Return the versions of this package and of others, as installed."""
     return {'reenact_jax': __version__} | {n: importlib.metadata.version(n) for n in packages}
 
 
 def _model(part: Trained) -> dict:
-    """A system's entry. The paper is the first paragraph of the system's own docstring."""
+    """Describe a system; the paper is the first paragraph of the system's own docstring."""
     paper = (inspect.getdoc(part.module) or part.system).split('\n\n')[0]
     entry = {'system': part.system, 'paper': ' '.join(paper.split()), **part.record}
     if hasattr(part.hp, 'features'):

@@ -1,4 +1,4 @@
-"""What fewer bits for a bundle's weights cost, measured on noise that stands for a portrait."""
+"""The cost of fewer bits for a bundle's weights, measured on noise that stands for a portrait."""
 
 import jax
 import numpy as np
@@ -7,28 +7,30 @@ from reenact_jax.export import live, programs
 from reenact_jax.export.trained import Trained
 from reenact_jax.geometry import layouts
 
-FRAMES = 4
+FRAMES = 4  # driving frames of the measurement
 
 
 def cost(generator: Trained, transfer: Trained | None, dtype: str) -> dict[str, float]:
-    """Largest and mean difference that weights in `dtype` make to images in [-1, 1].
+    """Measure how much weights in `dtype` change images in [-1, 1].
 
-    {'image_max', 'image_mean'}, and with a transfer {'points_max'} in pixels of the crop.
+    Returns:
+      {'image_max', 'image_mean'}: the largest and mean difference; with a transfer also
+      {'points_max'}, in pixels of the crop.
     """
     exact = live.assemble(generator, transfer)
     rough = live.assemble(_rounded(generator, dtype), transfer and _rounded(transfer, dtype))
-    source, known = noise(generator.points, generator.size, FRAMES)
-    points = [one.transfer(one.identify(source), known, source) for one in (exact, rough)]
-    made = [one.render(one.encode(source), points[0]) for one in (exact, rough)]
-    off = np.abs(np.asarray(made[0]) - made[1])
-    found = {'image_max': float(off.max()), 'image_mean': float(off.mean())}
+    source, driving = noise(generator.points, generator.size, FRAMES)
+    points = [one.transfer(one.identify(source), driving, source) for one in (exact, rough)]
+    rendered = [one.render(one.encode(source), points[0]) for one in (exact, rough)]
+    difference = np.abs(np.asarray(rendered[0]) - rendered[1])
+    costs = {'image_max': float(difference.max()), 'image_mean': float(difference.mean())}
     if transfer is not None:
-        found['points_max'] = float(np.abs(np.asarray(points[0]) - points[1]).max())
-    return found
+        costs['points_max'] = float(np.abs(np.asarray(points[0]) - points[1]).max())
+    return costs
 
 
 def noise(points: str, size: int, frames: int) -> tuple[dict, dict]:
-    """A source and a driver with all that a face has: landmarks in the crop's middle half."""
+    """Draw a source and a driver with all fields; landmarks lie in the crop's middle half."""
     rng = np.random.default_rng(0)
     face = rng.uniform(0.25 * size, 0.75 * size, (frames, layouts.layout(points).count, 3))
     units = rng.uniform(0, 1, (frames, 20))
@@ -40,7 +42,7 @@ def noise(points: str, size: int, frames: int) -> tuple[dict, dict]:
 
 
 def _rounded(part: Trained, dtype: str) -> Trained:
-    """The model with weights that went through `dtype`."""
+    """Return the model with weights that went through `dtype`."""
     flat = programs.stored(programs.flatten(part.variables), dtype)
     leaves = {name: array.astype(np.float32) for name, array in flat.items()}
     return part._replace(variables=jax.device_put(programs.restore(leaves, part.variables)))

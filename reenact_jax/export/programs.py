@@ -1,9 +1,9 @@
 """From networks to the files of a bundle: compiled functions over flat, named weights.
 
-A function of a system, say `render(hp, nets, variables, appearance, landmarks)`, becomes
-`render(weights, appearance, landmarks)`: `weights` is {'letter/collection/module/parameter': array}
-and holds only what the function reads, so that no discriminator leaves the workdir; what systems
-pass on (identity, appearance) becomes a flat tuple of arrays.
+A function of a system, for example `render(hp, nets, variables, appearance, landmarks)`, becomes
+`render(weights, appearance, landmarks)`. `weights` is {'network/collection/module/parameter':
+array} and holds only what the function reads, so that no discriminator leaves the workdir. What
+systems pass on (identity, appearance) becomes a flat tuple of arrays.
 """
 
 from collections.abc import Callable, Mapping
@@ -32,20 +32,21 @@ class Call(NamedTuple):
 
     function: Callable
     variables: dict
-    arguments: tuple  # shapes of all but the variables; b is symbolic
+    arguments: tuple  # shapes of all arguments but the variables; b is symbolic
 
 
 class Function(NamedTuple):
-    """One exported function: its file, its weights and the names it reads of them."""
+    """An exported function: its program and the names of the weights that it reads."""
 
     program: bytes
     names: tuple[str, ...]
 
 
 def flatten(variables: dict) -> dict[str, AnyArray]:
-    """{'letter/collection/module/parameter': array} of nested dicts.
+    """Flatten nested dicts to {'network/collection/module/parameter': array}.
 
-    Raises ValueError when two leaves get the same name (a key that contains a slash).
+    Raises:
+      ValueError: two leaves get the same name (a key contains a slash).
     """
     leaves, _ = jax.tree_util.tree_flatten_with_path(variables)
     names = [_name(path) for path, _ in leaves]
@@ -55,43 +56,52 @@ def flatten(variables: dict) -> dict[str, AnyArray]:
 
 
 def restore(flat: dict, like: dict) -> dict:
-    """The nested dicts of `flatten`, in the structure of `like`; what is missing becomes zeros."""
+    """Undo `flatten`.
+
+    Args:
+      flat: name -> array; what is missing becomes zeros.
+      like: nested dicts of the wanted structure and shapes.
+    """
     leaves, tree = jax.tree_util.tree_flatten_with_path(like)
-    found = [flat.get(_name(path), jnp.zeros(leaf.shape, leaf.dtype)) for path, leaf in leaves]
-    return jax.tree.unflatten(tree, found)
+    values = [flat.get(_name(path), jnp.zeros(leaf.shape, leaf.dtype)) for path, leaf in leaves]
+    return jax.tree.unflatten(tree, values)
 
 
 def weights_file(flat: Mapping[str, AnyArray], dtype: str = 'float32') -> bytes:
-    """The arrays as a safetensors file, floats in `dtype`."""
+    """Write the arrays as a safetensors file, floats in `dtype`."""
     return safetensors.numpy.save(stored(flat, dtype))
 
 
 def transfer_functions(part: Trained, size: int, dtype: str = 'float32') -> dict[str, Function]:
-    """`identify` and `transfer` of a landmark model, for a source image of `size`."""
+    """Export `identify` and `transfer` of a landmark transfer, for a source image of `size`."""
     return _exported(transfer_calls(part, size), dtype)
 
 
 def generator_functions(part: Trained, dtype: str = 'float32') -> dict[str, Function]:
-    """`encode` and `render` of an image generator, perhaps `encode_onto`."""
+    """Export `encode` and `render` of an image generator, and what else it has."""
     return _exported(generator_calls(part), dtype)
 
 
 def carry_functions(points: str, size: int) -> dict[str, Function]:
-    """`carry`: no transfer."""
+    """Export `carry`: the driver's landmarks without a transfer."""
     return _exported(carry_calls(points, size), 'float32')
 
 
 def calls(generator: Trained, transfer: Trained | None) -> dict[str, Call]:
-    """Every function of a bundle by name. Raises UserError when the point sets differ."""
-    found = carry_calls(generator.points, generator.size) | generator_calls(generator)
+    """Return every function of a bundle by name.
+
+    Raises:
+      UserError: the point sets differ.
+    """
+    functions = carry_calls(generator.points, generator.size) | generator_calls(generator)
     if transfer is not None:
         check_same_points(generator, transfer)
-        found |= transfer_calls(transfer, generator.size)
-    return found
+        functions |= transfer_calls(transfer, generator.size)
+    return functions
 
 
 def transfer_calls(part: Trained, size: int) -> dict[str, Call]:
-    """`identify` and `transfer` of a landmark model, for a source image of `size`."""
+    """Return `identify` and `transfer` of a landmark transfer, for a source image of `size`."""
     source, driving, first = _faces(part.points, size, member(part.module, 'DRIVEN_BY'))
 
     def raw(variables, source):
@@ -100,10 +110,10 @@ def transfer_calls(part: Trained, size: int) -> dict[str, Call]:
     def identify(variables, source):
         return _leaves(raw(variables, source))
 
-    like = jax.tree.structure(jax.eval_shape(raw, part.variables, source))
+    structure = jax.tree.structure(jax.eval_shape(raw, part.variables, source))
 
     def transfer(variables, identity, driving, first):
-        identity = jax.tree.unflatten(like, identity)
+        identity = jax.tree.unflatten(structure, identity)
         faces = Face(**driving), Face(**first)
         return part.module.transfer(part.hp, part.nets, variables, identity, *faces)
 
@@ -115,14 +125,16 @@ def transfer_calls(part: Trained, size: int) -> dict[str, Call]:
 
 
 def generator_calls(part: Trained) -> dict[str, Call]:
-    """`encode` and `render` of an image generator; `encode_onto`, with another background, of one
-    that says `TAKES_BACKGROUND`; `layers` of one that has them.
+    """Return the functions of an image generator by name.
+
+    They are `encode` and `render`; `encode_onto`, with another background, if the system says
+    `TAKES_BACKGROUND`; `layers` if it has them.
     """
     source, driving, _ = _faces(part.points, part.size)
     points = driving['landmarks']
     if member(part.module, 'takes_depth')(part.hp):
-        _, deep, one = _faces(part.points, part.size, ('landmarks3d',))
-        source, points = source | one, deep['landmarks3d']
+        _, deep, first = _faces(part.points, part.size, ('landmarks3d',))
+        source, points = source | first, deep['landmarks3d']
 
     def raw(variables, source):
         return part.module.encode(part.hp, part.nets, variables, Face(**source))
@@ -130,39 +142,39 @@ def generator_calls(part: Trained) -> dict[str, Call]:
     def encode(variables, source):
         return _leaves(raw(variables, source))
 
-    like = jax.tree.structure(jax.eval_shape(raw, part.variables, source))
+    structure = jax.tree.structure(jax.eval_shape(raw, part.variables, source))
 
     def render(variables, appearance, landmarks):
-        appearance = jax.tree.unflatten(like, appearance)
+        appearance = jax.tree.unflatten(structure, appearance)
         return part.module.render(part.hp, part.nets, variables, appearance, landmarks)
 
     appearance = jax.eval_shape(encode, part.variables, source)
-    found = {
+    functions = {
         'encode': Call(encode, part.variables, (source,)),
         'render': Call(render, part.variables, (appearance, points)),
     }
     if member(part.module, 'layers') is not None:
 
         def layers(variables, appearance, landmarks):
-            appearance = jax.tree.unflatten(like, appearance)
+            appearance = jax.tree.unflatten(structure, appearance)
             made = part.module.layers(part.hp, part.nets, variables, appearance, landmarks)
             return None if made is None else as_tree(made)
 
         call = Call(layers, part.variables, (appearance, points))
         if jax.eval_shape(layers, *call[1:2], *call.arguments) is not None:
-            found['layers'] = call
+            functions['layers'] = call
     if member(part.module, 'TAKES_BACKGROUND'):
 
         def encode_onto(variables, source, background):
             face = Face(**source)
             return _leaves(part.module.encode(part.hp, part.nets, variables, face, background))
 
-        found['encode_onto'] = Call(encode_onto, part.variables, (source, source['image']))
-    return found
+        functions['encode_onto'] = Call(encode_onto, part.variables, (source, source['image']))
+    return functions
 
 
 def carry_calls(points: str, size: int) -> dict[str, Call]:
-    """No transfer: the identity is the source's landmarks, `carry` moves the driver's to them."""
+    """Return `carry`, which moves the driver's landmarks to the source's (the identity)."""
     source, driving, first = _faces(points, size)
 
     def carry(variables, identity, driving, first):
@@ -173,16 +185,17 @@ def carry_calls(points: str, size: int) -> dict[str, Call]:
 
 
 def stored(flat: Mapping[str, AnyArray], dtype: str) -> dict[str, np.ndarray]:
-    """Weights as they are stored: floats in `dtype`.
+    """Convert weights to the type in which they are stored: floats in `dtype`.
 
-    Raises UserError where one is too large for it.
+    Raises:
+      UserError: a value is too large for it.
     """
-    with np.errstate(over='ignore'):  # told below, by name
-        made = {n: np.asarray(x).astype(_stored_dtype(x, dtype)) for n, x in flat.items()}
-    for name, array in made.items():
+    with np.errstate(over='ignore'):  # reported below, by name
+        arrays = {n: np.asarray(x).astype(_stored_dtype(x, dtype)) for n, x in flat.items()}
+    for name, array in arrays.items():
         if not np.isfinite(array.astype(np.float32)).all():
             raise UserError(f'--dtype {dtype}: {name} does not fit; take bfloat16 or float32')
-    return made
+    return arrays
 
 
 def _stored_dtype(array, dtype: str):
@@ -194,7 +207,7 @@ def _exported(calls: dict[str, Call], dtype: str) -> dict[str, Function]:
 
 
 def _export(function: Callable, variables: dict, args: tuple, dtype: str) -> Function:
-    """The function over flat weights, without those it does not read; it computes in float32."""
+    """Export a function over flat weights, only those that it reads; it computes in float32."""
     known = {n: jax.ShapeDtypeStruct(x.shape, x.dtype) for n, x in flatten(variables).items()}
 
     def flat_function(flat, *args):
@@ -208,7 +221,7 @@ def _export(function: Callable, variables: dict, args: tuple, dtype: str) -> Fun
 
 
 def _read(function: Callable, flat: dict, args: tuple) -> tuple[str, ...]:
-    """Names of the weights that a function uses."""
+    """Return the names of the weights that a function uses."""
     names = sorted(flat)  # the order in which a dict's leaves become arguments
     program = jax.jit(function).trace(flat, *args).jaxpr.jaxpr
     read = {x for step in program.eqns for x in step.invars if not isinstance(x, Literal)}
@@ -217,9 +230,9 @@ def _read(function: Callable, flat: dict, args: tuple) -> tuple[str, ...]:
 
 
 def _faces(points: str, size: int, fields=('landmarks',)) -> tuple[dict, dict, dict]:
-    """Shapes of source, driving (b rows) and first, as plain dicts: the arguments of a bundle.
+    """Return shapes of source, driving (b rows) and first, a bundle's arguments, as plain dicts.
 
-    The source has its image and the `fields`, the others have the fields.
+    The source has its image and the `fields`; the others have the fields.
     """
     count = layouts.layout(points).count
     (b,) = jax.export.symbolic_shape('b')
@@ -242,7 +255,11 @@ def _name(path) -> str:
 
 
 def check_same_points(generator: Trained, transfer: Trained) -> None:
-    """Raises UserError unless both were trained with the same point set."""
+    """Check that both were trained with the same point set.
+
+    Raises:
+      UserError: the point sets differ.
+    """
     if generator.points != transfer.points:
         raise UserError(
             f'--transfer was trained with points {transfer.points!r}, --generator with '

@@ -1,4 +1,4 @@
-"""A trained model out of a workdir, ready to be called."""
+"""A trained model read from a workdir, ready to be called."""
 
 import os
 from types import ModuleType
@@ -14,27 +14,28 @@ from reenact_jax.train.checkpoints import store as checkpoints
 
 
 class Trained(NamedTuple):
-    """Networks out of a workdir, and what they were trained as."""
+    """Networks from a workdir, and what they were trained as."""
 
     system: str  # key of systems.SYSTEMS, or the path of a module
     module: ModuleType
     hp: Any
     nets: dict
-    variables: dict  # {letter: {'params': ..., other collections}}
+    variables: dict  # {network: {'params': ..., other collections}}
     points: str  # point set
     size: int  # working side of the images, pixels
     record: dict  # plain values for the card: config, data digest, stage, step
 
     @property
     def model(self) -> tuple:
-        """(hp, nets, variables): the first arguments of a system's functions."""
+        """The first arguments of a system's functions: (hp, nets, variables)."""
         return self.hp, self.nets, self.variables
 
 
 def read(workdir: str | os.PathLike) -> Trained:
-    """The newest trained networks of a workdir, averages where there are some.
+    """Read the newest trained networks of a workdir, averages where there are some.
 
-    Raises UserError when there is no valid checkpoint.
+    Raises:
+      UserError: there is no valid checkpoint.
     """
     values, variables, position = checkpoints.load_networks(workdir)
     module, run, hparams = config.resolve(values)
@@ -53,7 +54,7 @@ def read(workdir: str | os.PathLike) -> Trained:
 
 
 def untrained(trained: Trained, seed: int = 0) -> Trained:
-    """The same networks with fresh variables: the control of a table of codes."""
+    """Return the same networks with fresh variables: the control of a table of codes."""
     points = layouts.layout(trained.points).count
     image = np.zeros((2, 2, trained.size, trained.size, 3), np.float32)
     batch = Batch(image=image, landmarks=np.zeros((2, 2, points, 2), np.float32))

@@ -1,1 +1,1 @@
-"""A portrait and a driver to a video: command.py is the way through."""
+"""The way from a portrait and a driver to a video; command.py shows all of it."""

@@ -1,4 +1,4 @@
-"""The animation itself: a bundle, a portrait and what is asked of them; faces in, frames out."""
+"""The animation itself: a bundle, a portrait and options; faces in, frames out."""
 
 import dataclasses
 import functools
@@ -25,21 +25,21 @@ class Made(NamedTuple):
     """A frame of the result."""
 
     image: UInt8[np.ndarray, 'h w 3']
-    landmarks: Float[np.ndarray, 'n 2']  # as rendered, pixels of the source's crop
-    held: bool  # the driver's face was not found: the motion before is kept
+    landmarks: Float[np.ndarray, 'n 2']  # as they were rendered, pixels of the source's crop
+    held: bool  # whether the driver's face was not found and the motion before is kept
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Animation:
-    """A portrait, the bundle that animates it, and what is asked of them.
+    """A portrait, the bundle that animates it, and the options.
 
     Attributes:
-      bundle: of `bundle.load`.
+      bundle: a bundle that `bundle.load` returned.
       source: the portrait, at the bundle's size, with its point set.
-      options: what is asked.
+      options: what is asked of the animation.
 
     Raises:
-      UserError: action units are to be changed and do not drive the bundle.
+      UserError: action units are to be changed, but they do not drive the bundle.
     """
 
     bundle: Bundle
@@ -47,7 +47,7 @@ class Animation:
     options: Options = DEFAULTS
 
     def __post_init__(self):
-        units = [unit_edits.NAMES[one.index] for one in self.options.units]
+        units = [unit_edits.NAMES[change.index] for change in self.options.units]
         if set(units) - set(POSE_NAMES) and not self._by_units:
             raise UserError(
                 f'--au: {self.bundle.transfer_name} is driven by '
@@ -57,10 +57,10 @@ class Animation:
 
     @functools.cached_property
     def painter(self) -> Painter:
-        """Draws the frames.
+        """What draws the frames.
 
         Raises:
-          UserError: another background is asked of a bundle that cannot change it.
+          UserError: the options name a background, and the bundle cannot change it.
         """
         options = self.options
         return painting.painter(
@@ -78,8 +78,8 @@ class Animation:
     ) -> Iterator[Made]:
         """Draw the source with the driver's motion, a frame for each of the driver's.
 
-        Constant memory: one batch of driving frames at a time, the last one padded so that the
-        bundle is compiled once; the source is encoded once.
+        Memory is constant: one batch of driving frames at a time, the last one padded so that the
+        bundle is compiled once. The source is encoded once.
 
         Args:
           driving: faces (`drivers.Frame`): landmarks in pixels of the driver's crop and what else
@@ -88,7 +88,7 @@ class Animation:
           start: the driver's face where relative motion starts; None: its first one.
 
         Raises:
-          UserError: no driving frame has a face, or it lacks what the transfer takes.
+          UserError: no driving frame has a face, or a face lacks what the transfer takes.
         """
         painter = self.painter
         pending: Any = None  # drawn, points, held
@@ -109,7 +109,9 @@ class Animation:
     ) -> Iterator[tuple[Float[np.ndarray, 'b n _'], Sequence[bool]]]:
         """Move the source's landmarks as the driver moves, a batch at a time, without edits.
 
-        Args: those of `frames`.
+        Args:
+          driving: as in `frames`.
+          start: as in `frames`.
 
         Yields:
           The points, pixels of the source's crop, with or without depth, as many as a batch has;
@@ -129,9 +131,9 @@ class Animation:
                 yield np.array(points, np.float32), held
 
     def lead(self, end: Float[np.ndarray, 'n 2'] | None, steps: int) -> Iterator[Made]:
-        """Draw the way from the source's own landmarks to others, even steps (FReeNet, figure 10).
+        """Draw even steps from the source's own landmarks to others (FReeNet, figure 10).
 
-        Units and edits grow from nothing along it. A single frame is the last.
+        Changes of units and edits grow from nothing along it. A single frame is the last one.
 
         Args:
           end: landmarks of the last frame, before edits, pixels of the source's crop; None where
@@ -153,22 +155,22 @@ class Animation:
             yield from self._finished(painter.draw(padded), padded, [False] * len(some))
 
     def _by_own_units(self, share: Float[np.ndarray, ' b']):
-        """The source's landmarks with a share of the changes of its units."""
+        """Return the source's landmarks with a share of the changes of its units."""
         bundle, face, known = self.bundle, self.source.face(), self.source.known
-        several = {name: np.repeat(value[None], len(share), 0) for name, value in known.items()}
-        changed = self._changed(several, share)
+        copies = {name: np.repeat(value[None], len(share), 0) for name, value in known.items()}
+        changed = self._changed(copies, share)
         points = changed['landmarks']  # turned, they are the source's already
         if self._by_units:
-            identity, before = bundle.identify(face), {name: several[name] for name in changed}
+            identity, before = bundle.identify(face), {name: copies[name] for name in changed}
             points = points + np.asarray(bundle.transfer(identity, changed, face))
             points = points - np.asarray(bundle.transfer(identity, before, face))
         return points
 
     def _changed(self, face: dict, share: Any = 1.0) -> dict:
-        """Faces with changed units: as numbers, or turned where landmarks drive the bundle.
+        """Change the units of faces: as numbers, or by turning where landmarks drive the bundle.
 
         Args:
-          share: of the way from the face's own values, [] or one a face.
+          share: share of the way from the face's own values, [] or one per face.
         """
         units = self.options.units
         if not units:
@@ -178,6 +180,7 @@ class Animation:
         return head_pose.apply(face, units, layouts.layout(self.bundle.points), share)
 
     def _edited(self, points, share: Any = 1.0):
+        """Apply the edits to landmarks, with or without depth."""
         if not self.options.edits:
             return points
         layout = layouts.layout(self.bundle.points)
@@ -185,9 +188,10 @@ class Animation:
         return np.concatenate([flat, points[..., 2:]], -1)
 
     def _finished(self, drawn, points, held: Sequence[bool]) -> Iterator[Made]:
+        """Fetch a batch from the device and finish its frames."""
         drawn, points = jax.device_get((drawn, points))
-        for i, one in enumerate(held):
-            yield Made(self.painter.finish(drawn[i]), points[i, :, :2], one)
+        for i, is_held in enumerate(held):
+            yield Made(self.painter.finish(drawn[i]), points[i, :, :2], is_held)
 
     @property
     def _by_units(self) -> bool:
@@ -195,26 +199,27 @@ class Animation:
 
 
 def _first(moving: dict, start: dict | None) -> dict:
+    """Return the face where relative motion starts, with a leading axis of 1."""
     if start is None:
         return {name: value[:1] for name, value in moving.items()}
     return {name: np.array(start[name], np.float32)[None] for name in moving if name in start}
 
 
 def _padded(rows, count: int):
-    """As many rows as a batch has, the last one again."""
+    """Repeat the last row until there are as many rows as a batch has."""
     return np.concatenate([rows, np.repeat(rows[-1:], count - len(rows), 0)])
 
 
 def _batches(driving, batch: int):
-    """(faces, arrays [k, ...]; held [k]) of at most `batch` frames, gaps filled."""
+    """Yield (faces as arrays [k, ...], held [k]) of at most `batch` frames, gaps filled."""
     filled = _filled(driving)
     while part := list(itertools.islice(filled, batch)):
-        found, held = zip(*part, strict=True)
-        yield {k: np.stack([one[k] for one in found]).astype(np.float32) for k in found[0]}, held
+        faces, held = zip(*part, strict=True)
+        yield {k: np.stack([face[k] for face in faces]).astype(np.float32) for k in faces[0]}, held
 
 
 def _filled(driving):
-    """(face, held): None replaced by the last, at the start by the first that is there."""
+    """Yield (face, held): None becomes the last face, and at the start the first one found."""
     last, waiting = None, 0
     for face in driving:
         if face is None and last is None:

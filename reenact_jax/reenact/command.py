@@ -60,7 +60,7 @@ from reenact_jax.reenact.portraits import Portrait
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command."""
+    """Run `reenact-jax reenact`; return its exit code."""
     args = reenact_flags.read(__doc__, arguments)
     command_line.say_device()
     bundle = bundles.load(args.model, args.transfer)
@@ -91,7 +91,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _record(args: argparse.Namespace, bundle: Bundle, source: Portrait, driver) -> dict:
-    """Writes the result: of a driver, or the way to a still one's or to a changed face."""
+    """Write the result: a driver's motion, or the way to a changed face or to a still driver's."""
     options, output = _options(args, bundle), reenact_flags.output(args)
     if args.sweep:
         unit = unit_edits.unit(args.sweep, '--sweep')
@@ -132,15 +132,15 @@ def _source(args: argparse.Namespace, bundle: Bundle, detector) -> Portrait:
     if args.source_track:
         track = portraits.find_track(args.source, args.source_track)
         return portraits.from_track(track, args.source_frame, bundle.size, bundle.points)
-    like = bundle.size, bundle.points, detector
-    return portraits.from_file(args.source, *like, args.face, args.source_frame)
+    spec = bundle.size, bundle.points, detector
+    return portraits.from_file(args.source, *spec, args.face, args.source_frame)
 
 
 def _driver(args: argparse.Namespace, bundle: Bundle, detector, source: Portrait) -> Driver:
     rows = sys.maxsize if args.side_by_side else args.rows if args.sheet else 0
     if reenact_flags.is_motion(args):
-        like = bundle.size, bundle.points, bundle.driven_by
-        return drivers.from_motion(args.driving, source, *like, rows)
+        spec = bundle.size, bundle.points, bundle.driven_by
+        return drivers.from_motion(args.driving, source, *spec, rows)
     if args.driving_track:
         track = portraits.find_track(args.driving, args.driving_track)
         return drivers.from_track(track, bundle.size, bundle.points, rows)
@@ -149,4 +149,5 @@ def _driver(args: argparse.Namespace, bundle: Bundle, detector, source: Portrait
 
 
 def _warn(text: str) -> None:
+    """Print a warning to stderr."""
     print(f'warning: {text}', file=sys.stderr)

@@ -1,8 +1,8 @@
-"""Layers in the whole picture that the source was cut from, at its own pixels.
+"""Layers composed into the whole picture that the source was cut from, at its own pixels.
 
 Only the head moves: the change fades out around it (`reach`) and ends before the border of the
 region that is drawn, so that no seam shows and the rest of the picture stays bit for bit. What lies
-around the face itself, hair and shoulders, is moved and never painted: a small network knows them
+around the face itself, hair and shoulders, is moved and never painted: a small network knows it
 least.
 """
 
@@ -27,8 +27,8 @@ RAMP = 0.1  # of the crop's side: band at the region's border in which the chang
 # mouth, which is 6.8 cm of an adult's; half of its width and of its height.
 HEAD = 1.6, 2.0
 SKULL = 1.25, 1.75  # the same without the hair: paint stays on it, what it takes hair for is not
-FADE = 0.6  # width of the band around it in which the change ends, in its radii
-PAINT_FADE = 0.25  # the same of paint
+FADE = 0.6  # width of the band around the head in which the change ends, in its radii
+PAINT_FADE = 0.25  # the same for paint
 STRETCH = 2.0  # least width of that band, in lengths of the head's way: no place folds over another
 
 
@@ -36,7 +36,13 @@ class Composer:
     """Draws layers into one picture; compiled once for its size and the region's place."""
 
     def __init__(self, canvas: Canvas, landmarks: Float[np.ndarray, 'n 2'], size: int):
-        """Args: landmarks: the source's, in pixels of a crop of side `size`."""
+        """Prepare everything that does not depend on the driver.
+
+        Args:
+          canvas: the picture, and where the crop lies in it.
+          landmarks: the source's, in pixels of a crop of side `size`.
+          size: side of the model's crop, pixels.
+        """
         self.canvas, self.region = canvas, region_of(canvas)
         (x0, y0, side), scale = canvas.window, canvas.window[2] / size
         self._window = jnp.array([x0, y0, side], jnp.float32)
@@ -46,7 +52,12 @@ class Composer:
         self._scale = scale
 
     def draw(self, layers: Mapping, points: Float[AnyArray, 'b n _']) -> UInt8[AnyArray, 'b h w 3']:
-        """Draw the region for driving landmarks in pixels of the crop; layers as a bundle's."""
+        """Draw the region for driving landmarks.
+
+        Args:
+          layers: those of a bundle's `layers`.
+          points: driving landmarks in pixels of the model's crop, with or without depth.
+        """
         driving = points[..., :2] * np.float32(self._scale) + self._window[None, None, :2]
         places = self._picture, self._window, self._ramp, self._source, driving
         return _drawn(self.region, dict(layers), *places)
@@ -106,7 +117,7 @@ def region_of(canvas: Canvas) -> Region:
 
 
 def ramp(canvas: Canvas, region: Region) -> Float[np.ndarray, 'h w']:
-    """1 inside the region, 0 at those of its borders behind which the picture goes on."""
+    """Return 1 inside the region, 0 at those of its borders behind which the picture goes on."""
     height, width = canvas.picture.shape[:2]
 
     def along(first: int, count: int, most: int):
@@ -144,7 +155,7 @@ def reach(
 
 
 def _head(points, grid):
-    """Places across and along the head, from the middle of its eyes, and its unit, in pixels."""
+    """Return places across and along the head from the middle of its eyes, and its unit; pixels."""
     lips = layouts.of_count(points.shape[1]).parts['outer_lips']
     corners = np.array([lips[0], lips[len(lips) // 2]])
     eyes, mouth = lm.eye_middle(points)[:, 0], points[:, corners].mean(1)
@@ -160,6 +171,6 @@ def _head(points, grid):
 
 
 def _smooth(t):
-    """0 below 0, 1 above 1, a cubic between."""
+    """Return 0 below 0, 1 above 1 and a cubic between."""
     t = t.clip(0, 1)
     return t * t * (3 - 2 * t)

@@ -1,6 +1,6 @@
 """The driver: a stream of faces, from a video, a still, a folder of stills or a stored track.
 
-One frame is in memory at a time. Where no face is found it is None.
+One frame is in memory at a time. Where no face is found, the face is None.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -21,7 +21,7 @@ from reenact_jax.media import reading
 from reenact_jax.media.sound import has_sound
 from reenact_jax.reenact import motion, portraits
 
-STILL_RATE = reading.FOLDER_RATE  # of a one-frame result
+STILL_RATE = reading.FOLDER_RATE  # frames a second of a result of one frame
 SHOWN = 256  # side of a picture that is shown, pixels
 
 
@@ -35,10 +35,10 @@ class Frame(NamedTuple):
 class Driver(NamedTuple):
     """A stream of driving frames."""
 
-    frames: Iterator[Frame]  # to be read once
-    count: int  # frames promised by the file's header
+    frames: Iterator[Frame]  # can be read once
+    count: int  # frames that the file's header promises
     rate: Fraction  # exact frames per second
-    fault: Callable[[], str | None]  # after the last frame: None, or what was broken in the file
+    fault: Callable[[], str | None]  # after the last frame: what was broken in the file, or None
     shown: frozenset[int] = frozenset()  # numbers of the frames that bring a picture
     sound: str | None = None  # a file with its sound
 
@@ -51,23 +51,28 @@ def from_file(
     pictures: int = 0,
     shown_side: int = SHOWN,
 ) -> Driver:
-    """A video, still or folder of stills. The largest face of the first frame that has one is
-    followed; its crop there, fixed for the whole clip, is the frame of reference.
+    """Open a video, a still or a folder of stills as a driver.
+
+    The largest face of the first frame that has one is followed. Its crop there, fixed for the
+    whole clip, is the frame of reference.
 
     Args:
+      path: file or folder.
       size: side of the crop, pixels.
       points: point set.
-      pictures: how many frames, evenly spread, shall bring their picture.
+      detector: what finds faces.
+      pictures: how many frames, evenly spread, bring their picture.
       shown_side: side of these pictures, pixels.
 
-    Raises UserError when the file cannot be read.
+    Raises:
+      UserError: the file cannot be read.
     """
     reader = reading.Reader(path)
     rate = reader.probe.rate or STILL_RATE
     shown = spread(reader.probe.frames, pictures)
     frames = _detected(reader, size, points, detector, shown, shown_side)
-    heard = path if reader.probe.kind == 'video' and has_sound(path) else None
-    return Driver(frames, reader.probe.frames, rate, reader.fault, shown, heard)
+    sound = path if reader.probe.kind == 'video' and has_sound(path) else None
+    return Driver(frames, reader.probe.frames, rate, reader.fault, shown, sound)
 
 
 def from_pictures(
@@ -77,21 +82,36 @@ def from_pictures(
     points: str,
     detector: faces.Detector,
 ) -> Driver:
-    """Frames in memory, RGB, followed as of `from_file`."""
+    """Follow the largest face in frames in memory, as `from_file` does.
+
+    Args:
+      pictures: RGB.
+      rate: frames a second.
+      size: side of the crop, pixels.
+      points: point set.
+      detector: what finds faces.
+    """
     frames = _detected(pictures, size, points, detector, frozenset(), SHOWN)
     return Driver(frames, len(pictures), rate, lambda: None)
 
 
 def from_track(track: Track, size: int, points: str, pictures: int = 0) -> Driver:
-    """A stored track: its landmarks, no detection. `pictures` as in `from_file`."""
+    """Take the faces of a stored track, without detection.
+
+    Args:
+      track: the track.
+      size: side of the crop, pixels.
+      points: point set.
+      pictures: how many frames, evenly spread, bring their picture.
+    """
     shown = spread(track.frames, pictures)
-    every = portraits.faces_of(track, size, points)
+    all_faces = portraits.faces_of(track, size, points)
 
     def frames():
         for number in range(track.frames):
-            one = {name: value[number] for name, value in every.items()}
+            face = {name: value[number] for name, value in all_faces.items()}
             picture = simplejpeg.decode_jpeg(track.image[number]) if number in shown else None
-            yield Frame(one, picture)
+            yield Frame(face, picture)
 
     return Driver(frames(), track.frames, rate_of(track), lambda: None, shown)
 
@@ -104,23 +124,27 @@ def from_motion(
     driven_by: Sequence[str],
     pictures: int = 0,
 ) -> Driver:
-    """Landmarks and action units of a file (motion.py).
+    """Read landmarks and action units from a file (motion.py).
 
-    Where it has no landmarks of the point set, action units drive a head that stays in its place.
+    If it has no landmarks of the point set, action units drive a head that stays in its place.
 
     Args:
-      size, points: of the model.
-      driven_by: the fields of a face that its transfer takes.
-      pictures: how many frames, evenly spread, are to be shown; there is no picture of them.
+      path: the file.
+      source: the portrait, whose values stand in for what the file does not have.
+      size: side of the model's crop, pixels.
+      points: the model's point set.
+      driven_by: the fields of a face that the model's transfer takes.
+      pictures: how many frames, evenly spread, are shown; there is no picture of them.
 
-    Raises UserError when the file holds no motion, or none that drives the model.
+    Raises:
+      UserError: the file holds no motion, or none that drives the model.
     """
-    found = motion.read(path)
-    placed = found.landmarks if found.points == points else None
+    content = motion.read(path)
+    placed = content.landmarks if content.points == points else None
     by_units = 'aus' in driven_by
-    if not (found.valid.any() if by_units else placed is not None):
-        has = [f'landmarks of {found.points}'] if found.points else []
-        has += ['action units'] if found.valid.any() else []
+    if not (content.valid.any() if by_units else placed is not None):
+        has = [f'landmarks of {content.points}'] if content.points else []
+        has += ['action units'] if content.valid.any() else []
         raise UserError(
             f'{path}: has {" and ".join(has) or "nothing"} alone, and the model is driven by '
             f'{", ".join(driven_by)} of point set {points}; save the motion with this model '
@@ -128,27 +152,30 @@ def from_motion(
         )
 
     def frames():
-        for number in range(len(found.aus)):
-            face = {**source.known, 'aus': found.aus[number]}
-            face['aus_valid'] = np.array(found.valid[number], np.float32)
+        for number in range(len(content.aus)):
+            face = {**source.known, 'aus': content.aus[number]}
+            face['aus_valid'] = np.array(content.valid[number], np.float32)
             if placed is not None:
                 there = np.array(placed[number] * size, np.float32)
                 face |= {'landmarks': there[..., :2], 'landmarks3d': there}
             yield Frame(face if seen[number] else None)
 
-    seen = np.asarray(found.valid.any(1) if placed is None else np.isfinite(placed).all((1, 2)))
-    shown = spread(len(found.aus), pictures)
-    return Driver(frames(), len(found.aus), found.rate, lambda: None, shown)
+    seen = np.asarray(content.valid.any(1) if placed is None else np.isfinite(placed).all((1, 2)))
+    shown = spread(len(content.aus), pictures)
+    return Driver(frames(), len(content.aus), content.rate, lambda: None, shown)
 
 
 def spread(count: int, pictures: int) -> frozenset[int]:
-    """At most `pictures` numbers below `count`, evenly spread, first and last included."""
+    """Choose at most `pictures` numbers below `count`, evenly spread, first and last included."""
     wanted = min(pictures, count)
     return frozenset(int(i) for i in np.linspace(0, count - 1, wanted).round())
 
 
 def rate_of(track: Track) -> Fraction:
-    """Frames per second of a stored track, which may hold every second or third frame of a clip."""
+    """Return the frames a second of a stored track.
+
+    It may hold every second or third frame of a clip only.
+    """
     steps = np.diff(track.frame_number)
     step = max(1, round(float(np.median(steps)))) if len(steps) else 1
     stored = Fraction(float(track.crop[3])).limit_denominator(1001)
@@ -156,13 +183,14 @@ def rate_of(track: Track) -> Fraction:
 
 
 def _detected(reader, size, points, detector, shown, side) -> Iterator[Frame]:
+    """Yield the face of every frame, in the crop of the first one found."""
     window, last = None, None
     for number, image in enumerate(reader):
-        found = detector.detect(image, near=() if last is None else (last,))
-        if not found:
+        detections = detector.detect(image, near=() if last is None else (last,))
+        if not detections:
             yield Frame(None, _show(image, window, side) if number in shown else None)
             continue
-        face = _same(found, last)
+        face = _same(detections, last)
         last, landmarks = face.box, getattr(face, f'landmarks_{points}')
         if window is None:
             window = lm.crop_box(landmarks[None])
@@ -171,13 +199,14 @@ def _detected(reader, size, points, detector, shown, side) -> Iterator[Frame]:
         yield Frame(portraits.known(points_there, face.aus, face.aus_valid), picture)
 
 
-def _same(found, last):
-    """The face that overlaps that of the frame before most; the largest when none does."""
+def _same(detections, last):
+    """Choose the face that overlaps the last one most; without a last one, the largest."""
     if last is None:
-        return found[0]  # largest first
-    overlaps = [windows.overlap(face.box, last) for face in found]
-    return found[int(np.argmax(overlaps))]
+        return detections[0]  # largest first
+    overlaps = [windows.overlap(face.box, last) for face in detections]
+    return detections[int(np.argmax(overlaps))]
 
 
 def _show(image, window, side: int):
+    """Cut the window out of a frame; None where there is no window yet."""
     return None if window is None else crops.crop(image, window, side)

@@ -13,19 +13,19 @@ from reenact_jax.reenact.portraits import Portrait
 
 
 class Driving(NamedTuple):
-    """A driver, once its first face was found."""
+    """A driver whose first face was found."""
 
-    faces: Iterator[dict | None]  # to be read once
+    faces: Iterator[dict | None]  # can be read once
     start: dict | None  # the face where relative motion starts; None: the first
-    number: int  # of the frame where it starts
+    number: int  # number of the frame where it starts
     fault: str | None  # why it should not start at the first frame, where it does
-    pictures: dict[int, UInt8[np.ndarray, 's s 3'] | None]  # of frames read that are shown
+    pictures: dict[int, UInt8[np.ndarray, 's s 3'] | None]  # those of the shown frames read so far
 
 
 def read(driver: Driver, source: Portrait, options: Options) -> Driving:
     """Find where relative motion starts.
 
-    With the reference 'best' all of the driver is read for it. A driver of one frame starts at the
+    With the reference 'best' the whole driver is read for it. A driver of one frame starts at the
     source's own face (`starts.onto`).
     """
     start, number, fault, pictures = None, 0, None, {}
@@ -41,7 +41,7 @@ def read(driver: Driver, source: Portrait, options: Options) -> Driving:
 
 
 def _faces(driver: Driver, pictures: dict, smooth: bool) -> Iterator[dict | None]:
-    """The driver's faces; pictures that are shown go into `pictures` by number."""
+    """Yield the driver's faces; pictures that are shown go into `pictures` by number."""
 
     def found():
         for number, frame in enumerate(driver.frames):

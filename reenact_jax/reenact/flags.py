@@ -21,7 +21,11 @@ action units, from 0 to 1, for a bundle whose transfer is facegan's
 
 
 def read(description: str | None, arguments: list[str] | None = None) -> argparse.Namespace:
-    """The arguments, checked. Raises UserError naming the flag."""
+    """Read and check the command line.
+
+    Raises:
+      UserError: a flag is wrong; the message names it.
+    """
     parser = errors.Parser(
         prog='reenact-jax reenact',
         description=description,
@@ -181,18 +185,22 @@ def _results(add) -> None:
 
 
 def units(args: argparse.Namespace) -> list[unit_edits.Change]:
-    """The changes of action units and head angles."""
+    """Return the changes of action units and head angles."""
     angles = {angle: getattr(args, f'pose_{angle}') for angle in unit_edits.ANGLES}
     return unit_edits.parse(args.au, angles)
 
 
 def amount(args: argparse.Namespace) -> Amount:
-    """How much of a relative motion is taken. Raises UserError as `regions.asked`."""
+    """Return how much of a relative motion is taken, and where.
+
+    Raises:
+      UserError: as `regions.asked`.
+    """
     return regions.asked(args.strength, args.region, args.motion == MOTIONS[0], bool(args.driving))
 
 
 def output(args: argparse.Namespace) -> Output:
-    """Where the result goes."""
+    """Say where the result goes."""
     return Output(
         args.out,
         sheet=args.sheet,
@@ -255,7 +263,7 @@ def _check_changes(args: argparse.Namespace) -> None:
 
 
 def _check_places(args: argparse.Namespace) -> None:
-    """Nothing that is read or written twice."""
+    """Reject a file that is read or written twice."""
     taken = {}
     for name in ('source', 'driving', 'background', 'out', 'sheet', 'save_motion'):
         if value := getattr(args, name):
@@ -266,7 +274,7 @@ def _check_places(args: argparse.Namespace) -> None:
 
 
 def is_motion(args: argparse.Namespace, name: str = 'driving') -> bool:
-    """Whether the driver is a file of motion."""
+    """Tell whether the driver is a file of motion."""
     given = getattr(args, name)
     return (
         name == 'driving' and bool(given) and storage.path(given).suffix.lower() in motion.SUFFIXES

@@ -36,7 +36,7 @@ class Clip:
     Attributes:
       frames: RGB.
       landmarks: as they were rendered, pixels of the source's crop.
-      held: frames in which the driver's face was not found; they keep the motion before.
+      held: numbers of frames in which the driver's face was not found; they keep the motion before.
       rate: frames a second, exact.
       sound: a file with the driver's sound; None: it has none.
 
@@ -67,11 +67,11 @@ class Clip:
 
         Args:
           path: .mp4, .webp for a short loop, .png or .jpg for a single frame.
-          mark: the invisible mark in the pixels.
-          signed: content credentials, where c2pa-python is installed.
+          mark: whether the pixels carry the invisible mark.
+          signed: whether content credentials are added, where c2pa-python is installed.
 
         Raises:
-          UserError: for another suffix, or a still name for several frames.
+          UserError: the suffix is another one, or it names a still and there are several frames.
 
         Examples:
           >>> clip.save('result.webp')  # a short loop
@@ -94,9 +94,10 @@ class Model:
     """
 
     def __init__(self, bundle: Bundle, face_landmarker: str | None = None):
-        """
+        """Take a loaded bundle.
+
         Args:
-          bundle: what `reenact_jax.bundle.load` gives.
+          bundle: what `reenact_jax.bundle.load` returned.
           face_landmarker: the face detector's model file; None: the one that is found.
         """
         self.bundle, self._file, self._found = bundle, face_landmarker, None
@@ -104,10 +105,10 @@ class Model:
     def __repr__(self) -> str:
         card = self.bundle.card
         generator = card['generator']['system']
-        what = "drawn at the picture's own pixels" if self.bundle.has_layers else 'as they are'
+        pixels = "drawn at the picture's own pixels" if self.bundle.has_layers else 'as they are'
         return (
             f'Model({generator} with landmarks by {self.bundle.transfer_name}, '
-            f'{self.bundle.size} x {self.bundle.size} pixels, {what}; '
+            f'{self.bundle.size} x {self.bundle.size} pixels, {pixels}; '
             f'driven by {", ".join(self.bundle.driven_by)}; licence {card["licence"]})'
         )
 
@@ -116,20 +117,20 @@ class Model:
 
         Args:
           source: a file, or a picture [h, w, 3] of uint8, RGB.
-          face: of several: 'largest' or its number from the left.
+          face: which of several faces: 'largest' or its number from the left.
 
         Raises:
-          UserError: no such file, no face, several faces and no choice.
+          UserError: there is no such file, no face, or several faces and no choice among them.
 
         Examples:
           >>> person = model.portrait('portrait.jpg')
           >>> model.animate(person, 'clip.mp4')
           Clip(3 frames of 256 x 256, 10 a second)
         """
-        like = self.bundle.size, self.bundle.points, self._detector(), face
+        spec = self.bundle.size, self.bundle.points, self._detector(), face
         if isinstance(source, np.ndarray):
-            return portraits.from_picture(_pictures(source, 3), *like)
-        return portraits.from_file(os.fspath(source), *like)
+            return portraits.from_picture(_pictures(source, 3), *spec)
+        return portraits.from_file(os.fspath(source), *spec)
 
     def animate(
         self,
@@ -144,16 +145,16 @@ class Model:
         """Animate a portrait with the motion of another face.
 
         Args:
-          source: a file, a picture [h, w, 3] of uint8, or what `portrait` found.
+          source: a file, a picture [h, w, 3] of uint8, or what `portrait` returned.
           driving: a video, a still, a folder of stills, or pictures [t, h, w, 3] of uint8.
-          face: of several in the source: 'largest' or its number from the left.
+          face: which of several faces in the source: 'largest' or its number from the left.
           rate: frames a second of driving pictures in memory.
           options: what is asked of the animation.
           **changed: fields of `Options` by name instead, such as reference='best', strength=1.5,
             regions=('mouth',), edits={'smile': 0.5}, max_side=512.
 
         Raises:
-          UserError: what cannot be read, or has no face; an option that cannot be.
+          UserError: a file cannot be read or has no face, or an option has an invalid value.
 
         Examples:
           >>> half = model.animate('portrait.jpg', 'clip.mp4', strength=0.5, regions=['mouth'])
@@ -165,22 +166,22 @@ class Model:
           Clip(3 frames of 256 x 256, 30 a second)
         """
         options = dataclasses.replace(options, **changed)
-        found = source if isinstance(source, Portrait) else self.portrait(source, face)
+        portrait = source if isinstance(source, Portrait) else self.portrait(source, face)
         driver = self._driver(driving, rate)
-        read = drives.read(driver, found, options)
-        made = list(Animation(self.bundle, found, options).frames(read.faces, read.start))
-        frames, places = (
-            np.stack([getattr(one, n) for one in made]) for n in ('image', 'landmarks')
+        read = drives.read(driver, portrait, options)
+        results = list(Animation(self.bundle, portrait, options).frames(read.faces, read.start))
+        frames, landmarks = (
+            np.stack([getattr(one, n) for one in results]) for n in ('image', 'landmarks')
         )
-        held = tuple(number for number, one in enumerate(made) if one.held)
-        return Clip(frames, places, held, driver.rate, driver.sound)
+        held = tuple(number for number, one in enumerate(results) if one.held)
+        return Clip(frames, landmarks, held, driver.rate, driver.sound)
 
     def _driver(self, driving, rate) -> Driver:
-        like = self.bundle.size, self.bundle.points, self._detector()
+        spec = self.bundle.size, self.bundle.points, self._detector()
         if isinstance(driving, np.ndarray):
-            every = Fraction(rate).limit_denominator(1001)
-            return drivers.from_pictures(_pictures(driving, 4), every, *like)
-        return drivers.from_file(os.fspath(driving), *like)
+            exact_rate = Fraction(rate).limit_denominator(1001)
+            return drivers.from_pictures(_pictures(driving, 4), exact_rate, *spec)
+        return drivers.from_file(os.fspath(driving), *spec)
 
     def _detector(self) -> Detector:
         if self._found is None:
@@ -199,7 +200,7 @@ def load(
       face_landmarker: the face detector's model file; None: the one that is found.
 
     Raises:
-      UserError: there is none, it is damaged, or made for other devices.
+      UserError: there is no bundle, it is damaged, or it was made for other devices.
 
     Examples:
       >>> model = reenact_jax.load('out/bundle')
@@ -210,6 +211,7 @@ def load(
 
 
 def _pictures(values: np.ndarray, axes: int) -> UInt8[np.ndarray, '*s h w 3']:
+    """Return pictures, refusing those of another type or shape."""
     if values.dtype != np.uint8 or values.ndim != axes or values.shape[-1] != 3:
         shape = '[h, w, 3]' if axes == 3 else '[t, h, w, 3]'
         raise UserError(

@@ -1,12 +1,12 @@
-"""Motion in files, which drives without its video: CSV, JSON, or a table of OpenFace.
+"""Files of motion, which drive without a video: CSV, JSON, or a table of OpenFace.
 
-A row a frame: `timestamp` in seconds, AU01 ... AU45 from 0 to 1, R_x, R_y, R_z in radians (axes in
-tracks.py), x_0, y_0, z_0, x_1 ... in sides of the driver's square crop (z from 0 at their mean); an
-empty cell (null) is unknown. Above the columns a CSV has the line
+There is one row per frame: `timestamp` in seconds, AU01 ... AU45 from 0 to 1, R_x, R_y, R_z in
+radians (axes in tracks.py), x_0, y_0, z_0, x_1 ... in sides of the driver's square crop (z from 0
+at their mean). An empty cell (null) is unknown. Above the columns a CSV has the line
 
     # reenact_jax motion, version 1, points 68
 
-which names the point set, and JSON has the same as {"format": "reenact_jax motion", "version": 1,
+which names the point set. JSON has the same as {"format": "reenact_jax motion", "version": 1,
 "points": "68", "columns": [...], "rows": [[...], ...]}. Units or landmarks may be left out. A file
 without that line is read as one of version 1 without landmarks.
 """
@@ -35,12 +35,12 @@ from reenact_jax.media import reading
 SUFFIXES = ('.csv', '.json')
 UNITS = AU_NAMES + POSE_NAMES
 FORMAT, VERSION = 'reenact_jax motion', 1  # grows when an older reader could not read the file
-MAX_BYTES = 128_000_000  # of a file
-RATES = 0.1, 1000  # frames a second
+MAX_BYTES = 128_000_000  # largest size of a file
+RATES = 0.1, 1000  # lowest and highest, frames a second
 
 
 class Motion(NamedTuple):
-    """Frames of a motion. Where a face was not found, no unit is known and landmarks are NaN."""
+    """Frames of a motion; where no face was found, no unit is known and landmarks are NaN."""
 
     aus: Float[np.ndarray, 't 20']
     valid: Bool[np.ndarray, 't 20']
@@ -50,7 +50,11 @@ class Motion(NamedTuple):
 
 
 def read(path: epath.PathLike) -> Motion:
-    """Any of the three kinds. Raises UserError naming the file, and the line or column."""
+    """Read a file of motion of any of the three kinds.
+
+    Raises:
+      UserError: the file is no motion; the message names the file and the line or column.
+    """
     if (storage.size(str(path)) or 0) > MAX_BYTES:
         raise UserError(f'{path}: more than {MAX_BYTES:,} bytes of motion; cut it into pieces')
     text = storage.read(str(path)).decode('utf-8-sig', 'replace')
@@ -81,7 +85,12 @@ def read(path: epath.PathLike) -> Motion:
 
 
 def write(path: epath.PathLike, motion: Motion) -> None:
-    """As CSV or JSON, by the suffix."""
+    """Write a motion to a file.
+
+    Args:
+      path: its suffix chooses the format: .json for JSON, any other for CSV.
+      motion: what to write.
+    """
     names = ('timestamp', *UNITS, *_places(motion.points, path))
     times = (np.arange(len(motion.aus)) / float(motion.rate)).round(9)
     columns = [times[:, None], np.where(motion.valid, motion.aus, np.nan)]
@@ -98,26 +107,27 @@ def write(path: epath.PathLike, motion: Motion) -> None:
         storage.write(str(path), json.dumps(content) + '\n')
         return
     file = io.StringIO()
-    said = f', points {motion.points}' if motion.points else ''
-    file.write(f'# {FORMAT}, version {VERSION}{said}\n')
+    suffix = f', points {motion.points}' if motion.points else ''
+    file.write(f'# {FORMAT}, version {VERSION}{suffix}\n')
     csv.writer(file, lineterminator='\n').writerows([names, *rows])
     storage.write(str(path), file.getvalue())
 
 
 def _csv(text: str, path) -> tuple[str | None, list[str], Iterable[list]]:
+    """Return the point set, the columns and the rows of a CSV."""
     text, points = text.replace('\r\n', '\n').replace('\r', '\n'), None
     head, _, rest = text.partition('\n')
-    if said := re.match(rf'# {FORMAT}, version (\d{{1,9}})(.*)', head):
-        _check_version(int(said[1]), path)
-        named = re.search(r', points (\w+)', said[2])
-        points, text = named and named[1], rest
+    if header := re.match(rf'# {FORMAT}, version (\d{{1,9}})(.*)', head):
+        _check_version(int(header[1]), path)
+        point_set = re.search(r', points (\w+)', header[2])
+        points, text = point_set and point_set[1], rest
     lines = csv.reader(io.StringIO(text), skipinitialspace=True)
     rows = _rows(lines, path)
     return points, [name.strip() for name in next(rows, [])], rows
 
 
 def _rows(lines, path) -> Iterator[list[str]]:
-    """The lines of a CSV that are not empty."""
+    """Yield the lines of a CSV that are not empty."""
     while True:
         try:
             line = next(lines, None)
@@ -130,6 +140,7 @@ def _rows(lines, path) -> Iterator[list[str]]:
 
 
 def _json(text: str, path) -> tuple[str | None, list[str], Iterable[list]]:
+    """Return the point set, the columns and the rows of a JSON file."""
     try:
         content = json.loads(text)
         if content.get('format', FORMAT) != FORMAT:
@@ -143,17 +154,17 @@ def _json(text: str, path) -> tuple[str | None, list[str], Iterable[list]]:
 
 
 def _columns(names: list[str], rows: Iterable[list], wanted: set[str], path) -> dict:
-    """{name: numbers [t]} of those columns that are wanted."""
+    """Return {name: numbers [t]} of the columns that are wanted."""
     places = [(place, name) for place, name in enumerate(names) if name in wanted]
-    found = []
+    values = []
     for number, row in enumerate(rows, 1):
         if len(row) != len(names):
             raise UserError(f'{path}, row {number}: {len(row)} values for {len(names)} columns')
         where = f'{path}, row {number}'
-        found.append(np.array([_number(row[place], where) for place, _ in places]))
-    if not places or not found:
+        values.append(np.array([_number(row[place], where) for place, _ in places]))
+    if not places or not values:
         return {}
-    return dict(zip([name for _, name in places], np.stack(found, 1), strict=True))
+    return dict(zip([name for _, name in places], np.stack(values, 1), strict=True))
 
 
 def _check_version(version, path) -> None:
@@ -165,7 +176,11 @@ def _check_version(version, path) -> None:
 
 
 def _places(points: str | None, path) -> list[str]:
-    """Columns of the landmarks. Raises UserError for a point set that does not exist."""
+    """Name the columns of the landmarks.
+
+    Raises:
+      UserError: the point set does not exist.
+    """
     if points is None:
         return []
     if points not in layouts.LAYOUTS:
@@ -174,6 +189,7 @@ def _places(points: str | None, path) -> list[str]:
 
 
 def _openface(path) -> Motion:
+    """Read a table of OpenFace; of several faces the first one."""
     table = openface.read(path)
     first = table.face == table.face[0]
     valid = np.repeat(table.success[first, None], table.aus.shape[1], 1)
@@ -189,6 +205,7 @@ def _openface(path) -> Motion:
 
 
 def _number(value, where: str) -> float:
+    """Read a cell; an empty one is NaN."""
     if value in ('', None):
         return math.nan
     try:
@@ -198,7 +215,7 @@ def _number(value, where: str) -> float:
 
 
 def _rate(times: Float[np.ndarray, ' t'], path) -> Fraction:
-    """Frames a second of times; without them, or of a single frame, as a folder of stills."""
+    """Return the frames a second: of one frame or without times, those of a folder of stills."""
     length = float(times[-1] - times[0])
     if math.isnan(length) or len(times) == 1:
         return reading.FOLDER_RATE

@@ -1,4 +1,4 @@
-"""What is asked of an animation; the command, the page and the Python interface fill this in."""
+"""The options of an animation, which the command, the page and the Python interface fill in."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ BATCH = 8  # frames in one call of the model
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Options:
-    """What is asked of an animation; the defaults take all of the driver's motion.
+    """The options of an animation; the defaults take all of the driver's motion.
 
     Attributes:
       motion: 'relative' adds what changes in the driver to the source's own face (relative.py): a
@@ -31,13 +31,15 @@ class Options:
       smooth: filter the driver's jitter (smoothing.py).
       units: changes of the driver's action units and head angles, before the transfer.
       edits: strengths of landmark edits by name, such as {'smile': 0.5}, after the transfer.
-      background: put behind the head, which leaves the crop alone; None: the source's own.
+      background: picture to put behind the head in the square crop, which is then the whole
+        result; None: the source's own.
       crop: the square crop alone instead of the whole picture.
-      max_side: longest side of the result, pixels; None: as of `painting.painter`.
+      max_side: longest side of the result, pixels; None: the default of `painting.painter`.
       batch: frames in one call of the model.
 
     Raises:
-      UserError: a value that cannot be, or strength and regions with absolute motion.
+      UserError: a value is unknown or out of its range, or strength or regions are set for
+        absolute motion.
     """
 
     motion: str = MOTIONS[0]

@@ -22,14 +22,14 @@ class Output:
 
     Attributes:
       path: .mp4, .webp for a short loop, .png or .jpg for a single frame or a strip.
-      sheet: file of the contact sheet; None: none.
-      rows: frames on it.
+      sheet: file of the contact sheet; None: no sheet.
+      rows: how many frames the sheet shows.
       side_by_side: every frame shows source, driver and result; the driver has to bring the picture
         of every frame.
       save_motion: file of the driver's motion (motion.py), smoothed and with changed units if these
-        are asked for; None: none.
-      mark: the invisible mark in the pixels (watermark.py).
-      signed: content credentials (credentials.py), of the sheet too.
+        are asked for; None: no such file.
+      mark: whether the pixels carry the invisible mark (watermark.py).
+      signed: whether content credentials (credentials.py) are added, to the sheet too.
     """
 
     path: str
@@ -81,7 +81,11 @@ class Output:
             yield lambda image: writing.write_still(self.path, image, signed=self.signed)
 
     def write_sheet(self, rows: Mapping[int, Sequence[UInt8[np.ndarray, '_ _ 3'] | None]]) -> None:
-        """Write the contact sheet, if any: pictures of a row by the frame's number."""
+        """Write the contact sheet, if there is to be one.
+
+        Args:
+          rows: number of a frame -> the pictures of its row.
+        """
         if self.sheet:
             picture = sheets.sheet(list(rows.values()), list(rows))
             writing.write_still(self.sheet, picture, signed=self.signed)

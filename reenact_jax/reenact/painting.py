@@ -1,7 +1,7 @@
 """From landmarks to finished frames: the crop, or the whole picture with the crop in its place.
 
-A model that gives layers draws at the picture's own pixels (composing.py); the result of another is
-pasted under a mask (pasting.py).
+A model that gives layers draws at the picture's own pixels (composing.py). The result of any other
+model is pasted under a mask (pasting.py).
 """
 
 from collections.abc import Callable
@@ -23,14 +23,14 @@ LEAST_SIDE = 64
 
 @runtime_checkable
 class Painter(Protocol):
-    """Draws frames of one source."""
+    """What draws the frames of one source."""
 
     def draw(self, points: Float[np.ndarray, 'b n _']) -> UInt8[Array, 'b h w 3']:
         """Draw on the device; landmarks in pixels of the model's crop, with or without depth."""
         ...
 
     def finish(self, drawn: UInt8[np.ndarray, 'h w 3'], /) -> UInt8[np.ndarray, 'H W 3']:
-        """Make a frame of the result of what was drawn."""
+        """Turn what was drawn into a frame of the result."""
         ...
 
     def close_up(self, frame: UInt8[np.ndarray, 'H W 3']) -> UInt8[np.ndarray, 's s 3']:
@@ -46,13 +46,16 @@ def painter(
     background: UInt8[np.ndarray, 's s 3'] | None = None,
     most: int | None = None,
 ) -> Painter:
-    """Choose how frames of a source are drawn.
+    """Choose how the frames of a source are drawn.
 
     Args:
-      whole: the whole picture, not the square crop alone.
-      background: put behind the head, which leaves the crop alone; None: the source's own.
-      most: longest side of the result, pixels; None: `MOST_SIDE` for a model that gives layers,
-        no limit for others, whose pictures are as large as the source's.
+      bundle: the model.
+      source: the portrait.
+      whole: show the whole picture instead of the square crop alone.
+      background: picture to put behind the head in the square crop, which is then the whole result;
+        None: the source's own.
+      most: longest side of the result, pixels; None: `MOST_SIDE` for a model that gives layers, no
+        limit for others, whose pictures are as large as the source's.
     """
     if background is not None:
         appearance = bundle.encode(source.face(), images.to_float(background)[None])
@@ -65,7 +68,7 @@ def painter(
 
 
 class _Pasted:
-    """A model's image, in its place."""
+    """A painter that puts a model's image in its place."""
 
     def __init__(self, bundle: Bundle, appearance: tuple, canvas: Canvas | None):
         self._bundle, self._appearance, self._canvas = bundle, appearance, canvas
@@ -81,7 +84,7 @@ class _Pasted:
 
 
 class _Composed:
-    """A model's layers, at the picture's pixels."""
+    """A painter that composes a model's layers at the picture's own pixels."""
 
     def __init__(self, bundle: Bundle, appearance: tuple, source: Portrait, whole: bool, most: int):
         self._bundle, self._appearance, self._whole = bundle, appearance, whole
@@ -103,12 +106,12 @@ class _Composed:
         return self._cut(frame) if self._whole else frame
 
     def _cut(self, picture):
-        """Whole pixels of what `around` made; resampled out of a whole picture."""
+        """Cut the crop: whole pixels of what `around` returned, resampled from a whole picture."""
         return crops.crop(picture, self._canvas.window, max(round(self._canvas.window[2]), 1))
 
 
 def fitted(canvas: Canvas, most: int | None) -> Canvas:
-    """Shrink a picture to a longest side; None: none."""
+    """Shrink a picture to a longest side of `most` pixels; None: leave it as it is."""
     height, width = canvas.picture.shape[:2]
     if most is None or max(height, width) <= most:
         return canvas
@@ -119,7 +122,7 @@ def fitted(canvas: Canvas, most: int | None) -> Canvas:
 
 
 def around(canvas: Canvas, most: int) -> Canvas:
-    """Cut the crop out with what lies around it, upright on whole pixels."""
+    """Cut out the crop and what lies around it, upright, on whole pixels."""
     x0, y0, side = canvas.window
     if not canvas.has_more:
         return fitted(canvas, most)

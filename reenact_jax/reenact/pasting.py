@@ -1,4 +1,4 @@
-"""A result's crop back in the picture it was cut from, under a mask that fades at its border."""
+"""A result's crop pasted into the picture it comes from, under a mask that fades at its border."""
 
 import math
 from typing import NamedTuple
@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image
 
-FEATHER = 0.12  # of the crop's side, the band in which picture and crop are mixed (ours)
+FEATHER = 0.12  # of the crop's side: band in which picture and crop are mixed (ours)
 
 
 class Canvas(NamedTuple):
@@ -24,10 +24,15 @@ class Canvas(NamedTuple):
 
 
 class Paster:
-    """Puts crops, of whatever side, into one picture; what does not depend on them is done once."""
+    """What puts crops of any side into one picture; what does not depend on them is done once."""
 
     def __init__(self, canvas: Canvas, feather: float = FEATHER):
-        """Args: feather: of `FEATHER`; 0 for a hard border."""
+        """Prepare the mask.
+
+        Args:
+          canvas: the picture, and where the crop lies in it.
+          feather: width of the mixed band, in sides of the crop; 0 for a hard border.
+        """
         (x0, y0, side), (height, width) = canvas.window, canvas.picture.shape[:2]
         left, top = max(math.floor(x0), 0), max(math.floor(y0), 0)
         right, bottom = min(math.ceil(x0 + side), width), min(math.ceil(y0 + side), height)
@@ -43,10 +48,10 @@ class Paster:
         self.mask = (down[:, None] * across[None, :])[..., None].astype(np.float32)
 
     def __call__(self, crop: UInt8[np.ndarray, 's s 3']) -> UInt8[np.ndarray, 'h w 3']:
-        """The picture with the crop in its place."""
-        made = self.picture.copy()
+        """Return the picture with the crop in its place."""
+        result = self.picture.copy()
         if 0 in self._size:
-            return made
+            return result
         scale, side = self._pixel * len(crop), len(crop)
         (x, y), source = self._corner, Image.fromarray(crop)
         if scale > 1:  # the picture's pixels are larger than the crop's: bilinear would skip some
@@ -57,14 +62,14 @@ class Paster:
         placed = source.transform(
             self._size, Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR
         )
-        under = made[self._place].astype(np.float32)
+        under = result[self._place].astype(np.float32)
         mixed = under + self.mask * (np.asarray(placed, np.float32) - under)
-        made[self._place] = np.clip(np.round(mixed), 0, 255)
-        return made
+        result[self._place] = np.clip(np.round(mixed), 0, 255)
+        return result
 
 
 def _ramp(place: Float[np.ndarray, ' n'], feather: float) -> Float[np.ndarray, ' n']:
-    """0 at the crop's ends (0 and 1), 1 from `feather` inwards, smooth between."""
+    """Return 0 at the crop's ends (0 and 1), 1 from `feather` inwards, smooth between."""
     inside = np.minimum(place, 1 - place)
     if feather <= 0:
         return (inside > 0).astype(np.float64)

@@ -1,6 +1,6 @@
 """The source: a portrait's crop and its landmarks, from a picture file or from a stored track.
 
-What is known of a face goes from here to a bundle as a dict of arrays, named as in `tracks.Face`.
+What is known of a face goes to a bundle as a dict of arrays, named as in `tracks.Face`.
 """
 
 import itertools
@@ -25,10 +25,10 @@ class Portrait(NamedTuple):
 
     image: Float[np.ndarray, 's s 3']  # in [-1, 1]
     known: dict[str, np.ndarray]  # landmarks [n, 2] and more, pixels of the crop
-    canvas: Canvas | None = None  # what it was cut from; None: nobody knows
+    canvas: Canvas | None = None  # what it was cut from; None: unknown
 
     def face(self) -> dict:
-        """The portrait as a bundle's `source`: arrays with a leading axis of 1."""
+        """Return the portrait as a bundle's `source`: arrays with a leading axis of 1."""
         return {name: value[None] for name, value in {'image': self.image, **self.known}.items()}
 
     @property
@@ -41,7 +41,7 @@ class Portrait(NamedTuple):
         return bool((points < 0).any() or (points > np.array([width, height])).any())
 
     def shown(self, side: int) -> UInt8[np.ndarray, 'side side 3']:
-        """Cut the crop out of what it comes from, to be looked at."""
+        """Cut the crop from the picture it comes from, to be looked at."""
         if self.canvas is None:
             return np.asarray(images.to_uint8(self.image))
         return crops.crop(self.canvas.picture, self.canvas.window, side)
@@ -55,16 +55,19 @@ def from_file(
     which: str | int | None = None,
     frame: int = 0,
 ) -> Portrait:
-    """The face in a picture, or in a frame of a video.
+    """Find the face in a picture, or in a frame of a video.
 
     Args:
+      path: picture or video.
       size: side of the crop, pixels.
       points: point set.
+      detector: what finds faces.
       which: of several faces: None (there must be one), 'largest' or its number from the left.
-      frame: of a video, from 0.
+      frame: frame of a video, from 0.
 
-    Raises UserError: no picture, no such frame, no face, several faces and no choice, hardly a
-    human one.
+    Raises:
+      UserError: there is no such picture or frame, no face in it, several faces and no choice among
+        them, or hardly a human face.
     """
     if reading.kind(path) == 'video':
         reader = reading.Reader(path)
@@ -85,24 +88,37 @@ def from_picture(
     which: str | int | None = None,
     where: str = 'picture',
 ) -> Portrait:
-    """The face in a decoded picture; `where` names it in messages. As `from_file`."""
-    found = faces.choose(detector.detect(picture, thorough=True), which, where)
-    if which is None and not detector.is_certain(picture, found):
+    """Find the face in a decoded picture, as `from_file` does.
+
+    Args:
+      picture: RGB.
+      size: side of the crop, pixels.
+      points: point set.
+      detector: what finds faces.
+      which: of several faces: None (there must be one), 'largest' or its number from the left.
+      where: what error messages call the picture.
+
+    Raises:
+      UserError: there is no face, several faces and no choice among them, or hardly a human face.
+    """
+    face = faces.choose(detector.detect(picture, thorough=True), which, where)
+    if which is None and not detector.is_certain(picture, face):
         raise UserError(
             f'{where}: what was found is hardly a human face (an animal, a drawing?); if it is '
             'one, say so: --face largest'
         )
-    landmarks = getattr(found, f'landmarks_{points}')
+    landmarks = getattr(face, f'landmarks_{points}')
     window = lm.crop_box(landmarks[None])
     image = np.asarray(images.to_float(crops.crop(picture, window, size)))
-    moved = known(crops.into_crop(landmarks, window, size), found.aus, found.aus_valid)
+    moved = known(crops.into_crop(landmarks, window, size), face.aus, face.aus_valid)
     return Portrait(image, moved, Canvas(picture, window))
 
 
 def astronaut() -> UInt8[np.ndarray, 'h w 3']:
-    """A photograph that everybody has: Eileen Collins, by NASA, public domain.
+    """Return a photograph that everybody has: Eileen Collins, by NASA, public domain.
 
-    Raises UserError without scikit-image.
+    Raises:
+      UserError: scikit-image is not installed.
     """
     try:
         from skimage import data
@@ -114,28 +130,29 @@ def astronaut() -> UInt8[np.ndarray, 'h w 3']:
 
 
 def from_track(track: Track, frame: int, size: int, points: str) -> Portrait:
-    """A frame of a stored track, scaled to `size`; its canvas is the crop as it is stored.
+    """Take a frame of a stored track, scaled to `size`; its canvas is the crop as it is stored.
 
-    Raises UserError when the track has no such frame.
+    Raises:
+      UserError: the track has no such frame.
     """
     if not -track.frames <= frame < track.frames:
         raise UserError(
             f'--source-frame {frame}: track {track.track_id} has {track.frames} frames, from 0'
         )
-    every = faces_of(track, size, points)
+    all_faces = faces_of(track, size, points)
     stored = simplejpeg.decode_jpeg(track.image[frame])
-    own = {name: value[frame] for name, value in every.items()}
-    return Portrait(picture(track, frame, size), own, Canvas(stored, (0, 0, len(stored))))
+    face = {name: value[frame] for name, value in all_faces.items()}
+    return Portrait(picture(track, frame, size), face, Canvas(stored, (0, 0, len(stored))))
 
 
 def picture(track: Track, frame: int, size: int) -> Float[np.ndarray, 's s 3']:
-    """A frame's image in [-1, 1], scaled as training scales it."""
+    """Return a frame's image in [-1, 1], scaled as training scales it."""
     decoded = simplejpeg.decode_jpeg(track.image[frame])
     return np.asarray(images.resize(images.to_float(decoded), size))
 
 
 def faces_of(track: Track, size: int, points: str) -> dict[str, np.ndarray]:
-    """What is known of a track's faces, [t, ...], in pixels of a crop of side `size`."""
+    """Return what is known of a track's faces, [t, ...], in pixels of a crop of side `size`."""
     landmarks = np.array(getattr(track, f'landmarks_{points}') * (size / track.size), np.float32)
     return known(landmarks, track.aus, track.aus_valid)
 
@@ -143,27 +160,43 @@ def faces_of(track: Track, size: int, points: str) -> dict[str, np.ndarray]:
 def known(
     landmarks: Float[np.ndarray, '*s n 3'], aus: Float[np.ndarray, '*s 20'], valid
 ) -> dict[str, np.ndarray]:
-    """Landmarks with depth and action units as fields of `tracks.Face`; `valid` as 0 and 1."""
+    """Put landmarks and action units into the fields of `tracks.Face`.
+
+    Args:
+      landmarks: with depth.
+      aus: 17 action units and three angles, as in tracks.py.
+      valid: which of them are known; stored as 0 and 1.
+    """
     units = {'aus': np.array(aus, np.float32), 'aus_valid': np.array(valid, np.float32)}
     return {'landmarks': landmarks[..., :2], 'landmarks3d': landmarks} | units
 
 
 def find_track(directory: str, track_id: str) -> Track:
-    """The track of that name in any split of a set. Raises UserError that names some it has."""
-    known = []
+    """Return the track with an id, from any split of a shard set.
+
+    Raises:
+      UserError: there is none; the message names some that there are.
+    """
+    track_ids = []
     for split in shards.splits(directory):
         part = shards.ShardSet(directory, split)
         names = [str(name) for name in part.columns.track_id]
         if track_id in names:
             return part.track(names.index(track_id))
-        known += names
-    some = ', '.join(known[:3])
-    raise UserError(f'{directory}: no track {track_id!r}; there are {len(known)}, such as {some}')
+        track_ids += names
+    some = ', '.join(track_ids[:3])
+    raise UserError(
+        f'{directory}: no track {track_id!r}; there are {len(track_ids)}, such as {some}'
+    )
 
 
 def scene(path: str, size: int) -> UInt8[np.ndarray, 'size size 3']:
-    """The middle of a picture, as a background. Raises UserError when it is no picture."""
-    found = reading.read_still(path)
-    height, width = found.shape[:2]
+    """Cut the middle square out of a picture, as a background.
+
+    Raises:
+      UserError: the file is no picture.
+    """
+    photo = reading.read_still(path)
+    height, width = photo.shape[:2]
     side = min(height, width)
-    return crops.crop(found, ((width - side) / 2, (height - side) / 2, side), size)
+    return crops.crop(photo, ((width - side) / 2, (height - side) / 2, side), size)

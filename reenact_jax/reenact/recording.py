@@ -23,27 +23,29 @@ def record(animation: Animation, driver: Driver, output: Output) -> dict:
     """Write an animation (a video at the driver's exact rate, or a still) and its contact sheet.
 
     Args:
-      driver: read once; the frames that bring a picture are the rows of the sheet, but where every
-        frame brings one (`side_by_side`). Its sound, where it has some, goes with an .mp4.
+      animation: what to draw.
+      driver: read once. The frames that bring a picture are the rows of the sheet, except where
+        every frame brings one (`side_by_side`). Its sound, if any, goes with an .mp4.
+      output: where to write.
 
     Returns:
-      {'out', 'frames', 'held', 'rate', 'fault', 'start', ...} for a summary: `start` says why
-      relative motion should not start at the driver's first frame, where it did; else it is None.
+      {'out', 'frames', 'held', 'rate', 'fault', 'start', ...} for a summary. If relative motion
+      starts at the driver's first frame and should not, `start` says why; else it is None.
     """
     read = driving.read(driver, animation.source, animation.options)
     kept, rows, held = [], {}, 0
     shown = drivers.spread(driver.count, output.rows) if output.side_by_side else driver.shown
-    own = animation.source.shown(BESIDE if output.side_by_side else drivers.SHOWN)
+    portrait = animation.source.shown(BESIDE if output.side_by_side else drivers.SHOWN)
     faces = _kept(read.faces, kept) if output.save_motion else read.faces
     frames = animation.frames(faces, read.start)
     bar = tqdm(frames, total=driver.count, unit='frame', desc=storage.path(output.path).name)
     with output.open(driver.rate, driver.count, driver.sound) as write:
-        for number, made in enumerate(bar):
-            picture, image = read.pictures.pop(number, None), made.image
-            write(sheets.side_by_side(own, picture, image) if output.side_by_side else image)
-            held += made.held
+        for number, result in enumerate(bar):
+            picture, image = read.pictures.pop(number, None), result.image
+            write(sheets.side_by_side(portrait, picture, image) if output.side_by_side else image)
+            held += result.held
             if output.sheet and number in shown:
-                rows[number] = _row(animation, own, picture, made)
+                rows[number] = _row(animation, portrait, picture, result)
     if output.save_motion:
         motion.write(output.save_motion, _motion(animation, kept, driver.rate))
     if output.sheet:
@@ -62,34 +64,37 @@ def record_lead(animation: Animation, driver: Driver | None, steps: int, output:
     """Write `steps` frames from the source's own landmarks to changed ones, or to a driver's.
 
     Args:
-      driver: of one frame; None: the source itself.
-      steps: 1 for the last frame alone.
-      output: a still is a strip of all frames' crops, or the frame where there is one.
+      animation: what to draw.
+      driver: a driver of one frame; None: the source itself.
+      steps: how many frames; 1 for the last one alone.
+      output: where to write. A still is a strip of all frames' crops, or the frame if there is one.
     """
     frame = None if driver is None else next(driver.frames)
-    made = list(animation.lead(_end(animation, frame), steps))
+    results = list(animation.lead(_end(animation, frame), steps))
     if output.is_video or steps == 1:
-        pictures = [one.image for one in made]
+        pictures = [result.image for result in results]
     else:
-        pictures = [np.concatenate([animation.painter.close_up(one.image) for one in made], 1)]
+        pictures = [
+            np.concatenate([animation.painter.close_up(result.image) for result in results], 1)
+        ]
     with output.open(LEAD_RATE, len(pictures)) as write:
         for picture in pictures:
             write(picture)
     if output.sheet:
-        own, seen = animation.source.shown(drivers.SHOWN), frame and frame.picture
+        portrait, seen = animation.source.shown(drivers.SHOWN), frame and frame.picture
         shown = sorted(drivers.spread(steps, output.rows))
-        output.write_sheet({n: _row(animation, own, seen, made[n]) for n in shown})
+        output.write_sheet({n: _row(animation, portrait, seen, results[n]) for n in shown})
     units, summary = animation.options.units, {'out': output.path, 'sheet': output.sheet}
     summary |= {'frames': steps, 'held': 0, 'fault': None}
     return summary | {
         'transfer': animation.bundle.transfer_name if driver or units else None,
         'edits': dict(animation.options.edits),
-        'units': {unit_edits.NAMES[one.index]: one.value for one in units},
+        'units': {unit_edits.NAMES[change.index]: change.value for change in units},
     }
 
 
 def _end(animation: Animation, frame: Frame | None):
-    """Landmarks of the last frame of a lead: the source's own, or as a still driver moves them."""
+    """Return a lead's last landmarks: the source's own, or as a still driver moves them."""
     source, start = animation.source, None
     if frame is None:
         return source.known['landmarks']
@@ -99,21 +104,21 @@ def _end(animation: Animation, frame: Frame | None):
     return points[0, :, :2]
 
 
-def _row(animation: Animation, own, picture, made: Made) -> tuple:
-    """Pictures of a row of the sheet: source, driver, landmarks, result."""
-    drawn = sheets.drawing(made.landmarks, animation.bundle.size, animation.bundle.points)
-    return own, picture, drawn, animation.painter.close_up(made.image)
+def _row(animation: Animation, portrait, picture, result: Made) -> tuple:
+    """Return the pictures of a row of the sheet: source, driver, landmarks, result."""
+    drawn = sheets.drawing(result.landmarks, animation.bundle.size, animation.bundle.points)
+    return portrait, picture, drawn, animation.painter.close_up(result.image)
 
 
 def _kept(faces: Iterator, kept: list) -> Iterator[dict | None]:
-    """The same faces, which go into a list as well."""
+    """Yield the same faces and append each to a list."""
     for face in faces:
         kept.append(face)
         yield face
 
 
 def _motion(animation: Animation, faces: list, rate: Fraction) -> motion.Motion:
-    """Driving faces as they are kept in a file."""
+    """Turn driving faces into the motion that a file keeps."""
     bundle, layout = animation.bundle, layouts.layout(animation.bundle.points)
     aus, valid = np.zeros((2, len(faces), 20), np.float32)
     places = np.full((len(faces), layout.count, 3), np.nan, np.float32)

@@ -1,8 +1,8 @@
 """A driver read twice: its faces on disk, and the one nearest the source in pose and expression.
 
-Relative motion starts at a frame of the driver; a frame in which the driver looks as the source
-does gives the best result. Results do not depend on the frames before, so that running forward and
-backward from that frame is the same as taking it for the first one.
+Relative motion starts at a frame of the driver. A frame in which the driver looks as the source
+does gives the best result. No result depends on the frames before it, so that drawing all frames in
+order is the same as running forward and backward from that frame.
 """
 
 import tempfile
@@ -17,10 +17,12 @@ from reenact_jax.reenact.portraits import Portrait
 
 
 def nearest(driver: Driver, source: Portrait) -> tuple[Driver, dict | None, int]:
-    """(the driver again, its face nearest the source, number of that frame).
+    """Find the driver's face that is nearest the source in pose and expression (`starts.distance`).
 
-    Reads all frames once; faces go to a temporary file, so that memory does not grow with them.
-    Nearest in pose and expression (`starts.distance`). The face is None where there is none.
+    All frames are read once. Faces go to a temporary file, so that memory does not grow with them.
+
+    Returns:
+      The driver, to be read again; its nearest face, None if it has no face; that frame's number.
     """
     best, number, distance = None, -1, np.inf
     spool = _Spool()
@@ -55,6 +57,7 @@ class _Spool:
         self._count += 1
 
     def frames(self) -> Iterator[Frame]:
+        """Yield the frames again, once, and close the file."""
         self._file.seek(0)
         for number in range(self._count):
             face = None

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from reenact_jax.common.errors import UserError
 from reenact_jax.geometry.layouts import Layout
 
-STRENGTHS = 0.0, 3.0  # lowest and highest; beyond it is no face
+STRENGTHS = 0.0, 3.0  # lowest and highest; beyond them a result is no face
 POSE, ALL = 'pose', 'all'
 REGIONS = {
     'eyes': ('left_eye', 'left_pupil', 'right_eye', 'right_pupil'),
@@ -23,10 +23,10 @@ _EXPECTED = 'expected a number from {:g} to {:g}'.format(*STRENGTHS)
 
 
 class Amount(NamedTuple):
-    """How much of the motion is taken."""
+    """How much of the motion is taken, and where."""
 
-    strength: float = 1.0  # of the change of expression, of the rotation's angle and of the shift
-    regions: tuple[str, ...] = (ALL,)  # of `NAMES`
+    strength: float = 1.0  # factor of the change of expression, the rotation's angle and the shift
+    regions: tuple[str, ...] = (ALL,)  # some of `NAMES`
 
     def takes(self, region: str) -> bool:
         """Tell whether a region moves."""
@@ -39,31 +39,33 @@ def asked(
     """Read what was typed after --strength and --region; None is the default.
 
     Args:
+      strength: a number as a text.
+      names: names of regions.
       relative: whether the motion is relative.
       driven: whether there is a driver.
 
     Raises:
-      UserError: no such strength or region, or no relative motion to take it of.
+      UserError: there is no such strength or region, or no relative motion that it applies to.
     """
     for flag, value in (('--strength', strength), ('--region', names)):
         if value is not None and not relative:
             raise UserError(f'{flag}: is of relative motion; leave out --motion absolute')
         if value is not None and not driven:
             raise UserError(f'{flag}: is of the motion of a driver; give --driving')
-    found = Amount()
+    amount = Amount()
     if strength is not None:
         try:
-            found = found._replace(strength=float(strength))
+            amount = amount._replace(strength=float(strength))
         except ValueError:
             raise UserError(f'--strength {strength}: {_EXPECTED}') from None
-    return check(found if names is None else found._replace(regions=tuple(names)))
+    return check(amount if names is None else amount._replace(regions=tuple(names)))
 
 
 def check(amount: Amount) -> Amount:
-    """Return the amount itself.
+    """Return the amount itself if its strength and regions are valid.
 
     Raises:
-      UserError: a strength or a region that cannot be.
+      UserError: the strength is out of range, or a region is unknown.
     """
     low, high = STRENGTHS
     if not (math.isfinite(amount.strength) and low <= amount.strength <= high):
@@ -77,11 +79,11 @@ def check(amount: Amount) -> Amount:
 
 
 def weights(layout: Layout, amount: Amount) -> Float[np.ndarray, 'n 1']:
-    """Return 1 for points whose expression changes, else 0. With all parts, the nose does."""
+    """Return 1 for points whose expression changes, else 0; with all parts the nose changes too."""
     if all(amount.takes(region) for region in REGIONS):
         return np.ones((layout.count, 1))
-    found = np.zeros((layout.count, 1))
+    values = np.zeros((layout.count, 1))
     for region in amount.regions:
         for part in REGIONS[region]:
-            found[list(layout.parts.get(part, ()))] = 1
-    return found
+            values[list(layout.parts.get(part, ()))] = 1
+    return values

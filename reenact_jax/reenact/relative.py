@@ -42,7 +42,7 @@ class Head(NamedTuple):
     points: Float[np.ndarray, 'n 3']  # pixels
     rotation: Float[np.ndarray, '3 3']  # R
     pivot: Float[np.ndarray, ' 3']  # pixels
-    size: float  # of the rigid points, pixels
+    size: float  # size of the rigid points, pixels
 
     def shape(self, points: Float[np.ndarray, '*s n 3']) -> Float[np.ndarray, '*s n 3']:
         """Express points in the head's axes and sizes, from its pivot."""
@@ -59,16 +59,18 @@ class Start(NamedTuple):
     flat: bool
     by_units: bool  # action units drive T
     follows: bool  # T's result lies where the driver's face is
-    angles: Float[np.ndarray, ' 3'] | None  # of `first`, where angles turn the head
+    angles: Float[np.ndarray, ' 3'] | None  # those of `first`, where angles turn the head
 
 
 def start(bundle: Bundle, identity: tuple, source: dict, first: dict, rows: int = 1) -> Start:
     """Prepare relative motion.
 
     Args:
-      identity: of `bundle.identify(source)`.
-      source, first: faces with a leading axis of 1, as a bundle takes them; where both have
-        `landmarks3d`, heads turn in space.
+      bundle: the model.
+      identity: what `bundle.identify(source)` returned.
+      source: the source's face with a leading axis of 1, as a bundle takes it.
+      first: the driver's face where motion starts, likewise. Where both have `landmarks3d`, heads
+        turn in space.
       rows: how many faces the transfer is called with: as many as in `move`, so that it is
         compiled once.
     """
@@ -90,10 +92,14 @@ def start(bundle: Bundle, identity: tuple, source: dict, first: dict, rows: int 
 
 
 def heads(source: dict, first: dict) -> tuple[Head, Head, bool]:
-    """Put two faces (no leading axes) into frames; tell whether depth is missing in one of them.
+    """Put two faces (no leading axes) into rigid frames.
 
-    The second one then has none. Rotations are those of the measured angles where both faces have
-    some, so that an error of one way of measuring is in both.
+    Rotations are those of the measured angles where both faces have some, so that an error of one
+    way of measuring is in both.
+
+    Returns:
+      The source's head, the driver's head, and whether depth is missing in one of them; if so, the
+      second one has none.
     """
     own, driver = (frames.of_face(face) for face in (source, first))
     layout = layouts.of_count(len(own))
@@ -115,6 +121,13 @@ def transferred(
     """Call T with driving faces, placed where they are; with units, on the source's head.
 
     With depth, units are asked for the expression alone: the angles are the source's.
+
+    Args:
+      bundle: the model.
+      begun: what `start` returned.
+      identity: what `bundle.identify(source)` returned.
+      source: the source's face with a leading axis of 1.
+      driving: faces, b rows.
     """
     if begun.by_units and all(driving.get(name) is not None for name in bundle.driven_by):
         rows = len(driving['aus'])
@@ -136,9 +149,10 @@ def move(
     """Move the source's landmarks as the driver has moved since the start, in pixels of its crop.
 
     Args:
-      begun: of `start`.
-      made: `transferred` of the driving faces.
+      begun: what `start` returned.
+      made: what `transferred` returned for the driving faces.
       driving: faces, b rows.
+      amount: how much of the motion is taken, and where.
     """
     points = frames.of_face(driving) * ([1, 1, 0] if begun.flat else 1)
     at, source, first = frames.rigid(begun.layout), begun.source, begun.first
@@ -163,7 +177,7 @@ def move(
 def _expression(
     begun: Start, made: Float[np.ndarray, 'b n 2'], points, amount: Amount
 ) -> Float[np.ndarray, 'b n 3']:
-    """The change of expression in the head's axes, in sizes of the source's head."""
+    """Return the change of expression in the head's axes, in sizes of the source's head."""
     start, at = begun.made, frames.rigid(begun.layout)
     if begun.follows:
         lifted = frames.deep(made, points[..., 2])
@@ -180,7 +194,7 @@ def _expression(
 
 
 def _turn(begun: Start, seen: Float[np.ndarray, 'b 3 3'], driving: dict):
-    """The rotation since the start in the head's own axes, [b, 3, 3]."""
+    """Return the rotation since the start in the head's own axes, [b, 3, 3]."""
     if begun.by_units and begun.flat:  # T itself turns the face
         return np.broadcast_to(np.eye(3), seen.shape)
     turn = begun.first.rotation.T @ seen @ begun.first.rotation
@@ -188,10 +202,11 @@ def _turn(begun: Start, seen: Float[np.ndarray, 'b 3 3'], driving: dict):
         return turn
     known = frames.angles_known(driving)
     before = frames.rotation(begun.angles)
-    told = before.T @ frames.rotation(np.asarray(driving['aus'], np.float64)[:, POSE])
-    return np.where(known[:, None, None], told, turn)
+    measured = before.T @ frames.rotation(np.asarray(driving['aus'], np.float64)[:, POSE])
+    return np.where(known[:, None, None], measured, turn)
 
 
 def _head(points, rotation, layout: Layout, flat: bool) -> Head:
+    """Put points into their rigid frame."""
     pivot = frames.pivot(points, rotation, layout, flat)
     return Head(points, rotation, pivot, float(frames.size(points, layout, flat)))

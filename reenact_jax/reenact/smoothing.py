@@ -22,13 +22,19 @@ class OneEuro:
     """The filter of one array of numbers."""
 
     def __init__(self, rate: float | Fraction, cutoff: float = CUTOFF, slope: float = SLOPE):
-        """Args: rate: frames a second; cutoff in Hz at rest; slope in Hz per unit of speed."""
+        """Start the filter.
+
+        Args:
+          rate: frames a second.
+          cutoff: hz at rest.
+          slope: hz per unit of speed.
+        """
         self.rate, self.cutoff, self.slope = float(rate), cutoff, slope
-        self._value: Any = None  # of the first frame on: arrays
+        self._value: Any = None  # from the first frame on: arrays
         self._speed: Any = None
 
     def __call__(self, value: Float[np.ndarray, '*s'], scale: float = 1.0) -> np.ndarray:
-        """The filtered value of the next frame; speeds count in units of `scale` a second."""
+        """Filter the value of the next frame; speeds count in units of `scale` a second."""
         if self._value is None:
             self._value, self._speed = np.float64(value), np.zeros_like(value, np.float64)
             return value
@@ -40,21 +46,21 @@ class OneEuro:
 
 
 def _share(cutoff, rate: float):
-    """How much of the new value is taken."""
+    """Return how much of the new value is taken."""
     return 1 / (1 + rate / (2 * np.pi * cutoff))
 
 
 def smooth(faces: Iterable[dict | None], rate: float | Fraction) -> Iterator[dict | None]:
-    """A driver's faces (`portraits.known`, one crop for all) filtered; None stays None."""
+    """Filter a driver's faces (`portraits.known`, one crop for all); None stays None."""
     filters: dict[str, OneEuro] = {}
     for face in faces:
         if face is None:
             yield None
             continue
         side = 2 * float(lm.box(face['landmarks'])[1])
-        made = dict(face)
+        result = dict(face)
         for name in SMOOTHED:
             if name in face:
-                own = filters.setdefault(name, OneEuro(rate))
-                made[name] = own(face[name], side if name != 'aus' else 1.0)
-        yield made
+                euro = filters.setdefault(name, OneEuro(rate))
+                result[name] = euro(face[name], side if name != 'aus' else 1.0)
+        yield result

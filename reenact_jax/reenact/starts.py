@@ -30,10 +30,10 @@ _SHAPE = 0.25
 
 
 class Look(NamedTuple):
-    """What a face does."""
+    """How far a face's eyes and mouth are open."""
 
-    eyes: float  # between the lids of the eye that is open less, in widths of that eye
-    mouth: float  # between the lips, in distances between the eyes
+    eyes: float  # gap between the lids of the eye that is open less, in widths of that eye
+    mouth: float  # gap between the lips, in distances between the eyes
 
 
 def look(face: dict) -> Look:
@@ -91,31 +91,38 @@ def onto(source: dict, face: dict) -> dict:
 
     A still has no motion of its own. What is taken from it is how it differs from the source: its
     pose and its expression, not its place.
+
+    Args:
+      source: the source's face, `portraits.known`.
+      face: the still driver's.
     """
     own, there, flat = relative.heads(source, face)
     layout = layouts.of_count(len(own.points))
     at, scale = frames.rigid(layout), there.size / own.size
     middle = own.points[at].mean(0)
     around = (own.points - middle) * scale
-    found = frames.fit(there.points[at], around[at], flat)
+    placement = frames.fit(there.points[at], around[at], flat)
     # Its neck where the driver's is once the head is turned as the driver's.
     neck = (own.pivot - middle) * scale
-    moved = around + found.centre + found.turn @ neck - neck
+    moved = around + placement.centre + placement.turn @ neck - neck
     moved[..., 2] -= moved[..., 2].mean()
-    made = source | {'landmarks': np.float32(moved[..., :2])}
+    result = source | {'landmarks': np.float32(moved[..., :2])}
     if 'landmarks3d' in source:
-        made['landmarks3d'] = np.float32(moved)
-    return made
+        result['landmarks3d'] = np.float32(moved)
+    return result
 
 
 def _points(face: dict) -> tuple[np.ndarray, Layout]:
+    """Return a face's points and their layout."""
     points = frames.of_face(face)
     return points, layouts.of_count(points.shape[-2])
 
 
 def _apart(points, pairs: openings.Pairs) -> float:
+    """Return the mean distance between the two sides of an opening."""
     return float(np.linalg.norm(points[pairs.lower] - points[pairs.upper], axis=-1).mean())
 
 
 def _shape(points) -> np.ndarray:
+    """Return points in units of their own box."""
     return np.asarray(lm.normalise(points, *lm.box(points)))

@@ -1,4 +1,4 @@
-"""What measures faces for us: every estimator has a card, since numbers depend on who measured."""
+"""Estimators of faces; each has a card, since numbers depend on what measured them."""
 
 from reenact_jax.evaluate.estimators.attributes import Attributes, Faces
 from reenact_jax.evaluate.estimators.cards import Card, table

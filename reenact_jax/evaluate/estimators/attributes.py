@@ -1,4 +1,4 @@
-"""Where a face looks and what it does: MediaPipe's points, head angles and action units."""
+"""Where a face looks and what it does: points, head angles and action units by MediaPipe."""
 
 import concurrent.futures
 import os
@@ -15,31 +15,36 @@ from reenact_jax.faces.model import SHA256
 from reenact_jax.geometry import images
 
 _LEAST = 256  # smaller images are enlarged to this side: the detector misses small faces
-_THREADS = 8  # most detectors at once
+_THREADS = 8  # most detectors that run at once
 
 
 class Faces(NamedTuple):
-    """What was found in b images; zeros where `found` is false."""
+    """Faces that were found in b images; zeros where `found` is false."""
 
     found: Bool[np.ndarray, ' b']
-    points: Float[np.ndarray, 'b 68 2']  # iBUG's, pixels of the image given
+    points: Float[np.ndarray, 'b 68 2']  # iBUG's, pixels of the image
     aus: Float[np.ndarray, 'b 20']  # as in tracks.py
     known: Bool[np.ndarray, 'b 20']
     points3d: Float[np.ndarray, 'b 68 3'] | None = None  # `points` with depth, where it is known
 
     def at(self, rows) -> 'Faces':
-        """Some of them."""
-        some: list[Any] = [value if value is None else value[rows] for value in self]
-        return Faces(*some)
+        """Return the faces of some images."""
+        values: list[Any] = [value if value is None else value[rows] for value in self]
+        return Faces(*values)
 
 
 class Attributes:
-    """MediaPipe's Face Landmarker on every image alone; a context manager."""
+    """MediaPipe's Face Landmarker on every image by itself; a context manager."""
 
     def __init__(self, model: str | None = None, threads: int | None = None):
-        """Args: model: its file, see `faces.find_model`; threads: detectors at once.
+        """Open the first detector.
 
-        Raises UserError when MediaPipe or the model file is missing.
+        Args:
+          model: the model's file, see `faces.find_model`.
+          threads: how many detectors run at once.
+
+        Raises:
+          UserError: MediaPipe or the model file is missing.
         """
         threads = threads or min(os.cpu_count() or 1, _THREADS)
         self._local = threading.local()
@@ -61,26 +66,27 @@ class Attributes:
             detector.__exit__(*trace)
 
     def __call__(self, image: Float[np.ndarray, 'b h w 3']) -> Faces:
-        """The largest face of every image in [-1, 1]."""
+        """Find the largest face of every image in [-1, 1]."""
         pixels = np.asarray(images.to_uint8(image))
         rows = list(self._pool.map(self._one, pixels))
         return Faces(*(np.stack(column) for column in zip(*rows, strict=True)))
 
     def _one(self, pixels) -> tuple:
+        """Measure one image; a row of `Faces`."""
         side = pixels.shape[0]
         if side < _LEAST:
             shape = (_LEAST * pixels.shape[1] // side, _LEAST)
             pixels = np.asarray(Image.fromarray(pixels).resize(shape, Image.Resampling.BICUBIC))
-        found = self._detector().detect(pixels)
-        if not found:
+        detections = self._detector().detect(pixels)
+        if not detections:
             nothing = np.zeros((68, 3), np.float32), np.zeros(20, np.float32), np.zeros(20, bool)
             return np.bool_(False), nothing[0][:, :2], *nothing[1:], nothing[0]
-        face = found[0]
+        face = detections[0]
         points = face.landmarks_68c * np.float32(side / pixels.shape[0])
         return np.bool_(True), points[:, :2], face.aus, face.aus_valid, points
 
     def _detector(self) -> faces.Detector:
-        """This thread's own: MediaPipe's are not made for several."""
+        """Return this thread's own detector: MediaPipe's detectors cannot be shared by threads."""
         if not hasattr(self._local, 'detector'):
             with self._lock:
                 if not self._spare:

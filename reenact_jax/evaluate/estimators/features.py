@@ -14,13 +14,17 @@ from reenact_jax.nets import vgg
 class Features:
     """Means over the image of VGG19's relu5_1 (512 numbers), or of untrained features.
 
-    Not Inception's: distances of these are not FID's, and are never called so.
+    They are not Inception's: distances of these are not FID, and are never called so.
     """
 
     def __init__(self, name: str):
-        """Args: name: `vgg19=FILE` (see nets/vgg.py), or `random`.
+        """Load the network.
 
-        Raises UserError for another name, or without the file.
+        Args:
+          name: `vgg19=FILE` (see nets/vgg.py), or `random`.
+
+        Raises:
+          UserError: the name is another one, or the file is missing.
         """
         kind, _, path = name.partition('=')
         if kind == 'vgg19' and path:
@@ -40,5 +44,5 @@ class Features:
         self._features = features
 
     def __call__(self, image: Float[AnyArray, 'b h w 3']) -> Float[AnyArray, 'b n']:
-        """Of images in [-1, 1]."""
+        """Compute the features of images in [-1, 1]."""
         return self._features(self.weights, jnp.asarray(image))

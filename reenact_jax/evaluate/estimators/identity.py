@@ -1,4 +1,4 @@
-"""Who it is: embeddings of faces by dlib's network, in JAX on the device."""
+"""The identity of a face: embeddings by dlib's network, in JAX on the device."""
 
 import jax
 import jax.numpy as jnp
@@ -13,9 +13,13 @@ class Identity:
     """dlib's ResNet-29 (nets/dlib_resnet.py) on aligned chips."""
 
     def __init__(self, path: str | None = None):
-        """Args: path: the weights' file; None: of the package `face_recognition_models`.
+        """Load the network.
 
-        Raises UserError when there is none.
+        Args:
+          path: file of the weights; None: that of the package `face_recognition_models`.
+
+        Raises:
+          UserError: there is none.
         """
         self.weights = jax.device_put(dlib_resnet.load(path))
         self.card = Card(
@@ -27,14 +31,19 @@ class Identity:
     def __call__(
         self, image: Float[AnyArray, 'b h w 3'], points: Float[AnyArray, 'b 68 2']
     ) -> Float[AnyArray, 'b 128']:
-        """Embeddings of images in [-1, 1], with the face's 68 points in their pixels."""
+        """Embed the faces of images.
+
+        Args:
+          image: in [-1, 1].
+          points: the face's 68 points, pixels of the image.
+        """
         return self._embed(self.weights, image, points)
 
 
 def embed(
     weights: dict, image: Float[AnyArray, 'b h w 3'], points: Float[AnyArray, 'b 68 2']
 ) -> Float[AnyArray, 'b 128']:
-    """As `Identity`, pure; `weights` of `dlib_resnet.load`."""
+    """Embed faces as `Identity` does, without state; `weights` come from `dlib_resnet.load`."""
     return dlib_resnet.embed(weights, dlib_resnet.chips(image, points))
 
 
@@ -45,7 +54,17 @@ def loss(
     source: Float[AnyArray, 'b h w 3'],
     source_points: Float[AnyArray, 'b 68 2'],
 ) -> Float[AnyArray, '']:
-    """1 - mean cosine of embeddings: a loss that keeps the source's identity; no gradient to it."""
+    """Return 1 - the mean cosine of embeddings: a loss that keeps the source's identity.
+
+    No gradient goes to the source.
+
+    Args:
+      weights: those of `dlib_resnet.load`.
+      made: results in [-1, 1].
+      made_points: their 68 points, pixels.
+      source: images of the source in [-1, 1].
+      source_points: their 68 points, pixels.
+    """
     a = embed(weights, made, made_points)
     b = jax.lax.stop_gradient(embed(weights, source, source_points))
     size = jnp.linalg.norm(a, axis=-1) * jnp.linalg.norm(b, axis=-1)

@@ -1,4 +1,4 @@
-"""FReeNet's ACE (table 3): converted landmarks against exact truth, in pixels at 256 x 256.
+"""FReeNet's ACE (table 3): converted landmarks against ground truth, in pixels at 256 x 256.
 
     reenact-jax prepare synthetic --out data/expressions --landmarks-only --crossed --own-poses \\
         --identities 100 --tracks 20 --val-identities 0 --test-identities 0 --cross-pairs 0 --seed 1
@@ -6,7 +6,7 @@
 
 A case is the truth (person A, an expression), the same face at rest, and a driver: another person B
 with that expression by its label. Where the model keeps the portrait's pose (FReeNet's paper) the
-face at rest is at the truth's pose and in its place, the driver at any pose; where it takes the
+face at rest is at the truth's pose and in its place, the driver at any pose. Where it takes the
 driver's pose, the driver shares the label of the pose, the face at rest is of another frame of A,
 and results are put into the truth's box. The people must not have been in the training.
 
@@ -52,9 +52,19 @@ class Cases(NamedTuple):
 
 
 def measure(models: dict[str, Trained], part: ShardSet, count: int, seed: int = 0) -> dict:
-    """Name of a rule or model -> {'ace': mean, 'error': standard error of it}.
+    """Measure the models and the rules.
 
-    Raises UserError for models that do not convert, or not alike, and for data without the labels.
+    Args:
+      models: name -> model that converts landmarks.
+      part: split of a shard set.
+      count: how many cases are drawn.
+      seed: random seed of the cases.
+
+    Returns:
+      Name of a rule or model -> {'ace': mean, 'error': standard error of it}.
+
+    Raises:
+      UserError: a model does not convert, or not as the others do, or the data lack the labels.
     """
     kinds = {(model.points, getattr(model.hp, 'pose', 'driving')) for model in models.values()}
     if len(kinds) > 1:
@@ -62,14 +72,18 @@ def measure(models: dict[str, Trained], part: ShardSet, count: int, seed: int = 
     ((points, pose),) = kinds
     frames = read(part, points)
     cases = draw_cases(frames, pose, count, seed)
-    made = rules(frames, cases)
+    results = rules(frames, cases)
     for name, model in models.items():
-        made[name] = converted(model, frames, cases)
-    return {name: score(shapes, frames, cases, pose, name) for name, shapes in made.items()}
+        results[name] = converted(model, frames, cases)
+    return {name: score(shapes, frames, cases, pose, name) for name, shapes in results.items()}
 
 
 def read(part: ShardSet, points: str) -> Frames:
-    """All frames of a split. Raises UserError when it has none, or not the point set."""
+    """Read all frames of a split.
+
+    Raises:
+      UserError: the split has no tracks, or not the point set.
+    """
     if not len(part):
         raise UserError(f'{part.directory}, split {part.split}: no tracks')
     part.require_points(points)
@@ -87,7 +101,17 @@ def read(part: ShardSet, points: str) -> Frames:
 
 
 def draw_cases(frames: Frames, pose: str, count: int, seed: int = 0) -> Cases:
-    """`count` cases. Raises UserError when no two people share the labels."""
+    """Draw `count` cases.
+
+    Args:
+      frames: what `read` returned.
+      pose: whose pose a result has: 'reference' or 'driving'.
+      count: how many.
+      seed: random seed.
+
+    Raises:
+      UserError: no two people share the labels.
+    """
     rng = np.random.default_rng(seed)
     label = frames.expression
     if pose == 'driving':
@@ -109,15 +133,15 @@ def draw_cases(frames: Frames, pose: str, count: int, seed: int = 0) -> Cases:
 
 
 def rules(frames: Frames, cases: Cases) -> dict[str, Float[np.ndarray, 'c n 2']]:
-    """What needs no training, in pixels."""
+    """Return the results of rules that need no training, in pixels."""
     driver, rest = frames.points[cases.driver], frames.rest[cases.reference]
 
     @jax.jit
     def additive(rest, driver, at_rest):
         box = lm.box(at_rest)
         motion = lm.normalise(driver, *box) - lm.normalise(at_rest, *box)
-        own = lm.box(rest)
-        return lm.denormalise(lm.normalise(rest, *own) + motion, *own)
+        rest_box = lm.box(rest)
+        return lm.denormalise(lm.normalise(rest, *rest_box) + motion, *rest_box)
 
     same = in_chunks(jax.jit(metrics.same_box), driver, frames.points[cases.truth])
     added = in_chunks(additive, rest, driver, frames.rest[cases.driver])
@@ -125,7 +149,7 @@ def rules(frames: Frames, cases: Cases) -> dict[str, Float[np.ndarray, 'c n 2']]
 
 
 def converted(model: Trained, frames: Frames, cases: Cases) -> Float[np.ndarray, 'c n 2']:
-    """The model's landmarks, in pixels of the reference's crop."""
+    """Return the model's landmarks, in pixels of the reference's crop."""
     if more := set(member(model.module, 'DRIVEN_BY')) - {'landmarks'}:
         raise UserError(f'{model.system} needs {", ".join(sorted(more))}, which this test has not')
 
@@ -139,7 +163,7 @@ def converted(model: Trained, frames: Frames, cases: Cases) -> Float[np.ndarray,
 
 
 def score(shapes, frames: Frames, cases: Cases, pose: str, name: str) -> dict[str, float]:
-    """Mean ACE and its standard error."""
+    """Return the mean ACE and its standard error."""
     truth = frames.points[cases.truth]
     if pose == 'driving':
         shapes = in_chunks(jax.jit(metrics.same_box), shapes, truth)
@@ -150,7 +174,7 @@ def score(shapes, frames: Frames, cases: Cases, pose: str, name: str) -> dict[st
 
 
 def text(found: dict) -> str:
-    """A Markdown table."""
+    """Write the results as a Markdown table."""
     lines = ['| rule or model | ACE, pixels at 256 x 256 |', '|---|---|']
     lines += [f'| {name} | {row["ace"]:.3f} +- {row["error"]:.3f} |' for name, row in found.items()]
     return '\n'.join([*lines, '', '+-: standard error over the cases.'])

@@ -2,8 +2,8 @@
 
 Table 1 ("One-Shot Identity-Preserving Portrait Reenactment", section 4.2): the mean Euclidean
 distance between the codes of two frames that share the identity, or the pose and expression, or
-neither, after a PCA of the pooled test codes to 8 dimensions. Not whitened (the paper does not
-say). Only the ratio to the last row tells something: the scale of a code is arbitrary.
+neither, after a PCA of the pooled test codes to 8 dimensions. It is not whitened (the paper does
+not say). Only the ratio to the last row says something: the scale of a code is arbitrary.
 """
 
 import numpy as np
@@ -12,13 +12,13 @@ from scipy.stats import rankdata
 
 from reenact_jax.common.errors import UserError
 
-DIMENSIONS = 8  # of the PCA, section 4.2
+DIMENSIONS = 8  # dimensions after the PCA, section 4.2
 PATTERNS = ('same identity', 'same pose and expression', 'both different')
 Pairs = Int[np.ndarray, 'p 2']
 
 
 def principal(codes: Float[np.ndarray, 'f c'], dimensions: int = DIMENSIONS) -> np.ndarray:
-    """Codes [f, dimensions] in the basis of their largest principal components, not whitened."""
+    """Project codes on their largest principal components, [f, dimensions], not whitened."""
     centred = codes.astype(np.float64) - codes.mean(0, dtype=np.float64)
     _, basis = np.linalg.eigh(centred.T @ centred)  # ascending
     return centred @ basis[:, ::-1][:, :dimensions]
@@ -27,11 +27,22 @@ def principal(codes: Float[np.ndarray, 'f c'], dimensions: int = DIMENSIONS) -> 
 def pattern_pairs(
     identity: Int[np.ndarray, ' f'], motion: Int[np.ndarray, ' f'], count: int, seed: int = 0
 ) -> dict[str, Pairs]:
-    """Pattern -> `count` pairs of frame numbers, drawn with replacement.
+    """Draw pairs of each pattern of table 1.
 
     Frames of unknown motion (-1) take part in no pair. Where no motion is known at all, every frame
-    counts as a motion of its own, and the pattern of the same motion is left out. Raises UserError
-    when a pattern has no pair.
+    counts as a motion of its own, and the pattern of the same motion is left out.
+
+    Args:
+      identity: number of each frame's person.
+      motion: number of each frame's motion; -1: unknown.
+      count: pairs of each pattern.
+      seed: random seed.
+
+    Returns:
+      Pattern -> `count` pairs of frame numbers, drawn with replacement.
+
+    Raises:
+      UserError: a pattern has no pair.
     """
     rng = np.random.default_rng(seed)
     sharing = (identity, motion), (motion, identity), (None, None)
@@ -57,7 +68,7 @@ def pattern_pairs(
 
 
 def _draw(frames, group, count: int, rng) -> Pairs:
-    """Twice as many pairs as asked for: any two frames, or two of one group."""
+    """Draw twice as many pairs as asked for: of any two frames, or of two frames of one group."""
     first = rng.choice(frames, 2 * count)
     if group is None:
         return np.stack([first, rng.choice(frames, 2 * count)], 1)
@@ -70,7 +81,7 @@ def _draw(frames, group, count: int, rng) -> Pairs:
 
 
 def mean_distances(codes: Float[np.ndarray, 'f c'], pairs: dict[str, Pairs]) -> dict[str, float]:
-    """Pattern -> mean Euclidean distance of its pairs, in the PCA of all codes."""
+    """Return pattern -> mean Euclidean distance of its pairs, in the PCA of all codes."""
     small = principal(codes)
     return {
         name: float(np.linalg.norm(small[two[:, 0]] - small[two[:, 1]], axis=-1).mean())
@@ -82,10 +93,19 @@ def verification_auc(
     codes: Float[np.ndarray, 'f c'], identity: Int[np.ndarray, ' f'], most: int = 1_000_000,
     seed: int = 0,
 ) -> float:  # fmt: skip
-    """Area under the ROC curve of "the same person" by Euclidean distance: 0.5 chance, 1 perfect.
+    """Return the area under the ROC curve of "the same person" by Euclidean distance.
 
-    The probability that two frames of one person are nearer than two of different people; over
-    `most` drawn pairs of either kind. Raises UserError when nobody has two frames, or one has all.
+    It is 0.5 for chance and 1 for perfect: the probability that two frames of one person are nearer
+    than two of different people.
+
+    Args:
+      codes: codes of frames.
+      identity: number of each frame's person.
+      most: how many pairs of either kind are drawn.
+      seed: random seed.
+
+    Raises:
+      UserError: nobody has two frames, or one person has all.
     """
     rng = np.random.default_rng(seed)
     frames = np.arange(len(identity))

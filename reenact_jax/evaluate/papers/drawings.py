@@ -1,4 +1,4 @@
-"""Landmark transfer as line drawings: each result over the exact truth."""
+"""Landmark transfer as line drawings: each result over the ground truth."""
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -7,9 +7,9 @@ from PIL import Image, ImageDraw
 from reenact_jax.geometry import layouts
 from reenact_jax.media import writing
 
-SIDE = 480  # drawn at this size, shown smaller: smooth lines
+SIDE = 480  # side of a drawing, pixels; it is shown smaller, so that lines are smooth
 GREY, BLACK, BLUE = (190, 190, 190), (0, 0, 0), (20, 70, 200)
-ROWS = 6
+ROWS = 6  # most cases on the sheet
 
 
 def sheet(
@@ -17,12 +17,12 @@ def sheet(
     made: dict[str, Float[np.ndarray, 'r n 2']],
     truth: Float[np.ndarray, 'r n 2'],
 ) -> UInt8[np.ndarray, 'h w 3']:
-    """A contact sheet, a test case a row.
+    """Draw a contact sheet, one test case per row.
 
     Args:
       given: heading -> shapes in units of their box, drawn in black.
-      made: heading -> shapes drawn in blue over the truth, which is grey.
-      truth: the exact truth.
+      made: heading -> shapes drawn in blue over the ground truth, which is grey.
+      truth: the ground truth.
     """
     edges = layouts.of_count(truth.shape[-2]).edges
     rows = []
@@ -37,7 +37,7 @@ def sheet(
 
 
 def _drawing(edges, *drawn) -> UInt8[np.ndarray, 's s 3']:
-    """Shapes and their colours, the later over the earlier."""
+    """Draw shapes in their colours, the later over the earlier."""
     image = Image.new('RGB', (SIDE, SIDE), 'white')
     pen = ImageDraw.Draw(image)
     for shape, colour in drawn:

@@ -17,7 +17,7 @@ CHUNK = 8192  # frames in one call on the device
 
 
 class Labelled(NamedTuple):
-    """Frames of a split; landmarks in units of their own box, [-1, 1] (LD-Net's input)."""
+    """Frames of a split; landmarks are in units of their own box, [-1, 1] (LD-Net's input)."""
 
     shape: Float[np.ndarray, 'f n 2']
     deep: Float[np.ndarray, 'f n 3']  # the same with depth, in the same unit; 0: unknown
@@ -30,7 +30,15 @@ class Labelled(NamedTuple):
 
 
 def read(part: ShardSet, points: str) -> Labelled:
-    """All frames of a split. Raises UserError when it has none, or not the point set `points`."""
+    """Read all frames of a split.
+
+    Args:
+      part: split of a shard set.
+      points: point set.
+
+    Raises:
+      UserError: the split has no tracks, or not the point set.
+    """
     if not len(part):
         raise UserError(f'{part.directory}, split {part.split}: no tracks')
     part.require_points(points)
@@ -48,7 +56,7 @@ def read(part: ShardSet, points: str) -> Labelled:
 
 
 def as_face(frames: Labelled, rows: Int[np.ndarray, ' r']) -> Face:
-    """Some of the frames as a system's functions take them."""
+    """Return some of the frames as a system's functions take them."""
     return Face(
         landmarks=frames.shape[rows],
         landmarks3d=frames.deep[rows],
@@ -64,28 +72,32 @@ def _boxed(points):
 
 @jax.jit
 def _boxed_deep(points):
-    """Points with depth in units of their box: without depth, and with it."""
+    """Put points with depth in units of their box; return them without depth, and with it."""
     centre, half = lm.box(points[..., :2])
     flat = lm.normalise(points[..., :2], centre, half)
     return flat, jnp.concatenate([flat, points[..., 2:] / half[..., None, None]], -1)
 
 
 def boxed(points: Float[np.ndarray, 'f n 2']) -> Float[np.ndarray, 'f n 2']:
-    """Every landmark set in units of its own square bounding box."""
+    """Put every landmark set in units of its own square bounding box."""
     return in_chunks(_boxed, points)
 
 
 def in_chunks(function, *trees):
-    """`function` of trees of arrays [f, ...], `CHUNK` rows at a time, the last ones padded: one
-    compilation.
+    """Call `function` on `CHUNK` rows at a time, the last ones padded: one compilation.
 
-    Returns what `function` does, a tree of arrays, its rows on the host.
+    Args:
+      function: takes the trees' rows, returns a tree of arrays with as many rows.
+      *trees: trees of arrays [f, ...].
+
+    Returns:
+      What `function` returns, a tree of arrays, its rows on the host.
     """
-    made = []
+    chunks = []
     for start in range(0, len(jax.tree.leaves(trees)[0]), CHUNK):
         rows = jax.tree.map(lambda x, at=start: x[at : at + CHUNK], trees)
         count = len(jax.tree.leaves(rows)[0])
         more = CHUNK - count
         padded = jax.tree.map(lambda x, n=more: np.concatenate([x, np.repeat(x[-1:], n, 0)]), rows)
-        made.append(jax.tree.map(lambda x, n=count: np.asarray(x)[:n], function(*padded)))
-    return jax.tree.map(lambda *parts: np.concatenate(parts), *made)
+        chunks.append(jax.tree.map(lambda x, n=count: np.asarray(x)[:n], function(*padded)))
+    return jax.tree.map(lambda *parts: np.concatenate(parts), *chunks)

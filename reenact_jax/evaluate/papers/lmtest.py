@@ -1,11 +1,11 @@
-"""LD-Net's LMTest: table 1 of its paper beside ours, and landmark transfer against exact truth.
+"""LD-Net's LMTest: table 1 of its paper beside ours, and landmark transfer against ground truth.
 
     reenact-jax prepare synthetic --out data/lmtest --landmarks-only --crossed --identities 100 \\
         --tracks 125 --val-identities 0 --test-identities 0 --cross-pairs 0 --seed 1
     reenact-jax evaluate lmtest --model out/ldnet --data data/lmtest --split train
 
-The paper's LMTest is 100 people x 2,000 frames of which identity and motion are both labelled; the
-synthetic set has that exactly, tables of landmarks (data_prep.points_csv) may have it. The people
+The paper's LMTest is 100 people x 2,000 frames of which identity and motion are both labelled. The
+synthetic set has exactly that; tables of landmarks (data_prep.points_csv) may have it. The people
 must not have been in the training (another --seed). Several models give several rows; every one has
 an untrained control. --sheet draws some cases.
 """
@@ -30,30 +30,31 @@ PAPER = {
     'pose': dict(zip(codes.PATTERNS, (3.52, 1.27, 3.67), strict=True)),
 }
 KEPT = {'identity': codes.PATTERNS[0], 'pose': codes.PATTERNS[1]}  # what a code should keep
-LETTERS = {'identity': 'E_I', 'pose': 'E_P'}
+NETWORKS = {'identity': 'E_I', 'pose': 'E_P'}
 
 
 class Result(NamedTuple):
-    """What `measure` found."""
+    """What `measure` returns."""
 
     people: int
     frames: int
     distances: dict[str, dict[str, dict[str, float]]]  # model -> code -> pattern -> distance
-    transfer: dict[str, dict[str, float]]  # rule or model -> metric -> value; {}: no truth
+    transfer: dict[str, dict[str, float]]  # rule or model -> metric -> value; {}: no ground truth
     sheet: UInt8[np.ndarray, 'h w 3'] | None  # some cases as drawings
 
 
 def measure(models: dict[str, Trained], part: ShardSet, pairs: int, cases: int) -> Result:
-    """Both tables for models of the same point set.
+    """Measure both tables for models of the same point set.
 
     Args:
-      models: name -> a landmark model with `latent`, `identify` and `transfer`.
+      models: name -> a landmark transfer with `latent`, `identify` and `transfer`.
       part: frames with the labels `identity` and `pose_id`, every motion by several people; with
         `identity` alone only people's codes are compared.
-      pairs: drawn of each pattern of table 1.
-      cases: drawn for the transfer table.
+      pairs: how many are drawn for each pattern of table 1.
+      cases: how many are drawn for the transfer table.
 
-    Raises UserError when a model has no codes, the point sets differ or the labels are missing.
+    Raises:
+      UserError: a model has no codes, the point sets differ or the labels are missing.
     """
     frames = labelled.read(part, point_set(models))
     drawn = codes.pattern_pairs(frames.identity, frames.motion, pairs)
@@ -72,7 +73,7 @@ def measure(models: dict[str, Trained], part: ShardSet, pairs: int, cases: int) 
 
 
 def _transfer(every: dict[str, Trained], shown: list[str], frames: Labelled, cases: int):
-    """(table, sheet) of the rules and all models; `shown`: those that the sheet draws."""
+    """Return (table, sheet) of the rules and all models; the sheet draws those in `shown`."""
     tests = transfer_rules.draw_cases(frames, cases)
     table = {
         name: transfer_rules.score(shapes, frames, tests)
@@ -80,17 +81,21 @@ def _transfer(every: dict[str, Trained], shown: list[str], frames: Labelled, cas
     }
     few = transfer_rules.Cases(*(one[: drawings.ROWS] for one in tests))
     source, driver, truth = (frames.shape[one] for one in (few.source, few.driver, few.truth))
-    made = {'none': driver}
+    shapes_of = {'none': driver}
     for name, model in every.items():
         shapes = transfer_rules.transferred(model, frames, tests)
         table[name] = transfer_rules.score(shapes, frames, tests)
         if name in shown:
-            made[name] = labelled.boxed(shapes[: drawings.ROWS])
-    return table, drawings.sheet({'source': source, 'driver': driver}, made, truth)
+            shapes_of[name] = labelled.boxed(shapes[: drawings.ROWS])
+    return table, drawings.sheet({'source': source, 'driver': driver}, shapes_of, truth)
 
 
 def point_set(models: dict[str, Trained]) -> str:
-    """The point set of all models. Raises UserError when they differ, or have no codes."""
+    """Return the point set of all models.
+
+    Raises:
+      UserError: the point sets differ, or a model has no codes.
+    """
     for name, model in models.items():
         if member(model.module, 'latent') is None:
             raise UserError(f'--model {name}: {model.system} has no codes; give a run of LD-Net')
@@ -101,7 +106,7 @@ def point_set(models: dict[str, Trained]) -> str:
 
 
 def with_controls(models: dict[str, Trained]) -> dict[str, Trained]:
-    """The models, and after them one untrained control of each architecture."""
+    """Return the models, and after them one untrained control of each architecture."""
     controls = {}
     for name, model in models.items():
         shapes = str(jax.tree.map(np.shape, model.variables))
@@ -110,9 +115,10 @@ def with_controls(models: dict[str, Trained]) -> dict[str, Trained]:
 
 
 def latent(model: Trained, frames: Labelled) -> dict[str, np.ndarray]:
-    """{'identity': E_I's codes [f, c], 'pose': E_P's} of all frames.
+    """Compute the codes of all frames: {'identity': E_I's codes [f, c], 'pose': E_P's}.
 
-    Raises UserError when the model needs depth, which these landmarks do not have.
+    Raises:
+      UserError: the model needs depth, which these landmarks do not have.
     """
     if 'landmarks3d' in member(model.module, 'DRIVEN_BY') and not frames.deep[..., 2].any():
         raise UserError(f'{model.system} needs landmarks with depth, which the data do not have')
@@ -125,7 +131,7 @@ def latent(model: Trained, frames: Labelled) -> dict[str, np.ndarray]:
 
 
 def text(found: Result) -> str:
-    """Both tables as Markdown."""
+    """Write both tables as Markdown."""
     lines = [
         f'{found.people} people, {found.frames} frames.\n',
         'Mean distance of codes (PCA to 8 dimensions; the ratio counts: what a code should keep, '
@@ -138,7 +144,7 @@ def text(found: Result) -> str:
             row = by_code[code]
             values = [f'{row[one]:.3g}' if one in row else '' for one in codes.PATTERNS]
             ratio = f'{row[kept] / row[codes.PATTERNS[2]]:.2f}' if kept in row else ''
-            lines.append(f'| {LETTERS[code]} | {name} | {" | ".join(values)} | {ratio} |')
+            lines.append(f'| {NETWORKS[code]} | {name} | {" | ".join(values)} | {ratio} |')
     if not found.transfer:
         return '\n'.join([*lines, '\nNo motion has a label: no transfer has a known truth.'])
     least = found.transfer[transfer_rules.NONE]['point_error']

@@ -2,12 +2,12 @@
 
     reenact-jax evaluate mixing --model out/facegan --data data/heads
 
-The first frame of a track is the source; the landmarks of its others drive, those frames are the
-truth. `result` is I_r; `pasted` the driven face over the source's image, S_fr * I_fr +
-(1 - S_fr) * I_s, which leaves the source's own head where the driven one does not cover it. Of the
-mask M, which says where the image is drawn rather than kept: its mean on background that both
-frames show, and on the driven head. The masks must be known (of synthetic heads they are); frames
-are scored at the model's size.
+The first frame of a track is the source; the landmarks of its other frames drive, and those frames
+are the ground truth. `result` is I_r. `pasted` is the driven face over the source's image,
+S_fr * I_fr + (1 - S_fr) * I_s, which leaves the source's own head where the driven one does not
+cover it. The mask M says where the image is drawn rather than kept; its mean is given on background
+that both frames show, and on the driven head. The masks must be known (those of synthetic heads
+are). Frames are scored at the model's size.
 """
 
 import io
@@ -36,31 +36,40 @@ HEADINGS = {
 
 
 def measure(models: dict[str, Trained], part: ShardSet, most: int) -> dict[str, dict[str, float]]:
-    """Model -> {'result', 'pasted', 'copy': L1 of whole frames; 'background', 'head': mean of M}.
+    """Measure the mixer of each model.
 
-    Raises UserError when a model has no mixer, or the data know no masks.
+    Args:
+      models: name -> model with a mixer.
+      part: split of a shard set.
+      most: most tracks.
+
+    Returns:
+      Model -> {'result', 'pasted', 'copy': L1 of whole frames; 'background', 'head': mean of M}.
+
+    Raises:
+      UserError: a model has no mixer, or the masks of the data are unknown.
     """
-    found = {}
+    means = {}
     for name, model in models.items():
         if member(model.module, 'pieces') is None or 'G_b1' not in model.nets:
             raise UserError(f'--model {name}: {model.system} has no trained background mixer')
         score = _scorer(model)
-        kept: list[dict] = []
+        scores: list[dict] = []
         for record in tqdm(cases.usable(part, most), unit='track', desc=name, disable=None):
             track = part.track(record)
             classes = segmentation(track, model.size)
             if (classes == UNKNOWN).all():
                 raise UserError(f'{part.where(record)}: its masks are unknown, nothing to compare')
             source, truth = cases.source_and_truth(track, model.size, model.points)
-            kept.append(score(source, truth, classes))
-        found[name] = {
-            key: float(np.concatenate([rows[key] for rows in kept]).mean()) for key in HEADINGS
+            scores.append(score(source, truth, classes))
+        means[name] = {
+            key: float(np.concatenate([rows[key] for rows in scores]).mean()) for key in HEADINGS
         }
-    return found
+    return means
 
 
 def _scorer(model: Trained):
-    """(source, truth, classes) -> {metric: one value a driven frame}."""
+    """Return a function (source, truth, classes) -> {metric: one value per driven frame}."""
 
     @jax.jit
     def score(source: dict, classes, rows: dict) -> dict:
@@ -79,19 +88,20 @@ def _scorer(model: Trained):
         }
 
     def in_rows(source: dict, truth: dict, classes) -> dict:
-        kept, rows = ({k: one[k] for k in ('image', 'landmarks')} for one in (source, truth))
+        given, rows = ({k: face[k] for k in ('image', 'landmarks')} for face in (source, truth))
         rows['classes'] = classes[1:]
-        return cases.in_rows(lambda x: score(kept, classes[:1], x), rows)
+        return cases.in_rows(lambda x: score(given, classes[:1], x), rows)
 
     return in_rows
 
 
 def _mean(mask: Float[Array, 'b s s 1'], where: Array) -> Float[Array, ' b']:
+    """Return the mean of a mask over a region."""
     return (mask[..., 0] * where).sum((1, 2)) / jnp.maximum(where.sum((1, 2)), 1)
 
 
 def segmentation(track: Track, size: int) -> UInt8[np.ndarray, 't s s']:
-    """The classes of a track's frames at a side; `UNKNOWN` where none are stored."""
+    """Return the classes of a track's frames at a size; `UNKNOWN` where none are stored."""
     planes = []
     for data in track.segmentation:
         if data:
@@ -103,7 +113,7 @@ def segmentation(track: Track, size: int) -> UInt8[np.ndarray, 't s s']:
 
 
 def text(found: dict[str, dict[str, float]]) -> str:
-    """A Markdown table."""
+    """Write the results as a Markdown table."""
     lines = [
         '| model | ' + ' | '.join(HEADINGS.values()) + ' |',
         '|---' * (len(HEADINGS) + 1) + '|',

@@ -1,9 +1,9 @@
-"""Landmark transfer against exact truth, beside rules that need no training.
+"""Landmark transfer against exact ground truth, beside rules that need no training.
 
-Identity A with B's motion has an exact truth wherever both were made to perform it. A test case is
-four frames: the truth (A, motion m), the driver (B, m), a source frame (A, another motion), all
-drawn at random. Shapes are in units of their own box, and so is what a rule gives: the shape is
-scored, not its place.
+Identity A with B's motion has an exact ground truth wherever both were made to perform it. A test
+case is three frames: the truth (A, motion m), the driver (B, m), a source frame (A, another
+motion), all drawn at random. Shapes are in units of their own box, and so is what a rule gives: the
+shape is scored, not its place.
 
 Rules, all ours, with the shapes of the source person A and of the driver B:
 - `none`: the driver as it is.
@@ -38,7 +38,11 @@ class Cases(NamedTuple):
 
 
 def draw_cases(frames: Labelled, count: int, seed: int = 0) -> Cases:
-    """`count` cases. Raises UserError when no two people share a motion."""
+    """Draw `count` cases.
+
+    Raises:
+      UserError: no two people share a motion.
+    """
     rng = np.random.default_rng(seed)
     known = np.flatnonzero(frames.motion >= 0)
     if not len(known):
@@ -54,7 +58,14 @@ def draw_cases(frames: Labelled, count: int, seed: int = 0) -> Cases:
 
 
 def alike(label, frames, given, rng) -> Int[np.ndarray, ' c']:
-    """For every given frame a random one with the same label."""
+    """Draw a frame with the same label for every given frame.
+
+    Args:
+      label: label of every frame.
+      frames: numbers of the frames to draw from.
+      given: numbers of frames.
+      rng: random generator.
+    """
     order = frames[np.argsort(label[frames], kind='stable')]
     key = label[order]
     low = np.searchsorted(key, label[given])
@@ -63,7 +74,7 @@ def alike(label, frames, given, rng) -> Int[np.ndarray, ' c']:
 
 
 def rules(frames: Labelled, cases: Cases) -> dict[str, Float[np.ndarray, 'c n 2']]:
-    """Name of a rule -> its shapes."""
+    """Return name of a rule -> its shapes."""
     truth, driver, source = cases
     shape, a, b = frames.shape, frames.identity[truth], frames.identity[driver]
     mean, frontal = _means(frames), _frontal(frames)
@@ -80,7 +91,7 @@ def rules(frames: Labelled, cases: Cases) -> dict[str, Float[np.ndarray, 'c n 2'
 
 
 def _means(frames: Labelled) -> Float[np.ndarray, 'i n 2']:
-    """Mean shape by number of the person."""
+    """Return the mean shape of each person, by number."""
     total = np.zeros((frames.identity.max() + 1, *frames.shape.shape[1:]))
     np.add.at(total, frames.identity, frames.shape)
     count = np.bincount(frames.identity)[:, None, None]
@@ -88,15 +99,15 @@ def _means(frames: Labelled) -> Float[np.ndarray, 'i n 2']:
 
 
 def _frontal(frames: Labelled) -> Float[np.ndarray, 'i n 2']:
-    """The neutral shape of the frame in which each person looks straightest."""
-    found = np.zeros((frames.identity.max() + 1, *frames.shape.shape[1:]), np.float32)
+    """Return the neutral shape of the frame in which each person looks straightest."""
+    shapes = np.zeros((frames.identity.max() + 1, *frames.shape.shape[1:]), np.float32)
     order = np.argsort(-frames.turn, kind='stable')  # the straightest is written last
-    found[frames.identity[order]] = frames.neutral[order]
-    return found
+    shapes[frames.identity[order]] = frames.neutral[order]
+    return shapes
 
 
 def transferred(trained: Trained, frames: Labelled, cases: Cases) -> Float[np.ndarray, 'c n 2']:
-    """The model's shapes, from one source frame each."""
+    """Return the model's shapes, from one source frame each."""
 
     @jax.jit
     def run(source, driving):
@@ -107,7 +118,7 @@ def transferred(trained: Trained, frames: Labelled, cases: Cases) -> Float[np.nd
 
 
 def score(shapes, frames: Labelled, cases: Cases) -> dict[str, float]:
-    """Mean point error in % of the box's side, and mean identity leak (metrics.py)."""
+    """Return the mean point error, in % of the box's side, and identity leak (metrics.py)."""
     driver, truth = frames.shape[cases.driver], frames.shape[cases.truth]
     shapes = boxed(shapes)
     error = in_chunks(jax.jit(metrics.point_error), shapes, truth)

@@ -2,9 +2,10 @@
 
     reenact-jax evaluate units --model out/facegan --data data/heads
 
-The first frame of every track, with all other units as they are in it; the mean shift of a region's
-points between both ends, in % of the side of the face's box. A unit's own region is named after the
-muscles that the Facial Action Coding System gives it. The people must be new to the model.
+The first frame of every track is taken, with all other units as they are in it. The result is the
+mean shift of a region's points between both ends, in % of the side of the face's box. A unit's own
+region follows from the muscles that the Facial Action Coding System gives it. The people must be
+new to the model.
 """
 
 import jax
@@ -33,11 +34,20 @@ OWN = {
 
 
 def measure(models: dict[str, Trained], part: ShardSet, most: int) -> dict:
-    """Model -> unit -> region -> shift in %.
+    """Measure what each unit moves.
 
-    Raises UserError when a model is not driven by action units, or the data does not know them.
+    Args:
+      models: name -> model that action units drive.
+      part: split of a shard set.
+      most: most tracks.
+
+    Returns:
+      Model -> unit -> region -> shift in %.
+
+    Raises:
+      UserError: action units do not drive a model, or the data do not have them.
     """
-    found = {}
+    shifts = {}
     for name, model in models.items():
         if 'aus' not in member(model.module, 'DRIVEN_BY'):
             raise UserError(f'--model {name}: {model.system} is not driven by action units')
@@ -45,12 +55,12 @@ def measure(models: dict[str, Trained], part: ShardSet, most: int) -> dict:
         rows = part.frame_starts[:-1][:most]
         if not frames.aus_valid[rows, : len(AU_NAMES)].any():
             raise UserError(f'{part.directory}, split {part.split}: no action units are known')
-        found[name] = _by_region(swept(model, frames, rows), model.points)
-    return found
+        shifts[name] = _by_region(swept(model, frames, rows), model.points)
+    return shifts
 
 
 def swept(model: Trained, frames: Labelled, rows) -> Float[np.ndarray, 'u r n 2']:
-    """Shift of every point from unit u at 0 to u at 1, in boxes of the source."""
+    """Return the shift of every point from unit u at 0 to unit u at 1, in boxes of the source."""
     source = as_face(frames, rows)
 
     @jax.jit
@@ -68,6 +78,7 @@ def swept(model: Trained, frames: Labelled, rows) -> Float[np.ndarray, 'u r n 2'
 
 
 def _by_region(shifts: Float[np.ndarray, 'u r n 2'], points: str) -> dict:
+    """Average the shifts over the points of each region: unit -> region -> %."""
     size = np.linalg.norm(shifts, axis=-1).mean(1) / 2 * 100  # the box's side is 2
     parts = layouts.layout(points).parts
     places = {
@@ -80,7 +91,7 @@ def _by_region(shifts: Float[np.ndarray, 'u r n 2'], points: str) -> dict:
 
 
 def text(found: dict) -> str:
-    """A table a model, as Markdown; a unit's own region in bold."""
+    """Write a table for each model as Markdown; a unit's own region is in bold."""
     lines = []
     for name, units in found.items():
         right = sum(max(moved, key=moved.get) == OWN[unit] for unit, moved in units.items())

@@ -2,9 +2,9 @@
 
     reenact-jax evaluate verify --model out/ldnet --data data/faces --split test
 
-Two frames of one person against two of different people, by the Euclidean distance of E_I's codes,
-and of the landmarks themselves in units of their box. 0.5 is chance. The people must not have been
-in the training.
+Two frames of one person are compared with two of different people, by the Euclidean distance of
+E_I's codes, and of the landmarks themselves in units of their box. 0.5 is chance. The people must
+not have been in the training.
 """
 
 import numpy as np
@@ -18,9 +18,18 @@ RAW = 'raw landmarks'
 
 
 def measure(models: dict[str, Trained], part: ShardSet, pairs: int) -> dict[str, float]:
-    """Raw landmarks, each model and its untrained control -> AUC.
+    """Measure how well codes tell people apart.
 
-    Raises UserError when a model has no codes, the point sets differ, or nobody has two frames.
+    Args:
+      models: name -> model with codes.
+      part: split of a shard set.
+      pairs: pairs of each kind, same and different.
+
+    Returns:
+      Raw landmarks, each model and its untrained control -> AUC.
+
+    Raises:
+      UserError: a model has no codes, the point sets differ, or nobody has two frames.
     """
     frames = read(part, lmtest.point_set(models))
     values = {RAW: frames.shape.reshape(len(frames.shape), -1)}
@@ -33,7 +42,7 @@ def measure(models: dict[str, Trained], part: ShardSet, pairs: int) -> dict[str,
 
 
 def text(found: dict[str, float], part: ShardSet) -> str:
-    """The table as Markdown."""
+    """Write the table as Markdown."""
     people, frames = len(np.unique(part.identity)), part.frame_starts[-1]
     rows = [f'| {name} | {value:.3f} |' for name, value in found.items()]
     head = '| distance of | AUC same / different person |\n|---|---|'

@@ -26,39 +26,58 @@ from reenact_jax.export.trained import Trained
 
 FORMAT = 'onnx-1'  # which bundle.load refuses
 BATCHES = (1, 3)  # driving frames of the check
-# Of images in [-1, 1], of points in pixels, of anything else per unit of its largest value.
+# For images in [-1, 1], for points in pixels, for anything else per unit of its largest value.
 TOLERANCES = {'image': 1e-3, 'landmarks': 1e-2}
 TOLERANCE = 1e-3
 PACKAGES = ('jax', 'jaxlib', 'flax', 'numpy', 'jax2onnx', 'onnx', 'onnxruntime')
 
 
 def write(directory: str | os.PathLike, generator: Trained, transfer: Trained | None) -> dict:
-    """Converts and checks both models and writes the folder, which appears when it is complete.
+    """Convert and check both models and write the folder, which appears when it is complete.
 
-    Returns the model card. Raises UserError: packages missing, point sets differ, a function
-    cannot be converted, onnxruntime gives something else.
+    Args:
+      directory: folder to write.
+      generator: the image generator.
+      transfer: the landmark transfer; None: the driver's landmarks as they are.
+
+    Returns:
+      The model card.
+
+    Raises:
+      UserError: packages are missing, the point sets differ, a function cannot be converted, or
+        onnxruntime gives other results.
     """
     onnx_graphs.packages()
     calls = programs.calls(generator, transfer)
     graphs = {name: onnx_graphs.convert(name, call) for name, call in calls.items()}
     measured = measure(calls, graphs, generator.points, generator.size)
-    made = card(generator, transfer, calls, graphs, measured)
+    contents = card(generator, transfer, calls, graphs, measured)
     files = {f'{name}.onnx': content for name, content in graphs.items()}
-    files[bundle.CARD] = (json.dumps(made, indent=1, allow_nan=False) + '\n').encode()
+    files[bundle.CARD] = (json.dumps(contents, indent=1, allow_nan=False) + '\n').encode()
     export.write_folder(directory, files)
-    return made
+    return contents
 
 
 def measure(
     calls: dict[str, Call], graphs: dict[str, bytes], points: str, size: int
 ) -> dict[str, dict[str, float]]:
-    """Largest difference of each function's outputs between JAX and onnxruntime, on noise.
+    """Measure how far each function's outputs are apart in JAX and in onnxruntime, on noise.
 
-    {function: {output: difference}}. Raises UserError when one is above its tolerance.
+    Args:
+      calls: name -> function of the models.
+      graphs: name -> content of its ONNX file.
+      points: point set.
+      size: side of the images, pixels.
+
+    Returns:
+      {function: {output: largest difference}}.
+
+    Raises:
+      UserError: a difference is above its tolerance.
     """
     functions = {name: jax.jit(call.function) for name, call in calls.items()}
     runs = {name: onnx_graphs.session(name, content) for name, content in graphs.items()}
-    found = {name: dict.fromkeys(onnx_graphs.outputs(name, calls[name]), 0.0) for name in calls}
+    largest = {name: dict.fromkeys(onnx_graphs.outputs(name, calls[name]), 0.0) for name in calls}
     first = sorted(calls, key=lambda name: name not in ('identify', 'encode'))  # others take theirs
     for batch in BATCHES:
         source, driving = precision.noise(points, size, batch)
@@ -70,46 +89,50 @@ def measure(
             'landmarks': driving['landmarks3d'],
         }
         for name in first:
-            own = values | {'identity': (source['landmarks'],)} if name == 'carry' else values
-            args = _arguments(calls[name], own)
+            inputs = values | {'identity': (source['landmarks'],)} if name == 'carry' else values
+            args = _arguments(calls[name], inputs)
             with jax.default_matmul_precision('highest'):
                 expected = functions[name](calls[name].variables, *args)
             if name in ('identify', 'encode'):
                 values[onnx_graphs.RESULTS[name]] = expected
             given = zip(onnx_graphs.inputs(calls[name]), jax.tree.leaves(args), strict=True)
-            got = runs[name]({key: np.asarray(value) for key, value in given})
-            pairs = zip(found[name], jax.tree.leaves(expected), got, strict=True)
+            outputs = runs[name]({key: np.asarray(value) for key, value in given})
+            pairs = zip(largest[name], jax.tree.leaves(expected), outputs, strict=True)
             for output, x, y in pairs:
-                off = _difference(name, output, np.asarray(x), y)
-                found[name][output] = max(found[name][output], off)
-    return found
+                gap = _difference(name, output, np.asarray(x), y)
+                largest[name][output] = max(largest[name][output], gap)
+    return largest
 
 
 def _arguments(call: Call, values: dict) -> tuple:
-    """A call's arguments out of `values`: of faces the fields that it takes, depth if it does."""
-    found = []
+    """Pick a call's arguments: of faces the fields that it takes, with depth if it takes depth."""
+    arguments = []
     for name, shapes in onnx_graphs.parameters(call).items():
         value = values[name]
         if isinstance(shapes, dict):
             value = {key: value[key] for key in shapes}
         elif name == 'landmarks':
             value = value[..., : shapes.shape[-1]]
-        found.append(value)
-    return tuple(found)
+        arguments.append(value)
+    return tuple(arguments)
 
 
-def _difference(name: str, output: str, expected: np.ndarray, got: np.ndarray) -> float:
-    """Raises UserError when it is above the tolerance, NaN, or of another shape."""
-    if got.shape != expected.shape:
-        raise UserError(f'{name}: onnxruntime gives {output} {got.shape}, JAX {expected.shape}')
-    off = float(np.abs(got - expected).max(initial=0))
+def _difference(name: str, output: str, expected: np.ndarray, actual: np.ndarray) -> float:
+    """Return the largest difference of an output.
+
+    Raises:
+      UserError: it is above the tolerance or NaN, or the shapes differ.
+    """
+    if actual.shape != expected.shape:
+        raise UserError(f'{name}: onnxruntime gives {output} {actual.shape}, JAX {expected.shape}')
+    gap = float(np.abs(actual - expected).max(initial=0))
     most = TOLERANCES.get(output, TOLERANCE * max(1.0, float(np.abs(expected).max(initial=0))))
-    if not off <= most:
+    if not gap <= most:
         raise UserError(
-            f'{name}: {output} of onnxruntime is {off:.3g} from that of JAX, more than {most:.3g}; '
+            f'{name}: {output} of onnxruntime is {gap:.3g} from that of JAX, more than {most:.3g}; '
             'nothing was written'
         )
-    return off
+    return gap
 
 
 def card(
@@ -119,11 +142,14 @@ def card(
     graphs: dict[str, bytes],
     measured: dict[str, dict[str, float]],
 ) -> dict:
-    """The model card as plain values.
+    """Return the model card as plain values.
 
     Args:
-      calls, graphs: the functions and their files' contents, by name.
-      measured: what `measure` gave.
+      generator: the image generator.
+      transfer: the landmark transfer; None: the driver's landmarks as they are.
+      calls: name -> function.
+      graphs: name -> content of its file.
+      measured: what `measure` returned.
     """
     functions = {}
     for name, call in calls.items():
@@ -153,7 +179,7 @@ def _shape(value: jax.ShapeDtypeStruct) -> list:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command."""
+    """Run `reenact-jax onnx`; return its exit code."""
     parser = errors.Parser(
         prog='reenact-jax onnx',
         description=__doc__,
@@ -165,11 +191,11 @@ def main(arguments: list[str] | None = None) -> int:
     onnx_graphs.packages()
     export.check_target(args.out, args.overwrite)
     generator, transfer = export.read_workdirs(args)
-    made = write(args.out, generator, transfer)
-    summary = {'out': args.out, 'generator': generator.system, 'size': made['size']}
+    contents = write(args.out, generator, transfer)
+    summary = {'out': args.out, 'generator': generator.system, 'size': contents['size']}
     summary |= {'transfer': transfer.system if transfer else bundle.NO_TRANSFER}
-    summary |= {'points': made['points'], 'files': len(made['files']) + 1}
-    off = {name: entry['outputs'] for name, entry in made['functions'].items()}
-    off = {n: max(o['largest_difference'] for o in each.values()) for n, each in off.items()}
-    print(json.dumps(summary | {'largest_difference': off}))
+    summary |= {'points': contents['points'], 'files': len(contents['files']) + 1}
+    largest = {name: entry['outputs'] for name, entry in contents['functions'].items()}
+    largest = {n: max(o['largest_difference'] for o in row.values()) for n, row in largest.items()}
+    print(json.dumps(summary | {'largest_difference': largest}))
     return 0

@@ -1,4 +1,4 @@
-"""A function of a model as an ONNX graph, by jax2onnx, and what onnxruntime makes of it.
+"""A function of a model as an ONNX graph, by jax2onnx, and that graph as onnxruntime runs it.
 
 Inputs and outputs are the leaves of the function's arguments and results under the names that
 `names` gives: `source_image`, `identity_0`, `driving_landmarks`. The weights are initializers.
@@ -31,7 +31,11 @@ RESULTS = {
 
 
 def packages():
-    """(jax2onnx, onnx, onnxruntime). Raises UserError that names the extra."""
+    """Import jax2onnx, onnx and onnxruntime.
+
+    Raises:
+      UserError: one is missing; the message names the extra.
+    """
     try:
         import jax2onnx  # pyright: ignore[reportMissingImports]
         import onnx
@@ -45,32 +49,33 @@ def packages():
 
 
 def names(name: str, tree) -> list[str]:
-    """Names of a tree's leaves, in order: `name` and the keys on the way, joined by _."""
+    """Name a tree's leaves, in order: `name` and the keys on the way, joined by _."""
     paths, _ = jax.tree_util.tree_flatten_with_path(tree)
     return ['_'.join([name, *(str(getattr(k, 'key', None) or k.idx) for k in p)]) for p, _ in paths]
 
 
 def parameters(call: Call) -> dict:
-    """The shapes of a call's arguments by the names of its parameters."""
+    """Return the shapes of a call's arguments by the names of its parameters."""
     return dict(zip(list(inspect.signature(call.function).parameters)[1:], call.arguments))  # noqa: B905
 
 
 def inputs(call: Call) -> dict[str, jax.ShapeDtypeStruct]:
-    """Name -> shape, in order."""
-    given = [key for name, tree in parameters(call).items() for key in names(name, tree)]
-    return dict(zip(given, jax.tree.leaves(call.arguments), strict=True))
+    """Return a call's inputs in order: name -> shape."""
+    keys = [key for name, tree in parameters(call).items() for key in names(name, tree)]
+    return dict(zip(keys, jax.tree.leaves(call.arguments), strict=True))
 
 
 def outputs(name: str, call: Call) -> dict[str, jax.ShapeDtypeStruct]:
-    """Name -> shape, in order, of the function `name`."""
-    made = jax.eval_shape(call.function, call.variables, *call.arguments)
-    return dict(zip(names(RESULTS[name], made), jax.tree.leaves(made), strict=True))
+    """Return the outputs of the function `name` in order: name -> shape."""
+    shapes = jax.eval_shape(call.function, call.variables, *call.arguments)
+    return dict(zip(names(RESULTS[name], shapes), jax.tree.leaves(shapes), strict=True))
 
 
 def convert(name: str, call: Call) -> bytes:
-    """The function `name` as an ONNX file.
+    """Convert the function `name` to an ONNX file.
 
-    Raises UserError that names the primitive when jax2onnx cannot convert it.
+    Raises:
+      UserError: jax2onnx cannot convert it (the message names the primitive), or it is too large.
     """
     jax2onnx, onnx, _ = packages()
     given, results = inputs(call), outputs(name, call)
@@ -87,9 +92,9 @@ def convert(name: str, call: Call) -> bytes:
                 flat, list(given.values()), model_name=name, opset=OPSET, input_names=list(given)
             )
     except Exception as error:  # it has no class of its own
-        what = _primitive(error)
+        primitive = _primitive(error)
         raise UserError(
-            f'{name}: jax2onnx cannot convert {what or "it"} ({_first_line(error)}); '
+            f'{name}: jax2onnx cannot convert {primitive or "it"} ({_first_line(error)}); '
             'reenact_jax.export writes this model as StableHLO instead'
         ) from error
     sum_in_steps(onnx, proto.graph)
@@ -105,9 +110,13 @@ def convert(name: str, call: Call) -> bytes:
 
 
 def session(name: str, content: bytes) -> Callable[..., list[np.ndarray]]:
-    """The file as a function of {input name: array} on the CPU, by onnxruntime.
+    """Open an ONNX file in onnxruntime, on the CPU.
 
-    Raises UserError when onnxruntime does not take it, or does not run it.
+    Returns:
+      A function of {input name: array} that returns the outputs.
+
+    Raises:
+      UserError: onnxruntime does not take the file; the function raises it too, if a run fails.
     """
     *_, onnxruntime = packages()
     options = onnxruntime.SessionOptions()
@@ -132,7 +141,7 @@ def session(name: str, content: bytes) -> Callable[..., list[np.ndarray]]:
 
 @contextlib.contextmanager
 def _quiet():
-    """Without the warnings of jax2onnx: a traceback for every framework that is not installed."""
+    """Silence the warnings of jax2onnx: a traceback for every framework that is not installed."""
     loggers = [logging.getLogger(name) for name in ('jax2onnx', 'onnx_ir')]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
@@ -145,11 +154,12 @@ def _quiet():
 
 
 def _primitive(error: Exception) -> str | None:
-    """The primitive in whose conversion jax2onnx raised; its errors do not always say."""
+    """Return the primitive in whose conversion jax2onnx raised; its errors do not always say."""
     frames = [frame.f_locals for frame, _ in traceback.walk_tb(error.__traceback__)]
-    found = [frame['primitive_name'] for frame in frames if 'primitive_name' in frame]
-    return f'the primitive {found[-1]!r}' if found else None
+    primitives = [frame['primitive_name'] for frame in frames if 'primitive_name' in frame]
+    return f'the primitive {primitives[-1]!r}' if primitives else None
 
 
 def _first_line(error: Exception) -> str:
+    """Return the type and the first line of an error."""
     return f'{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error) else ""}'

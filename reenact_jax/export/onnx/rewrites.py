@@ -1,4 +1,4 @@
-"""Equal stand-ins for what jax2onnx or onnxruntime do not take, for the time of a conversion."""
+"""Equal stand-ins, during a conversion, for what jax2onnx or onnxruntime do not take."""
 
 import contextlib
 import functools
@@ -17,12 +17,12 @@ _RESIZE = jax.image.resize  # JAX's own
 
 @contextlib.contextmanager
 def rewritten():
-    """JAX with the stand-ins.
+    """Replace functions of JAX by their stand-ins.
 
-    jax.image.resize as products with matrices: jax2onnx 0.17.1 converts neither symbolic shapes nor
-    the smoothing of downsampling. jnp.einsum without `...`: onnxruntime 1.32 infers a wrong shape
-    where operands differ in rank, and folds it into constants. Convolutions to few channels as they
-    are, since it knows no choice by platform.
+    jax.image.resize becomes products with matrices: jax2onnx 0.17.1 converts neither symbolic
+    shapes nor the smoothing of downsampling. jnp.einsum is written without `...`: onnxruntime 1.32
+    infers a wrong shape where operands differ in rank, and folds it into constants. Convolutions to
+    few channels stay whole, since jax2onnx knows no choice by platform.
     """
     with (
         mock.patch.object(jax.image, 'resize', resize),
@@ -33,7 +33,7 @@ def rewritten():
 
 
 def resize(image: jax.Array, shape: tuple, method: str) -> jax.Array:
-    """jax.image.resize, an axis at a time."""
+    """Resize as jax.image.resize does, one axis at a time."""
     letters = string.ascii_lowercase[: image.ndim]
     for letter, old, new in zip(letters, image.shape, shape, strict=True):
         if old != new:
@@ -46,14 +46,15 @@ def resize(image: jax.Array, shape: tuple, method: str) -> jax.Array:
 
 @functools.cache
 def _resize_matrix(old: int, new: int, method: str) -> np.ndarray:
+    """Return the matrix that resizes one axis."""
     with jax.ensure_compile_time_eval():
         return np.asarray(_RESIZE(jnp.eye(old), (new, old), method))
 
 
 def spelled(einsum: Callable) -> Callable:
-    """An einsum whose `...` become letters."""
+    """Wrap an einsum so that `...` is written out as letters."""
 
-    def written(equation: str, *operands, **how):
+    def written(equation: str, *operands, **options):
         if '...' in equation:
             left, right = equation.split('->')
             terms = left.split(',')
@@ -66,13 +67,13 @@ def spelled(einsum: Callable) -> Callable:
                 for term, n in zip(terms, deep, strict=True)
             ]
             equation = f'{",".join(terms)}->{right.replace("...", "".join(spare))}'
-        return einsum(equation, *operands, **how)
+        return einsum(equation, *operands, **options)
 
     return written
 
 
 def sum_in_steps(onnx, graph) -> None:
-    """Sums over several axes become sums over one axis after another, in place.
+    """Turn sums over several axes into sums over one axis after another, in place.
 
     onnxruntime adds number by number in float32: over a layer of a 256 x 256 network that loses
     three digits more than JAX does (measured: 2e-4 of a norm's output instead of 6e-7).
@@ -94,6 +95,7 @@ def sum_in_steps(onnx, graph) -> None:
 
 
 def _steps(onnx, node, axes: np.ndarray) -> list:
+    """Return the nodes that sum over one axis after another."""
     make, (x, whole), (y,) = onnx.helper.make_node, node.input, node.output
     nodes = []
     if node.op_type == 'ReduceSumSquare':
@@ -111,7 +113,7 @@ def _axis_name(axis: int) -> str:
 
 
 def drop_unused(graph) -> None:
-    """Removes the initializers that nothing reads, of loops too: onnxruntime warns of each."""
+    """Remove the initializers that nothing reads, in loops too: onnxruntime warns of each."""
     graphs = list(_graphs(graph))
     used = {name for one in graphs for node in one.node for name in node.input}
     used |= {value.name for one in graphs for value in one.output}
@@ -122,7 +124,7 @@ def drop_unused(graph) -> None:
 
 
 def _graphs(graph) -> Iterator:
-    """A graph and those inside its nodes."""
+    """Yield a graph and those inside its nodes."""
     yield graph
     for node in graph.node:
         for attribute in node.attribute:

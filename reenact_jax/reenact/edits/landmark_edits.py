@@ -24,24 +24,25 @@ LIPS = 'outer_lips', 'inner_lips'
 
 
 def parse(texts: Iterable[str]) -> dict[str, float]:
-    """{name: strength} of texts such as 'mouth_open=0.6'.
+    """Read texts such as 'mouth_open=0.6' as {name: strength}.
 
-    Raises UserError for a text of another form, an unknown name, one given twice, or a strength
-    outside [-1, 1].
+    Raises:
+      UserError: a text has another form, a name is unknown or given twice, or a strength is outside
+        [-1, 1].
     """
-    found = {}
+    strengths = {}
     for text in texts:
         name, sign, value = text.partition('=')
         if name not in EDITS:
             raise UserError(f'--edit {text}: no such edit; there are {", ".join(EDITS)}')
-        if name in found:
+        if name in strengths:
             raise UserError(f'--edit {text}: {name} was given already')
         if not sign or not re.fullmatch(r'[-+]?(\d+\.?\d*|\.\d+)', value):
             raise UserError(f'--edit {text}: give a strength from -1 to 1, such as {name}=0.5')
         if not -1 <= float(value) <= 1:
             raise UserError(f'--edit {text}: the strength must be from -1 to 1')
-        found[name] = float(value)
-    return found
+        strengths[name] = float(value)
+    return strengths
 
 
 def apply(
@@ -50,7 +51,17 @@ def apply(
     strengths: dict[str, float],
     amount: float | AnyArray = 1.0,
 ) -> Points:
-    """Landmarks in pixels with all edits; `amount` [] or [b] times their strengths."""
+    """Apply all edits to landmarks, one after the other.
+
+    Args:
+      points: landmarks in pixels.
+      layout: their point set.
+      strengths: name of an edit -> strength in [-1, 1].
+      amount: factor of all strengths, [] or [b].
+
+    Returns:
+      The edited landmarks in pixels.
+    """
     amount = jnp.broadcast_to(jnp.asarray(amount, points.dtype), points.shape[:1])
     for name, strength in strengths.items():
         axes, origin = _axes(points, layout)
@@ -63,7 +74,13 @@ def apply(
 def between(
     start: Float[AnyArray, 'n 2'], end: Float[AnyArray, 'n 2'], amount: Float[AnyArray, ' b']
 ) -> Points:
-    """Landmark sets from one (0) to the other (1)."""
+    """Interpolate from one landmark set to another.
+
+    Args:
+      start: landmarks at 0.
+      end: landmarks at 1.
+      amount: share of the way, for each result.
+    """
     share = amount[:, None, None]
     return (1 - share) * start[None] + share * end[None]
 
@@ -71,7 +88,7 @@ def between(
 def _axes(
     points: Points, layout: Layout
 ) -> tuple[Float[AnyArray, 'b 2 2'], Float[AnyArray, 'b 1 2']]:
-    """The face's x and y as columns, of the length of the distance between the eyes; its origin."""
+    """Return the face's x and y as unit columns, and their origin between the eyes."""
     left, right = (points[:, list(layout.parts[eyes[0]])].mean(1) for eyes in EYES)
     x = right - left
     x = x / jnp.maximum(jnp.linalg.norm(x, axis=-1, keepdims=True), 1e-6)
@@ -80,11 +97,12 @@ def _axes(
 
 
 def _at(layout: Layout, *parts: str) -> np.ndarray:
-    """Numbers of the points of parts, those that the layout has."""
+    """Return the numbers of the points of those parts that the layout has."""
     return np.array([i for part in parts for i in layout.parts.get(part, ())])
 
 
 def _width(face: Points, at: np.ndarray) -> Float[AnyArray, 'b 1']:
+    """Return the extent of points along x."""
     return (face[:, at, 0].max(1) - face[:, at, 0].min(1))[:, None]
 
 
@@ -158,7 +176,7 @@ def _brow_raise(face: Points, layout: Layout, by: Float[AnyArray, ' b']) -> Poin
 
 
 def _stretch(face: Points, at: np.ndarray, axis: int, factor: Float[AnyArray, ' b']) -> Points:
-    """Points scaled along an axis about their mean."""
+    """Scale points along an axis about their mean."""
     part = face[:, at, axis]
     middle = part.mean(1, keepdims=True)
     return face.at[:, at, axis].set(middle + factor[:, None] * (part - middle))
@@ -176,5 +194,5 @@ EDITS: dict[str, Callable[[Points, Layout, Float[AnyArray, ' b']], Points]] = {
 
 
 def describe() -> str:
-    """A line an edit, for --help."""
+    """Return one line per edit, for --help."""
     return '\n'.join(f'  {name:<14}{function.__doc__}' for name, function in EDITS.items())
