@@ -45,7 +45,7 @@ class Composer:
         """
         self.canvas, self.region = canvas, region_of(canvas)
         (x0, y0, side), scale = canvas.window, canvas.window[2] / size
-        self._window = jnp.array([x0, y0, side], jnp.float32)
+        self._window = float(x0), float(y0), float(side)
         self._source = np.array(landmarks * scale + np.array([x0, y0]), np.float32)[None]
         self._picture = images.to_float(canvas.picture)[None]
         self._ramp = jnp.asarray(ramp(canvas, self.region))[None, ..., None]
@@ -58,9 +58,9 @@ class Composer:
           layers: those of a bundle's `layers`.
           points: driving landmarks in pixels of the model's crop, with or without depth.
         """
-        driving = points[..., :2] * np.float32(self._scale) + self._window[None, None, :2]
-        places = self._picture, self._window, self._ramp, self._source, driving
-        return _drawn(self.region, dict(layers), *places)
+        driving = points[..., :2] * np.float32(self._scale) + np.array(self._window[:2], np.float32)
+        places = self._picture, self._ramp, self._source, driving
+        return _drawn(self.region, self._window, dict(layers), *places)
 
     def whole(self, drawn: UInt8[np.ndarray, 'h w 3']) -> UInt8[np.ndarray, 'H W 3']:
         """Put a drawn region into the picture."""
@@ -70,21 +70,21 @@ class Composer:
         return picture
 
 
-def _drawn(region: Region, layers, picture, window, edge, source, driving):
+def _drawn(region: Region, window, layers, picture, edge, source, driving):
     """Compose in steps compiled alone (composition.py says why)."""
     layers = of_tree(layers)
-    enlarged = _enlarged(region, _joined(layers), window)
+    enlarged = _enlarged(region, window, _joined(layers))
     weight = _reached(region, edge, source, driving)
-    moved = _moved(region, picture, enlarged, window, weight.moves)
-    return _blended(region, *moved, enlarged, layers, window, weight.paints)
+    moved = _moved(region, window, picture, enlarged, weight.moves)
+    return _blended(region, window, *moved, enlarged, layers, weight.paints)
 
 
 _joined = jax.jit(composition.join)
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def _enlarged(region: Region, joined, window):
-    return composition.enlarge(joined, window, region)
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _enlarged(region: Region, window, joined):
+    return composition.enlarge(joined, np.array(window, np.float32), region)
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -92,13 +92,14 @@ def _reached(region: Region, edge, source, driving):
     return Reach(*(edge * share for share in reach(source, driving, region)))
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def _moved(region: Region, picture, enlarged, window, share):
-    return composition.move(picture, enlarged, window, region, share)
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _moved(region: Region, window, picture, enlarged, share):
+    return composition.move(picture, enlarged, np.array(window, np.float32), region, share)
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def _blended(region: Region, warped, shown, enlarged, layers, window, share):
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _blended(region: Region, window, warped, shown, enlarged, layers, share):
+    window = np.array(window, np.float32)
     result = composition.blend(warped, shown, enlarged, layers, window, region, share)
     return images.to_uint8(result)
 
