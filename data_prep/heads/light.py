@@ -97,7 +97,7 @@ def _exposure(lamps, sky, ground) -> float:
 
 def metered(skin: Float[np.ndarray, ' 3']) -> float:
     """Factor on the gain of a camera that meters the face: lighter skin is exposed for less."""
-    return float((0.16 / skin.mean()) ** 0.4)
+    return float((0.18 / skin.mean()) ** 0.4)
 
 
 def _tint(lamps, rng) -> None:
