@@ -14,6 +14,8 @@ from reenact_jax.data_prep.heads import (
     background,
     camera,
     clips,
+    colours,
+    expressions,
     head,
     light,
     likeness,
@@ -152,6 +154,29 @@ def test_bumps_are_ones_own_and_the_same_on_both_sides():
     assert np.linalg.norm(other - moved, axis=1).max() > 0.1
     behind = np.array([[0.0, 2.0, -9.0], [0.0, -20.0, 0.0]])
     np.testing.assert_allclose(warp.skew(one, behind), behind, atol=1e-4)
+
+
+def test_bumps_leave_no_crease_down_the_middle():
+    across = np.array([[x, y, 9.0] for y in (-6.0, -1.0, 2.2, 4.0) for x in (-0.1, 0.0, 0.1)])
+    for seed in range(6):
+        moved = warp.skew(sample(seed), across).reshape(4, 3, 3)
+        bend = moved[:, 0] - 2 * moved[:, 1] + moved[:, 2]
+        assert np.abs(bend).max() < 0.02
+
+
+def test_units_that_pull_on_the_same_skin_weaken_each_other():
+    for a, b in (('AU04', 'AU09'), ('AU10', 'AU09'), ('AU10', 'AU12')):
+        alone = expressions.effective(state(**{a: 1}).aus[0], np.ones(17))[AU[a]]
+        both = expressions.effective(state(**{a: 1, b: 1}).aus[0], np.ones(17))[AU[a]]
+        assert 0.5 * alone < both < 0.8 * alone
+
+
+def test_light_skin_is_exposed_for_less():
+    gains = [
+        light.metered(colours.skin(dataclasses.replace(sample(3), skin=skin)))
+        for skin in (0.0, 0.5, 1.0)
+    ]
+    assert 0.5 < gains[0] < 0.8 < gains[1] < 1 < gains[2] < 2
 
 
 def test_from_rest_to_an_extreme_and_back():

@@ -58,7 +58,7 @@ def measures(who: Identity) -> Measures:
         eye_tilt=0.06 + 0.055 * who.eye_tilt - 0.03 * who.age,
         mouth_y=mouth,
         mouth_half=2.50 * (1 + 0.09 * who.mouth_width),
-        mouth_curve=0.09 * who.mouth_curve - 0.10 * who.age,
+        mouth_curve=0.06 * who.mouth_curve - 0.07 * who.age,
         upper_lip=max(0.30, 0.72 + 0.20 * who.upper_lip - 0.20 * who.age),
         lower_lip=max(0.40, 0.92 + 0.20 * who.lower_lip - 0.18 * who.age),
         cupid=0.14 + 0.06 * who.cupid_bow,
@@ -73,7 +73,7 @@ def measures(who: Identity) -> Measures:
         ),
         brow_y=2.05 + 0.20 * who.brow_height - 0.15 * who.age,
         brow_arch=0.42 + 0.17 * who.brow_arch,
-        brow_slope=0.10 * who.brow_slope,
+        brow_slope=0.07 * who.brow_slope,
         brow_half=0.33 * max(0.4, 1 + 0.20 * who.brow_thickness),
     )
 

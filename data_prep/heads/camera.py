@@ -46,7 +46,7 @@ def camera(seed: int, variety: Variety = Variety()) -> Camera:
     video = packed is not None and packed.random() < 0.5
     return Camera(
         seed=seed,
-        contrast=float(rng.uniform(0.95, 1.45)),
+        contrast=float(rng.uniform(0.9, 1.25)),
         saturation=float(rng.uniform(0.7, 1.3)),
         cast=_cast(cast),
         tone='grey' if have('greyscale') else 'sepia' if have('sepia') else '',
@@ -63,7 +63,7 @@ def camera(seed: int, variety: Variety = Variety()) -> Camera:
 def _cast(rng) -> Float[np.ndarray, ' 3']:
     if rng is None:
         return np.ones(3, np.float32)
-    return np.exp(np.clip(rng.normal(size=3), -2, 2) * [0.13, 0.05, 0.17]).astype(np.float32)
+    return np.exp(np.clip(rng.normal(size=3), -2, 2) * [0.10, 0.04, 0.13]).astype(np.float32)
 
 
 def develop(

@@ -106,8 +106,9 @@ def _brows(b: _Brush, m: Measures):
     b.add('AU01', 0, 0.30, 0, b.at(1.0, 4.2, 2.0, 1.3))
     b.add('AU02', 0.05, 0.85, 0.02, outer)
     b.add('AU02', 0, 0.28, 0, b.at(3.8, 4.4, 1.9, 1.4))
-    b.add('AU04', -0.42, -0.62, 0.12, b.at(1.5, y, 1.3, 0.95) * step(0.35, 1.0, b.y))
-    b.add('AU04', -0.14, -0.42, 0.08, b.at(3.7, y, 1.5, 0.9) * step(0.4, 1.1, b.y))
+    room = np.clip((m.brow_y - 1.0) / 1.05, 0.4, 1.0)  # low brows meet the lids sooner
+    b.add('AU04', -0.34, -0.52 * room, 0.12, b.at(1.5, y, 1.3, 0.95) * step(0.35, 1.0, b.y))
+    b.add('AU04', -0.14, -0.36 * room, 0.08, b.at(3.7, y, 1.5, 0.9) * step(0.4, 1.1, b.y))
     b.add('AU04', 0, -0.1, 0.20, b.at(0.75, y - 0.2, 0.4, 0.7))
     b.add('AU04', 0, 0, -0.20, b.at(0, y - 0.2, 0.22, 0.8))
     b.add('AU05', 0, 0.16, 0.0, b.at(3.2, 1.5, 1.6, 0.5))
@@ -119,7 +120,7 @@ def _middle(b: _Brush, m: Measures):
     ala_x, ala_y, _ = m.ala
     b.add('AU06', -0.06, 0.55, 0.42, b.at(4.0, -2.4, 1.5, 1.05))
     b.add('AU06', -0.05, 0.22, 0.16, b.at(3.3, -1.25, 1.7, 0.45))
-    b.add('AU06', -0.22, -0.18, 0.05, b.at(5.1, 1.0, 0.9, 1.1))
+    b.add('AU06', -0.15, -0.14, 0.05, b.at(5.1, 1.0, 0.9, 1.1))
     b.add('AU06', 0, 0, -0.12, b.at(3.2, -1.75, 1.6, 0.22))
     b.add('AU09', 0, 0.46, 0.10, b.at(ala_x, ala_y, 0.75, 0.9))
     b.add('AU09', 0.04, 0.36, 0.14, b.at(1.7, -2.4, 0.8, 1.1))
@@ -130,7 +131,7 @@ def _middle(b: _Brush, m: Measures):
     b.add('AU09', 0, 0, -0.12, furrow * np.exp(-(((b.y - ala_y) / 0.9) ** 2)))
     b.add('AU10', 0, 0.02, -0.20, furrow)
     b.add('AU10', 0.05, 0.34, 0.28, b.at(ala_x + 1.15, ala_y - 0.1, 0.75, 1.0))
-    b.add('AU12', 0, 0.0, -0.26, furrow)
+    b.add('AU12', 0, 0.0, -0.18, furrow)
 
 
 def _nasolabial(b: _Brush, m: Measures):
@@ -210,7 +211,8 @@ def effective(aus: Float[np.ndarray, '*t 17'], strengths) -> Float[np.ndarray, '
         ('AU01', 'AU04', 0.25), ('AU02', 'AU04', 0.40), ('AU12', 'AU15', 0.45),
         ('AU15', 'AU12', 0.45), ('AU12', 'AU23', 0.30), ('AU25', 'AU17', 0.45),
         ('AU25', 'AU23', 0.35), ('AU17', 'AU26', 0.45), ('AU20', 'AU23', 0.40),
-        ('AU10', 'AU23', 0.25), ('AU14', 'AU12', 0.35),
+        ('AU10', 'AU23', 0.25), ('AU14', 'AU12', 0.35), ('AU04', 'AU09', 0.35),
+        ('AU09', 'AU04', 0.30), ('AU10', 'AU09', 0.45), ('AU10', 'AU12', 0.40),
     ):  # fmt: skip
         scale[..., AU[unit]] *= 1 - share * get(rival)
     scale[..., AU['AU06']] *= 1 + 0.25 * get('AU12')  # a smile carries the cheeks further

@@ -129,7 +129,7 @@ def sample(seed: int, variety: Variety = Variety()) -> Identity:
     return Identity(
         seed=seed,
         shape=shape,
-        strengths=tuple(float(v) for v in np.clip(np.exp(0.3 * rng.normal(size=17)), 0.5, 1.6)),
+        strengths=tuple(float(v) for v in np.clip(np.exp(0.3 * rng.normal(size=17)), 0.5, 1.35)),
         sides=tuple(float(v) for v in np.clip(0.13 * rng.normal(size=17), -0.35, 0.35)),
         slants=tuple(float(v) for v in np.clip(0.3 * rng.normal(size=17), -0.7, 0.7)),
         female=female,

@@ -54,18 +54,17 @@ def scene(seed: int, variety: Variety = Variety()) -> Scene:
     aside = drawn(seed, variety.side_light, 'side_light')
     if aside is not None:
         azimuth, height = side * aside.uniform(1.2, 1.75), aside.uniform(0.0, 0.7)
-        power, fill, share = power * 1.3, fill * aside.uniform(0.25, 0.6), aside.uniform(0, 0.12)
+        power, fill, share = power * 1.3, fill * aside.uniform(0.35, 0.7), aside.uniform(0, 0.12)
     lamps = _lamps(rng, side, azimuth, height, warm, power, share)
     sky = _colour(-0.3 * warm + rng.uniform(-0.1, 0.06)) * fill * 0.85
     ground = _colour(0.08 + 0.2 * warm + rng.uniform(-0.05, 0.1)) * fill * 0.52
     balance = _colour(rng.normal() * 0.05) * np.array([1, 1 + 0.02 * rng.normal(), 1])
+    chance = np.exp(0.13 * np.clip(rng.normal(), -2, 2))
     _tint(lamps, drawn(seed, variety.coloured_light, 'coloured_light'))
     return Scene(
         lamps=lamps,
         ambient=np.stack([sky, ground]).astype(np.float32),
-        gain=(balance * np.exp(0.2 * rng.normal()) * _exposure(lamps, sky, ground)).astype(
-            np.float32
-        ),
+        gain=(balance * chance * _exposure(lamps, sky, ground)).astype(np.float32),
         gamma=float(np.exp(0.06 * rng.normal())),
         shade=_shade(drawn(seed, variety.cast_shadows, 'cast_shadows')),
         camera=camera(seed, variety),
@@ -93,7 +92,12 @@ def _exposure(lamps, sky, ground) -> float:
     """Gain of a camera that mostly evens out how much light falls on a face."""
     facing = np.clip(0.3 + 0.7 * lamps[:, 2], 0, 1)
     light = (facing * lamps[:, 3:].mean(1)).sum() + 0.5 * (sky + ground).mean()
-    return 0.8 * (2.0 / light) ** 0.7
+    return 0.8 * (2.0 / light) ** 0.85
+
+
+def metered(skin: Float[np.ndarray, ' 3']) -> float:
+    """Factor on the gain of a camera that meters the face: lighter skin is exposed for less."""
+    return float((0.18 / skin.mean()) ** 0.4)
 
 
 def _tint(lamps, rng) -> None:
@@ -102,7 +106,7 @@ def _tint(lamps, rng) -> None:
         return
     hue = rng.random()
     for lamp, at in zip(lamps, (hue, hue + rng.uniform(0.25, 0.75), rng.random()), strict=True):
-        colour = np.array(colorsys.hsv_to_rgb(at % 1, rng.uniform(0.15, 0.65), 1.0))
+        colour = np.array(colorsys.hsv_to_rgb(at % 1, rng.uniform(0.1, 0.4), 1.0))
         lamp[3:] *= colour / colour.mean()
     lamps[1, 3:] *= rng.uniform(1, 3)
 
@@ -117,7 +121,7 @@ def _shade(rng) -> Shade:
         place=float(rng.uniform(-5, 5)),
         pitch=float(rng.uniform(3, 7)),
         soft=float(rng.uniform(0.3, 2.0)),
-        dark=float(rng.uniform(0.5, 0.95)),
+        dark=float(rng.uniform(0.4, 0.85)),
     )
 
 

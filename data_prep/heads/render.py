@@ -92,7 +92,8 @@ def render(head: Head, state: State, scene: Scene, back, crop, size: int, frame:
     _draw_hair(p, scene, crop, depth, lit, classes)
     image = np.empty((size, size, 3), np.float32)
     merged = np.empty((size, size), np.uint8)
-    shade.develop(lit, classes, scene.gain, scene.gamma, image, merged)
+    gain = scene.gain * np.float32(light.metered(colours.skin(who)))
+    shade.develop(lit, classes, gain, scene.gamma, image, merged)
     return Frame(camera.develop(image, scene.camera, frame), merged, depth)
 
 

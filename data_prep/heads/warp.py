@@ -11,7 +11,7 @@ from reenact_jax.data_prep.heads.compiled import compiled
 from reenact_jax.data_prep.heads.identity import Identity
 from reenact_jax.data_prep.heads.surface import step
 
-AMOUNT = 0.22  # standard deviation of a push, as a share of its bump's width
+AMOUNT = 0.30  # standard deviation of a push, as a share of its bump's width
 # abs(x), y, z and width of the bumps, centimetres
 _PLACES = np.array(
     [
@@ -21,6 +21,8 @@ _PLACES = np.array(
         (5.0, -7.0, 2.5, 2.8), (4.5, -5.0, 6.0, 2.2), (0.0, 5.5, 8.0, 3.2), (6.2, 3.0, 3.5, 3.0),
     ]
 )  # fmt: skip
+# Slanted brows and a bent mouth read as an expression: each goes up and down mostly as a whole.
+_TOGETHER = ([0, 1], [8, 9, 10])
 
 
 def skew(who: Identity, p: Float[np.ndarray, '... 3']) -> Float[np.ndarray, '... 3']:
@@ -40,7 +42,9 @@ def skew(who: Identity, p: Float[np.ndarray, '... 3']) -> Float[np.ndarray, '...
 def _pushes(seed: int) -> Float[np.ndarray, '16 3']:
     """Outwards, up and forwards, centimetres; as much on both sides."""
     rng = np.random.default_rng([seed, 15])
-    draws = np.clip(rng.normal(size=(len(_PLACES), 3)), -2, 2)
+    draws = np.clip(rng.normal(size=(len(_PLACES), 3)), -1.8, 1.8)
+    for group in _TOGETHER:
+        draws[group, 1] = 0.8 * draws[group[0], 1] + 0.3 * draws[group, 1]
     return AMOUNT * draws * _PLACES[:, 3:]
 
 
@@ -48,16 +52,17 @@ def _pushes(seed: int) -> Float[np.ndarray, '16 3']:
 def _push(points, places, pushes, out):
     for i in range(points.shape[0]):
         x, y, z = points[i, 0], points[i, 1], points[i, 2]
-        side = np.tanh(x)
         dx = dy = dz = 0.0
         for k in range(places.shape[0]):
-            u, v, w = abs(x) - places[k, 0], y - places[k, 1], z - places[k, 2]
-            near = (u * u + v * v + w * w) / (places[k, 3] * places[k, 3])
-            if near < 12:
-                weight = np.exp(-near)
-                dx += weight * pushes[k, 0]
-                dy += weight * pushes[k, 1]
-                dz += weight * pushes[k, 2]
-        out[i, 0] = x + side * dx
+            v, w = y - places[k, 1], z - places[k, 2]
+            for side in (-1.0, 1.0):  # the sum of both is smooth across the middle
+                u = x - side * places[k, 0]
+                near = (u * u + v * v + w * w) / (places[k, 3] * places[k, 3])
+                if near < 12:
+                    weight = np.exp(-near) * (1.0 if places[k, 0] > 0 else 0.5)
+                    dx += weight * (side if places[k, 0] > 0 else np.tanh(x)) * pushes[k, 0]
+                    dy += weight * pushes[k, 1]
+                    dz += weight * pushes[k, 2]
+        out[i, 0] = x + dx
         out[i, 1] = y + dy
         out[i, 2] = z + dz
