@@ -1,11 +1,11 @@
-"""How far the heads are from additive: the error of rules that add landmark displacements.
+"""Distance of the heads from additive: the error of rules that add landmark displacements.
 
     python -m data_prep.heads.additive --people 20 --motions 20
 
-Were identity and motion additive, transfer would need no learning: neutral source + (driver -
+If identity and motion were additive, transfer would need no learning: neutral source + (driver -
 neutral driver) would be exact. Here strengths, features, saturation, opposing units and the jaw's
 rotation differ from person to person, so the rule errs. Errors are mean distances of the 68 points
-in percent of the side of the face's box, on exact truth.
+in percent of the side of the face's box, on exact ground truth.
 """
 
 import numpy as np
@@ -19,7 +19,7 @@ from reenact_jax.data_prep.heads.pose import State
 
 
 def transfer_errors(people: int, motions: int, seed: int = 0) -> dict[str, float]:
-    """Name of a rule -> its error in percent of the box, over all ordered pairs of neighbours.
+    """Measure each rule's error in percent of the box, over all ordered pairs of neighbours.
 
     `driver`: the driver's points as they are; `additive`: the source's neutral points at that pose
     plus the driver's displacement from hers; `units`: the source's own displacement by each unit
@@ -56,14 +56,14 @@ def _sum_of_units(person, state: State, rest) -> np.ndarray:
 
 
 def _error(guess, truth) -> float:
-    """Mean distance in percent of the truth's box, both about their own centres."""
+    """Compute the mean distance in percent of the ground truth's box, both about their centres."""
     side = (truth.max(1) - truth.min(1)).max(-1)
     centred = (guess - guess.mean(1, keepdims=True)) - (truth - truth.mean(1, keepdims=True))
     return float((np.linalg.norm(centred, axis=-1).mean(1) / side).mean() * 100)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command."""
+    """Run the command and return its exit code."""
     parser = errors.Parser(
         prog='python -m data_prep.heads.additive',
         description='Prints the error of additive rules of motion transfer in percent of the box.',

@@ -1,4 +1,4 @@
-"""Sculpts one person's neutral head out of primitives, by the measures of anthropometry.
+"""The neutral head of one person, sculpted from primitives by the measures of anthropometry.
 
 The mean adult: head 15 cm wide and 19.5 cm long, crown 11.3 cm above and chin 11.2 cm below the
 line of the pupils (y = 0), pupils at x = +-3.15, nose base at -4.6, mouth line at -6.9 (after
@@ -16,7 +16,7 @@ LID = 1.555
 
 @dataclasses.dataclass(frozen=True)
 class Measures:
-    """Where things are on one face, centimetres, before the asymmetries of surface.py."""
+    """Places on one face, centimetres, before the asymmetries of surface.py."""
 
     eye: tuple[float, float, float]  # centre of the eyeball at positive x
     eye_half: float  # half the width of the lid opening
@@ -41,7 +41,7 @@ class Measures:
 
 
 def measures(who: Identity) -> Measures:
-    """The places on the face of `who`."""
+    """Compute the places on the face of `who`."""
     length = 1 + 0.050 * who.face_length
     nose = 4.55 * length * (1 + 0.07 * who.nose_length)
     mouth = -nose - (2.25 + 0.16 * who.mouth_height) * length
@@ -79,7 +79,7 @@ def measures(who: Identity) -> Measures:
 
 
 def sculpt(who: Identity) -> tuple[list[Primitive], list[Primitive]]:
-    """The whole head, and the bare skull with neck and shoulders that hair grows over."""
+    """Make the whole head, and the bare skull with neck and shoulders that hair grows over."""
     m = measures(who)
     skull = _skull(who)
     body = _neck(who, m)
@@ -195,7 +195,7 @@ def _mouth(who: Identity, m: Measures) -> list[Primitive]:
 
 
 def base_z(m: Measures) -> float:
-    """Depth of the subnasale."""
+    """Compute the depth of the subnasale."""
     return m.nose_base[1]
 
 

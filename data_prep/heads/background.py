@@ -15,7 +15,7 @@ PICTURES = ('brick', 'chelsea', 'coffee', 'grass', 'gravel', 'hubble_deep_field'
 def background(
     seed: int, size: int, variety: Variety = Variety()
 ) -> Float[np.ndarray, 'size size 3']:
-    """Linear colours behind the head, out of focus, for one track."""
+    """Draw linear colours behind the head, out of focus, for one track."""
     rng = np.random.default_rng([seed, 4])
     y, x = np.mgrid[0:size, 0:size].astype(np.float32) / size
     kind = rng.choice(5, p=[0.25, 0.3, 0.15, 0.15, 0.15])
@@ -30,7 +30,7 @@ def background(
 
 
 def _picture(size: int, rng):
-    """A random window of one of scikit-image's pictures without people, turned and tinted."""
+    """Cut a random window out of a picture of scikit-image without people; turn and tint it."""
     image = _stock(str(rng.choice(PICTURES)))
     h, w = image.shape[:2]
     side = rng.uniform(0.35, 1.0) * min(h, w)
@@ -48,7 +48,7 @@ def _picture(size: int, rng):
 
 @functools.lru_cache
 def _stock(name: str) -> np.ndarray:
-    """A picture of scikit-image's, linear."""
+    """Load one of scikit-image's pictures in linear colours."""
     from skimage import data  # not needed where no background is drawn
 
     image = np.asarray(getattr(data, name)(), np.float32) / 255
@@ -57,7 +57,7 @@ def _stock(name: str) -> np.ndarray:
 
 
 def _clutter(x, y, rng):
-    """Overlapping things of all sizes: boxes, discs and stripes, brighter and darker."""
+    """Draw overlapping things of all sizes: boxes, discs and stripes, brighter and darker."""
     image = _wall(x, y, rng)
     for _ in range(rng.integers(15, 60)):
         cx, cy, turn = rng.random(), rng.random(), rng.uniform(0, 3.15)
@@ -86,7 +86,7 @@ def _ramp(t, a, b):
 
 
 def _wall(x, y, rng):
-    """A lit wall with a soft gradient and perhaps a corner."""
+    """Draw a lit wall with a soft gradient and perhaps a corner."""
     a, b = _tone(rng, 0.15, 0.7, 0.2), _tone(rng, 0.08, 0.45, 0.2)
     angle = rng.uniform(0, 6.28)
     t = np.clip(0.5 + 0.8 * ((x - 0.5) * np.cos(angle) + (y - 0.5) * np.sin(angle)), 0, 1)
@@ -98,7 +98,7 @@ def _wall(x, y, rng):
 
 
 def _room(x, y, rng):
-    """A wall with a window, a shelf or pictures, furniture below."""
+    """Draw a wall with a window, a shelf or pictures, and furniture below."""
     image = _wall(x, y, rng)
     if rng.random() < 0.6:
         cx, w = (
@@ -118,7 +118,7 @@ def _room(x, y, rng):
 
 
 def _lights(x, y, rng):
-    """Dark, with discs of light."""
+    """Draw darkness with discs of light."""
     image = _ramp(y, _tone(rng, 0.02, 0.12), _tone(rng, 0.01, 0.08))
     for _ in range(rng.integers(14, 40)):
         cx, cy, r = rng.random(), rng.random() * 0.9, rng.uniform(0.015, 0.06)
@@ -129,7 +129,7 @@ def _lights(x, y, rng):
 
 
 def _leaves(x, y, rng):
-    """Greenery or stone: blotches at several scales under a brighter sky."""
+    """Draw greenery or stone: blotches at several scales under a brighter sky."""
     sky, green = (
         _tone(rng, 0.6, 1.0, 0.1),
         _tone(rng, 0.08, 0.25, 0.15) * np.array([0.9, 1.15, 0.6]),
@@ -143,7 +143,7 @@ def _leaves(x, y, rng):
 
 
 def _soften(image, sigma: float):
-    """Three box blurs along each axis: close to a Gaussian of `sigma` samples."""
+    """Blur with three boxes along each axis: close to a Gaussian of `sigma` samples."""
     radius = max(1, round(sigma))
     for axis in (0, 1):
         for _ in range(3):

@@ -1,4 +1,4 @@
-"""What a camera, a file and a scan do to the picture of a track: blur, noise, colour, compression.
+"""Effects of a camera, a file and a scan on a track's images: blur, noise, colour, compression.
 
 Landmarks, depth and segmentation stay as they were: blur spreads pixels, nothing moves them.
 """
@@ -38,7 +38,7 @@ class Camera(NamedTuple):
 
 
 def camera(seed: int, variety: Variety = Variety()) -> Camera:
-    """The camera of a scene's seed."""
+    """Draw the camera of a scene from its seed."""
     have = lambda kind: drawn(seed, getattr(variety, kind), kind)  # noqa: E731
     rng = np.random.default_rng([seed, 13])
     cast, soft, shake = have('colour_casts'), have('defocus'), have('motion_blur')
@@ -69,7 +69,7 @@ def _cast(rng) -> Float[np.ndarray, ' 3']:
 def develop(
     image: Float[np.ndarray, 'h w 3'], camera: Camera, frame: int
 ) -> UInt8[np.ndarray, 'h w 3']:
-    """The frame as the camera hands it over.
+    """Turn a frame into the image that the camera hands over.
 
     Args:
       image: display values 0..1; camera: of the track; frame: its number, the seed of what differs
@@ -95,7 +95,7 @@ def develop(
 
 
 def _toned(image, camera: Camera):
-    """Contrast, saturation, cast; grey and sepia last."""
+    """Change contrast, saturation and cast; then grey and sepia."""
     image = image * camera.cast
     grey = (image @ _GREY)[..., None]
     saturation = 0.0 if camera.tone else camera.saturation
@@ -108,7 +108,7 @@ def _toned(image, camera: Camera):
 
 
 def _softened(image, sigma: float, coarse: float):
-    """Out of focus, and of a resolution that was lower."""
+    """Put the image out of focus and lower its resolution."""
     image = ndimage.gaussian_filter(image, (sigma, sigma, 0), truncate=2.5)
     if coarse < 1.15:
         return image
@@ -118,7 +118,7 @@ def _softened(image, sigma: float, coarse: float):
 
 
 def _resized(image, shape):
-    """Bilinear, pixel centres aligned."""
+    """Resize bilinearly, with aligned pixel centres."""
     for axis, n in enumerate(shape):
         have = image.shape[axis]
         at = np.clip((np.arange(n) + 0.5) * have / n - 0.5, 0, have - 1)
@@ -129,7 +129,7 @@ def _resized(image, shape):
 
 
 def _shaken(image, longest: float, rng):
-    """Points run along a line during the exposure; most frames are steadier than the worst."""
+    """Blur along a line, as by motion during exposure; most frames are steadier than the worst."""
     length, angle = longest * rng.random() ** 2, rng.uniform(0, np.pi)
     n = max(2, int(np.ceil(length)) + 1)
     total = np.zeros_like(image)
@@ -140,7 +140,7 @@ def _shaken(image, longest: float, rng):
 
 
 def _noisy(image, sigma: float, rng):
-    """Noise that grows with the light, mostly shared by the channels, and is a little coarse."""
+    """Add noise that grows with the light, is mostly shared by the channels and a little coarse."""
     luma = rng.standard_normal((*image.shape[:2], 1), np.float32)
     chroma = ndimage.uniform_filter(rng.standard_normal(image.shape, np.float32), (2, 2, 0))
     strength = sigma * (0.5 + np.sqrt(np.clip(image, 0, 1)) * 0.7)
@@ -148,7 +148,7 @@ def _noisy(image, sigma: float, rng):
 
 
 def _brushed(image, radius: int):
-    """Kuwahara's filter (1976): each pixel takes the mean of its calmest neighbouring square."""
+    """Apply Kuwahara's filter (1976): each pixel takes the mean of its calmest nearby square."""
     side, half = radius + 1, (radius + 1) // 2
     image = np.pad(image, ((side, side), (side, side), (0, 0)), mode='edge')
     mean = ndimage.uniform_filter(image, (side, side, 0))
@@ -168,7 +168,7 @@ def _brushed(image, radius: int):
 
 
 def _coded(image, step: float):
-    """A video codec: half the resolution in colour, 8 x 8 cosines cut to steps, edges smoothed."""
+    """Imitate a video codec: colour at half size, 8 x 8 cosines cut to steps, edges smoothed."""
     ycc = image.astype(np.float32) @ _YCC.T
     luma = _quantised(ycc[..., 0], step)
     colour = [_quantised(ycc[..., k], 1.3 * step, 2) for k in (1, 2)]
@@ -177,7 +177,7 @@ def _coded(image, step: float):
 
 
 def _quantised(plane, step: float, shrink: int = 1):
-    """Flat quantisation with a dead zone, as in H.264, and its smoothing at the blocks' edges."""
+    """Quantise flatly with a dead zone, as in H.264, and smooth at the blocks' edges."""
     h, w = plane.shape
     side = 8 * shrink
     full = np.pad(plane, ((0, -h % side), (0, -w % side)), mode='edge')
@@ -196,7 +196,7 @@ def _quantised(plane, step: float, shrink: int = 1):
 
 
 def _deblocked(plane, step: float, axis: int):
-    """Spreads small steps between blocks over two pixels on each side."""
+    """Spread small steps between blocks over two pixels on each side."""
     plane = np.moveaxis(plane, axis, 0).copy()
     at = np.arange(8, len(plane), 8)
     if len(at):

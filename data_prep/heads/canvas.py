@@ -29,23 +29,23 @@ class Canvas:
         return noise.lattice(self.space, size, seed).reshape(self.x.shape)
 
     def dots(self, size, share, k):
-        """Round spots 0..1 on the front alone, where they are seen: `noise.spots` costs most."""
+        """Draw round spots 0..1 on the front alone, where they show: `noise.spots` costs most."""
         seen = self.front > 0.02
         out = np.zeros(self.x.shape, np.float32)
         out[seen] = noise.spots(self.space[seen.ravel()], size, share, 10 * self.who.seed + k)
         return out
 
     def spot(self, x, y, sx, sy):
-        """A soft spot on both sides of the face."""
+        """Draw a soft spot on both sides of the face."""
         side = np.exp(-(((self.ax - x) / sx) ** 2)) if x else np.exp(-((self.x / sx) ** 2))
         return side * np.exp(-(((self.y - y) / sy) ** 2)) * self.front
 
     def tint(self, weight, colour):
-        """Multiplies by `colour` where `weight` is 1."""
+        """Multiply by `colour` where `weight` is 1."""
         _multiply(self.rgb, np.ascontiguousarray(weight), np.asarray(colour, np.float32))
 
     def cover(self, weight, colour):
-        """Replaces by `colour` where `weight` is 1."""
+        """Replace by `colour` where `weight` is 1."""
         w = np.clip(weight, 0, 1)[..., None].astype(np.float32)
         self.rgb += w * (np.asarray(colour, np.float32) - self.rgb)
 
@@ -60,7 +60,7 @@ def _multiply(rgb, weight, colour):
 
 
 def _continuous(surface: Surface):
-    """Height over the mouth line with the six slit rows told apart by a hair's breadth."""
+    """Compute height over the mouth line; a tiny step separates the six rows of the slit."""
     lip = surface.lip.copy()
     for k, value in enumerate((0.0, 0.0, -0.004, 0.004, 0.0, 0.0)):
         lip[surface.slit + k] = value
@@ -68,7 +68,7 @@ def _continuous(surface: Surface):
 
 
 def _upsample(a: np.ndarray, n: int) -> np.ndarray:
-    """Bilinear, [r, c] -> [(r - 1) n + 1, (c - 1) n + 1]."""
+    """Upsample bilinearly, [r, c] -> [(r - 1) n + 1, (c - 1) n + 1]."""
     for axis in (0, 1):
         a = np.moveaxis(a, axis, 0)
         t = np.arange((len(a) - 1) * n + 1) / n

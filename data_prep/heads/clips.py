@@ -34,13 +34,13 @@ class Labels(NamedTuple):
 
 
 def crop_of(found: Marks) -> tuple[float, float, float]:
-    """The crop of a track, in the virtual camera's pixels."""
+    """Choose the crop of a track, in the virtual camera's pixels."""
     return landmarks.crop_box(pose.project(found.surface[:, points.IBUG])[..., :2])
 
 
 def clip(person: Likeness, state: State, labels: Labels, size: int, *, head: Head | None = None,
          crop=None, variety: Variety = Variety()) -> tracks.Track:  # fmt: skip
-    """A track of a person; rendered where a head is given, landmarks alone otherwise.
+    """Make a track of a person; rendered if a head is given, else landmarks alone.
 
     Args:
       person: whose landmarks; state: t frames; labels: names and numbers.
@@ -90,7 +90,7 @@ def clip(person: Likeness, state: State, labels: Labels, size: int, *, head: Hea
 
 
 def _points(found: Marks, crop, size: int, kind: str) -> dict:
-    """The three point sets in pixels of the crop, z with mean 0."""
+    """Compute the three point sets in pixels of the crop, z with mean 0."""
     surface = pose.window(pose.project(found.surface), crop, size)
     contour = pose.window(pose.project(found.contour), crop, size)
     ibug = surface[:, points.IBUG]

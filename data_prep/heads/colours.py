@@ -43,13 +43,13 @@ def _ramp(x, tones, table):
 
 
 def skin(who: Identity) -> np.ndarray:
-    """The mean colour of the skin."""
+    """Compute the mean colour of the skin."""
     u = who.undertone * (1 - 0.5 * who.skin)
     return _ramp(who.skin, _TONES, _SKIN) * np.array([1 - 0.03 * u, 1 + 0.04 * u, 1 - 0.06 * u])
 
 
 def hair(who: Identity, grey: float | None = None) -> np.ndarray:
-    """The mean colour of the hair; `grey` overrides the person's own."""
+    """Compute the mean colour of the hair; `grey` overrides the person's own."""
     colour = _ramp(who.hair_tone, _HAIR_TONES, _HAIR)
     red = np.array([0.26, 0.085, 0.028])
     colour = colour + (red - colour) * min(0.85, 1.4 * who.hair_red)
@@ -58,11 +58,11 @@ def hair(who: Identity, grey: float | None = None) -> np.ndarray:
 
 
 def brow(who: Identity) -> np.ndarray:
-    """The mean colour of the brows: as dark as the hair or darker, never paler than the skin."""
+    """Compute the mean colour of the brows: the hair's or darker, never paler than the skin."""
     tone = hair(who, 0.5 * who.hair_grey) * (0.85 - 0.5 * who.looks.brow_tone)
     return np.minimum(tone, 0.45 * skin(who))
 
 
 def iris(who: Identity) -> np.ndarray:
-    """The mean colour of the irises."""
+    """Compute the mean colour of the irises."""
     return _ramp(who.iris, _IRIS_TONES, _IRIS)

@@ -1,4 +1,4 @@
-"""Paints what skin is like: blood, pores, uneven colour, age, spots, make-up."""
+"""Paint of the skin: blood, pores, uneven colour, age, spots, make-up."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ DEEP = (0.70, 0.56, 0.52)  # the tint of a fold
 
 
 def base(c: Canvas, n, colour) -> None:
-    """The skin's own colour: grain of the pores, patches, veins of red and of yellow."""
+    """Paint the skin's own colour: grain of the pores, patches, veins of red and of yellow."""
     looks = c.who.looks
     patchy = (0.5 + looks.mottle) * (1 - 0.4 * c.who.skin)
     c.rgb *= colour
@@ -26,7 +26,7 @@ def base(c: Canvas, n, colour) -> None:
 
 
 def flush(c: Canvas, n) -> None:
-    """Blood under the skin: cheeks, nose, chin; yellower forehead; paler neck; rouge."""
+    """Paint blood under the skin: cheeks, nose, chin; yellower forehead; paler neck; rouge."""
     who, m, makeup = c.who, c.m, c.who.looks.makeup
     light = 1 - 0.7 * who.skin
     tip, base_y = m.nose_tip[0], m.nose_base[0]
@@ -46,7 +46,7 @@ def flush(c: Canvas, n) -> None:
 
 
 def hollows(c: Canvas) -> None:
-    """Darker hollows that light from everywhere leaves: sockets, beside the nose, under the lip."""
+    """Darken the hollows that ambient light leaves: sockets, beside the nose, under the lip."""
     m, k = c.m, c.who.looks.contrast
     x = m.eye[0]
     c.tint(c.spot(1.75, 0.35, 0.55, 0.8) * 0.55 * k, (0.72, 0.60, 0.57))
@@ -59,7 +59,7 @@ def hollows(c: Canvas) -> None:
 
 
 def eyes(c: Canvas) -> None:
-    """Thin skin around the eyes, bags and the furrow below them, the inner corner, make-up."""
+    """Paint the thin skin around the eyes, bags, the furrow below, the inner corner, make-up."""
     m, looks = c.m, c.who.looks
     x, makeup = m.eye[0], looks.makeup
     c.tint(c.spot(x - 0.2, -1.05, 1.4, 0.45) * (0.25 + 0.75 * looks.bags), (0.80, 0.68, 0.71))
@@ -76,7 +76,7 @@ def eyes(c: Canvas) -> None:
 
 
 def age(c: Canvas, n) -> None:
-    """Lines that stay: forehead, crow's feet, the folds beside mouth and chin, the neck."""
+    """Paint lines that stay: forehead, crow's feet, the folds beside mouth and chin, the neck."""
     who, m = c.who, c.m
     a = max(0.0, who.age - 0.2) * 1.2
     wave = 0.22 * n[2]
@@ -105,13 +105,13 @@ def _line(off, width):
 
 
 def _furrow(c: Canvas, off, width, weight):
-    """A dark line with a lighter one below: a groove lit from above."""
+    """Paint a dark line with a lighter one below: a groove lit from above."""
     c.tint(_line(off, width) * weight, DEEP)
     c.tint(_line(off + 1.7 * width, width) * weight * 0.5, (1.12, 1.10, 1.09))
 
 
 def fold(c: Canvas):
-    """Weight of the nasolabial fold: from the wing of the nose past the corner of the mouth."""
+    """Weigh the nasolabial fold: from the wing of the nose past the corner of the mouth."""
     m = c.m
     a = np.array([m.ala[0] + 0.6, m.ala[1] + 0.2])
     b = np.array([m.mouth_half + 0.75, m.mouth_y + 0.3])
@@ -123,7 +123,7 @@ def fold(c: Canvas):
 
 
 def marks(c: Canvas, n) -> None:
-    """Freckles, moles, spots of age; spots and patches of redness of those who have them."""
+    """Paint freckles, moles and spots of age, and red spots and patches on those who have them."""
     who, bad = c.who, c.who.looks.blemishes
     if who.freckles > 0.05:
         where = c.spot(3.2, -2.2, 2.4, 1.7) + c.spot(0, -2.0, 1.4, 1.6) + 0.3 * c.front

@@ -10,7 +10,7 @@ RINGS, AROUND = 18, 44
 
 
 def ear(who: Identity, side_x: float):
-    """The ear at positive x: points [n, 3], triangles [f, 3], and how red each point is [n].
+    """Make the ear at positive x: points [n, 3], triangles [f, 3], and how red each point is [n].
 
     Args:
       who: gives size and angle.

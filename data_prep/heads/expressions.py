@@ -1,4 +1,4 @@
-"""What each action unit does to the skin: displacement fields, the jaw's rotation, interactions.
+"""Effect of each action unit on the skin: displacement fields, the jaw's rotation, interactions.
 
 A field is a sum of bumps placed relative to the person's own features, so that the same intensity
 looks different on different people. The units are not additive, as in life: opposed units weaken
@@ -40,7 +40,7 @@ class Fields(NamedTuple):
 
 
 def fields(place: Place, m: Measures, who: Identity) -> Fields:
-    """The displacement fields of a person at any points of the skin."""
+    """Compute the displacement fields of a person at any points of the skin."""
     brush = _Brush(place, m)
     _brows(brush, m)
     _middle(brush, m)
@@ -51,7 +51,7 @@ def fields(place: Place, m: Measures, who: Identity) -> Fields:
 
 
 def _habits(place: Place, who: Identity):
-    """Factors [17, n, 3] on the fields: one side moves further, the direction slants."""
+    """Compute factors [17, n, 3] on the fields: one side moves further, the direction slants."""
     side = np.tanh(place.points[:, 0] / 1.5)
     slant = np.array(who.slants)[:, None]
     more = 1 + np.array(who.sides)[:, None] * side[None]
@@ -59,7 +59,7 @@ def _habits(place: Place, who: Identity):
 
 
 class _Brush:
-    """Adds bumps to the deltas of one unit after another."""
+    """A brush that adds bumps to the deltas of one unit after another."""
 
     def __init__(self, place: Place, m: Measures):
         x, self.y, z = place.points.T
@@ -70,11 +70,11 @@ class _Brush:
         self.deltas = np.zeros((len(AU), len(x), 3))
 
     def at(self, x, y, sx, sy):
-        """A bump on both sides, in chart coordinates."""
+        """Place a bump on both sides, in chart coordinates."""
         return self._two(x, sx) * np.exp(-(((self.y - y) / sy) ** 2))
 
     def by_lip(self, x, lip, sx, sy):
-        """A bump placed by height over the mouth line."""
+        """Place a bump by height over the mouth line."""
         return self._two(x, sx) * np.exp(-(((self.lip - lip) / sy) ** 2))
 
     def _two(self, x, sx):
@@ -83,7 +83,7 @@ class _Brush:
         return np.exp(-(((self.x - x) / sx) ** 2))
 
     def add(self, unit, out, up, forward, weight):
-        """Moves by (out, up, forward) times weight [n]."""
+        """Move by (out, up, forward) times weight [n]."""
         delta = self.deltas[AU[unit]]
         lateral = self.side * np.tanh(self.x / 0.35)
         delta[:, 0] += out * weight * lateral
@@ -92,7 +92,7 @@ class _Brush:
 
 
 def _lid_guard(place: Place, m: Measures):
-    """0 on the lids themselves: their edges are moved by eyes.py alone."""
+    """Return 0 on the lids themselves: eyes.py alone moves their edges."""
     x, y = np.abs(place.points[:, 0]) - m.eye[0], place.points[:, 1] - m.eye[1]
     radius = np.sqrt((x / (m.eye_half + 0.25)) ** 2 + (y / 0.95) ** 2)
     return step(0.85, 1.45, radius)
@@ -135,7 +135,7 @@ def _middle(b: _Brush, m: Measures):
 
 
 def _nasolabial(b: _Brush, m: Measures):
-    """A ridge of weight along the fold from the wing of the nose past the mouth's corner."""
+    """Weigh a ridge along the fold from the wing of the nose past the mouth's corner."""
     a = np.array([m.ala[0] + 0.62, m.ala[1] + 0.25])
     c = np.array([m.mouth_half + 1.0, m.mouth_y + 0.1])
     along = c - a
@@ -186,7 +186,7 @@ def _lips(b: _Brush, m: Measures):
 
 
 def _jaw_weight(place: Place, m: Measures):
-    """1 on what is fixed to the jaw, 0 on the skull; the cheek beside the mouth lies between."""
+    """Return 1 on what is fixed to the jaw, 0 on the skull; cheeks beside the mouth are between."""
     x, y, z = np.abs(place.points[:, 0]), place.points[:, 1], place.points[:, 2]
     q = np.sqrt(np.clip(1 - (x / m.mouth_half) ** 2, 0, 1))
     spread = 1.3 + 0.55 * np.clip(x - 1.0, 0, 9)
@@ -199,7 +199,7 @@ def _jaw_weight(place: Place, m: Measures):
 
 
 def effective(aus: Float[np.ndarray, '*t 17'], strengths) -> Float[np.ndarray, '*t 17']:
-    """How far each unit's field is driven: the person's strength, and what opposes it.
+    """Compute how far each unit's field is driven, by the person's strength and opposing units.
 
     The pairs follow the facial action coding system's account of antagonists (Ekman and Friesen,
     1978); the numbers are ours.
@@ -221,7 +221,7 @@ def effective(aus: Float[np.ndarray, '*t 17'], strengths) -> Float[np.ndarray, '
 
 @compiled
 def deform(points, deltas, jaw, weights, angle, out):
-    """Moves the neutral points: saturating sum of fields, then the jaw's rotation.
+    """Move the neutral points: a saturating sum of fields, then the jaw's rotation.
 
     Args:
       points: [n, 3] neutral.

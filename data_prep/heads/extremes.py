@@ -1,4 +1,4 @@
-"""What changes a clip of motion as a whole: rest to extremes, wide turns, shut eyes."""
+"""Changes to a clip of motion as a whole: rest to extremes, wide turns, shut eyes."""
 
 import numpy as np
 from jaxtyping import Float
@@ -24,7 +24,7 @@ _HELD = (
 
 
 def lips(aus: Float[np.ndarray, 'n 17'], seed: int, variety: Variety) -> None:
-    """Lets the mouth of some motions hang open a little throughout; in place."""
+    """Let the mouth of some motions hang open a little throughout; in place."""
     rng = drawn(seed, variety.parted_lips, 'parted_lips')
     if rng is not None:
         parted, drop = rng.uniform(0.2, 0.7), rng.uniform(0, 0.25)
@@ -33,7 +33,7 @@ def lips(aus: Float[np.ndarray, 'n 17'], seed: int, variety: Variety) -> None:
 
 
 def eyes(aus: Float[np.ndarray, 'n 17'], t, seed: int, variety: Variety) -> None:
-    """Shuts the eyes of some motions for a while; in place."""
+    """Shut the eyes of some motions for a while; in place."""
     rng = drawn(seed, variety.shut_eyes, 'shut_eyes')
     if rng is not None:
         start, hold = rng.uniform(0.05, 0.5), rng.uniform(0.2, 0.45)
@@ -42,7 +42,7 @@ def eyes(aus: Float[np.ndarray, 'n 17'], t, seed: int, variety: Variety) -> None
 
 
 def turns(pose: Float[np.ndarray, 'n 3'], t, seed: int, variety: Variety) -> None:
-    """Turns the head of some motions far to one side and then to the other; in place."""
+    """Turn the head of some motions far to one side and then to the other; in place."""
     rng = drawn(seed, variety.wide_turns, 'wide_turns')
     if rng is not None:
         side = rng.choice([-1.0, 1.0])
@@ -54,7 +54,7 @@ def turns(pose: Float[np.ndarray, 'n 3'], t, seed: int, variety: Variety) -> Non
 
 
 def from_rest(aus, pose, gaze, shift, t, seed: int, variety: Variety) -> None:
-    """Makes some motions begin at rest, go to one or two extremes and come back; in place.
+    """Make some motions begin at rest, go to one or two extremes and come back; in place.
 
     At rest all units are 0, the mouth shut and the eyes open, the gaze and the head straight.
     """
@@ -79,5 +79,5 @@ def from_rest(aus, pose, gaze, shift, t, seed: int, variety: Variety) -> None:
 
 
 def _held(t, start, risen, falling, end):
-    """0, a smooth rise to 1, a smooth fall to 0."""
+    """Make a curve: 0, a smooth rise to 1, a smooth fall to 0."""
     return step(start, risen, t) * step(end, falling, t)

@@ -24,7 +24,7 @@ class Opening(NamedTuple):
 
 
 def opening(aus: Float[np.ndarray, '*t 17'], strengths, pitch) -> Opening:
-    """The lids for 17 intensities and the gaze's pitch (radians, positive down).
+    """Open the lids for 17 intensities and the gaze's pitch (radians, positive down).
 
     The upper lid follows the eye down and up; AU45 multiplies, so that 1 closes whatever else acts.
     """
@@ -38,7 +38,7 @@ def opening(aus: Float[np.ndarray, '*t 17'], strengths, pitch) -> Opening:
 
 
 def edges(m: Measures, state: Opening, q: np.ndarray):
-    """Heights (lower, upper) [*t, n] of the lid edges at q [n], 0 the inner corner, 1 the outer."""
+    """Compute heights (lower, upper) [*t, n] of the lid edges at q [n], 0 inner corner, 1 outer."""
     q = np.clip(q, 0, 1)
     line = m.eye_tilt * (2 * q - 1) * m.eye_half + m.eye[1] - 0.10 * (1 - q) ** 4
     rise = np.sin(np.pi * q**0.84) ** 0.80
@@ -49,12 +49,12 @@ def edges(m: Measures, state: Opening, q: np.ndarray):
 
 
 def chart_x(m: Measures, q):
-    """abs(x) at q."""
+    """Compute abs(x) at q."""
     return m.eye[0] + (2 * np.asarray(q) - 1) * m.eye_half
 
 
 def table(m: Measures, state: Opening) -> Float[np.ndarray, '2 s 3']:
-    """Rows (x, lower, upper) of the left (x < 0) and the right opening, x ascending."""
+    """List rows (x, lower, upper) of the left (x < 0) and the right opening, x ascending."""
     q = np.linspace(0, 1, SAMPLES)
     low, high = edges(m, state, q)
     high = np.maximum(high, low)
@@ -65,7 +65,7 @@ def table(m: Measures, state: Opening) -> Float[np.ndarray, '2 s 3']:
 
 
 def ball(rings: int = 22, around: int = 36):
-    """A unit cap towards +z: points [n, 3] and triangles [f, 3]."""
+    """Make a unit cap towards +z: points [n, 3] and triangles [f, 3]."""
     a, b = np.meshgrid(
         np.linspace(0.02, 1.45, rings), np.linspace(0, 2 * np.pi, around, False), indexing='ij'
     )
@@ -74,7 +74,7 @@ def ball(rings: int = 22, around: int = 36):
 
 
 def rolled(rings: int, around: int) -> np.ndarray:
-    """Triangles of a grid closed around its second axis."""
+    """List the triangles of a grid closed around its second axis."""
     i, j = np.meshgrid(np.arange(rings - 1), np.arange(around), indexing='ij')
     a, b = (i * around + j).ravel(), (i * around + (j + 1) % around).ravel()
     c, d = a + around, b + around
@@ -82,7 +82,7 @@ def rolled(rings: int, around: int) -> np.ndarray:
 
 
 def gaze_direction(gaze) -> np.ndarray:
-    """Unit vectors [*t, 3] (x right, y up, z to the camera) of (yaw, pitch) in the head's frame."""
+    """Turn the head's (yaw, pitch) into unit vectors [*t, 3]: x right, y up, z to the camera."""
     yaw, pitch = gaze[..., 0], gaze[..., 1]
     flat = np.cos(pitch)
     return np.stack([np.sin(yaw) * flat, -np.sin(pitch), np.cos(yaw) * flat], -1)

@@ -9,12 +9,12 @@ BROW_INNER, BROW_OUTER = 1.15, 5.05  # abs(x)
 
 
 def brow_x(q):
-    """abs(x) at q in [0, 1] from the inner to the outer end of a brow."""
+    """Compute abs(x) at q in [0, 1] from the inner to the outer end of a brow."""
     return BROW_INNER + np.asarray(q) * (BROW_OUTER - BROW_INNER)
 
 
 def brow_line(m: Measures, q):
-    """Height of a brow's middle at q."""
+    """Compute the height of a brow's middle at q."""
     q = np.clip(q, 0, 1)
     return (
         m.brow_y
@@ -25,14 +25,14 @@ def brow_line(m: Measures, q):
 
 
 def brow_width(m: Measures, q):
-    """Half the width of a brow at q: blunt at the inner end, a point at the outer."""
+    """Compute half the width of a brow at q: blunt at the inner end, a point at the outer."""
     return m.brow_half * np.interp(
         q, [-0.1, 0, 0.2, 0.5, 0.8, 1], [0.2, 0.55, 0.95, 0.95, 0.6, 0.12]
     )
 
 
 def lip_heights(m: Measures, x):
-    """Heights (upper, lower) of the vermilion at x, zero at the corners."""
+    """Compute the heights (upper, lower) of the vermilion at x, zero at the corners."""
     q = np.clip(np.abs(x) / m.mouth_half, 0, 1)
     peak = 1 + 0.10 * np.exp(-(((np.abs(x) - 0.45) / 0.30) ** 2))
     dip = m.cupid * np.exp(-((x / 0.22) ** 2))
@@ -42,6 +42,6 @@ def lip_heights(m: Measures, x):
 
 
 def lip_edge(m: Measures, x, upper: bool):
-    """Height of the outer edge of a lip at x."""
+    """Compute the height of the outer edge of a lip at x."""
     high, low = lip_heights(m, x)
     return mouth_line(x, m) + (high if upper else -low)

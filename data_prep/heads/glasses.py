@@ -27,7 +27,7 @@ class Glasses(NamedTuple):
 
 
 def glasses(person: Likeness) -> Glasses | None:
-    """The glasses of a person; None: none."""
+    """Make the glasses of a person; None: the person wears none."""
     who = person.who
     if not who.looks.glasses:
         return None
@@ -60,7 +60,7 @@ def glasses(person: Likeness) -> Glasses | None:
 
 
 def _outline(person: Likeness, rng) -> Float[np.ndarray, 'n 3']:
-    """The right lens' edge, anticlockwise from the outer end, held clear of skin and lashes."""
+    """Draw the right lens' edge, anticlockwise from the outer end, clear of skin and lashes."""
     m = person.measures
     x, half = m.eye[0] + rng.uniform(0.0, 0.25), rng.uniform(2.3, 2.9)
     half = min(half, x - 0.85)
@@ -84,7 +84,7 @@ def _forward(prims, x, y):
 
 
 def _bridge(outline):
-    """From the inner edge of the right lens over the nose to the middle."""
+    """Draw the bridge from the inner edge of the right lens over the nose to the middle."""
     inner = outline[np.argmin(outline[:, 0] - 0.5 * (outline[:, 1] > outline[:, 1].mean()))]
     t = np.linspace(0, 1, 6)[:, None]
     top = np.array([0.0, inner[1] + 0.30, inner[2] + 0.25])
@@ -94,7 +94,7 @@ def _bridge(outline):
 
 
 def _temple(person: Likeness, outline):
-    """From the hinge along the temple, over the ear and down behind it."""
+    """Draw the arm from the hinge along the temple, over the ear and down behind it."""
     right = outline[np.argmax(outline[:, 0] + 0.6 * outline[:, 1])]
     z = np.concatenate([[right[2]], np.linspace(right[2] - 0.5, -1.2, 12)])
     y = np.interp(z, [-1.2, right[2]], [1.15, right[1]])
@@ -108,7 +108,7 @@ def _temple(person: Likeness, outline):
 
 
 def _tube(line, radius: float):
-    """A tube about a polyline [n, 3]: points and triangles."""
+    """Make a tube about a polyline [n, 3]: points and triangles."""
     along = np.gradient(line, axis=0)
     along /= np.linalg.norm(along, axis=1, keepdims=True) + 1e-9
     up = np.array([0.15, 0.3, 1.0])
@@ -135,7 +135,7 @@ def _joined(meshes):
 
 
 def gleam(glasses: Glasses, normals: Float[np.ndarray, 'n 3'], lamps, ambient):
-    """Light [n, 3] that the lenses throw to the camera; `normals` in the camera's axes."""
+    """Compute the light [n, 3] that lenses throw to the camera; `normals` in the camera's axes."""
     mirrored = 2 * normals[:, 2:] * normals - [0, 0, 1]  # the view, reflected
     up = 0.5 + 0.5 * mirrored[:, 1:2]
     light = 0.6 * (ambient[0] * up + ambient[1] * (1 - up))

@@ -17,9 +17,10 @@ _DENSITY = {'curly': 0.75, 'afro': 1.8, 'buzz': 1.5, 'long': 1.2, 'bob': 1.2}
 
 
 def scatter(surface: Surface, weight: np.ndarray, count: int, rng):
-    """Random roots on the skin, dense where `weight` [vertices] is large.
+    """Draw random roots on the skin, dense where `weight` [vertices] is large.
 
-    Returns points [n, 3], normals [n, 3] and the nearest vertex [n].
+    Returns:
+      Points [n, 3], normals [n, 3] and the nearest vertex [n].
     """
     p = surface.points.reshape(-1, 3)
     f = surface.triangles
@@ -41,7 +42,7 @@ def scatter(surface: Surface, weight: np.ndarray, count: int, rng):
 
 
 def all_strands(surface: Surface, bare: np.ndarray, m: Measures, who: Identity) -> Strands:
-    """Everything that grows on a head but the lashes."""
+    """Grow everything that grows on a head except the lashes."""
     rng = np.random.default_rng([who.seed, 2])
     parts = [_brows(surface, m, who, rng)]
     if who.looks.beard.full:
@@ -52,7 +53,7 @@ def all_strands(surface: Surface, bare: np.ndarray, m: Measures, who: Identity) 
 
 
 def _resample(points, outward, steps=STEPS):
-    """Polylines of fewer points stretched to `steps` points, so that all parts share one array."""
+    """Stretch polylines of fewer points to `steps` points, so that all parts share one array."""
     n = points.shape[1]
     t = np.linspace(0, n - 1, steps)
     i = np.minimum(t.astype(int), n - 2)
@@ -66,7 +67,7 @@ def _varied(base, n, rng, spread=0.22):
 
 
 def _grey(who: Identity, n, rng):
-    """Grey comes hair by hair."""
+    """Colour the hairs: grey comes hair by hair."""
     grey = rng.random(n) < 1.1 * who.hair_grey
     pure = np.where(grey[:, None], colours.hair(who, 1.0), colours.hair(who, 0.0))
     return _varied(np.ones(3), n, rng) * (0.6 * pure + 0.4 * colours.hair(who))
@@ -119,7 +120,7 @@ def _scalp_hair(surface: Surface, bare, who: Identity, rng) -> Strands:
 
 
 def _over_face(points, who: Identity) -> np.ndarray:
-    """Strands that would hang into the face; a fringe may."""
+    """Tell which strands would hang into the face; a fringe may."""
     x, y, z = np.moveaxis(points, -1, 0)
     low = 6.0 - 3.9 * who.fringe if _has_fringe(who) else 6.0
     face = (z > 4.2) & (np.abs(x) < 5.2) & (y < low) & (y > -12)
@@ -131,7 +132,7 @@ def _faint(n: int, opacity: float):
 
 
 def _taper(steps: int):
-    """Hairs fade in at the root and out at the tip."""
+    """Fade hairs in at the root and out at the tip."""
     t = np.linspace(0, 1, steps)
     return np.minimum(0.35 + 6 * t, 1) * np.minimum(1, 0.15 + 3.0 * (1 - t))
 
@@ -156,7 +157,7 @@ _STYLE = {
 
 
 def _combs(roots, normal, who: Identity, rng) -> np.ndarray:
-    """Unit combing directions at the roots."""
+    """Compute unit combing directions at the roots."""
     x, y, z = roots.T
     side = 1.0 if who.seed % 2 else -1.0
     part = side * (2.4 if who.style in ('side', 'short') or who.hair_length > 0.5 else 0.0)
@@ -200,7 +201,7 @@ def _has_fringe(who: Identity) -> bool:
 
 
 def _trim(styles, roots, who: Identity):
-    """Shorter sides for short styles; a fringe for some long ones."""
+    """Shorten the sides of short styles; give some long ones a fringe."""
     _, y, z = roots.T
     if who.style in ('short', 'side', 'swept'):
         side = step(5.5, 2.0, y)
@@ -215,7 +216,7 @@ def _trim(styles, roots, who: Identity):
 
 
 def _with_bun(points, outward, depth, who: Identity, rng):
-    """A knot of hair at the back of the crown: strands wound round a ball."""
+    """Add a knot of hair at the back of the crown: strands wound round a ball."""
     n = 1600
     a, b = np.arccos(rng.uniform(-1, 1, n)), rng.random(n) * 6.28
     turn = np.linspace(0, 2.2, STEPS)[None]

@@ -35,7 +35,7 @@ _RECEDE = [0.35, 0.55, 0.9, 1.0, 0.8, 0.5, 0.25, 0.1, 0, 0, 0, 0, 0, 0, 0, 0, 0,
 
 
 def scalp(x, y, z, who: Identity):
-    """Distance (cm, roughly) into the hair at points of the neutral skin; negative outside."""
+    """Compute the distance (cm, roughly) into the hair at neutral points; negative outside."""
     angle = np.degrees(np.abs(np.arctan2(x, z)))
     line = np.interp(angle, _ANGLE, _HEIGHT) + who.hairline * np.interp(angle, _ANGLE, _RECEDE)
     if who.female:
@@ -48,7 +48,7 @@ def scalp(x, y, z, who: Identity):
 
 
 def beard_region(x, y, z, lip, m: Measures, beard: Beard):
-    """Share 0..1 of beard at points of the skin; `lip` is the height over the mouth line."""
+    """Compute the share 0..1 of beard at points of the skin; `lip`: height over the mouth line."""
     ax = np.abs(x)
     chin = m.chin[0]
     cheek = np.interp(ax, [0, 2.2, 3.5, 5.0, 6.2, 7.5], [-9, -7.2, -6.3, -5.0, -2.6, -1.0])

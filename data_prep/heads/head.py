@@ -57,7 +57,7 @@ class Head:
 
 
 def bake(seed: int, variety: Variety = Variety()) -> Head:
-    """The head of a seed; about a second."""
+    """Bake the head of a seed; this takes about a second."""
     person = likeness(seed, variety)
     who, m = person.who, person.measures
     skin = surface.build(person.prims, m)
@@ -102,7 +102,7 @@ def bake(seed: int, variety: Variety = Variety()) -> Head:
 
 
 def _deltas(meshes, first) -> Float[np.ndarray, '17 v 3']:
-    """What the units do to each vertex: nothing where a mesh has no fields."""
+    """Compute how the units move each vertex: not at all where a mesh has no fields."""
     deltas = np.zeros((len(expressions.AU), first[-1], 3), np.float32)
     for mesh, a, b in zip(meshes, first[:-1], first[1:], strict=True):
         if mesh['fields'] is not None:
@@ -111,7 +111,7 @@ def _deltas(meshes, first) -> Float[np.ndarray, '17 v 3']:
 
 
 def _open_mouth(ambient, meshes, first) -> None:
-    """The inside is baked with the mouth shut; what is seen of it is seen through an opening."""
+    """Bake the mouth's inside with the mouth shut; an opening shows what is seen of it."""
     for mesh, a, b in zip(meshes, first[:-1], first[1:], strict=True):
         if mesh['material'] == INSIDE:
             ambient[a:b] = np.maximum(ambient[a:b], 0.14 + 0.42 * mesh['gloss'])
@@ -180,7 +180,7 @@ def _ears(person: Likeness, skin: surface.Surface) -> list[dict]:
 
 
 def _worn(person: Likeness, spectacles: glasses.Glasses | None) -> list[dict]:
-    """The frame of the glasses, and what is on the head."""
+    """Make the frame of the glasses, and what is on the head."""
     out = []
     looks = person.who.looks
     if spectacles is not None:

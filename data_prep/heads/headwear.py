@@ -27,7 +27,7 @@ class Shell(NamedTuple):
 
 
 def headwear(person: Likeness) -> Shell | None:
-    """What a person wears on the head; None: nothing."""
+    """Make what a person wears on the head; None: nothing."""
     kind = person.who.looks.headwear
     if not kind:
         return None
@@ -60,7 +60,7 @@ def _hat(person: Likeness, kind: str) -> Shell:
 
 
 def _with_brim(points, triangles, colours, edge, phi, cloth):
-    """A peak over the forehead, with both sides."""
+    """Add a peak over the forehead, with both sides."""
     front = np.abs(phi) < np.deg2rad(58)
     rim, q = edge[front], phi[front] / np.deg2rad(58)
     t = np.linspace(0, 1, 7)[:, None, None]
@@ -94,7 +94,7 @@ def _scarf(person: Likeness) -> Shell:
 
 
 def _cast(person: Likeness, origin, d):
-    """Distances to the head with ears, smoothed so that cloth spans its hollows."""
+    """Cast distances to the head with ears, smoothed so that cloth spans its hollows."""
     flat = np.ascontiguousarray(d.reshape(-1, 3))
     start = np.tile(origin, (len(flat), 1))
     both = [implicit.solve(prims, start, flat, 60.0) for prims in (person.bare, person.prims)]
@@ -105,7 +105,7 @@ def _cast(person: Likeness, origin, d):
 
 
 def covered(kind: str, points: Float[np.ndarray, '... 3']) -> Bool[np.ndarray, '...']:
-    """Which points of hair lie under what is worn."""
+    """Find the points of hair that lie under what is worn."""
     if kind == 'scarf':
         return np.ones(points.shape[:-1], bool)
     if not kind:

@@ -1,4 +1,4 @@
-"""Who a head is: named factors with a sampler wide enough that people do not look related.
+"""Identity of a head: named factors with a sampler so wide that people do not look related.
 
 Shape factors are standard scores (0 the average adult, 1 one standard deviation); the others are
 fractions 0..1 unless said. A factor moves the anatomy in anatomy.py or the paint in texture.py.
@@ -96,7 +96,7 @@ class Identity:
     looks: Looks
 
     def __getattr__(self, name):
-        """A shape factor by its name."""
+        """Return a shape factor by its name."""
         try:
             return self.__dict__['shape'][name]
         except KeyError:
@@ -104,7 +104,7 @@ class Identity:
 
 
 def sample(seed: int, variety: Variety = Variety()) -> Identity:
-    """The person of a seed; the same seed and shares are always the same person."""
+    """Draw the person of a seed; the same seed and shares are always the same person."""
     rng = np.random.default_rng([seed, 1])
     female = bool(rng.random() < 0.5)
     sign = 1.0 if female else -1.0

@@ -30,24 +30,24 @@ class Primitive(NamedTuple):
 
 
 def ellipsoid(centre, axes, blend=0.5, carve=False) -> Primitive:
-    """An axis-aligned ellipsoid."""
+    """Make an axis-aligned ellipsoid."""
     return Primitive(ELLIPSOID, centre, axes, blend=blend, carve=carve)
 
 
 def cone(a, b, ra, rb, blend=0.5, carve=False) -> Primitive:
-    """A capsule whose radius goes from `ra` at `a` to `rb` at `b`."""
+    """Make a capsule whose radius goes from `ra` at `a` to `rb` at `b`."""
     return Primitive(CONE, a, b, ra, rb, blend, carve)
 
 
 def table(primitives) -> Float[np.ndarray, 'n 11']:
-    """The primitives as rows of numbers for the compiled functions below."""
+    """Write the primitives as rows of numbers for the compiled functions below."""
     rows = [(p.kind, *p.a, *p.b, p.ra, p.rb, p.blend, float(p.carve)) for p in primitives]
     return np.array(rows, np.float64)
 
 
 @compiled
 def _one(row, x, y, z):
-    """Distance to one primitive (for ellipsoids: first-order)."""
+    """Compute the distance to one primitive (for ellipsoids: first-order)."""
     px, py, pz = x - row[1], y - row[2], z - row[3]
     if row[0] == ELLIPSOID:
         u, v, w = px / row[4], py / row[5], pz / row[6]
@@ -66,7 +66,7 @@ def _one(row, x, y, z):
 
 @compiled
 def field(prims, x, y, z):
-    """The signed field at one point, centimetres, positive outside."""
+    """Compute the signed field at one point, centimetres, positive outside."""
     x = abs(x)
     value = 1e3
     for i in range(prims.shape[0]):
@@ -85,7 +85,7 @@ def field(prims, x, y, z):
 
 @compiled
 def gradient(prims, x, y, z, out):
-    """The unit outward direction at a point, into `out[3]`: differences over a tetrahedron."""
+    """Write the unit outward direction at a point into `out[3]`: differences over a tetrahedron."""
     e = 0.02
     a = field(prims, x + e, y - e, z - e)
     b = field(prims, x - e, y - e, z + e)
@@ -101,7 +101,7 @@ def gradient(prims, x, y, z, out):
 
 @compiled
 def _root(prims, origin, direction, near, high, below, above):
-    """Where the field is 0 between near (inside) and high, by the Illinois rule, to 1e-4."""
+    """Find where the field is 0 between near (inside) and high, by the Illinois rule, to 1e-4."""
     kept = 0
     for _ in range(12):
         share = below / (below - above) if above > 0 else 0.5
@@ -127,14 +127,15 @@ def _root(prims, origin, direction, near, high, below, above):
 
 @compiled
 def solve(prims, origin, direction, far):
-    """First distances from inside to the surface along rays; `far` where none is met.
+    """Find the first distances from inside to the surface along rays; `far` where none is met.
 
     Args:
       prims: rows of `table`.
       origin, direction: [n, 3], direction of unit length, origin inside.
       far: where the search ends.
 
-    Returns [n] distances to 1e-4.
+    Returns:
+      Distances [n] to 1e-4.
     """
     n = origin.shape[0]
     out = np.zeros(n)
@@ -174,7 +175,7 @@ def project(prims, points, steps):
 
 @compiled
 def heights(prims, points):
-    """The field at points [n, 3]."""
+    """Compute the field at points [n, 3]."""
     out = np.zeros(points.shape[0])
     for i in range(points.shape[0]):
         out[i] = field(prims, points[i, 0], points[i, 1], points[i, 2])

@@ -12,7 +12,7 @@ PER_LID = 44
 
 
 def lashes(person: Likeness, lids: eyes.Opening) -> Strands:
-    """The lashes of both eyes for a state of the lids, in the head's frame."""
+    """Grow the lashes of both eyes for a state of the lids, in the head's frame."""
     m, who = person.measures, person.who
     rng = np.random.default_rng([who.seed, 6])
     q = np.linspace(0.10, 0.985, PER_LID) + 0.008 * rng.normal(size=PER_LID)

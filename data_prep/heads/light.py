@@ -36,7 +36,7 @@ class Scene(NamedTuple):
 
 
 def scene(seed: int, variety: Variety = Variety()) -> Scene:
-    """The scene of a seed: daylight by a window, a lamp, an overcast day, a studio, evening."""
+    """Draw a seed's scene: daylight by a window, a lamp, an overcast day, a studio, evening."""
     rng = np.random.default_rng([seed, 3])
     kind = rng.choice(5, p=[0.28, 0.2, 0.24, 0.18, 0.1])
     side = rng.choice([-1.0, 1.0])
@@ -73,7 +73,7 @@ def scene(seed: int, variety: Variety = Variety()) -> Scene:
 
 
 def _lamps(rng, side, azimuth, height, warm, power, share) -> Float[np.ndarray, '3 6']:
-    """The key light, a fill with a `share` of its power from the other side, a rim from behind."""
+    """Place a key light, a fill with a `share` of its power opposite, and a rim from behind."""
     key = _lamp(azimuth, height, _colour(warm) * power)
     opposite = _lamp(
         -azimuth * rng.uniform(0.6, 1.2),
@@ -126,7 +126,7 @@ def _shade(rng) -> Shade:
 
 
 def through(shade: Shade, x, y) -> np.ndarray:
-    """Share of the first lamp's light at (x, y) of its view, centimetres."""
+    """Compute the share of the first lamp's light at (x, y) of its view, centimetres."""
     along = x * np.cos(shade.angle) + y * np.sin(shade.angle)
     if shade.kind == 1:
         free = step(-shade.soft, shade.soft, along - shade.place)
@@ -141,7 +141,7 @@ def through(shade: Shade, x, y) -> np.ndarray:
 
 
 def _colour(warm: float) -> np.ndarray:
-    """White shifted towards orange (positive) or blue."""
+    """Shift white towards orange (positive) or blue."""
     return np.array([1 + 0.45 * warm, 1.0, 1 - 0.9 * warm])
 
 

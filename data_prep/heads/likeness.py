@@ -42,7 +42,7 @@ class Marks(NamedTuple):
 
 
 def likeness(seed: int, variety: Variety = Variety()) -> Likeness:
-    """The person of a seed."""
+    """Make the person of a seed."""
     who = sample(seed, variety)
     m = anatomy.measures(who)
     whole, bare = (implicit.table(p) for p in anatomy.sculpt(who))
@@ -55,13 +55,13 @@ def likeness(seed: int, variety: Variety = Variety()) -> Likeness:
 
 
 def drive(person: Likeness, aus) -> tuple[np.ndarray, np.ndarray | np.floating]:
-    """Weights of the fields [..., 17] and angles of the jaw [...] for intensities [..., 17]."""
+    """Compute the fields' weights [..., 17] and the jaw's angles [...] of intensities [..., 17]."""
     weights = expressions.effective(aus, person.who.strengths)
     return weights, expressions.JAW_ANGLE * weights[..., expressions.AU['AU26']]
 
 
 def marks(person: Likeness, state: State) -> Marks:
-    """All landmarks of t frames; the fields of `state` have t rows."""
+    """Compute all landmarks of t frames; the fields of `state` have t rows."""
     weights, angle = drive(person, state.aus)
     frames = len(weights)
     p = np.empty((frames, *person.neutral.shape))
@@ -85,7 +85,7 @@ def _frames(neutral, deltas, jaw, weights, angles, out):
 
 
 def _eyes(person: Likeness, state: State, p: np.ndarray) -> None:
-    """The rings on the lids' edges, the middles of the openings, the pupils."""
+    """Compute the rings on the lids' edges, the middles of the openings, the pupils."""
     m, who = person.measures, person.who
     lids = eyes.opening(state.aus, who.strengths, state.gaze[:, 1])
     sight = eyes.gaze_direction(state.gaze)
@@ -103,7 +103,7 @@ def _eyes(person: Likeness, state: State, p: np.ndarray) -> None:
 
 
 def _silhouette(strips: Float[np.ndarray, 't 17 s 3'], roll: Float[np.ndarray, ' t']) -> np.ndarray:
-    """Of each strip the point that lies furthest out: iBUG's practice for turned faces."""
+    """Choose of each strip the point that lies furthest out: iBUG's practice for turned faces."""
     angle = np.linspace(-np.pi / 2, np.pi / 2, 17)
     out = np.stack([np.sin(angle), -np.cos(angle) * np.abs(np.cos(angle))], -1)
     c, s = np.cos(roll), np.sin(roll)  # a positive roll is clockwise; y is up here

@@ -61,7 +61,7 @@ class Looks(NamedTuple):
 
 
 def looks(seed: int, female: bool, age: float, skin: float, variety: Variety) -> Looks:
-    """The looks of a person's seed.
+    """Draw the looks of a person from a seed.
 
     Args:
       seed: of the person; female, age, skin: as in identity.Identity; variety: the shares.

@@ -37,7 +37,7 @@ FACES = (
 
 
 def motion(seed: int, frames: int, variety: Variety = Variety()) -> State:
-    """`frames` frames spread over the clip of a seed. At most 16 are usual."""
+    """Draw `frames` frames spread over the clip of a seed. At most 16 are usual."""
     rng = np.random.default_rng([seed, 7])
     t = np.linspace(0, 1, _FINE)
     aus = np.zeros((_FINE, len(AU)))
@@ -59,17 +59,17 @@ def motion(seed: int, frames: int, variety: Variety = Variety()) -> State:
 
 
 def frame_numbers(frames: int) -> np.ndarray:
-    """Which of the clip's frames are taken: `frames` of LENGTH * RATE, evenly spread."""
+    """Choose which of the clip's frames are taken: `frames` of LENGTH * RATE, evenly spread."""
     return np.round((np.arange(frames) + 0.5) / frames * LENGTH * RATE - 0.5).astype(np.int64)
 
 
 def neutral(state: State) -> State:
-    """The same head pose with a face at rest looking straight ahead."""
+    """Keep the head pose and put the face at rest, looking straight ahead."""
     return state._replace(aus=np.zeros_like(state.aus), gaze=np.zeros_like(state.gaze))
 
 
 def _expressions(aus, t, rng):
-    """One to three faces that ease in, hold and ease out; eyebrows and mouth not quite in step."""
+    """Draw one to three faces that ease in, hold, ease out; brows and mouth not quite in step."""
     for _ in range(rng.integers(1, 4)):
         face = FACES[rng.integers(len(FACES))]
         start, hold = rng.uniform(-0.15, 0.75), rng.uniform(0.08, 0.45)
@@ -87,7 +87,7 @@ def _expressions(aus, t, rng):
 
 
 def _speech(aus, t, rng):
-    """Syllables: the jaw drops, lips part, spread, round and press, at four to six a second."""
+    """Draw syllables, four to six a second: the jaw drops, lips part, spread, round and press."""
     rate = rng.uniform(3.5, 6) * LENGTH
     phase = rng.uniform(0, 6.28)
     loud = _wander(t, rng, 5, 0.0, 1.0)
@@ -102,7 +102,7 @@ def _speech(aus, t, rng):
 
 
 def _single_unit(aus, t, rng):
-    """One more unit by itself, so that no unit only ever comes with others."""
+    """Move one more unit by itself, so that no unit only ever comes with others."""
     unit = rng.integers(len(AU))
     if unit == AU['AU45'] and rng.random() < 0.7:
         return
@@ -112,7 +112,7 @@ def _single_unit(aus, t, rng):
 
 
 def _blinks(t, rng):
-    """A blink every few seconds: shut in 80 ms, open in 160."""
+    """Blink every few seconds: shut in 80 ms, open in 160."""
     shut = np.zeros_like(t)
     at = rng.uniform(-0.2, 0.5)
     while at < 1.05:
@@ -124,7 +124,7 @@ def _blinks(t, rng):
 
 
 def _head(t, rng):
-    """Pose [n, 3] in radians and shift [n, 3] in centimetres: wandering, at times a wide turn."""
+    """Draw wandering pose [n, 3], radians, and shift [n, 3], cm; at times a wide turn."""
     wide = rng.random()
     yaw_mean, yaw_range = 0.0, np.deg2rad(rng.uniform(3, 12))
     if wide < 0.35:
@@ -145,7 +145,7 @@ def _head(t, rng):
 
 
 def _gaze(t, pose, rng):
-    """Fixations with quick jumps; the eyes undo part of the head's turn (R_y > 0 is left)."""
+    """Draw fixations with quick jumps; the eyes undo part of the head's turn (R_y > 0 is left)."""
     gaze = np.zeros((len(t), 2))
     at = 0.0
     while at < 1:
@@ -159,7 +159,7 @@ def _gaze(t, pose, rng):
 
 
 def _wander(t, rng, cycles, low, high):
-    """Smooth random path between `low` and `high`, `cycles` bends over the clip."""
+    """Draw a smooth random path between `low` and `high`, `cycles` bends over the clip."""
     total = np.zeros_like(t)
     for k in range(1, 5):
         total += rng.normal() / k**0.7 * np.sin(6.28 * (cycles * k / 2.5 * t + rng.random()))

@@ -27,7 +27,7 @@ class Part(NamedTuple):
 
 
 def parts(m: Measures, front: float, teeth: Teeth, seed: int) -> list[Part]:
-    """Everything inside the mouth.
+    """Make everything inside the mouth.
 
     Args:
       m: measures; front: z of the closed lips at the midline; teeth: what they are like; seed: of
@@ -44,7 +44,7 @@ def parts(m: Measures, front: float, teeth: Teeth, seed: int) -> list[Part]:
 
 
 def sheet(rows: int, cols: int) -> np.ndarray:
-    """Triangles of an open grid."""
+    """List the triangles of an open grid."""
     i, j = np.meshgrid(np.arange(rows - 1), np.arange(cols - 1), indexing='ij')
     a = (i * cols + j).ravel()
     b, c, d = a + 1, a + cols, a + cols + 1
@@ -66,7 +66,7 @@ def _cavity(m: Measures, z: float) -> Part:
 
 
 def _teeth(m: Measures, z: float, teeth: Teeth, rng, upper: bool) -> Part:
-    """A row of 13 teeth; closed, the upper ones cover the edges of the lower ones."""
+    """Make a row of 13 teeth; closed, the upper ones cover the edges of the lower ones."""
     angle, down = np.meshgrid(np.linspace(-1.25, 1.25, COLUMNS), np.linspace(0, 1, 9))
     tooth = angle / 1.25 * 6.5 / (teeth.width if upper else 0.86 * teeth.width)
     number = np.clip(np.floor(tooth).astype(int) + 8, 0, 15)
@@ -93,7 +93,7 @@ def _teeth(m: Measures, z: float, teeth: Teeth, rng, upper: bool) -> Part:
 
 
 def _enamel(teeth: Teeth, angle, down, gap, own, upper: bool):
-    """Colours of a row: ivory to white, yellower to the gum, dark between teeth and at the back."""
+    """Colour a row: ivory to white, yellower to the gum, dark between teeth and at the back."""
     base = np.array([0.50, 0.41, 0.28]) + teeth.white * np.array([0.18, 0.22, 0.29])
     yellow = np.array([1.0, 0.93, 0.78])
     mix = np.clip(0.35 * down + 0.15 * own[4], 0, 1)[..., None]

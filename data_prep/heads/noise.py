@@ -15,7 +15,7 @@ def _hash(x, y, z, seed):
 
 @compiled
 def lattice(points, size, seed):
-    """Value noise in about [-1, 1] at points [n, 3], smooth over `size` (same unit)."""
+    """Compute value noise in about [-1, 1] at points [n, 3], smooth over `size` (same unit)."""
     out = np.empty(points.shape[0], np.float32)
     for i in range(points.shape[0]):
         x, y, z = points[i, 0] / size, points[i, 1] / size, points[i, 2] / size
@@ -34,7 +34,7 @@ def lattice(points, size, seed):
 
 @compiled
 def spots(points, size, share, seed):
-    """Round spots 0..1: one cell in 1/share of side `size` holds one, of random place and size."""
+    """Place round spots 0..1 of random place and size in a `share` of the cells of side `size`."""
     out = np.zeros(points.shape[0], np.float32)
     for i in range(points.shape[0]):
         x, y, z = points[i, 0] / size, points[i, 1] / size, points[i, 2] / size

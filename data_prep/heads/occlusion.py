@@ -1,4 +1,4 @@
-"""How much of the sky each vertex sees, and the key light's shadows, by depth maps."""
+"""Share of the sky that each vertex sees, and the key light's shadows, by depth maps."""
 
 import numpy as np
 
@@ -12,7 +12,7 @@ _NO_CHART = np.zeros((1, 2), np.float32)
 
 
 def axes(direction) -> np.ndarray:
-    """Rows: right, up, towards the light."""
+    """Return the rows right, up, towards the light."""
     w = np.asarray(direction, float) / np.linalg.norm(direction)
     u = np.cross([0.02, 1.0, 0.01], w)
     u /= np.linalg.norm(u)
@@ -20,7 +20,7 @@ def axes(direction) -> np.ndarray:
 
 
 def depth_map(points, faces, direction, size: int, centre):
-    """Depth towards a light: the points in the map's samples [n, 3] and the map [size, size]."""
+    """Map depth towards a light: the points in the map's samples [n, 3], the map [size, size]."""
     seen = (points - centre) @ axes(direction).T.astype(np.float32)
     screen = np.empty(seen.shape, np.float32)
     screen[:, 0] = size / 2 + seen[:, 0] * (size / SPAN)
@@ -36,7 +36,7 @@ def depth_map(points, faces, direction, size: int, centre):
 
 @compiled
 def lit(screen, depth, bias, soft, reach, out):
-    """Share of light at points [n, 3]: the map compared in (2 reach + 1)^2 samples around each."""
+    """Compute the share of light at points [n, 3]: compare (2 reach + 1)^2 samples around each."""
     h, w = depth.shape
     for i in range(screen.shape[0]):
         x, y = int(screen[i, 0]), int(screen[i, 1])
@@ -52,7 +52,7 @@ def lit(screen, depth, bias, soft, reach, out):
 
 @compiled
 def soften(grid):
-    """Blurs a value on the skin's grid [r, c] in place: the maps are coarser than the columns."""
+    """Blur a value on the skin's grid [r, c] in place: the maps are coarser than the columns."""
     rows, cols = grid.shape
     line = np.empty(max(rows, cols), np.float32)
     for i in range(rows):
@@ -68,7 +68,7 @@ def soften(grid):
 
 
 def sky(points, faces, twins, skin: int, rows: int, cols: int, slit: int) -> np.ndarray:
-    """Ambient visibility [n] of every vertex of the neutral head, 0..1."""
+    """Compute the ambient visibility [n] of every vertex of the neutral head, 0..1."""
     normals = np.zeros_like(points)
     rasteriser.normals(points, faces, twins, normals)
     k = np.arange(DIRECTIONS) + 0.5

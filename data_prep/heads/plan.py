@@ -1,4 +1,4 @@
-"""What a set holds: who performs which motion in which split, as a list of jobs for each shard."""
+"""Plan of a set: who performs which motion in which split, as a list of jobs for each shard."""
 
 import dataclasses
 from typing import NamedTuple
@@ -16,7 +16,7 @@ SHARED_BY = 4  # identities that perform the same motion, where there are enough
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """The set asked for: the command's flags."""
+    """A request for a set: the command's flags."""
 
     identities: int = setting(24, low=2, high=1_000_000, doc='people in the train split')
     val_identities: int = setting(2, low=0, high=100_000, doc='other people, split val')
@@ -24,12 +24,12 @@ class Request:
     tracks: int = setting(6, low=1, high=100_000, doc='tracks of each person')
     frames: int = setting(16, low=1, high=100, doc='frames of a track, of 100 in 4 s')
     size: int = setting(256, low=32, high=1024, doc='side of the images, pixels')
-    cross_pairs: int = setting(8, low=0, high=100_000, doc='pairs with their exact truth')
+    cross_pairs: int = setting(8, low=0, high=100_000, doc='pairs with exact ground truth')
     shards: int = setting(0, low=0, high=9999, doc='files of the train split; 0: from identities')
-    seed: int = setting(0, low=0, high=2**31 - 1, doc='random seed of everything')
+    seed: int = setting(0, low=0, high=2**31 - 1, doc='random seed of people, motions and scenes')
     crossed: bool = setting(False, doc='every person performs every motion')
     own_poses: bool = setting(
-        False, doc='people share expressions; everybody turns the head in a way of their own'
+        False, doc='people share expressions; each turns the head in a way of their own'
     )
     landmarks_only: bool = setting(False, doc='points and labels without images')
     variety: Variety = dataclasses.field(default_factory=Variety)  # flags of their own
@@ -46,12 +46,16 @@ class Job(NamedTuple):
 
 
 def person_seed(request: Request, identity: int) -> int:
-    """The seed of an identity in the set."""
+    """Compute the seed of an identity in the set."""
     return request.seed * 1_000_003 + identity
 
 
 def splits(request: Request) -> dict[str, list[list[Job]]]:
-    """Split -> shards -> jobs. Raises UserError when the numbers cannot be met."""
+    """List the jobs of each shard of each split.
+
+    Raises:
+      UserError: the numbers cannot be met.
+    """
     _check(request)
     out, identity, motions = {}, 0, 0
     for name, people in (
@@ -104,7 +108,7 @@ def _drawn(request: Request, identity: int, track: int, what: int) -> int:
 
 
 def _pairs(request: Request, motions: int) -> list[list[Job]]:
-    """Source of A, driving of B, truth: A with B's motion in the crop and light of the source."""
+    """List triples: source A, driving B, ground truth: A with B's motion in A's crop and light."""
     rng = np.random.default_rng([request.seed, 9])
     first = request.identities + request.val_identities
     out = []

@@ -1,4 +1,4 @@
-"""Where the landmarks lie on the neutral head: 106 surface points and the strips of the contour.
+"""Places of the landmarks on the neutral head: 106 surface points and the strips of the contour.
 
 The points are rays cast on the implicit surface, so that they need no mesh. Order: JD-landmark's
 106 points (as in LaPa); iBUG's 68 are a subset of them.
@@ -43,7 +43,7 @@ class Anchors(NamedTuple):
 
 
 def anchors(prims: np.ndarray, m: Measures) -> Anchors:
-    """Casts all landmarks of a person."""
+    """Cast all landmarks of a person."""
     points, lip, upper = _face(prims, m)
     jaw = _jaw_rays(m, np.abs(np.linspace(-1, 1, 33)), 0.5)
     side = np.where(np.linspace(-1, 1, 33) < 0, -1.0, 1.0)
@@ -69,13 +69,13 @@ def _cast(prims, origin, direction):
 
 
 def _forward(prims, x, y):
-    """The points in front of (x, y), seen along z."""
+    """Find the points in front of (x, y), seen along z."""
     origin = np.stack([x, y, np.full(len(x), 3.5)], -1)
     return _cast(prims, origin, np.tile([0.0, 0.0, 1.0], (len(x), 1)))
 
 
 def _face(prims, m: Measures):
-    """Brows, nose, lips; rows of jaw and lids are filled elsewhere."""
+    """Place brows, nose and lips; rows of jaw and lids are filled elsewhere."""
     xy = np.zeros((106, 2))
     lip = np.full(106, np.nan)
     upper = np.zeros(106, bool)
@@ -106,7 +106,7 @@ def _face(prims, m: Measures):
 
 
 def _jaw_rays(m: Measures, s, across):
-    """Rays to the jaw at abs(s) (0 chin .. 1 ear); `across`: 0.5 on its edge, 1 in front."""
+    """Make rays to the jaw at abs(s) (0 chin .. 1 ear); `across`: 0.5 on its edge, 1 in front."""
     chin, gonion = m.chin[0], m.gonion[1]
     knot = lambda values: np.interp(s, _JAW_S, values)  # noqa: E731
     y = knot([chin + 2.2, chin + 2.2, chin + 2.3, gonion, -3.2, 0.2])
@@ -122,7 +122,7 @@ def _jaw_rays(m: Measures, s, across):
 
 
 def step_in(s):
-    """0 at the chin, 1 from the corner of the jaw upwards."""
+    """Return 0 at the chin and 1 from the corner of the jaw upwards."""
     return np.clip(np.asarray(s) / 0.45, 0, 1)
 
 
@@ -137,7 +137,7 @@ def _patch(prims, m: Measures, size: int = 13):
 
 
 def lid_points(anchors: Anchors, side: int, q, y) -> np.ndarray:
-    """Points on the lid skin at q (inner to outer corner) and heights y; side 0 left, 1 right."""
+    """Place points on the lid skin at q (inner to outer corner), height y; side 0 left, 1 right."""
     patch = anchors.patch[side]
     n = patch.shape[0] - 1
     low, high = anchors.heights
@@ -151,6 +151,6 @@ def lid_points(anchors: Anchors, side: int, q, y) -> np.ndarray:
 
 
 def pupil(m: Measures, side: int, direction) -> np.ndarray:
-    """Where the line of sight leaves the eyeball."""
+    """Find where the line of sight leaves the eyeball."""
     centre = np.array(m.eye) * [1.0 if side else -1.0, 1, 1]
     return centre + EYEBALL * np.asarray(direction)

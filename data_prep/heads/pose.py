@@ -1,4 +1,4 @@
-"""Turns the head on its neck, and projects to the image.
+"""The turn of the head on its neck, and the projection to the image.
 
 The model's axes are x right, y up, z to the camera, in centimetres; the project's (tracks.py) are
 x right, y down, z away. The rotation R = R_x R_y R_z is the project's.
@@ -28,13 +28,13 @@ class State(NamedTuple):
     shift: Float[np.ndarray, '*t 3']
 
     def frame(self, t: int) -> 'State':
-        """The t-th of several frames."""
+        """Select the t-th of several frames."""
         return State(*(field[t] for field in self))
 
 
 @compiled
 def _turn(x, y, z, out):
-    """R_x R_y R_z of tracks.py into out[3, 3], in the model's axes (y and z flipped)."""
+    """Write R_x R_y R_z of tracks.py into out[3, 3], in the model's axes (y and z flipped)."""
     cx, cy, cz, sx, sy, sz = np.cos(x), np.cos(y), np.cos(z), np.sin(x), np.sin(y), np.sin(z)
     out[0, 0], out[0, 1], out[0, 2] = cy * cz, cy * sz, -sy
     out[1, 0] = -(cx * sz + sx * sy * cz)
@@ -44,21 +44,21 @@ def _turn(x, y, z, out):
 
 
 def rotation(angles) -> Float[np.ndarray, '3 3']:
-    """R_x R_y R_z of tracks.py, in the model's axes."""
+    """Compute R_x R_y R_z of tracks.py, in the model's axes."""
     out = np.empty((3, 3))
     _turn(*(float(angle) for angle in angles), out)
     return out
 
 
 def neck_share(points: Float[np.ndarray, 'n 3']) -> np.ndarray:
-    """How much of the head's rotation points of the neutral head take: 1 head, 0 shoulders."""
+    """Compute the share of the head's rotation that neutral points take: 1 head, 0 shoulders."""
     behind = step(2, -6, points[:, 2])
     return step(-19.5, -11.0 + 2.5 * behind, points[:, 1]).astype(np.float32)
 
 
 @compiled
 def levels(angles, count=LEVELS):
-    """Rotations by [t, 3] angles in `count` parts, from none to all of it: [t, count, 3, 3]."""
+    """Compute rotations by [t, 3] angles in `count` parts, from none to all: [t, count, 3, 3]."""
     out = np.empty((angles.shape[0], count, 3, 3))
     for i in range(angles.shape[0]):
         for k in range(count):
@@ -69,7 +69,7 @@ def levels(angles, count=LEVELS):
 
 @compiled
 def place(points, share, turns, pivot, shift, out):
-    """Rotates points [n, 3] by their share of the turns [l, 3, 3] about `pivot`, then shifts."""
+    """Rotate points [n, 3] by their share of the turns [l, 3, 3] about `pivot`, then shift."""
     last = turns.shape[0] - 1
     for i in range(points.shape[0]):
         x, y, z = points[i, 0] - pivot[0], points[i, 1] - pivot[1], points[i, 2] - pivot[2]
@@ -84,13 +84,13 @@ def place(points, share, turns, pivot, shift, out):
 
 @compiled
 def place_frames(points, share, turns, pivot, shift):
-    """`place` for t frames, in place: points [t, n, 3], turns [t, l, 3, 3], shift [t, 3]."""
+    """Place t frames as `place` does: points [t, n, 3], turns [t, l, 3, 3], shift [t, 3]."""
     for i in range(points.shape[0]):
         place(points[i], share, turns[i], pivot, shift[i], points[i])
 
 
 def project(points: Float[np.ndarray, '... 3']) -> Float[np.ndarray, '... 3']:
-    """Virtual camera: x, y in pixels, y down; z in the same unit, away from the camera."""
+    """Project by the virtual camera: x, y in pixels, y down; z in the same unit, away from it."""
     near = DISTANCE / (DISTANCE - points[..., 2])
     x = CENTRE[0] + SCALE * points[..., 0] * near
     y = CENTRE[1] - SCALE * points[..., 1] * near
@@ -98,14 +98,14 @@ def project(points: Float[np.ndarray, '... 3']) -> Float[np.ndarray, '... 3']:
 
 
 def window(points: Float[np.ndarray, '... 3'], crop, size: float) -> Float[np.ndarray, '... 3']:
-    """Virtual pixels -> pixels of a crop (x0, y0, side) shown at `size`; z scaled alike."""
+    """Map virtual pixels to pixels of a crop (x0, y0, side) shown at `size`; z scaled alike."""
     x0, y0, side = crop[:3]
     return (points - np.array([x0, y0, 0.0])) * (size / side)
 
 
 @compiled
 def to_samples(points, distance, scale, cx, cy, x0, y0, zoom, out):
-    """Points [n, 3] -> samples (x, y) of a crop and a depth that is affine on the screen."""
+    """Map points [n, 3] to samples (x, y) of a crop and a depth that is affine on the screen."""
     for i in range(points.shape[0]):
         near = distance / (distance - points[i, 2])
         out[i, 0] = (cx + scale * points[i, 0] * near - x0) * zoom

@@ -14,14 +14,14 @@ EMPTY = np.float32(1e30)
 
 @compiled
 def clear(depth, shown):
-    """Empties the buffers depth [h, w] and shown [h, w]."""
+    """Empty the buffers depth [h, w] and shown [h, w]."""
     depth[:] = EMPTY
     shown[:] = -1
 
 
 @compiled
 def triangles(points, faces, first, both, lids, chart, depth, shown, u, v):
-    """Draws triangles into the buffers.
+    """Draw triangles into the buffers.
 
     Args:
       points: [n, 3] screen points.
@@ -71,7 +71,7 @@ def triangles(points, faces, first, both, lids, chart, depth, shown, u, v):
 
 @compiled
 def _open(lids, chart, a, b, c, s, r):
-    """Whether the point of a skin triangle lies in the opening between the lids."""
+    """Tell whether the point of a skin triangle lies in the opening between the lids."""
     cx = chart[a, 0] + s * (chart[b, 0] - chart[a, 0]) + r * (chart[c, 0] - chart[a, 0])
     side = 1 if cx > 0 else 0
     table = lids[side]
@@ -90,7 +90,7 @@ def _open(lids, chart, a, b, c, s, r):
 
 @compiled
 def normals(points, faces, twins, out):
-    """Unit normals [n, 3] of a mesh; pairs of vertices in `twins` [m, 2] share theirs."""
+    """Compute unit normals [n, 3] of a mesh; pairs of vertices in `twins` [m, 2] share theirs."""
     out[:] = 0
     for t in range(faces.shape[0]):
         a, b, c = faces[t, 0], faces[t, 1], faces[t, 2]

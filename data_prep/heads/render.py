@@ -54,7 +54,7 @@ class _Posed(NamedTuple):
 
 
 def render(head: Head, state: State, scene: Scene, back, crop, size: int, frame: int) -> Frame:
-    """Draws a head.
+    """Draw a head.
 
     Args:
       head: from `head.bake`; state: of the face; scene: the lights.
@@ -98,7 +98,7 @@ def render(head: Head, state: State, scene: Scene, back, crop, size: int, frame:
 
 
 def visible(frame: Frame, marks: Marks, t: int, crop) -> tuple[np.ndarray, np.ndarray]:
-    """Whether frame t shows each of the 106 points and each of the 17 points of the contour."""
+    """Tell whether frame t shows each of the 106 points and each of the contour's 17 points."""
     out = []
     for points in (marks.surface[t], marks.contour[t]):
         screen = _screen(points.astype(np.float32), crop, frame.depth.shape[0])
@@ -107,7 +107,7 @@ def visible(frame: Frame, marks: Marks, t: int, crop) -> tuple[np.ndarray, np.nd
 
 
 def _seen(depth, screen, slack: float) -> np.ndarray:
-    """Points not behind the farthest of the 5 x 5 samples around them."""
+    """Tell which points are not behind the farthest of the 5 x 5 samples around them."""
     n = depth.shape[0]
     inside = (screen[:, :2] >= 0).all(1) & (screen[:, :2] < n).all(1)
     x, y = (np.clip(screen[:, k].astype(int), 0, n - 1) for k in (0, 1))
@@ -160,7 +160,7 @@ def _pose(head: Head, state: State) -> _Posed:
 
 
 def _lid_tables(person, state: eyes.Opening) -> np.ndarray:
-    """The lids' edges with the height of the crease over the upper one in the fourth column."""
+    """List the lids' edges; the fourth column is the height of the crease over the upper one."""
     m = person.measures
     now = eyes.table(m, state)
     rest = eyes.table(m, eyes.Opening(1.0, 0.0))
@@ -188,7 +188,7 @@ def _shadow(head: Head, p: _Posed, scene: Scene) -> np.ndarray:
 
 
 def _draw_lenses(worn: glasses.Glasses, state: State, scene: Scene, crop, depth, lit) -> None:
-    """Tints what is seen through the lenses and adds what they reflect; they hide nothing."""
+    """Tint what is seen through the lenses and add what they reflect; they hide nothing."""
     wide = len(depth)
     turn = pose.rotation(state.pose)
     points = (worn.lens - pose.PIVOT) @ turn.T + pose.PIVOT + state.shift

@@ -24,7 +24,7 @@ def _smooth(low, high, x):
 
 @compiled
 def _edge(table, x):
-    """Heights of the lid edges at chart x: (lower, upper, q); q < 0 outside."""
+    """Compute heights of the lid edges at chart x: (lower, upper, q); q < 0 outside."""
     n = table.shape[0]
     place = (x - table[0, 0]) / (table[n - 1, 0] - table[0, 0]) * (n - 1)
     inside = 0 <= place <= n - 1
@@ -42,7 +42,7 @@ def _edge(table, x):
 
 @compiled
 def _halves(lamps, view):
-    """[l, 4]: unit vectors halfway between lamp and view, and Fresnel's share of reflection."""
+    """Compute [l, 4]: unit vectors halfway between lamp and view, and Fresnel's reflection."""
     out = np.empty((lamps.shape[0], 4))
     for q in range(lamps.shape[0]):
         n = cosine = 0.0
@@ -59,7 +59,7 @@ def _halves(lamps, view):
 
 @inlined
 def _light(rgb, normals, view, ao, shadow, gloss, lamps, halves, ambient, out):
-    """Skin under all lamps: six numbers of sharp and soft normal; `rgb` albedo; into out[3]."""
+    """Light skin by all lamps: six numbers of sharp and soft normal; `rgb` albedo; into out[3]."""
     nx, ny, nz = normals[0], normals[1], normals[2]
     sx, sy, sz = normals[3], normals[4], normals[5]
     nv = max(0.0, nx * view[0] + ny * view[1] + nz * view[2])
@@ -95,7 +95,7 @@ def _light(rgb, normals, view, ao, shadow, gloss, lamps, halves, ambient, out):
 
 @compiled
 def _sample(texture, x, y, out):
-    """Bilinear look-up of texture [h, w, c] at texel (x, y) into out[c]."""
+    """Look texture [h, w, c] up bilinearly at texel (x, y) into out[c]."""
     h, w = texture.shape[0], texture.shape[1]
     x, y = min(w - 1.001, max(0.0, x)), min(h - 1.001, max(0.0, y))
     i, j = int(x), int(y)
@@ -108,7 +108,7 @@ def _sample(texture, x, y, out):
 
 @compiled
 def _lid_paint(rgb, table, cx, cy, female):
-    """Lashes' line, margin and crease on the skin about one eye, in the chart."""
+    """Paint the lashes' line, margin and crease on the skin about one eye, in the chart."""
     low, high, crease, q = _edge(table, cx)
     if q < 0:
         return
@@ -141,7 +141,7 @@ def _hash(a):
 
 @compiled
 def _streak(angle, count, seed):
-    """Smooth noise around a circle."""
+    """Compute smooth noise around a circle."""
     t = (angle / 6.2831853 + 1.0) * count
     i = int(np.floor(t))
     f = t - i
@@ -152,7 +152,7 @@ def _streak(angle, count, seed):
 
 @compiled
 def _eye(d, sight, turn, view, iris, lids, cx, cy, ao, shadow, lamps, ambient, out):
-    """The eyeball at direction d of the head's frame; sight: its look; turn: head -> camera."""
+    """Colour the eyeball at direction d of the head; sight: its look; turn: head -> camera."""
     low, high, _, q = _edge(lids, cx)
     c = min(1.0, d[0] * sight[0] + d[1] * sight[1] + d[2] * sight[2])
     off = np.arccos(max(-1.0, c))
@@ -215,14 +215,14 @@ def _eye(d, sight, turn, view, iris, lids, cx, cy, ao, shadow, lamps, ambient, o
 
 
 def packed(normals, soft, chart, uv, ambient, shadow, gloss):
-    """What shading reads of a vertex in one row, so that it comes with one look into memory."""
+    """Pack what shading reads of a vertex into one row, which one look into memory brings."""
     single = [one[:, None] for one in (ambient, shadow, gloss)]
     return np.concatenate([normals, soft, chart, uv, *single], 1, dtype=np.float32)
 
 
 @inlined
 def _blend(table, corners, s, r, out):
-    """Rows of a triangle's corners weighed 1 - s - r, s, r."""
+    """Weigh the rows of a triangle's corners by 1 - s - r, s, r."""
     a, b, c = corners
     p = 1 - s - r
     for k in range(out.shape[0]):
@@ -238,9 +238,10 @@ def _unit(vector):
 
 @inlined
 def _skin(row, paint, wrinkles, furrow, creased, lids, female, texel, lines, rgb):
-    """The texture's colour, with furrows and lids, into `rgb`; its gloss into the row.
+    """Write the texture's colour, with furrows and lids, into `rgb`, and its gloss into the row.
 
-    Returns the sample's class: the texture holds skin, haired scalp and cloth.
+    Returns:
+      The sample's class: the texture holds skin, haired scalp and cloth.
     """
     _sample(paint, row[8], row[9], texel)
     depth = 0.0
@@ -263,7 +264,7 @@ def _skin(row, paint, wrinkles, furrow, creased, lids, female, texel, lines, rgb
 @compiled
 def shade(shown, u, v, faces, material, vertex, tone, paint, wrinkles,
           furrow, lids, sight, turn, iris, female, lamps, ambient, back, out, classes):  # fmt: skip
-    """Colours every sample of the buffers.
+    """Colour every sample of the buffers.
 
     Args:
       shown, u, v: from rasteriser.py and strands.py.
@@ -327,7 +328,7 @@ def shade(shown, u, v, faces, material, vertex, tone, paint, wrinkles,
 
 @compiled
 def soften(normals, faces, passes, out):
-    """Normals [n, 3] averaged over neighbouring vertices, `passes` times, of unit length."""
+    """Average normals [n, 3] over neighbouring vertices, `passes` times, to unit length."""
     n = normals.shape[0]
     total = np.empty((n, 3), np.float32)
     out[:] = normals
@@ -348,7 +349,7 @@ def soften(normals, faces, passes, out):
 
 @compiled
 def develop(light, classes, gain, gamma, image, merged):
-    """Linear samples [2h, 2w, 3] -> display values 0..1 [h, w, 3] and classes [h, w].
+    """Turn linear samples [2h, 2w, 3] into display values 0..1 [h, w, 3] and classes [h, w].
 
     The curve is Narkowicz's fit of a filmic response (2015), per sample, so that highlights do not
     bleed over edges; classes by majority of the four samples, the face winning a draw.

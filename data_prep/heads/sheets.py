@@ -29,7 +29,7 @@ _POSES = (
 
 
 def state(turn=(0, 0, 0), gaze=(0, 0), **units) -> State:
-    """One frame: head rotation and gaze in degrees, action units by name (as a clip of 1)."""
+    """Make one frame: head rotation and gaze in degrees, action units by name (as a clip of 1)."""
     aus = np.zeros((1, len(AU_NAMES)))
     for name, value in units.items():
         aus[0, AU_NAMES.index(name)] = value
@@ -37,7 +37,7 @@ def state(turn=(0, 0, 0), gaze=(0, 0), **units) -> State:
 
 
 def picture(baked: head.Head, what: State, scene: int, size: int, dots=False, classes=False):
-    """A render [size, size, 3] in the crop of the neutral face, perhaps with its landmarks."""
+    """Render an image [size, size, 3] in the neutral face's crop, perhaps with its landmarks."""
     crop = clips.crop_of(marks(baked.person, state()))
     back = background(scene, size)
     frame = render.render(baked, what.frame(0), light.scene(scene), back, crop, size, 0)
@@ -59,7 +59,7 @@ def picture(baked: head.Head, what: State, scene: int, size: int, dots=False, cl
 
 
 def grid(images: list[Image.Image], labels: list[str], columns: int) -> Image.Image:
-    """Images in rows, each with its label."""
+    """Put images in rows, each with its label."""
     side = images[0].width
     rows = -(-len(images) // columns)
     sheet = Image.new('RGB', (columns * side, rows * side))
@@ -74,7 +74,7 @@ def grid(images: list[Image.Image], labels: list[str], columns: int) -> Image.Im
 
 
 def people(seed: int, count: int, size: int, dots: bool) -> Image.Image:
-    """Different people, turned a little this way and that."""
+    """Draw different people, turned a little this way and that."""
     images, labels = [], []
     for i in range(count):
         baked = head.bake(seed + i)
@@ -84,7 +84,7 @@ def people(seed: int, count: int, size: int, dots: bool) -> Image.Image:
 
 
 def units(seed: int, size: int, dots: bool) -> Image.Image:
-    """Every action unit at 0.5 and 1, from the front, and at 1 in three-quarter view."""
+    """Draw every action unit at 0.5 and 1, from the front, and at 1 in three-quarter view."""
     baked = head.bake(seed)
     images, labels = [], []
     for name in ('neutral', *AU_NAMES):
@@ -96,7 +96,7 @@ def units(seed: int, size: int, dots: bool) -> Image.Image:
 
 
 def poses(seed: int, size: int, dots: bool) -> Image.Image:
-    """Turns, looks and faces of emotion, with a segmentation."""
+    """Draw turns, looks and faces of emotion, with a segmentation."""
     baked = head.bake(seed)
     images = [picture(baked, state(**what), seed, size, dots) for what in _POSES]
     images += [picture(baked, state(**face), seed, size, dots) for face in motion.FACES[:7]]
@@ -107,7 +107,7 @@ def poses(seed: int, size: int, dots: bool) -> Image.Image:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command."""
+    """Run the command and return its exit code."""
     parser = errors.Parser(
         prog='python -m data_prep.heads.sheets',
         description=__doc__,

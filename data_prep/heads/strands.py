@@ -42,7 +42,7 @@ class Style(NamedTuple):
 
 @compiled
 def grow(body, roots, combs, table, noise, out, outward):
-    """Grows strands in small strides along their comb direction, over a body they never enter.
+    """Grow strands in small strides along their comb direction, over a body they never enter.
 
     Args:
       body: primitives (implicit.table) of the bare head and shoulders.
@@ -70,7 +70,7 @@ def grow(body, roots, combs, table, noise, out, outward):
 
 @compiled
 def _coil(style, phase, along, d, g, p, out):
-    """The coil is laid around the path, in the plane across it."""
+    """Lay the coil around the path, in the plane across it."""
     radius = style[4] * min(1.0, along / 1.2)
     turn = 6.2831853 * style[5] * along + phase
     sx, sy, sz = d[1] * g[2] - d[2] * g[1], d[2] * g[0] - d[0] * g[2], d[0] * g[1] - d[1] * g[0]
@@ -82,7 +82,7 @@ def _coil(style, phase, along, d, g, p, out):
 
 @compiled
 def _stride(body, style, comb, noise, ds, d, g, p, along):
-    """One stride of a strand's tip p in direction d; g becomes the outward direction there."""
+    """Move a strand's tip p by a stride in direction d; g becomes the outward direction there."""
     lift, rise, gravity, frizz, stiff = style[1], style[2], style[3], style[6], style[7]
     height = field(body, p[0], p[1], p[2])
     gradient(body, p[0], p[1], p[2], g)
@@ -109,7 +109,7 @@ def _stride(body, style, comb, noise, ds, d, g, p, along):
 
 @compiled
 def in_view(screen, depth, slack):
-    """[n] whether any point of a strand lies on the image and not far behind what is seen there."""
+    """Tell [n] whether a point of a strand is on the image, not far behind what is seen there."""
     h, w = depth.shape
     seen = np.zeros(screen.shape[0], np.bool_)
     for i in range(screen.shape[0]):
@@ -124,7 +124,7 @@ def in_view(screen, depth, slack):
 
 @compiled
 def draw(screen, colours, opacity, kinds, bias, depth, cover, light, classes, values):
-    """Draws polylines [n, s, 3] over a shaded image, softly: each step covers two samples in part.
+    """Draw polylines [n, s, 3] softly over a shaded image: each step covers two samples in part.
 
     Nearer strands are blended over farther ones; a farther one is not drawn over a nearer one once
     that covers most of the sample.
@@ -180,7 +180,7 @@ def draw(screen, colours, opacity, kinds, bias, depth, cover, light, classes, va
 
 @compiled
 def shade(points, outward, base, light, lamps, ambient, view, out):
-    """Colours of strand points by Kajiya and Kay's model (1989), with two highlights.
+    """Colour strand points by Kajiya and Kay's model (1989), with two highlights.
 
     Args:
       points, outward: [n, s, 3] in the camera's axes (x right, y up, z to the camera).

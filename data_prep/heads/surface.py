@@ -29,7 +29,7 @@ class Rays(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Surface:
-    """The neutral skin before asymmetry. `chart` is where paint and action units look things up."""
+    """The neutral skin before asymmetry. Paint and action units are looked up in `chart`."""
 
     points: Float[np.ndarray, 'r c 3']
     triangles: Int[np.ndarray, 'f 3']
@@ -40,13 +40,13 @@ class Surface:
 
 
 def step(low, high, x):
-    """Smooth step from 0 at `low` to 1 at `high`."""
+    """Compute a smooth step from 0 at `low` to 1 at `high`."""
     t = np.clip((np.asarray(x) - low) / (high - low), 0, 1)
     return t * t * (3 - 2 * t)
 
 
 def columns() -> np.ndarray:
-    """Angles around the axis, radians, from the back over image-left and front to the back."""
+    """Return angles around the axis, radians: from the back over image-left, front, to the back."""
     half = [0.0]
     while half[-1] < 180:
         half.append(half[-1] + 1.15 + 3.2 * float(step(48, 120, half[-1])))
@@ -55,14 +55,14 @@ def columns() -> np.ndarray:
 
 
 def mouth_line(x, m: Measures):
-    """Height of the closed mouth at x."""
+    """Compute the height of the closed mouth at x."""
     q = np.abs(x) / m.mouth_half
     bow = -0.05 * np.exp(-((x / 0.32) ** 2)) + 0.035 * np.exp(-(((np.abs(x) - 0.8) / 0.4) ** 2))
     return m.mouth_y + m.mouth_curve * (np.minimum(q, 1.5) ** 2 - 0.3) + bow
 
 
 def build(prims: np.ndarray, m: Measures) -> Surface:
-    """Casts the grid onto the implicit surface `prims` of a person with measures `m`."""
+    """Cast the grid onto the implicit surface `prims` of a person with measures `m`."""
     phi = columns()
     rays, slit = _rows(m)
     points = _cast(prims, rays, phi)
@@ -83,7 +83,7 @@ def build(prims: np.ndarray, m: Measures) -> Surface:
 
 
 def _rows(m: Measures) -> tuple[Rays, int]:
-    """The rays of each row, and the number of the first mouth row."""
+    """Make the rays of each row, and the number of the first mouth row."""
     rows = []  # (height, depth, front, back)
     for e in np.deg2rad(np.linspace(89.0, 12, 19)):
         rows.append((1.5, -0.5, np.tan(e), np.tan(e)))
@@ -123,7 +123,7 @@ def _cast(prims, rays: Rays, phi, rows=slice(None)) -> np.ndarray:
 
 
 def _align(prims, points, rays: Rays, phi, slit: int, m: Measures) -> None:
-    """Bends the rows about the mouth so that the slit lies on the mouth line."""
+    """Bend the rows about the mouth so that the slit lies on the mouth line."""
     near = slice(slit - 17, slit + MOUTH_ROWS + 14)
     o, d = _directions(rays, phi, near)
     for _ in range(2):
@@ -136,7 +136,7 @@ def _align(prims, points, rays: Rays, phi, slit: int, m: Measures) -> None:
 
 
 def _even(prims, points, rays: Rays, slit: int, m: Measures) -> None:
-    """Spreads the rows between eyes and mouth, and under the chin, by their length on the skin."""
+    """Spread the rows between eyes and mouth, and under the chin, by their length on the skin."""
     top = int(np.argmin(np.abs(rays.height - (m.nose_base[0] + 2.6)) + 9 * (rays.front != 0)))
     for a, b in ((top, slit), (slit + MOUTH_ROWS - 1 + 8, slit + MOUTH_ROWS + 32)):
         band = points[a : b + 1]

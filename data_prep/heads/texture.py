@@ -1,4 +1,4 @@
-"""Paints the skin, scalp and clothes: one map over the grid of surface.py, four texels a cell.
+"""Paint of skin, scalp and clothes: one map over the grid of surface.py, four texels a cell.
 
 Everything is placed in the chart (x, y of the neutral head) or in space, so that nothing streaks
 where the grid is stretched. Colours are linear albedo.
@@ -36,7 +36,7 @@ class Texture(NamedTuple):
 
 
 def bake(surface: Surface, m: Measures, who: Identity) -> Texture:
-    """The texture of one person."""
+    """Paint the texture of one person."""
     c = Canvas(surface, m, who)
     base = colours.skin(who).astype(np.float32)
     n = [c.noise(size, 10 * who.seed + i) for i, size in enumerate((0.12, 0.35, 1.1, 3.0))]
@@ -56,7 +56,7 @@ def bake(surface: Surface, m: Measures, who: Identity) -> Texture:
 
 
 def _lips(c: Canvas, n):
-    """The vermilion in several tones, with vertical lines, a pale border and a dark parting."""
+    """Paint the vermilion in several tones, with vertical lines, a pale border, a dark parting."""
     m, who, makeup = c.m, c.who, c.who.looks.makeup
     high, low = lip_heights(m, c.x)
     upper = c.lip > 0
@@ -85,7 +85,7 @@ def _lips(c: Canvas, n):
 
 
 def _beard(c: Canvas, n, base):
-    """The shadow of shaved or short hair on men's cheeks and chins; strands grow on top of it."""
+    """Paint the shadow of shaved or short hair on men's cheeks and chins; strands grow on it."""
     who, beard = c.who, c.who.looks.beard
     if who.female:
         return
@@ -101,7 +101,7 @@ def _beard(c: Canvas, n, base):
 
 
 def _brows(c: Canvas, n):
-    """A soft shade under the hairs of the brows, thin at the edges."""
+    """Paint a soft shade under the hairs of the brows, thin at the edges."""
     m, who = c.m, c.who
     q = (c.ax - BROW_INNER) / (BROW_OUTER - BROW_INNER)
     off = (c.y - brow_line(m, q)) / brow_width(m, q)
@@ -111,7 +111,7 @@ def _brows(c: Canvas, n):
 
 
 def _scalp(c: Canvas, n):
-    """The scalp under the hair; returns where it counts as hair."""
+    """Paint the scalp under the hair; return where it counts as hair."""
     who = c.who
     cover = step(-0.1, 1.0, scalp(c.x, c.y, c.z, who) + 0.25 * n[1])
     hair = colours.hair(who)
@@ -125,7 +125,7 @@ def _scalp(c: Canvas, n):
 
 
 def _cloth(c: Canvas, n):
-    """Clothes below the collar; returns where they are."""
+    """Paint clothes below the collar; return where they are."""
     who = c.who
     r = np.hypot(c.x, c.z)
     collar = {0: -15.9 + 0 * r, 1: -15.4 - 3.2 * np.clip(1 - c.ax / 4.2, 0, 1), 2: -13.9 + 0 * r}
@@ -141,7 +141,7 @@ def _cloth(c: Canvas, n):
 
 
 def _wrinkles(c: Canvas) -> np.ndarray:
-    """Furrows that appear with an action unit, each 0..1."""
+    """Paint furrows that appear with an action unit, each 0..1."""
     m = c.m
     out = np.zeros((*c.x.shape, len(WRINKLES)), np.float32)
     deep = 0.55 + 0.6 * c.who.age

@@ -1,4 +1,4 @@
-"""How much of what photographs have a set gets: the share of people, motions or scenes with each.
+"""Variety of a set, as in photographs: the share of people, motions or scenes with each kind.
 
 Every kind is drawn from a stream of its own of the person's, motion's or track's seed. Another
 share of one kind therefore leaves all others as they were, and a larger share only adds to those
@@ -49,7 +49,7 @@ class Variety:
 
 
 def drawn(seed: int, share: float, kind: str) -> np.random.Generator | None:
-    """The stream from which the details of a kind are drawn; None: this seed has none of it.
+    """Open the stream that draws the details of a kind; None: this seed has none of it.
 
     Args:
       seed: of the person, motion or scene; share: of those that have it; kind: field of `Variety`.

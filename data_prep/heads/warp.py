@@ -1,4 +1,4 @@
-"""What no named factor says about a face: smooth bumps of its own, and what is crooked about it.
+"""Traits that no named factor gives a face: smooth bumps of its own, and its asymmetries.
 
 The factors of identity.py move primitives, and faces made of the same primitives look related. Here
 every person's skin, eyes, teeth and hair are pushed a little by bumps at places of the face.
@@ -26,7 +26,7 @@ _TOGETHER = ([0, 1], [8, 9, 10])
 
 
 def skew(who: Identity, p: Float[np.ndarray, '... 3']) -> Float[np.ndarray, '... 3']:
-    """Points of the head as the person has them: own bumps, the jaw to a side, one eye higher."""
+    """Give points of the head the person's own bumps, the jaw to a side, one eye higher."""
     flat = np.ascontiguousarray(p, np.float64).reshape(-1, 3)
     moved = np.empty_like(flat)
     _push(flat, _PLACES, _pushes(who.seed), moved)
