@@ -60,6 +60,7 @@ WARPED = dict(
     lambda_regions=1.0,
     part_size=48,
     inner_mouth=True,
+    mouth_palette=True,
     occlusion=True,
     unseen=True,
     upscale='shuffle_soft',

@@ -62,6 +62,7 @@ def layered_model(points: str = '68') -> Trained:
         part_masks=True,
         part_size=16,
         inner_mouth=True,
+        mouth_palette=True,
         occlusion=True,
         upscale='resize',
     )

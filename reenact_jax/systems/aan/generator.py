@@ -10,6 +10,7 @@ from reenact_jax.geometry import landmarks as lm
 from reenact_jax.geometry.composition import compose
 from reenact_jax.geometry.layers import Layers, Part
 from reenact_jax.geometry.layouts import INNER_MOUTH, local_points
+from reenact_jax.systems.aan import palette
 from reenact_jax.systems.aan.hparams import Hparams, part_side, parts_of
 
 FIELD = 32  # side of the grid on which `facing` is spread
@@ -46,6 +47,8 @@ def encode(hp: Hparams, apply, image: Float[Array, 'b h w 3'], points: Float[Arr
         appearance['points'] = points
     if hp.occlusion:
         appearance['facing'] = _facing(places)
+    if hp.mouth_palette:
+        appearance['palette'] = palette.of_source(image, points)
     if hp.local_net:
         crops = {part: crop(hp, image, points, part) for part in parts_of(hp)}
         appearance['parts'] = {part: jnp.concatenate(crops[part][:2], -1) for part in crops}
@@ -149,6 +152,8 @@ def _local(
     border, parts = _border(part_side(hp, side)), {}
     for name, frame in frames.items():
         image, alpha = outputs[name][..., :3], outputs[name][..., 3:]
+        if hp.mouth_palette and name == INNER_MOUTH:
+            image = palette.mixed(image, appearance['palette'])
         if hp.unseen:
             alpha = jnp.maximum(alpha * doubts[name], gaps[name])
         parts[name] = Part(image, alpha * border, frame)

@@ -157,6 +157,11 @@ class Hparams:
     inner_mouth: bool = setting(
         False, doc='whether a fifth local net draws what is between the lips (ours)'
     )
+    mouth_palette: bool = setting(
+        False,
+        doc='the inside of a mouth is mixed of the colours of a cavity, a tongue and teeth, taken '
+        "from the source's lips and skin (palette.py); with `inner_mouth` (ours)",
+    )
 
 
 def parts_of(hp: Hparams) -> tuple[str, ...]:

@@ -1,0 +1,57 @@
+"""The colours that the inside of a mouth is mixed of, taken from the source (ours).
+
+A small network that has seen few mouths open paints their mean, whose hue (an orange) no mouth has.
+What lies between lips is dark, tongue or teeth: the network says how much of each, and the source's
+own lips and skin give the colours, so that a grey photograph stays grey.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from reenact_jax.geometry import images, layouts
+
+CAVITY, TONGUE = 0.12, 0.7  # brightness, in those of the lips
+TEETH = 1.15  # brightness, in that of the skin
+WARMTH = 0.25  # share of the skin's hue in the teeth's
+CONTRAST = 5.0  # from a network's outputs in -1..1 to logits
+
+
+def of_source(
+    image: Float[Array, 'b h w 3'], points: Float[Array, 'b n 2']
+) -> Float[Array, 'b 3 3']:
+    """Take the colours of cavity, tongue and teeth from a source.
+
+    Args:
+      image: [-1, 1].
+      points: its landmarks, pixels.
+
+    Returns:
+      Three colours [b, 3, RGB] in [-1, 1].
+    """
+    parts = layouts.of_count(points.shape[1]).parts
+    outer, inner = (np.array(parts[name]) for name in ('outer_lips', 'inner_lips'))
+    # Half way from the inner ring to the outer one, both of which start at the left corner; the
+    # corners themselves are dark.
+    numbers = np.delete(np.arange(len(inner)), [0, len(inner) // 2])
+    across, inner = outer[numbers * len(outer) // len(inner)], inner[numbers]
+    lips = _mean(image, (points[:, inner] + points[:, across]) / 2)
+    skin = _mean(image, points[:, np.array(parts['nose_bridge'])])
+    grey = skin.mean(-1, keepdims=True)
+    teeth = jnp.minimum(TEETH * (WARMTH * skin + (1 - WARMTH) * grey), 0.95)
+    return 2 * jnp.stack([CAVITY * lips, TONGUE * lips, teeth], 1) - 1
+
+
+def mixed(
+    shares: Float[Array, 'b s s 3'], colours: Float[Array, '#b 3 3']
+) -> Float[Array, 'b s s 3']:
+    """Mix colours by a network's outputs, -1..1 for each of them."""
+    weights = jax.nn.softmax(CONTRAST * shares, -1)
+    colours = jnp.broadcast_to(colours, (len(shares), 3, 3))
+    return jnp.einsum('bijk,bkc->bijc', weights, colours)
+
+
+def _mean(image, places: Float[Array, 'b k 2']) -> Float[Array, 'b 3']:
+    """Average the image, as 0..1, over places."""
+    return (jax.vmap(images.sample)(image, places).mean(1) + 1) / 2
