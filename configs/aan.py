@@ -69,7 +69,7 @@ VARIED = dict(colour=0.25, affine=0.05, flip=True)  # real photographs differ in
 QUICK = SMALL | dict(lambda_gan=0, steps=1000)
 PRESETS = {
     'paper': {},
-    'small': SMALL | WARPED | dict(lambda_gan=0, steps=4800),
+    'small': SMALL | WARPED | dict(lambda_gan=0, steps=3600),
     'quick': QUICK | WARPED | dict(part_size=32, steps=1000, lambda_regions=0),
     'printed': QUICK,
     'tiny': SMALL

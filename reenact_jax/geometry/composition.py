@@ -22,16 +22,26 @@ WINDOW = 0.375  # side of a window, in sides of the region, if all parts are sma
 EDGE = 0.04  # in sides of the crop: band at its border in which paint gives way to the picture
 
 
-def compose(layers: Layers, source: Float[AnyArray, '#b s s 3']) -> Float[AnyArray, 'b s s 3']:
+def compose(
+    layers: Layers,
+    source: Float[AnyArray, '#b s s 3'],
+    warped: Float[AnyArray, 'b s s 3'] | None = None,
+) -> Float[AnyArray, 'b s s 3']:
     """Compose the image at the size of the source's crop.
 
     Args:
       layers: of b frames.
       source: the crop that the model was given, [-1, 1]; 1 row or b.
+      warped: what `images.warp` gives of source and flow, where that is known already and the
+        flow's side is the source's.
     """
     side = source.shape[1]
-    window = jnp.array([0.0, 0.0, side], source.dtype)
-    return compose_onto(layers, source, window, Region(0, 0, side, side), cubic=False)
+    window, region = jnp.array([0.0, 0.0, side], source.dtype), Region(0, 0, side, side)
+    if warped is None or layers.flow.shape[1] != side:
+        return compose_onto(layers, source, window, region, cubic=False)
+    at = images.pixel_grid(side, side)[None] + layers.flow * (side / 2)
+    shown = _shown(at, (side, side))
+    return blend(warped, shown, join(layers)[0], layers, window, region)
 
 
 def compose_onto(
@@ -165,11 +175,17 @@ def _sampled(picture, at, cubic: bool):
     sample, picture = images.sample_cubic if cubic else images.sample, jnp.asarray(picture)
     single = picture.shape[0] == 1
     warped = jax.vmap(sample, (None if single else 0, 0))(picture[0] if single else picture, at)
-    height, width = picture.shape[1:3]
-    # 1 up to the border pixel's centre, which has all of its value, 0 from one pixel further.
-    across = jnp.clip(jnp.minimum(at[..., 0], width - at[..., 0]) + 0.5, 0, 1)
-    down = jnp.clip(jnp.minimum(at[..., 1], height - at[..., 1]) + 0.5, 0, 1)
-    return warped, (across * down)[..., None]
+    return warped, _shown(at, picture.shape[1:3])
+
+
+def _shown(at, size: tuple[int, int]) -> Float[AnyArray, 'b H W 1']:
+    """Tell (0..1) whether places lie in a picture of a size [h, w].
+
+    1 up to the border pixel's centre, which has all of its value, 0 from one pixel further.
+    """
+    across = jnp.clip(jnp.minimum(at[..., 0], size[1] - at[..., 0]) + 0.5, 0, 1)
+    down = jnp.clip(jnp.minimum(at[..., 1], size[0] - at[..., 1]) + 0.5, 0, 1)
+    return (across * down)[..., None]
 
 
 def _inside(window, region: Region) -> Float[AnyArray, '1 H W 1']:

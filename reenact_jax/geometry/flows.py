@@ -58,7 +58,6 @@ def landmark_flow(
     weights = _weights(pixels, d, sharpness, 2 * epsilon)
     if folds:
         weights = weights * kept(pixels, d, folds, epsilon)
-        weights = weights / weights.sum(-1, keepdims=True)
     local = _least_squares(weights, pixels, d, rest)
     flow = _apply(spin, pixels[None]) + shift + local
     return flow.reshape(-1, grid, grid, 2)
@@ -84,7 +83,7 @@ def landmark_field(
     """
     pixels = jnp.asarray(pixel_grid(grid, grid).reshape(-1, 2) * (2 / grid) - 1)
     weights = _weights(pixels, 2 / size * points - 1, sharpness, 2 * epsilon)
-    field = jnp.einsum('bpn,bnc->bpc', weights, values, precision=jax.lax.Precision.HIGHEST)
+    field = _averaged(weights, values)
     return field.reshape(-1, grid, grid, values.shape[-1])
 
 
@@ -109,20 +108,26 @@ def facing(points: Float[AnyArray, 'b n 3'], ears: tuple[int, int]) -> Float[Any
 
 
 def _weights(pixels, points, sharpness: float, epsilon: float) -> Float[AnyArray, 'b p n']:
-    """Compute the weight of every point at every pixel; those of a pixel sum to 1."""
+    """Compute the weight of every point at every pixel, 0..1; they are not normalised."""
     across = pixels[None, :, None, 0] - points[:, None, :, 0]
     down = pixels[None, :, None, 1] - points[:, None, :, 1]
     # In units of epsilon, so that powers of small distances do not leave float32's range.
     square = (across**2 + down**2) / epsilon**2 + 1
-    weights = 1 / (square * square if sharpness == 2 else square**sharpness)
-    return weights / weights.sum(-1, keepdims=True)
+    return 1 / (square * square if sharpness == 2 else square**sharpness)
+
+
+def _averaged(weights, values: Float[AnyArray, 'b n c']) -> Float[AnyArray, 'b p c']:
+    """Average values of points at every pixel; the product gives the weights' sum as well."""
+    wide = jnp.concatenate([values, jnp.ones_like(values[..., :1])], -1)
+    sums = jnp.einsum('bpn,bnc->bpc', weights, wide, precision=jax.lax.Precision.HIGHEST)
+    return sums[..., :-1] / sums[..., -1:]
 
 
 def _least_squares(weights, pixels, d, u) -> Float[AnyArray, 'b p 2']:
     """Compute u* + n (p - p*) at every pixel: all sums over points are one matrix product."""
     inner, outer, square = _products(d, u)
     moments = jnp.stack([d[..., 0], d[..., 1], u[..., 0], u[..., 1], inner, outer, square], -1)
-    sums = jnp.einsum('bpn,bnm->bpm', weights, moments, precision=jax.lax.Precision.HIGHEST)
+    sums = _averaged(weights, moments)
     p_star, u_star = sums[..., :2], sums[..., 2:4]
     inner, outer, square = _products(p_star, u_star)
     spread = jnp.maximum(sums[..., 6] - square, 0) + _FLOOR

@@ -99,7 +99,7 @@ def draw(
     for share in doubt:
         mask = 1 - (1 - mask) * share
     layers = Layers(flow, mask, paint, parts if hp.part_masks else {})
-    return Drawn(compose(layers, source), flow, drawn, layers)
+    return Drawn(compose(layers, source, warped), flow, drawn, layers)
 
 
 def _shown(appearance: dict, points: Float[Array, 'b n _']) -> Float[Array, 'b h w 2']:
