@@ -13,6 +13,7 @@ Presets (after the colon):
           from the source). Ours: the flow starts from the landmarks, masks choose between warped
           source and paint, a network draws the inside of the mouth, and colours, places and sides
           of the training images vary. What to expect: docs/results.md, "AAN".
+  portrait    As `small`, wider and for hours: see launch/train_portrait.sh.
   quick   `small` for the few minutes of the quickstart, at 64 x 64.
   printed `quick` without what is ours: the paper's generator, for the tables on CPUs.
   tiny    64 x 64, a few channels; for tests.
@@ -69,7 +70,12 @@ VARIED = dict(colour=0.25, affine=0.05, flip=True)  # real photographs differ in
 QUICK = SMALL | dict(lambda_gan=0, steps=1000)
 PRESETS = {
     'paper': {},
-    'small': SMALL | WARPED | dict(lambda_gan=0, steps=3600),
+    'small': SMALL | WARPED | dict(lambda_gan=0, steps=3200),
+    'portrait': SMALL
+    | WARPED
+    | dict(lambda_gan=0, steps=24_000, part_size=64, random_width=8)
+    | dict(extractor=(16, 32, 48, 64), fusion=(48, 32), flow=(16, 32, 32, 48))
+    | dict(local=(16, 32, 48, 64)),
     'quick': QUICK | WARPED | dict(part_size=32, steps=1000, lambda_regions=0),
     'printed': QUICK,
     'tiny': SMALL
@@ -81,5 +87,5 @@ PRESETS = {
 
 def get_config(preset: str = 'paper'):
     """Return the config of a preset; `config.hparams` overrides the paper's numbers."""
-    run = VARIED if preset in ('small', 'quick') else {}
+    run = VARIED if preset in ('small', 'portrait', 'quick') else {}
     return config.build('aan', run=run, hparams=config.preset(PRESETS, preset))

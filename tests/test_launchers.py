@@ -20,6 +20,7 @@ from reenact_jax.train.signals import STOPPED
 ROOT = pathlib.Path(__file__).parent.parent
 LAUNCH = ROOT / 'launch'
 SCRIPTS = ['tpu_vm.sh', 'slurm.sbatch', 'first_minutes_tpu.sh', 'first_minutes_gpu.sh']
+SCRIPTS += ['train_portrait.sh']
 PLACE = ['--name=aan', '--zone', 'us-west4-a', '--type=v5litepod-16']
 RUN = ['--config=aan', '--config.data=gs://bucket/people', '--workdir=gs://bucket/runs/aan']
 AWKWARD = "it's $HOME; a `word`"  # for the quoting
