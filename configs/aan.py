@@ -70,7 +70,7 @@ VARIED = dict(colour=0.25, affine=0.05, flip=True)  # real photographs differ in
 QUICK = SMALL | dict(lambda_gan=0, steps=1000)
 PRESETS = {
     'paper': {},
-    'small': SMALL | WARPED | dict(lambda_gan=0, steps=3200),
+    'small': SMALL | WARPED | dict(lambda_gan=0, steps=2800),
     'portrait': SMALL
     | WARPED
     | dict(lambda_gan=0, steps=24_000, part_size=64, random_width=8)
