@@ -12,9 +12,8 @@ from reenact_jax.train import config, jobs, sharding
 # What may be float32 in a bfloat16 run of images, and why.
 EXACT = {
     'upright_sample': 'weights hold positions',
-    '_least_squares': 'coordinates',
+    '_averaged': 'coordinates and their weights',
     'kept': 'weights of coordinates',
-    'landmark_field': 'weights of coordinates',
     'heatmaps': 'squared distances',
     'raster': 'distances of lines',
     '_part_frame': 'coordinates',

@@ -91,7 +91,7 @@ def test_a_rolled_source_keeps_its_size_and_place(transfer):
     one, other = moved(upright, driving, transfer), moved(rolled, driving, transfer)
     wanted = turned({**upright, 'landmarks3d': one, 'aus': driving['aus']}, (0, 0, 30))
     middle = rolled['landmarks'][0, RIGID].mean(0)
-    size = 0.01 if transfer == 'none' else 0.07  # bases of expressions hold some of the size too
+    size = 0.01 if transfer == 'none' else 0.08  # bases of expressions hold some of the size too
     np.testing.assert_allclose(other[:, RIGID, :2].mean(1), [middle] * 5, atol=0.01 * width(one[0]))
     np.testing.assert_allclose(width(other), width(rolled['landmarks3d']).repeat(5), rtol=size)
     off = wanted['landmarks3d'][0].mean(0) - other[0].mean(0)  # turned about the first one's middle

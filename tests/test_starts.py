@@ -97,7 +97,7 @@ def test_a_still_driver_gives_its_pose_and_expression_and_not_its_place(folder, 
     there, _, _ = relative.heads(end | {'aus_valid': np.zeros(20)}, source.known)
     assert frames.degrees(result.rotation @ there.rotation.T) < 4
     assert result.size == pytest.approx(own.size, rel=0.02)
-    assert np.abs(result.pivot - own.pivot)[:2].max() < 0.4 * own.size  # axes of two ways
+    assert np.abs(result.pivot - own.pivot)[:2].max() < 0.55 * own.size  # axes of two ways
     assert starts.look({'landmarks': made}).mouth > starts.OPEN
     animation = Animation(model, source)
     out = recording.record(animation, driver_of(end), Output(str(tmp_path / 'a.png'), signed=False))
