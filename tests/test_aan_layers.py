@@ -159,6 +159,25 @@ def test_what_needs_a_mask(name):
         aan.networks(dataclasses.replace(plain, **{name: True}), DATA)
 
 
+def test_what_fen_adds_is_bounded(built):
+    nets, variables = built
+    a, b = faces(1, 3), faces(1, 4)
+    frozen = frozen_apply(nets, variables)
+
+    def apply(network, *given):
+        made = frozen(network, *given)
+        return 5.0 + 0 * made if network == 'FEN' else made
+
+    def flow(bound):
+        hp = dataclasses.replace(HP, flow_bound=bound)
+        look = generator.encode(hp, apply, a.image, a.landmarks)
+        return generator.draw(hp, apply, look, b.landmarks).layers.flow
+
+    prior = flows.landmark_flow(a.landmarks, b.landmarks, SIDE, SIDE, folds=FOLDS)
+    np.testing.assert_allclose(flow(0.0) - prior, 5.0, atol=1e-4)
+    np.testing.assert_allclose(flow(0.1) - prior, 0.1, atol=1e-4)
+
+
 def test_depth_reaches_the_mask_alone(built):
     """Depth that is known changes what is trusted; unknown depth is as if there were none."""
     nets, variables = built

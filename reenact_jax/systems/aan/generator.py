@@ -79,6 +79,8 @@ def draw(
         openings = tuple(folds.of_layout(layouts.of_count(points.shape[1])).values())
         start = spread(appearance['points'])
         prior = flows.landmark_flow(start, points, side, grid, folds=openings)
+        if hp.flow_bound:
+            flow = hp.flow_bound * jnp.tanh(flow / hp.flow_bound)
         flow = prior + images.resize(flow, grid)
     features = spread(appearance['F_a'])
     features = images.warp(features, images.resize(flow, features.shape[1]))

@@ -116,6 +116,13 @@ class Hparams:
         doc='the flow starts from the landmarks (flows.py) at full size; FEN learns what is left, '
         'which is enlarged and added (ours)',
     )
+    flow_bound: float = setting(
+        0.0,
+        low=0,
+        high=2,
+        doc="bound of FEN's share of the flow with `prior`, in half sides of the image; 0: none. "
+        'Unbounded, it fetches backgrounds from far away (ours)',
+    )
     prior_grid: int = setting(
         128,
         low=8,
