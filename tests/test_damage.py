@@ -63,7 +63,8 @@ def test_pieces_are_the_same_near_and_far(part, monkeypatch):
     opened = shards.ShardSet(part.directory, 'train')
     monkeypatch.setattr(opened, '_readers', NoWholeRecords(opened._readers))
     near = Pieces(opened, tracks.PER_FRAME)
-    monkeypatch.setattr(storage, 'is_local', lambda name: False)
+    for module in (storage, storage.paths):
+        monkeypatch.setattr(module, 'is_local', lambda name: False)
     far = Pieces(shards.ShardSet(part.directory, 'train'), tracks.PER_FRAME)
     for record in (0, 7):
         track, frames = part.track(record), [3, 0, 3]

@@ -1,6 +1,7 @@
 """Shards: round trips, damage found byte by byte, interrupted writing, TFDS, rebuilding."""
 
 import json
+import os
 import pathlib
 import pickle
 import shutil
@@ -66,8 +67,9 @@ def test_a_pickled_set_reads(original):
 
 def test_files_without_pread_are_read_by_seeking(original, monkeypatch):
     expected = read_all(original)
-    monkeypatch.setattr(storage, 'is_local', lambda name: False)
-    monkeypatch.setattr(storage.os, 'pread', None)
+    for module in (storage, storage.paths):
+        monkeypatch.setattr(module, 'is_local', lambda name: False)
+    monkeypatch.setattr(os, 'pread', None)
     assert read_all(original) == expected
 
 

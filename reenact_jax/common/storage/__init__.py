@@ -1,0 +1,47 @@
+"""Files: the one room that opens, renames and lists; local paths, gs://, s3://.
+
+A file appears under its name only when it is whole. A local one is written under a temporary name
+beside, flushed to the disk and renamed; an object of a bucket appears when it is sent, and a folder
+there is nothing but the beginning of names: it can be neither made nor renamed.
+"""
+
+from reenact_jax.common.storage.folders import (
+    download_tree,
+    exists,
+    files,
+    is_dir,
+    make_folder,
+    move_tree,
+    names,
+    remove_tree,
+)
+from reenact_jax.common.storage.paths import (
+    BUCKETS,
+    PARTIAL,
+    absolute,
+    is_local,
+    is_partial,
+    path,
+    same,
+)
+from reenact_jax.common.storage.ranges import Reader, digest, file_digest, opened, size
+from reenact_jax.common.storage.whole import (
+    drafting,
+    local,
+    no_room,
+    read,
+    read_json,
+    remove,
+    remove_partials,
+    upload,
+    write,
+    write_json,
+    writing,
+)
+
+__all__ = [
+    'BUCKETS', 'PARTIAL', 'Reader', 'absolute', 'digest', 'download_tree', 'drafting', 'exists',
+    'file_digest', 'files', 'is_dir', 'is_local', 'is_partial', 'local', 'make_folder',
+    'move_tree', 'names', 'no_room', 'opened', 'path', 'read', 'read_json', 'remove',
+    'remove_partials', 'remove_tree', 'same', 'size', 'upload', 'write', 'write_json', 'writing',
+]  # fmt: skip
