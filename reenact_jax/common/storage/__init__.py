@@ -14,6 +14,7 @@ from reenact_jax.common.storage.folders import (
     move_tree,
     names,
     remove_tree,
+    sizes,
 )
 from reenact_jax.common.storage.paths import (
     BUCKETS,
@@ -24,7 +25,14 @@ from reenact_jax.common.storage.paths import (
     path,
     same,
 )
-from reenact_jax.common.storage.ranges import Reader, digest, file_digest, opened, size
+from reenact_jax.common.storage.ranges import (
+    Reader,
+    digest,
+    file_digest,
+    mapped,
+    opened,
+    size,
+)
 from reenact_jax.common.storage.whole import (
     drafting,
     local,
@@ -41,7 +49,8 @@ from reenact_jax.common.storage.whole import (
 
 __all__ = [
     'BUCKETS', 'PARTIAL', 'Reader', 'absolute', 'digest', 'download_tree', 'drafting', 'exists',
-    'file_digest', 'files', 'is_dir', 'is_local', 'is_partial', 'local', 'make_folder',
+    'file_digest', 'files', 'is_dir', 'is_local', 'is_partial', 'local', 'make_folder', 'mapped',
     'move_tree', 'names', 'no_room', 'opened', 'path', 'read', 'read_json', 'remove',
-    'remove_partials', 'remove_tree', 'same', 'size', 'upload', 'write', 'write_json', 'writing',
+    'remove_partials', 'remove_tree', 'same', 'size', 'sizes', 'upload', 'write', 'write_json',
+    'writing',
 ]  # fmt: skip

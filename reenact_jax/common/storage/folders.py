@@ -44,6 +44,26 @@ def names(directory: epath.PathLike) -> list[str]:
     return sorted(name for name in found if not paths.is_partial(name))
 
 
+def sizes(directory: epath.PathLike) -> dict[str, int]:
+    """List the files that lie directly in a directory, with their lengths in bytes.
+
+    In a bucket this takes a request for about a thousand files, not one for each.
+
+    Raises:
+      UserError: there is no such directory.
+    """
+    folder = paths.path(directory)
+    try:
+        if paths.is_local(directory):
+            with os.scandir(folder) as items:
+                return {item.name: item.stat().st_size for item in items if item.is_file()}
+        listed = paths.bucket(folder).ls(str(folder), detail=True)
+    except (FileNotFoundError, NotADirectoryError):
+        raise UserError(f'{directory}: no such directory') from None
+    inside = [one for one in listed if one['type'] == 'file']
+    return {one['name'].rpartition('/')[2]: one['size'] for one in inside}
+
+
 def files(directory: epath.PathLike) -> list[str]:
     """The names of all files below a directory, sorted, with the folders they lie in; or none."""
     root = paths.path(directory)

@@ -6,7 +6,9 @@ import os
 import threading
 from typing import IO, Any
 
+import numpy as np
 from etils import epath
+from jaxtyping import UInt8
 
 from reenact_jax.common.errors import UserError
 from reenact_jax.common.storage import paths
@@ -30,6 +32,18 @@ def opened(name: epath.PathLike) -> Any:
     if paths.is_local(name):
         return open(paths.path(name), 'rb')
     return paths.bucket(name).open(str(paths.path(name)), 'rb', cache_type='readahead')
+
+
+def mapped(name: epath.PathLike) -> UInt8[np.ndarray, ' _']:
+    """Map a file of this machine into memory, read-only: its pages are read when they are used.
+
+    Raises:
+      FileNotFoundError: there is no such file.
+    """
+    file = paths.path(name)
+    if not file.stat().length:  # which cannot be mapped
+        return np.zeros(0, np.uint8)
+    return np.asarray(np.memmap(file, np.uint8, 'r'))
 
 
 def digest(content: bytes) -> str:
