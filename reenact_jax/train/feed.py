@@ -135,6 +135,10 @@ def open_feed(
         au_bound=run.au_bound,
         damage_budget=run.bad_record_budget,
         threads=run.threads,
+        workers=run.workers,
+        requests=run.requests,
+        cache=run.cache,
+        cache_gb=run.cache_gb,
     )
     loader = Loader(
         shards,

@@ -5,6 +5,7 @@ beside, flushed to the disk and renamed; an object of a bucket appears when it i
 there is nothing but the beginning of names: it can be neither made nor renamed.
 """
 
+from reenact_jax.common.storage.cache import Cache
 from reenact_jax.common.storage.folders import (
     download_tree,
     exists,
@@ -31,6 +32,7 @@ from reenact_jax.common.storage.ranges import (
     file_digest,
     mapped,
     opened,
+    read_ranges,
     size,
 )
 from reenact_jax.common.storage.whole import (
@@ -48,9 +50,39 @@ from reenact_jax.common.storage.whole import (
 )
 
 __all__ = [
-    'BUCKETS', 'PARTIAL', 'Reader', 'absolute', 'digest', 'download_tree', 'drafting', 'exists',
-    'file_digest', 'files', 'is_dir', 'is_local', 'is_partial', 'local', 'make_folder', 'mapped',
-    'move_tree', 'names', 'no_room', 'opened', 'path', 'read', 'read_json', 'remove',
-    'remove_partials', 'remove_tree', 'same', 'size', 'sizes', 'upload', 'write', 'write_json',
+    'BUCKETS',
+    'PARTIAL',
+    'Cache',
+    'Reader',
+    'absolute',
+    'digest',
+    'download_tree',
+    'drafting',
+    'exists',
+    'file_digest',
+    'files',
+    'is_dir',
+    'is_local',
+    'is_partial',
+    'local',
+    'make_folder',
+    'mapped',
+    'move_tree',
+    'names',
+    'no_room',
+    'opened',
+    'path',
+    'read',
+    'read_json',
+    'read_ranges',
+    'remove',
+    'remove_partials',
+    'remove_tree',
+    'same',
+    'size',
+    'sizes',
+    'upload',
+    'write',
+    'write_json',
     'writing',
 ]  # fmt: skip

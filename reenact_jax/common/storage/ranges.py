@@ -4,6 +4,7 @@ import hashlib
 import itertools
 import os
 import threading
+from collections.abc import Sequence
 from typing import IO, Any
 
 import numpy as np
@@ -66,6 +67,33 @@ def file_digest(name: epath.PathLike) -> str:
         if len(piece) < _PIECE:
             break
     return sha.hexdigest()
+
+
+def read_ranges(ranges: Sequence[tuple[str, int, int]], requests: int) -> list[bytes]:
+    """Read ranges of objects of one bucket, a request each, many in flight.
+
+    Args:
+      ranges: name, offset and length of each.
+      requests: most of them in flight for this call; other threads have their own.
+
+    Returns:
+      The bytes of each; fewer or none where the object ends.
+
+    Raises:
+      UserError: there is no such object.
+    """
+    if not ranges:
+        return []
+    names, starts, lengths = (list(column) for column in zip(*ranges, strict=True))
+    ends = [start + length for start, length in zip(starts, lengths, strict=True)]
+    found = paths.bucket(names[0]).cat_ranges(
+        names, starts, ends, batch_size=requests, on_error='return'
+    )
+    # What failed is read again by itself, which says why.
+    return [
+        part if isinstance(part, bytes) else Reader(name).read(start, length)
+        for part, (name, start, length) in zip(found, ranges, strict=True)
+    ]
 
 
 class Reader:

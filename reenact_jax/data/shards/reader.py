@@ -58,6 +58,7 @@ class ShardSet:
         self.people: int = entry['people']
         self.identities: int = entry['identities']
         self.files = [f'{self.directory}/{shard["file"]}' for shard in entry['shards']]
+        self._digests = [shard['sha256'] for shard in entry['shards']]
         _refuse_lengths(self.directory, entry['shards'])
         counts = (shard['records'] for shard in entry['shards'])
         self._first_record = list(itertools.accumulate(counts, initial=0))
@@ -146,6 +147,12 @@ class ShardSet:
         read = self._reader(record).read
         begin = int(self.columns.offset[record]) + tfrecord.HEADER
         return lambda at, length: read(begin + at, length)
+
+    def place(self, record: int) -> tuple[str, int, str]:
+        """Return where the serialised track lies: file, first byte, SHA-256 of the whole file."""
+        shard = self._shard(record)
+        begin = int(self.columns.offset[record]) + tfrecord.HEADER
+        return self.files[shard], begin, self._digests[shard]
 
     def where(self, record: int) -> str:
         """Name the file of a record and its number there, for messages."""
