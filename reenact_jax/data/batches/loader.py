@@ -16,8 +16,9 @@ import sys
 import time
 
 import grain
+import jax
 import numpy as np
-from absl import logging
+from absl import flags, logging
 
 from reenact_jax.common import settings, storage
 from reenact_jax.common.errors import UserError
@@ -216,7 +217,10 @@ class Loader:
         numbers = grain.MapDataset.range(first, sys.maxsize, pairs)  # each batch's first pair
         stream = numbers.map(self._pairs.batch).to_iter_dataset(options)
         if self._reading.workers:
-            stream = stream.mp_prefetch(grain.MultiprocessingOptions(self._reading.workers))
+            if not flags.FLAGS.is_parsed():  # grain looks there, also where no command was called
+                flags.FLAGS.mark_as_parsed()
+            options = grain.MultiprocessingOptions(self._reading.workers)
+            stream = stream.mp_prefetch(options, worker_init_fn=_leave_devices)
         return iter(stream)
 
     def _note(self, damaged: list[int]) -> None:
@@ -224,6 +228,11 @@ class Loader:
             if record not in self.damaged:
                 self.damaged[record] = self._shards.where(record)
                 logging.warning('%s: damaged, another record is used', self.damaged[record])
+
+
+def _leave_devices(worker: int, workers: int) -> None:
+    """Keep a reading process, which imports JAX, from ever taking the trainer's devices."""
+    jax.config.update('jax_platforms', 'cpu')
 
 
 def _threads(reading: Reading, local: bool, rows: int) -> int:
