@@ -101,9 +101,8 @@ class Pairs:
         while missing:
             # Everything else first, then all images: between images, with the processor's caches
             # full of pixels, Python runs some three times more slowly (perf, 256 pixels).
-            take = functools.partial(
-                self._take, damaged, self._fetch(first, missing, draws, damaged)
-            )
+            held = self._fetch(first, missing, draws, damaged)
+            take = functools.partial(self._take, damaged, held)
             pairs = [self._pair(first + i, draws.of(first + i), take, damaged) for i in missing]
             for i, pair in zip(missing, pairs, strict=True):
                 self._fill(rows, i, pair)

@@ -16,9 +16,7 @@ from reenact_jax.data.shards import ShardSet
 
 UNITS = slice(0, 17)  # intensities; the head's pose is not part of an expression
 MIN_COMMON = 8  # measured in both frames, for a distance to mean something
-MOST = (
-    32_768  # frames compared with one; of matches that are 1 in 5,000, 99.9 % of searches find one
-)
+MOST = 32_768  # frames compared with one: where 1 in 5,000 is similar, 99.8 % of searches find one
 _CHUNK = 2048  # frames compared at a time
 _SUMS = 3
 _LEAST = 0.01  # width of a cell
