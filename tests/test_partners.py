@@ -115,13 +115,14 @@ def test_a_search_compares_no_more_frames_in_a_larger_set(monkeypatch, unchecked
         search = similar.SimilarFrames(part, person, 0.4)
         compared.clear()
         first = next(search.of(7, np.random.default_rng(0)))
-        assert person[first] != person[7] and compared == [similar._CHUNK]
-        assert len(list(search.of(7, np.random.default_rng(0)))) > 0
-        assert sum(compared[1:]) == 5000
+        assert person[first] != person[7] and sum(compared) <= 2 * similar._CHUNK
+        compared.clear()
+        assert len(set(search.of(7, np.random.default_rng(0)))) > 100
+        assert 4000 < sum(compared) <= 5000
 
 
 def test_a_rare_expression_is_found_among_many(unchecked):
-    """One other frame of 100,000 is like it: no sample would find that."""
+    """One other frame of 100,000 is like it: hardly any sample would have that."""
     part, person = units_set(100_000, 2, kinds=3)
     part.columns.aus[[17, 90_000], :17] = 0.97
     person[[17, 90_000]] = 0, 1

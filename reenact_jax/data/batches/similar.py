@@ -1,10 +1,10 @@
 """Frames with similar action units, found among a bounded number of frames of any set.
 
 The distance of two frames is the mean absolute difference of the intensities measured in both, 8 at
-least. So any sums of intensities that are measured everywhere differ by no more than 17 times the
-bound. Frames are sorted into cells by three such sums; a cell is that wide, and all frames within
-the bound lie in a cell or beside it. Of rare expressions these cells hold few frames, which are all
-compared; of common ones they hold many, and of those enough lie in any sample.
+least. The frames lie in boxes of a k-d tree, with the least and the largest value of each AU there.
+A box that is further from a frame than the bound holds nothing similar to it. Of rare expressions
+few boxes are left, and all their frames are compared; of common ones many are, and any of them will
+do.
 """
 
 from collections.abc import Iterator
@@ -16,10 +16,10 @@ from reenact_jax.data.shards import ShardSet
 
 UNITS = slice(0, 17)  # intensities; the head's pose is not part of an expression
 MIN_COMMON = 8  # measured in both frames, for a distance to mean something
-MOST = 32_768  # frames compared with one: where 1 in 5,000 is similar, 99.8 % of searches find one
+MOST = 32_768  # frames compared with one: in boxes drawn, and half of them in the nearest boxes
+_BOX = 512  # frames of a box, at most, if they differ
 _CHUNK = 2048  # frames compared at a time
-_SUMS = 3
-_LEAST = 0.01  # width of a cell
+_ROUNDING = 1e-5
 
 
 def distance(
@@ -45,7 +45,7 @@ class SimilarFrames:
     """The frames of a set by their action units."""
 
     def __init__(self, shards: ShardSet, person: Int[np.ndarray, ' f'], bound: float):
-        """Sort the frames with enough AUs into cells.
+        """Sort the frames with enough AUs into boxes.
 
         Args:
           shards: the split.
@@ -54,70 +54,75 @@ class SimilarFrames:
         """
         columns = shards.columns
         frames = np.flatnonzero(columns.aus_valid[:, UNITS].sum(1) >= MIN_COMMON)
-        # Neighbours in a cell are no neighbours in the set: any stretch of it is a sample.
-        frames = np.random.default_rng(0).permutation(frames)
-        self._bound, self._shards = bound, shards
-        self._groups = _groups(columns.aus[frames, UNITS], columns.aus_valid[frames, UNITS])
-        self._width = max(17 * bound + 1e-4, _LEAST)  # the last sums are rounded
-        self._lowest = np.zeros(_SUMS, np.int64)
-        cells = self._cells(columns.aus[frames])
-        self._lowest = cells.min(0, initial=0) - 1  # every cell has one beside it
-        self._counts = cells.max(0, initial=0) - self._lowest + 2
-        keys = np.ravel_multi_index((cells - self._lowest).T, self._counts)
-        order = np.argsort(keys, kind='stable')
-        self._keys, self._frames = keys[order], frames[order]
+        self._bound, self._shards, self._person = bound, shards, person
+        parts = list(_boxes(columns.aus[frames, UNITS], columns.aus_valid[frames, UNITS]))
+        self._frames = frames[np.concatenate(parts)]
+        self._starts = np.cumsum([0, *map(len, parts)])
         # In the order in which they are compared; from the index they come page by page.
         self._sorted_aus = columns.aus[self._frames, UNITS]
         self._sorted_valid = columns.aus_valid[self._frames, UNITS]
-        self._person = person
         self._sorted_person = person[self._frames]
+        # What is not measured may be anything.
+        aus, known = self._sorted_aus.astype(np.float32), self._sorted_valid
+        self._low = np.minimum.reduceat(np.where(known, aus, -np.inf), self._starts[:-1])
+        self._high = np.maximum.reduceat(np.where(known, aus, np.inf), self._starts[:-1])
 
     def of(self, frame: int, rng: np.random.Generator) -> Iterator[int]:
         """List frames of other people within the bound, the nearest first in each chunk.
 
         Args:
           frame: number of one that has enough AUs.
-          rng: draws where the search begins; it ends after `MOST` frames.
+          rng: draws where the search begins; it ends after about `MOST` frames.
         """
         columns = self._shards.columns
-        begins, ends = self._beside(frame)
-        starts = np.concatenate([[0], np.cumsum(ends - begins)])
-        total = int(starts[-1])
-        first = int(rng.integers(total))
-        for low in range(0, min(total, MOST), _CHUNK):
-            at = (first + np.arange(low, min(low + _CHUNK, total, MOST))) % total
-            block = np.searchsorted(starts, at, side='right') - 1
-            places = begins[block] + at - starts[block]
-            found = distance(
-                columns.aus[frame],
-                columns.aus_valid[frame],
-                self._sorted_aus[places],
-                self._sorted_valid[places],
-            )
+        aus, valid = columns.aus[frame], columns.aus_valid[frame]
+        for boxes in self._turns(*self._near(aus[UNITS], valid[UNITS]), rng):
+            spans = [np.arange(*self._starts[box : box + 2]) for box in boxes]
+            places = np.concatenate(spans)
+            found = distance(aus, valid, self._sorted_aus[places], self._sorted_valid[places])
             found[self._sorted_person[places] == self._person[frame]] = np.inf
             near = np.argsort(found, kind='stable')
             yield from self._frames[places[near[found[near] <= self._bound]]].tolist()
 
-    def _beside(self, frame: int) -> tuple[np.ndarray, np.ndarray]:
-        """Find where the frames of this frame's cell and of those beside it begin and end."""
-        cell = self._cells(self._shards.columns.aus[frame : frame + 1])[0] - self._lowest
-        # Cells that differ in the last sum alone follow each other.
-        steps = np.indices((3,) * (_SUMS - 1)).reshape(_SUMS - 1, -1) - 1
-        rows = np.vstack([cell[:-1, None] + steps, np.full(steps.shape[1], cell[-1])])
-        keys = np.ravel_multi_index(rows, self._counts)
-        begins = np.searchsorted(self._keys, keys - 1, side='left')
-        return begins, np.searchsorted(self._keys, keys + 1, side='right')
+    def _near(self, aus: np.ndarray, valid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """List the boxes in which something may be similar, the nearest first, and their sizes."""
+        values = aus[valid].astype(np.float32)
+        outside = np.maximum(self._low[:, valid] - values, values - self._high[:, valid])
+        least = np.maximum(outside, 0).sum(1)
+        boxes = np.flatnonzero(least <= self._bound * len(values) + _ROUNDING)
+        boxes = boxes[np.argsort(least[boxes], kind='stable')]
+        return boxes, self._starts[boxes + 1] - self._starts[boxes]
 
-    def _cells(self, aus: Float16[np.ndarray, 'n u']) -> Int[np.ndarray, 'n 3']:
-        sums = aus[:, UNITS].astype(np.float32) @ self._groups
-        return np.floor(sums / self._width).astype(np.int64)
+    def _turns(self, boxes: np.ndarray, sizes: np.ndarray, rng) -> Iterator[np.ndarray]:
+        """List boxes to compare at a time: drawn ones, then the nearest if there are too many."""
+        order = rng.permutation(len(boxes))
+        if sizes.sum() > MOST:
+            drawn = order[np.cumsum(sizes[order]) <= MOST / 2]
+            rest = np.setdiff1d(np.arange(len(boxes)), drawn)
+            order = np.concatenate([drawn, rest[np.cumsum(sizes[rest]) <= MOST / 2]])
+        turn = np.cumsum(sizes[order]) // _CHUNK
+        yield from np.split(boxes[order], np.flatnonzero(np.diff(turn)) + 1)
 
 
-def _groups(aus, valid) -> Float[np.ndarray, '17 3']:
-    """Choose which AUs each sum has: those measured in every frame, the most variable apart."""
-    everywhere = np.flatnonzero(valid.all(0))
-    spread = aus[:, everywhere].astype(np.float32).std(0) if len(aus) else everywhere
-    groups = np.zeros((UNITS.stop, _SUMS), np.float32)
-    for n, unit in enumerate(everywhere[np.argsort(-spread)]):
-        groups[unit, n % _SUMS] = 1
-    return groups
+def _boxes(aus: np.ndarray, valid: np.ndarray) -> Iterator[np.ndarray]:
+    """Divide frames, [f u], until they are few or the same; list the numbers of each part.
+
+    Those that lack the same AUs come together, and are divided below and above the mean of the AU
+    that varies most, both of a sample.
+    """
+    columns = np.asfortranarray(aus)
+    kinds = np.packbits(valid, axis=1) @ (1 << 8 * np.arange(3))
+    # Neighbours in a box are no neighbours in the set: so a few in a row are a sample.
+    order = np.random.default_rng(0).permutation(len(aus))
+    order = order[np.argsort(kinds[order], kind='stable')]
+    waiting = np.split(order, np.flatnonzero(np.diff(kinds[order])) + 1)
+    while waiting:
+        part = waiting.pop()
+        if len(part) > _BOX:
+            sample = aus[part[:_CHUNK]].astype(np.float32)
+            unit = np.argmax(sample.var(0))
+            above = columns[part, unit] > sample[:, unit].mean()
+            if above.any() and not above.all():
+                waiting += [part[above], part[~above]]
+                continue
+        yield from (part[at : at + _CHUNK] for at in range(0, len(part), _CHUNK))
