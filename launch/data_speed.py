@@ -96,16 +96,17 @@ def _open(folder: str) -> dict:
     before = peak[0]
     watcher = threading.Thread(target=watch)
     watcher.start()
-    begin = time.perf_counter()
+    begin, busy = time.perf_counter(), time.process_time()
     part = shards.ShardSet(folder, 'train')
-    seconds = time.perf_counter() - begin
+    seconds, busy = time.perf_counter() - begin, time.process_time() - busy
     opened = peak[0]
     loader = Loader(part, batch_size=8, reads=('image',))
     partners = time.perf_counter() - begin - seconds
     done.set()
     watcher.join()
     gib = 2**30
-    return {'opening, s': seconds, 'partners of other identities, s': partners,
+    return {'opening, s': seconds, 'opening, s of CPU': busy,
+            'partners of other identities, s': partners,
             'memory before, GiB': before / gib, 'memory while opening, at most, GiB': opened / gib,
             'memory with partners, at most, GiB': max(peak) / gib,
             'records': len(part), 'epoch': loader.epoch}  # fmt: skip

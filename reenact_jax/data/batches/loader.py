@@ -49,7 +49,7 @@ class Reading:
         doc='reading threads, each makes a batch; 0: one per core, 16 at most, and from a bucket '
         'as many as keep the requests in flight',
     )
-    requests: int = setting(64, low=1, high=1024, doc='requests in flight to a bucket')
+    requests: int = setting(64, low=1, high=1024, doc='requests in flight to a bucket, at most')
     cache: str | None = setting(None, doc='folder where pieces from a bucket are kept; None: none')
     cache_gb: float = setting(10.0, low=0.001, high=1e6, doc='largest size of that folder, GB')
     workers: int = setting(
@@ -91,7 +91,7 @@ class Loader:
           neighbour: rule for partners, one of `NEIGHBOURS` (see partners.py).
           points: the point set of `landmarks`, `landmarks3d`, `visible` and `reference`.
           seed: random seed of the shuffle and of everything drawn.
-          reading: flip, bounds and threads.
+          reading: flip, bounds, threads, processes, requests and cache.
           host: number of this process, from 0.
           hosts: how many processes share a batch.
           devices: number over all hosts; each takes an even share of the rows. None: one per host.

@@ -16,8 +16,8 @@ from reenact_jax.data import tracks
 from reenact_jax.data.shards import DamagedRecord, ShardSet
 from reenact_jax.data.shards.index import piece_count
 
-# Pieces of a record with no more than so many bytes between them come with one request: so many
-# bytes more cost less than one request more (1 ms of CPU; 30 MB/s and more a request).
+# Pieces of a record with no more than so many bytes between them come with one request, which is
+# dearer than so many bytes (ours).
 _GAP = 32_768
 Held = dict[tuple[int, int], bytes]  # record, begin of the piece in it -> the piece
 
