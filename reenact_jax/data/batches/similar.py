@@ -16,7 +16,7 @@ from reenact_jax.data.shards import ShardSet
 
 UNITS = slice(0, 17)  # intensities; the head's pose is not part of an expression
 MIN_COMMON = 8  # measured in both frames, for a distance to mean something
-# Frames compared with one. If its boxes hold more: half of them in drawn boxes, half in the nearest.
+# Frames compared with one; where its boxes hold more, half in drawn boxes, half in the nearest.
 MOST = 32_768
 _BOX = 512  # frames of a box, at most, if they differ
 _CHUNK = 2048  # frames compared at a time
