@@ -22,6 +22,7 @@ import types
 
 import numpy as np
 
+from reenact_jax.common import errors
 from reenact_jax.data import shards
 from reenact_jax.data.batches import Loader, Reading, similar
 from reenact_jax.data.shards import index, joined, manifest
@@ -216,8 +217,8 @@ def _expressions(tracks: int, frames: int):
 
 def main(arguments: list[str] | None = None) -> dict:
     """Run one measurement; print and return its numbers."""
-    parser = argparse.ArgumentParser(description=__doc__.partition('\n')[0])
-    parts = parser.add_subparsers(dest='part', required=True)
+    parser = errors.Parser('python -m launch.data_speed', __doc__)
+    parts = parser.add_subparsers(dest='part', required=True, parser_class=argparse.ArgumentParser)
     part = parts.add_parser('opening', help='index of many shards')
     part.add_argument('--tracks', type=int, default=10_000_000)
     part.add_argument('--count', type=int, default=100_000, help='of shards')
