@@ -120,7 +120,10 @@ class SameExpression:
     def candidates(self, base: int, frame: int, rng) -> Iterator[tuple[int, int]]:
         """List (record, its frame 0) of possible partners, in order; none may be in the bound."""
         at = self._shards.frame_starts[base] + frame
-        places = self._labelled(at, rng) if self._by_label[at] else self._similar.of(at, rng)
+        if self._similar is None or self._by_label[at]:
+            places = self._labelled(at, rng)
+        else:
+            places = self._similar.of(at, rng)
         seen = set()
         for place in places:
             record = int(self._record[place])
