@@ -5,12 +5,15 @@ import pickle
 
 import fakes
 import gcs
+import google_crc32c
 import numpy as np
 import pytest
+from loading import assert_same
 
 from reenact_jax.common import lines, storage
 from reenact_jax.common.errors import UserError
-from reenact_jax.data.batches import Loader, Reading
+from reenact_jax.data.batches import Loader, Reading, pieces
+from reenact_jax.data.shards import ShardSet
 from reenact_jax.train import board
 
 
@@ -104,6 +107,79 @@ def test_batches_of_a_bucket_are_those_of_a_folder(empty, tmp_path):
     near.close()
     # A listing may still be on its way from the opening: gcsfs asks both and hangs up on one.
     assert empty.requests['read'] >= 8 and set(empty.requests) <= {'read', 'list'}
+
+
+def test_a_set_of_a_bucket_opens_with_a_few_requests(empty):
+    fakes.fake_shards('gs://bucket/set', identities=4, tracks=8, size=16, count=20)
+    empty.requests.clear()
+    ShardSet('gs://bucket/set', 'train')
+    # The index of the split is at hand: it was opened after writing.
+    assert empty.requests['read'] == 1 and sum(empty.requests.values()) <= 10
+
+
+def test_only_what_is_taken_is_fetched_with_many_requests_at_once(empty, monkeypatch):
+    part = fakes.fake_shards('gs://bucket/set', identities=4, tracks=4, frames=8, size=16)
+    monkeypatch.setattr(pieces, '_GAP', 0)
+    reader = pieces.Pieces(part, ('image', 'landmarks_68'), requests=8)
+    empty.requests.clear()
+    empty.most_flying, empty.delay = 0, 0.05
+    held = reader.fetch((record, [5, 0]) for record in range(16))
+    empty.delay = 0.0
+    assert empty.requests['read'] == 3 * 16 and 6 <= empty.most_flying <= 8
+    for record in range(16):
+        values, track = reader.read(record, [5, 0], held), part.track(record)
+        assert values['image'] == [track.image[5], track.image[0]]
+        np.testing.assert_array_equal(values['landmarks_68'], track.landmarks_68[[5, 0]])
+    rows = [row for record in range(16) for row in reader._rows(record, [5, 0])]
+    assert len(held) == len(rows) and sum(map(len, held.values())) == sum(n for _, n, _ in rows)
+
+
+def test_neighbours_come_with_one_request(monkeypatch):
+    monkeypatch.setattr(pieces, '_GAP', 2)
+    near, far = [(0, 10, 1), (10, 5, 2), (17, 5, 3)], (25, 5, 4)
+    assert pieces._joined([*near, far]) == [near, [far]] and pieces._joined([]) == []
+
+
+def test_a_cache_spares_requests_and_keeps_its_size(empty, tmp_path):
+    part = fakes.fake_shards('gs://bucket/set', identities=4, tracks=4, frames=2, size=16)
+    reading = Reading(threads=1, requests=8, cache=str(tmp_path / 'cache'))
+    like = dict(batch_size=16, reads=('image', 'landmarks', 'segmentation'))
+
+    def epochs(reading):
+        loader = Loader(part, **like, reading=reading)
+        found = [next(loader) for _ in range(4)]
+        loader.close()
+        return found
+
+    plain, first = epochs(Reading(threads=1)), epochs(reading)
+    empty.requests.clear()
+    again = epochs(reading)
+    for one, two, three in zip(plain, first, again, strict=True):
+        assert_same(one, two)
+        assert_same(one, three)
+    assert not empty.requests['read']
+    kept = [file for file in (tmp_path / 'cache').rglob('*') if file.is_file()]
+    for file in kept:  # a machine that failed while it wrote
+        file.write_bytes(file.read_bytes()[:-1])
+    assert_same(epochs(reading)[0], plain[0])
+    assert empty.requests['read']
+
+
+def test_a_cache_deletes_what_was_used_longest_ago(tmp_path):
+    def size():
+        return sum(file.stat().st_size for file in tmp_path.rglob('*') if file.is_file())
+
+    cache = pickle.loads(pickle.dumps(storage.Cache(tmp_path, 64_000)))
+    pieces = {f'key {n}': bytes([n]) * 1000 for n in range(100)}
+    crcs = {key: google_crc32c.value(piece) for key, piece in pieces.items()}
+    for n, (key, piece) in enumerate(pieces.items()):
+        cache.put(key, piece)
+        if n >= 10:
+            assert cache.get('key 3', crcs['key 3']) == pieces['key 3']
+        assert size() <= 64_000 * (1 + 1 / 32)
+    found = [key for key, piece in pieces.items() if cache.get(key, crcs[key]) == piece]
+    assert 'key 3' in found and 'key 99' in found and 'key 4' not in found
+    assert 50 <= len(found) <= 64 and cache.get('key 99', 1) is None
 
 
 def test_lines_of_a_bucket_are_parts(empty, tmp_path, monkeypatch):

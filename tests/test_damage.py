@@ -3,7 +3,6 @@
 import dataclasses
 import pathlib
 import shutil
-import types
 
 import fakes
 import numpy as np
@@ -61,9 +60,10 @@ def test_a_damaged_record_is_replaced_counted_and_named(part, tmp_path, monkeypa
 
 def test_pieces_are_the_same_near_and_far(part, monkeypatch):
     opened = shards.ShardSet(part.directory, 'train')
-    monkeypatch.setattr(opened, '_readers', NoWholeRecords(opened._readers))
+    monkeypatch.setattr(opened, '_readers', OnlyPieces)
     near = Pieces(opened, tracks.PER_FRAME)
-    monkeypatch.setattr(storage, 'is_local', lambda name: False)
+    for module in (storage, storage.paths):
+        monkeypatch.setattr(module, 'is_local', lambda name: False)
     far = Pieces(shards.ShardSet(part.directory, 'train'), tracks.PER_FRAME)
     for record in (0, 7):
         track, frames = part.track(record), [3, 0, 3]
@@ -73,14 +73,11 @@ def test_pieces_are_the_same_near_and_far(part, monkeypatch):
                 np.testing.assert_array_equal(values[name], expected, err_msg=name)
 
 
-class NoWholeRecords:
-    """Readers that give single pieces only, not a record with its header and footer."""
+class OnlyPieces(storage.Reader):
+    """A reader that gives single pieces only, not a record with its header and footer."""
 
-    def __init__(self, readers):
-        self._readers = readers
-
-    def __getitem__(self, number):
-        return types.SimpleNamespace(read=self._readers[number].read)
+    def read_several(self, offset, *lengths):
+        raise AssertionError
 
 
 def test_a_flipped_bit_that_reaches_a_batch_is_found(part, tmp_path):

@@ -71,6 +71,8 @@ NOT_RUN = {
     'python3.11 -m venv': 'makes an environment',
     'python -m pytest': 'tests within a test; needs the extra onnx',
     'python -m launch.fault_drill': 'hours; test_drills.py runs each drill once',
+    'python -m launch.data_speed': 'minutes; test_data_speed.py',
+    'reenact-jax shards --data data/people --join-index': 'test_shards.py',
     'reenact-jax app ': 'serves until it is ended; test_app.py',
     'reenact-jax prepare videos': 'needs footage; test_videos.py',
     'reenact-jax prepare stills': 'needs a dataset that is not free; test_stills.py makes names',

@@ -1,5 +1,7 @@
 """Partners: who shows the same expression, by label or by action units, and the same pose."""
 
+import types
+
 import fakes
 import numpy as np
 import pytest
@@ -7,7 +9,7 @@ from loading import loader, records
 
 from reenact_jax.common.errors import UserError
 from reenact_jax.data import shards
-from reenact_jax.data.batches import Reading
+from reenact_jax.data.batches import Reading, similar
 
 
 @pytest.fixture(scope='module')
@@ -72,6 +74,61 @@ def test_same_expression_without_labels_goes_by_action_units(tmp_path):
     tight = Reading(threads=1, au_bound=0.01)
     with pytest.raises(UserError, match='raise au_bound'):
         next(loader(part, neighbour='same_expression', reading=tight))
+
+
+def units_set(frames: int, people: int, kinds: int = 0, lacking: int = 0):
+    """A stand-in of a set: random AUs about `kinds` expressions (0: anything), some not known."""
+    rng = np.random.default_rng(3)
+    middle = rng.uniform(0, 1, (kinds or frames, 17))
+    aus = middle[np.arange(frames) % len(middle)] + rng.normal(0, 0.02, (frames, 17))
+    aus = np.concatenate([aus, np.zeros((frames, 3))], 1).astype(np.float16)
+    valid = np.ones((frames, 20), bool)
+    valid[rng.random(frames) < 0.5, :lacking] = False
+    aus[~valid] = 0
+    columns = types.SimpleNamespace(aus=aus, aus_valid=valid)
+    return types.SimpleNamespace(columns=columns), rng.integers(0, people, frames)
+
+
+@pytest.mark.parametrize('bound', [0.0, 0.02, 0.05, 0.2])
+def test_all_similar_frames_of_a_small_set_are_found(bound, unchecked):
+    part, person = units_set(3000, 10, kinds=100, lacking=4)
+    frames = similar.SimilarFrames(part, person, bound)
+    aus, valid = part.columns.aus, part.columns.aus_valid
+    for frame in range(0, 3000, 100):
+        away = similar.distance(aus[frame], valid[frame], aus, valid)
+        expected = np.flatnonzero((away <= bound) & (person != person[frame]))
+        found = list(frames.of(frame, np.random.default_rng(frame)))
+        assert sorted(found) == expected.tolist()
+        assert found == list(frames.of(frame, np.random.default_rng(frame)))
+    assert len(expected) > 0 or bound == 0
+
+
+def test_a_search_compares_no_more_frames_in_a_larger_set(monkeypatch, unchecked):
+    compared = []
+    distance = similar.distance
+    monkeypatch.setattr(
+        similar, 'distance', lambda *args: compared.append(len(args[2])) or distance(*args)
+    )
+    monkeypatch.setattr(similar, 'MOST', 5000)
+    for frames in (20_000, 80_000):
+        part, person = units_set(frames, 10)
+        search = similar.SimilarFrames(part, person, 0.4)
+        compared.clear()
+        first = next(search.of(7, np.random.default_rng(0)))
+        assert person[first] != person[7] and sum(compared) <= 2 * similar._CHUNK
+        compared.clear()
+        assert len(set(search.of(7, np.random.default_rng(0)))) > 100
+        assert 4000 < sum(compared) <= 5000
+
+
+def test_a_rare_expression_is_found_among_many(unchecked):
+    """One other frame of 100,000 is like it: hardly any sample would have that."""
+    part, person = units_set(100_000, 2, kinds=3)
+    part.columns.aus[[17, 90_000], :17] = 0.97
+    person[[17, 90_000]] = 0, 1
+    search = similar.SimilarFrames(part, person, 0.02)
+    for seed in range(5):
+        assert list(search.of(17, np.random.default_rng(seed))) == [90_000]
 
 
 def test_same_expression_without_labels_and_units_is_refused(tmp_path):

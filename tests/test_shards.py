@@ -1,6 +1,7 @@
 """Shards: round trips, damage found byte by byte, interrupted writing, TFDS, rebuilding."""
 
 import json
+import os
 import pathlib
 import pickle
 import shutil
@@ -15,6 +16,7 @@ import pytest
 from reenact_jax.common import storage
 from reenact_jax.common.errors import UserError
 from reenact_jax.data import shards
+from reenact_jax.data.shards import command, manifest
 from reenact_jax.data.shards import framing as tfrecord
 from reenact_jax.data.shards import index as shard_index
 
@@ -30,6 +32,17 @@ def original(tmp_path_factory):
 @pytest.fixture
 def copy(original, tmp_path):
     return pathlib.Path(shutil.copytree(original, tmp_path / 'copy'))
+
+
+@pytest.fixture
+def earlier(copy):
+    """The set as it was before splits had an index of their own."""
+    content = manifest.read(copy)
+    for split in content.pop('indices'):
+        (copy / f'face_tracks-{split}.index').unlink()
+    content['digest'] = manifest._digest(content)
+    (copy / 'face_tracks.json').write_bytes(manifest._render(content))
+    return copy
 
 
 def read_all(directory) -> list[bytes]:
@@ -66,8 +79,9 @@ def test_a_pickled_set_reads(original):
 
 def test_files_without_pread_are_read_by_seeking(original, monkeypatch):
     expected = read_all(original)
-    monkeypatch.setattr(storage, 'is_local', lambda name: False)
-    monkeypatch.setattr(storage.os, 'pread', None)
+    for module in (storage, storage.paths):
+        monkeypatch.setattr(module, 'is_local', lambda name: False)
+    monkeypatch.setattr(os, 'pread', None)
     assert read_all(original) == expected
 
 
@@ -81,9 +95,11 @@ def test_the_framing_is_tfrecords():
 
 
 @pytest.mark.parametrize('pattern, damages', [
-    ('*-of-00002', 300), ('*.npz', 150), ('face_tracks.json', 150),
+    ('*-of-00002', 300), ('*.npz', 150), ('*.index', 150), ('face_tracks.json', 150),
 ])  # fmt: skip
-def test_every_flipped_bit_and_truncation_is_found(copy, pattern, damages):
+def test_every_flipped_bit_and_truncation_is_found(copy, request, pattern, damages):
+    if pattern == '*.npz':  # which are read where there is no other index
+        copy = request.getfixturevalue('earlier')
     whole = read_all(copy)
     rng = np.random.default_rng(7)
     for number in range(damages):
@@ -118,7 +134,8 @@ def test_a_damaged_record_is_named(copy):
     part[record - 1], part[record + 1]
 
 
-def test_errors_say_what_to_do(copy):
+def test_errors_say_what_to_do(earlier):
+    copy = earlier
     with pytest.raises(UserError, match='no such directory'):
         shards.ShardSet(copy / 'nowhere', 'train')
     with pytest.raises(UserError, match=r"no split 'test'; it has train"):
@@ -155,6 +172,40 @@ def test_rebuilding_gives_the_same_set(copy):
     assert changed == ['face_tracks-train.tfrecord-00001-of-00002.index.npz', 'face_tracks.json']
     assert shards.ShardSet(copy, 'train').parameters == {'writer': 'fakes'}
     assert shards.verify(copy) == []
+
+
+def test_the_index_of_a_split_says_what_the_sidecars_say(original, earlier):
+    joined, apart = shards.ShardSet(original, 'train'), shards.ShardSet(earlier, 'train')
+    for name, column in vars(apart.columns).items():
+        np.testing.assert_array_equal(getattr(joined.columns, name), column, err_msg=name)
+    for sidecar in earlier.glob('*.npz'):
+        assert sidecar.exists()
+    shards.join(earlier)
+    files = {file.name: file.read_bytes() for file in pathlib.Path(original).iterdir()}
+    assert {file.name: file.read_bytes() for file in earlier.iterdir()} == files
+    assert apart.digest == joined.digest == shards.ShardSet(earlier, 'train').digest
+
+
+def test_a_damaged_index_is_named_with_its_column(copy):
+    file, part = copy / 'face_tracks-train.index', shards.ShardSet(copy, 'train')
+    assert not part.columns.aus.flags.owndata  # mapped
+    good = file.read_bytes()
+    for column, message in {'identity': 'column identity', 'pieces': 'column pieces'}.items():
+        at = good.index(getattr(part.columns, column).tobytes())
+        file.write_bytes(good[:at] + bytes([good[at] ^ 8]) + good[at + 1 :])
+        with pytest.raises(UserError, match=f'train.index: damaged .*{message}.*--join-index'):
+            shards.ShardSet(copy, 'train')
+        assert any(message in problem for problem in shards.verify(copy))
+    file.unlink()
+    assert any('train.index: missing' in problem for problem in shards.verify(copy))
+    assert command.main([str(copy), '--join-index']) == 0 and file.read_bytes() == good
+
+
+def test_shards_have_as_many_digits_as_their_number_needs(copy):
+    assert manifest.shard_file('train', 7, 99_999).endswith('-00007-of-99999')
+    assert manifest.shard_file('train', 7, 100_000).endswith('-000007-of-100000')
+    (copy / manifest.shard_file('test', 99_999, 100_000)).touch()
+    assert manifest.found_shards(copy) == {'train': {2}, 'test': {100_000}}
 
 
 def test_rebuilding_refuses_a_damaged_shard_and_leaves_the_set(copy):
@@ -238,7 +289,7 @@ def test_a_shard_being_rewritten_is_not_vouched_for_by_its_old_index(copy):
     ):
         raise RuntimeError
     assert not shards.complete(copy, 'train', 0, 2, {})
-    with pytest.raises(UserError, match=r'index.npz: missing'):
+    with pytest.raises(UserError, match=r'train.index: missing; .* --join-index'):
         shards.ShardSet(copy, 'train')
 
 
@@ -308,8 +359,9 @@ def test_an_index_of_another_version_is_refused_and_made_anew(tmp_path, monkeypa
     with monkeypatch.context() as old:
         old.setattr(shard_index, 'INDEX_VERSION', 1)
         written = fakes.fake_shards(tmp_path, size=16)
+        (tmp_path / 'face_tracks.json').unlink()
     with pytest.raises(UserError, match='index version 1, expected 2; rebuild it'):
-        shards.ShardSet(tmp_path, 'train')
+        shards.finish(tmp_path, 'train', shards=2)
     shards.rebuild(tmp_path)
     part = shards.ShardSet(tmp_path, 'train')
     at, length, crc = part.pieces(2)[0].tolist()  # the first field's first piece

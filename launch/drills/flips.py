@@ -81,7 +81,7 @@ def _shard(data: pathlib.Path, whole: str, rng: np.random.Generator) -> tuple[st
         seen, failures = _caught(data, file, whole)
     finally:
         file.write_bytes(content)
-    kind = {'.npz': 'index', '.json': 'set'}.get(file.suffix, 'records')
+    kind = {'.index': 'index', '.npz': 'sidecar', '.json': 'set'}.get(file.suffix, 'records')
     if file.name in ('features.json', 'dataset_info.json'):
         kind = 'TFDS metadata'
     return f'shards, {kind}, {damage}: {seen}', failures

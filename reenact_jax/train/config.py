@@ -54,8 +54,24 @@ class Run:
         0.001, 'largest share of damaged records, over all hosts'
     )
     threads: int = setting(
-        0, low=0, high=256, doc='reading threads of each host; 0: one for each core'
+        0,
+        low=0,
+        high=256,
+        doc='reading threads of each host; 0: one for each core, from a bucket as many as needed',
     )
+    workers: int = setting(
+        0,
+        low=0,
+        high=256,
+        doc='reading processes of each host, each with so many threads; 0: the trainer reads',
+    )
+    requests: int = setting(
+        64, low=1, high=1024, doc='requests of a reading process in flight to a bucket'
+    )
+    cache: str | None = setting(
+        None, doc='folder of each host for pieces of data from a bucket; None: none'
+    )
+    cache_gb: float = setting(10.0, low=0.001, high=1e6, doc='largest size of that folder, GB')
     # Length and size
     stages: tuple[str, ...] = setting((), doc='names of the stages to train; empty: all, in order')
     batch_size: int | None = settings.batch(
@@ -109,9 +125,11 @@ class Run:
 FREE = frozenset(
     {'data', 'threads', 'bad_record_budget', 'stages', 'scan', 'sharding', 'nan_limit', 'keep'}
     | {'checkpoint_every', 'checkpoint_seconds', 'log_every', 'preview_every', 'compilation_cache'}
-    | {'fences', 'batch_size', 'accumulate'}
+    | {'fences', 'batch_size', 'accumulate', 'workers', 'requests', 'cache', 'cache_gb'}
 )
-A_HOSTS_OWN = frozenset({'data', 'threads', 'compilation_cache'})  # may differ between hosts
+A_HOSTS_OWN = frozenset(  # may differ between hosts
+    {'data', 'threads', 'workers', 'requests', 'cache', 'cache_gb', 'compilation_cache'}
+)
 
 
 def build(system: str, run: Mapping, hparams: Mapping) -> ml_collections.ConfigDict:

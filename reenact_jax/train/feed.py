@@ -1,7 +1,6 @@
 """From shards to the devices: what the data are, and batches as global arrays."""
 
 import functools
-import json
 import time
 from collections.abc import Callable, Iterator
 
@@ -9,12 +8,10 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
-from reenact_jax.common import storage
 from reenact_jax.common.errors import UserError
 from reenact_jax.data.batches import Loader, Reading, examples
 from reenact_jax.data.batches.preprocess import Augment, prepare
 from reenact_jax.data.shards import ShardSet
-from reenact_jax.data.shards import manifest as shard_manifest
 from reenact_jax.data.tracks import Batch, DataInfo
 from reenact_jax.geometry import layouts
 from reenact_jax.systems.interface import Stage
@@ -39,13 +36,12 @@ def open_data(run: Run) -> tuple[ShardSet, DataInfo, dict]:
     except UserError as error:
         raise UserError(f'config.data: {error}') from None
     info = DataInfo(shards.identities, len(shards), run.points, int(shards.columns.frames.sum()))
-    entry = shard_manifest.read(run.data)['splits'][SPLIT]
     record = {
         'identities': info.identities,
         'examples': info.examples,
         'points': info.points,
         'size': run.size or int(shards.columns.size[0]),
-        'digest': storage.digest(json.dumps(entry, sort_keys=True).encode()),
+        'digest': shards.digest,
     }
     return shards, info, record
 
@@ -139,6 +135,10 @@ def open_feed(
         au_bound=run.au_bound,
         damage_budget=run.bad_record_budget,
         threads=run.threads,
+        workers=run.workers,
+        requests=run.requests,
+        cache=run.cache,
+        cache_gb=run.cache_gb,
     )
     loader = Loader(
         shards,

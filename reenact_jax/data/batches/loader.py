@@ -10,15 +10,17 @@ state is the number of the next pair, the same on every host.
 """
 
 import dataclasses
+import math
 import os
 import sys
 import time
 
 import grain
+import jax
 import numpy as np
-from absl import logging
+from absl import flags, logging
 
-from reenact_jax.common import settings
+from reenact_jax.common import settings, storage
 from reenact_jax.common.errors import UserError
 from reenact_jax.common.settings import setting
 from reenact_jax.data.batches import partners
@@ -40,7 +42,16 @@ class Reading:
     damage_budget: float = settings.share(
         0.001, 'share of records that may be damaged before the run stops'
     )
-    threads: int = setting(0, low=0, high=256, doc='reading threads; 0: one per core, 16 at most')
+    threads: int = setting(
+        0,
+        low=0,
+        high=256,
+        doc='reading threads, each makes a batch; 0: one per core, 16 at most, and from a bucket '
+        'as many as keep the requests in flight',
+    )
+    requests: int = setting(64, low=1, high=1024, doc='requests in flight to a bucket, at most')
+    cache: str | None = setting(None, doc='folder where pieces from a bucket are kept; None: none')
+    cache_gb: float = setting(10.0, low=0.001, high=1e6, doc='largest size of that folder, GB')
     workers: int = setting(
         0, low=0, high=256, doc='reading processes, each with so many threads; 0: this one reads'
     )
@@ -80,7 +91,7 @@ class Loader:
           neighbour: rule for partners, one of `NEIGHBOURS` (see partners.py).
           points: the point set of `landmarks`, `landmarks3d`, `visible` and `reference`.
           seed: random seed of the shuffle and of everything drawn.
-          reading: flip, bounds and threads.
+          reading: flip, bounds, threads, processes, requests and cache.
           host: number of this process, from 0.
           hosts: how many processes share a batch.
           devices: number over all hosts; each takes an even share of the rows. None: one per host.
@@ -101,6 +112,7 @@ class Loader:
             logging.warning('%s: %d records have no possible partner; never a base', shards, idle)
         self._bases = len(rule.bases)
         self._share = (host, hosts, batch_size // 2)
+        self._threads = _threads(reading, shards.local, 2 * (batch_size // 2 // hosts))
         self._pairs = Pairs(
             shards,
             rule,
@@ -110,6 +122,10 @@ class Loader:
             points=points,
             seed=seed,
             flip=reading.flip,
+            requests=math.ceil(reading.requests / self._threads),
+            cache=storage.Cache(reading.cache, int(1e9 * reading.cache_gb))
+            if reading.cache
+            else None,
         )
         self._next_pair, self._iterator = 0, None
         self.waited = 0.0
@@ -194,13 +210,17 @@ class Loader:
         """
         host, _, pairs = self._share
         first = self._next_pair + host * self._pairs.count
-        threads = self._reading.threads or min(16, os.cpu_count() or 1)
         # A thread makes a whole batch; two more wait ready. Grain's default would hold 500.
-        options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=threads + 2)
+        options = grain.ReadOptions(
+            num_threads=self._threads, prefetch_buffer_size=self._threads + 2
+        )
         numbers = grain.MapDataset.range(first, sys.maxsize, pairs)  # each batch's first pair
         stream = numbers.map(self._pairs.batch).to_iter_dataset(options)
         if self._reading.workers:
-            stream = stream.mp_prefetch(grain.MultiprocessingOptions(self._reading.workers))
+            if not flags.FLAGS.is_parsed():  # grain looks there, also where no command was called
+                flags.FLAGS.mark_as_parsed()
+            options = grain.MultiprocessingOptions(self._reading.workers)
+            stream = stream.mp_prefetch(options, worker_init_fn=_leave_devices)
         return iter(stream)
 
     def _note(self, damaged: list[int]) -> None:
@@ -208,6 +228,18 @@ class Loader:
             if record not in self.damaged:
                 self.damaged[record] = self._shards.where(record)
                 logging.warning('%s: damaged, another record is used', self.damaged[record])
+
+
+def _leave_devices(worker: int, workers: int) -> None:
+    """Keep a reading process, which imports JAX, from ever taking the trainer's devices."""
+    jax.config.update('jax_platforms', 'cpu')
+
+
+def _threads(reading: Reading, local: bool, rows: int) -> int:
+    """Count the threads that read batches of so many rows of this host."""
+    cores = min(16, os.cpu_count() or 1)
+    far = 0 if local else min(64, math.ceil(reading.requests / rows))  # a row takes 1 request or so
+    return reading.threads or max(cores, far)
 
 
 def _check(shards, batch_size, reads, frames, neighbour, points, seed, devices) -> None:

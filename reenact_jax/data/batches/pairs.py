@@ -2,15 +2,16 @@
 
 import functools
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Int
 
+from reenact_jax.common import storage
 from reenact_jax.common.errors import UserError
 from reenact_jax.data.batches import examples
-from reenact_jax.data.batches.pieces import Pieces
+from reenact_jax.data.batches.pieces import Held, Pieces
 from reenact_jax.data.shards import ShardSet
 from reenact_jax.data.shards.framing import DamagedRecord
 
@@ -67,6 +68,8 @@ class Pairs:
         points: str,
         seed: int,
         flip: bool,
+        requests: int = 1,
+        cache: storage.Cache | None = None,
     ):
         """Take the settings of the pairs, those of `batches.Loader` besides.
 
@@ -79,11 +82,13 @@ class Pairs:
           points: the point set.
           seed: random seed of everything drawn.
           flip: whether half of the pairs are mirrored.
+          requests: most in flight to a bucket, for each batch that is being made.
+          cache: where pieces from a bucket are kept; None: nowhere.
         """
         self.count = count
         self._shards, self._rule, self._reads = shards, rule, tuple(reads)
         self._frames, self._points, self._seed, self._flip = frames, points, seed, flip
-        self._pieces = Pieces(shards, examples.sources(reads, points))
+        self._pieces = Pieces(shards, examples.sources(reads, points), requests, cache)
         self._size = int(shards.columns.size[0])
 
     def batch(self, first: int) -> tuple[examples.Rows, list[int]]:
@@ -96,7 +101,9 @@ class Pairs:
         while missing:
             # Everything else first, then all images: between images, with the processor's caches
             # full of pixels, Python runs some three times more slowly (perf, 256 pixels).
-            pairs = [self._pair(first + i, draws.of(first + i), damaged) for i in missing]
+            held = self._fetch(first, missing, draws, damaged)
+            take = functools.partial(self._take, damaged, held)
+            pairs = [self._pair(first + i, draws.of(first + i), take, damaged) for i in missing]
             for i, pair in zip(missing, pairs, strict=True):
                 self._fill(rows, i, pair)
             missing = [
@@ -126,15 +133,31 @@ class Pairs:
                 return False
         return True
 
-    def _pair(self, number: int, rng: np.random.Generator, damaged: list[int]) -> list[Taken]:
-        """Read a base and its partner, neither known as damaged; damaged ones are noted."""
+    def _fetch(self, first: int, numbers: Iterable[int], draws: Draws, damaged: list[int]) -> Held:
+        """Fetch from a bucket, all at once, what pairs need unless more records are damaged."""
+        if self._shards.local:
+            return {}
+        wanted = []
+
+        def note(record: int, frames) -> Taken | None:
+            if record in damaged:
+                return None
+            wanted.append((record, frames.tolist()))
+            return Taken(record, {})
+
+        for i in numbers:
+            self._pair(first + i, draws.of(first + i), note, damaged)
+        return self._pieces.fetch(wanted)
+
+    def _pair(self, number: int, rng: np.random.Generator, take, damaged: list[int]) -> list[Taken]:
+        """Take a base and its partner; `take` gives None for a record that is damaged."""
         bases = self._rule.bases
         epoch, place = divmod(number, len(bases))
         base = int(_order(self._seed, epoch, len(bases))[place])
         rng.random()  # the coin of `batch`
         for attempt in range(_ATTEMPTS):
             record = int(bases[(base + attempt) % len(bases)])
-            if pair := self._with_partner(record, rng, damaged):
+            if pair := self._with_partner(record, rng, take):
                 return pair
         if damaged:
             raise UserError(
@@ -148,25 +171,25 @@ class Pairs:
             'AU bound; raise au_bound or label the expressions'
         )
 
-    def _with_partner(self, base: int, rng, damaged: list[int]) -> list[Taken] | None:
-        """Read this base and the first good partner; None if it is damaged or has none."""
+    def _with_partner(self, base: int, rng, take) -> list[Taken] | None:
+        """Take this base and the first good partner; None if it is damaged or has none."""
         frames = self._rule.base_frames(base, self._frames, rng)
         partners = self._rule.candidates(base, int(frames[0]), rng)
         first = next(partners, None)
-        if first is None or not (own := self._take(base, frames, damaged)):
+        if first is None or not (own := take(base, frames)):
             return None
         for partner, at in itertools.islice(itertools.chain([first], partners), _ATTEMPTS):
             theirs = self._rule.partner_frames(base, frames, partner, at, rng)
-            if taken := self._take(partner, theirs, damaged):
+            if taken := take(partner, theirs):
                 return [own, taken]
         return None
 
-    def _take(self, record: int, frames, damaged: list[int]) -> Taken | None:
-        """Read these frames of a record; None if it is damaged."""
+    def _take(self, damaged: list[int], held: Held, record: int, frames) -> Taken | None:
+        """Read these frames of a record; None if it is damaged, which is noted."""
         if record in damaged:
             return None
         try:
-            return Taken(record, self._pieces.read(record, frames.tolist()))
+            return Taken(record, self._pieces.read(record, frames.tolist(), held))
         except DamagedRecord:
             damaged.append(record)
             return None

@@ -12,11 +12,8 @@ import numpy as np
 from jaxtyping import Int
 
 from reenact_jax.common.errors import UserError
+from reenact_jax.data.batches import similar
 from reenact_jax.data.shards import ShardSet
-
-_AUS = slice(0, 17)  # intensities; the head's pose is not part of an expression
-_MIN_COMMON_AUS = 8  # measured in both frames, for a distance to mean something
-_CHUNK = 4096  # frames compared at a time
 
 
 def draw_frames(frames: int, k: int, rng: np.random.Generator) -> Int[np.ndarray, ' k']:
@@ -30,7 +27,7 @@ class OtherIdentity:
 
     def __init__(self, shards: ShardSet):
         _refuse_one_person(shards)
-        self._frames = shards.columns.frames
+        self._shards = shards  # not its columns: another process maps them itself
         self._order = np.argsort(shards.identity, kind='stable')
         ordered = shards.identity[self._order]
         # For every record: where the records of its person begin and end in that order.
@@ -40,7 +37,7 @@ class OtherIdentity:
 
     def base_frames(self, base: int, k: int, rng) -> Int[np.ndarray, ' k']:
         """Draw the K frames of a base record."""
-        return draw_frames(int(self._frames[base]), k, rng)
+        return draw_frames(int(self._shards.columns.frames[base]), k, rng)
 
     def candidates(self, base: int, frame: int, rng) -> Iterator[tuple[int, int]]:
         """List (record, its frame 0) of possible partners, in order; the frame -1 means any."""
@@ -50,7 +47,7 @@ class OtherIdentity:
 
     def partner_frames(self, base, base_frames, partner, frame, rng) -> Int[np.ndarray, ' k']:
         """Draw the K frames of the partner."""
-        return draw_frames(int(self._frames[partner]), len(base_frames), rng)
+        return draw_frames(int(self._shards.columns.frames[partner]), len(base_frames), rng)
 
 
 class SameExpression:
@@ -58,8 +55,9 @@ class SameExpression:
 
     Expressions are the same if their labels are; for a frame without a label that others share, if
     the mean absolute difference of the AU intensities (those measured in both, 8 at least) is at
-    most `au_bound`. Frames 1 ... K-1 agree as well where the partner's track has such frames.
-    Records without a frame of either kind are never bases.
+    most `au_bound`, where a bounded number of frames is compared (similar.py). Frames 1 ... K-1
+    agree as well where the partner's track has such frames. Records without a frame of either kind
+    are never bases.
 
     With `pose` partners also share the label of the pose, and AUs are no substitute.
     """
@@ -77,12 +75,11 @@ class SameExpression:
         """
         _refuse_one_person(shards)
         columns = shards.columns
-        self._bound = au_bound
-        self._frames, self._starts = columns.frames, shards.frame_starts
+        self._bound, self._shards = au_bound, shards
         self._label = _joint_label(columns) if pose else columns.expression
-        self._record = np.repeat(np.arange(len(shards)), columns.frames)
+        self._record = np.repeat(np.arange(len(shards), dtype=np.int32), columns.frames)
         persons, person = np.unique(shards.identity, return_inverse=True)
-        self._person = person[self._record]  # a number for every frame
+        self._person = person.astype(np.int32)[self._record]  # a number for every frame
         self._people = len(persons)
         # Frames with a label, sorted by label, then person: both are blocks of one sorted key.
         key = self._label.astype(np.int64) * self._people + self._person
@@ -90,9 +87,11 @@ class SameExpression:
         self._order = labelled[np.argsort(key[labelled], kind='stable')]
         self._key = key[self._order]
         self._by_label = (self._label >= 0) & self._label_is_shared(key)
-        self._valid = columns.aus_valid[:, _AUS]
-        self._aus = np.where(self._valid, columns.aus[:, _AUS], 0).astype(np.float32)
-        self._by_aus = (self._valid.sum(1) >= _MIN_COMMON_AUS) & ~self._by_label & (not pose)
+        enough = columns.aus_valid[:, similar.UNITS].sum(1) >= similar.MIN_COMMON
+        self._by_aus = enough & ~self._by_label & (not pose)
+        self._similar = None
+        if self._by_aus.any():
+            self._similar = similar.SimilarFrames(shards, self._person, au_bound)
         usable = self._by_label | self._by_aus
         self.bases = np.unique(self._record[usable])
         if not len(self.bases) and pose:
@@ -109,8 +108,8 @@ class SameExpression:
 
     def base_frames(self, base: int, k: int, rng) -> Int[np.ndarray, ' k']:
         """Draw the K frames of a base record, the first with a shared label, else with AUs."""
-        order = rng.permutation(self._frames[base])
-        at = self._starts[base] + order
+        order = rng.permutation(self._shards.columns.frames[base])
+        at = self._shards.frame_starts[base] + order
         for usable in (self._by_label[at], self._by_aus[at]):
             if usable.any():
                 first = int(np.argmax(usable))
@@ -120,24 +119,29 @@ class SameExpression:
 
     def candidates(self, base: int, frame: int, rng) -> Iterator[tuple[int, int]]:
         """List (record, its frame 0) of possible partners, in order; none may be in the bound."""
-        at = self._starts[base] + frame
-        places = self._labelled(at, rng) if self._by_label[at] else self._near(at, rng)
+        at = self._shards.frame_starts[base] + frame
+        if self._similar is None or self._by_label[at]:
+            places = self._labelled(at, rng)
+        else:
+            places = self._similar.of(at, rng)
         seen = set()
         for place in places:
             record = int(self._record[place])
             if record not in seen:
                 seen.add(record)
-                yield record, int(place - self._starts[record])
+                yield record, int(place - self._shards.frame_starts[record])
 
     def partner_frames(self, base, base_frames, partner, frame, rng) -> Int[np.ndarray, ' k']:
         """Draw `frame`, then for each further base frame one that agrees with it, else any."""
-        chosen = [frame]
-        own = self._starts[partner] + np.arange(int(self._frames[partner]))
-        for at in self._starts[base] + base_frames[1:]:
+        chosen, columns = [frame], self._shards.columns
+        own = self._shards.frame_starts[partner] + np.arange(int(columns.frames[partner]))
+        for at in self._shards.frame_starts[base] + base_frames[1:]:
             if self._label[at] >= 0:
                 agrees = self._label[own] == self._label[at]
             else:
-                agrees = self._distance(at, own) <= self._bound
+                aus, valid = columns.aus, columns.aus_valid
+                away = similar.distance(aus[at], valid[at], aus[own], valid[own])
+                agrees = away <= self._bound
             unused = ~np.isin(own - own[0], chosen)
             for choice in (agrees & unused, agrees, unused, np.ones_like(unused)):
                 if choice.any():
@@ -159,24 +163,6 @@ class SameExpression:
         block, person = self._block(label, self._people), self._block(label + self._person[at], 1)
         for place in _outside(*block, *person, rng):
             yield self._order[place]
-
-    def _near(self, at: int, rng) -> Iterator[int]:
-        """List frames of others within the bound, the nearest first in each chunk of frames."""
-        total = len(self._record)
-        start = int(rng.integers(total))
-        for low in range(start, start + total, _CHUNK):
-            places = np.arange(low, min(low + _CHUNK, start + total)) % total
-            distance = self._distance(at, places)
-            distance[self._person[places] == self._person[at]] = np.inf
-            near = np.argsort(distance, kind='stable')
-            yield from places[near[distance[near] <= self._bound]]
-
-    def _distance(self, at: int, places: np.ndarray) -> np.ndarray:
-        """Average |difference| of the AUs measured in both frames; infinite if they are too few."""
-        both = self._valid[places] & self._valid[at]
-        count = both.sum(1)
-        total = (np.abs(self._aus[places] - self._aus[at]) * both).sum(1)
-        return np.where(count >= _MIN_COMMON_AUS, total / np.maximum(count, 1), np.inf)
 
 
 def _joint_label(columns) -> Int[np.ndarray, ' f']:

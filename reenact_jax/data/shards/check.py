@@ -7,6 +7,7 @@ from reenact_jax.common.errors import UserError
 from reenact_jax.data import tracks
 from reenact_jax.data.shards import framing as tfrecord
 from reenact_jax.data.shards import index as shard_index
+from reenact_jax.data.shards import joined, sidecars
 from reenact_jax.data.shards import manifest as shard_manifest
 from reenact_jax.data.shards.writer import publish, summarise, write_index
 
@@ -24,6 +25,8 @@ def verify(directory) -> list[str]:
     problems = []
     for name, digest in content['files'].items():
         problems += _compare(f'{directory}/{name}', digest)
+    for split, entry in content.get('indices', {}).items():
+        problems += _check_index(f'{directory}/{shard_manifest.joined_file(split)}', entry)
     shards = [shard for split in content['splits'].values() for shard in split['shards']]
     total = sum(shard['bytes'] for shard in shards)
     with tqdm(total=total, unit='B', unit_scale=True, desc='verify', disable=None) as bar:
@@ -53,12 +56,33 @@ def rebuild(directory) -> None:
                 'delete those that do not belong'
             )
     old = _old_parameters(directory)
-    entries = {}
+    entries, indices = {}, {}
     for split, (count,) in shards.items():
         for number in tqdm(range(count), desc=f'index {split}', unit='shard', disable=None):
             _rebuild_index(directory, shard_manifest.shard_file(split, number, count))
-        entries[split] = summarise(directory, split, count, old.get(split))
-    publish(directory, entries)
+        entries[split], indices[split] = summarise(directory, split, count, old.get(split))
+    publish(directory, entries, indices)
+
+
+def join(directory) -> None:
+    """Write the index of each split anew from the sidecars; sets of earlier versions have none.
+
+    Entries of splits stay as they are, so that a run that was made with the set knows it again.
+
+    Raises:
+      UserError: the set's index or a sidecar is missing or damaged.
+    """
+    content = shard_manifest.read(directory)
+    indices = {}
+    for split, entry in content['splits'].items():
+        with joined.joining(directory) as joiner:
+            parts = sidecars.columns(directory, entry['shards'])
+            for part in tqdm(
+                parts, f'join {split}', len(entry['shards']), unit='shard', disable=None
+            ):
+                joiner.add(part)
+            indices[split] = joiner.write(f'{directory}/{shard_manifest.joined_file(split)}')
+    shard_manifest.write(directory, content['splits'], content['files'], indices)
 
 
 def _rebuild_index(directory, name: str) -> None:
@@ -89,6 +113,16 @@ def _old_parameters(directory) -> dict[str, dict]:
     except UserError:
         return {}
     return {split: entry['parameters'] for split, entry in entries.items()}
+
+
+def _check_index(file: str, entry: dict) -> list[str]:
+    if storage.size(file) is None:
+        return [f'{file}: missing; {joined.remedy(file)}']
+    try:
+        joined.mapped(storage.local(file), file, entry)
+    except UserError as error:
+        return [str(error)]
+    return []
 
 
 def _compare(file: str, digest: str) -> list[str]:

@@ -1,9 +1,10 @@
 """Reading a set of shards: random access by record number, every record's checksum checked."""
 
 import bisect
+import functools
 import itertools
+import json
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -14,16 +15,16 @@ from reenact_jax.common.errors import UserError
 from reenact_jax.data import tracks
 from reenact_jax.data.shards import framing as tfrecord
 from reenact_jax.data.shards import index as shard_index
+from reenact_jax.data.shards import joined, sidecars
 from reenact_jax.data.shards import manifest as shard_manifest
 from reenact_jax.data.shards.framing import DamagedRecord
-from reenact_jax.data.shards.index import rebuild_command
 
 
 class ShardSet:
     """The records of one split, as a random-access source of serialised tracks.
 
-    Opening reads the sidecars and checks their digests and the lengths of the shards, not the
-    records; `verify` checks everything.
+    Opening maps the split's index (of sets of earlier versions it reads all sidecars) and checks
+    its digests and the lengths of the shards, not the records; `verify` checks everything.
 
     Attributes:
       columns: `shard_index.Columns` of all shards, one after another; offsets are within a shard.
@@ -33,6 +34,7 @@ class ShardSet:
       identities: 1 + the largest identity in the split (the length of a one-hot code).
       local: whether the shards are files of this machine.
       parameters: plain values by which the writer says how the set was made.
+      digest: SHA-256 of the split's entry in the set's index; it names the data.
     """
 
     def __init__(self, directory, split: str):
@@ -46,24 +48,49 @@ class ShardSet:
           UserError: no directory, split or index; lengths or digests that differ.
         """
         self.directory, self.split = str(directory), split
-        entries = shard_manifest.read(directory)['splits']
-        if split not in entries:
-            known = ', '.join(sorted(entries))
+        content = shard_manifest.read(directory)
+        if split not in content['splits']:
+            known = ', '.join(sorted(content['splits']))
             raise UserError(f'{directory}: no split {split!r}; it has {known}')
-        entry = entries[split]
+        entry = content['splits'][split]
+        self.digest = storage.digest(json.dumps(entry, sort_keys=True).encode())
         self.parameters: dict = entry['parameters']
         self.people: int = entry['people']
         self.identities: int = entry['identities']
         self.files = [f'{self.directory}/{shard["file"]}' for shard in entry['shards']]
-        parts = _open_indices(self.directory, entry['shards'])
-        self.columns = shard_index.concatenate(parts)
-        self.identity = self.columns.identity
-        self.frame_starts = np.concatenate([[0], np.cumsum(self.columns.frames, dtype=np.int64)])
-        self._piece_starts = self.columns.piece_starts()
-        counts = (len(part.offset) for part in parts)
+        self._digests = [shard['sha256'] for shard in entry['shards']]
+        _refuse_lengths(self.directory, entry['shards'])
+        counts = (shard['records'] for shard in entry['shards'])
         self._first_record = list(itertools.accumulate(counts, initial=0))
         self.local = storage.is_local(self.directory)
-        self._readers = [storage.Reader(file) for file in self.files]
+        self._readers = _readers()
+        self._index = None
+        if index := content.get('indices', {}).get(split):
+            name = f'{self.directory}/{shard_manifest.joined_file(split)}'
+            self._index = _local_index(name)
+            self._take(joined.mapped(self._index, name, index))
+        else:
+            parts = sidecars.columns(self.directory, entry['shards'])
+            self._take(shard_index.concatenate(list(parts)))
+
+    def _take(self, columns: shard_index.Columns) -> None:
+        """Take the columns and what follows from them."""
+        self.columns, self.identity = columns, columns.identity
+        self.frame_starts = np.concatenate([[0], np.cumsum(columns.frames, dtype=np.int64)])
+        self._piece_starts = columns.piece_starts()
+
+    def __getstate__(self) -> dict:
+        """Leave out what is mapped: another process of this machine maps it itself."""
+        state = {name: value for name, value in vars(self).items() if name != '_readers'}
+        if self._index:
+            for name in ('columns', 'identity', 'frame_starts', '_piece_starts'):
+                del state[name]
+        return state
+
+    def __setstate__(self, state: dict) -> None:
+        vars(self).update(state, _readers=_readers())
+        if self._index:
+            self._take(joined.mapped(self._index, self._index))
 
     def __len__(self) -> int:
         return len(self.identity)
@@ -79,8 +106,7 @@ class ShardSet:
         """
         record = range(len(self))[record]
         offset, length = int(self.columns.offset[record]), int(self.columns.length[record])
-        reader = self._readers[self._shard(record)]
-        pieces = reader.read_several(offset, *tfrecord.pieces(length))
+        pieces = self._reader(record).read_several(offset, *tfrecord.pieces(length))
         try:
             return tfrecord.unframe(*pieces)
         except DamagedRecord as error:
@@ -118,17 +144,31 @@ class ShardSet:
 
     def part(self, record: int) -> Callable[[int, int], bytes]:
         """Return a reader of the serialised track, (begin, length) -> bytes, unchecked."""
-        read = self._readers[self._shard(record)].read
+        read = self._reader(record).read
         begin = int(self.columns.offset[record]) + tfrecord.HEADER
         return lambda at, length: read(begin + at, length)
+
+    def place(self, record: int) -> tuple[str, int, str]:
+        """Return where the serialised track lies: file, first byte, SHA-256 of the whole file."""
+        shard = self._shard(record)
+        begin = int(self.columns.offset[record]) + tfrecord.HEADER
+        return self.files[shard], begin, self._digests[shard]
 
     def where(self, record: int) -> str:
         """Name the file of a record and its number there, for messages."""
         shard = self._shard(record)
         return f'{self.files[shard]}, record {record - self._first_record[shard]}'
 
+    def _reader(self, record: int) -> storage.Reader:
+        return self._readers(self.files[self._shard(record)])
+
     def _shard(self, record: int) -> int:
         return bisect.bisect_right(self._first_record, record) - 1
+
+
+def _readers() -> Callable[[str], storage.Reader]:
+    """Return what gives the reader of a file; of any number of files it keeps 256 open."""
+    return functools.lru_cache(maxsize=256)(storage.Reader)
 
 
 def splits(directory) -> tuple[str, ...]:
@@ -136,29 +176,24 @@ def splits(directory) -> tuple[str, ...]:
     return tuple(sorted(shard_manifest.read(directory)['splits']))
 
 
-def _open_indices(directory: str, entries: list[dict]) -> list[shard_index.Columns]:
-    """Read all shards' columns; several at once in a bucket, where each read takes long."""
-    with ThreadPoolExecutor(1 if storage.is_local(directory) else 16) as pool:
-        return list(pool.map(lambda shard: _open_index(directory, shard), entries))
+def _refuse_lengths(directory: str, shards: list[dict]) -> None:
+    """Refuse shards that are missing or have other lengths than in the set's index."""
+    sizes = storage.sizes(directory)
+    for shard in shards:
+        size = sizes.get(shard['file'])
+        if size != shard['bytes']:
+            state = 'is missing' if size is None else f'has {size} bytes'
+            raise UserError(
+                f'{directory}/{shard["file"]}: {state}, the set has it with {shard["bytes"]}; '
+                'copy or write it again'
+            )
 
 
-def _open_index(directory: str, shard: dict) -> shard_index.Columns:
-    """Read a shard's columns; check the sidecar's digest and the shard's length."""
-    file = f'{directory}/{shard["file"]}'
-    size = storage.size(file)
-    if size != shard['bytes']:
-        state = 'is missing' if size is None else f'has {size} bytes'
-        raise UserError(
-            f'{file}: {state}, the set has it with {shard["bytes"]}; copy or write it again'
-        )
-    index = f'{directory}/{shard_manifest.index_file(shard["file"])}'
+def _local_index(name: str) -> str:
+    """Return the path of a split's index on this machine; one of a bucket is fetched."""
     try:
-        content = storage.read(index)
+        if storage.exists(name):
+            return str(storage.absolute(storage.local(name)))
     except UserError:
-        raise UserError(f'{index}: missing; rebuild it: {rebuild_command(index)}') from None
-    if storage.digest(content) != shard['index_sha256']:
-        raise UserError(
-            f'{index}: damaged (its digest is not that in the set); '
-            f'rebuild it: {rebuild_command(index)}'
-        )
-    return shard_index.from_bytes(content, index)[0]
+        pass
+    raise UserError(f'{name}: missing; {joined.remedy(name)}')

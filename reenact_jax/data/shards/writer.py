@@ -9,6 +9,7 @@ finish(DIR, 'train', shards=8, parameters=parameters)     # one process, at the 
 """
 
 import contextlib
+import functools
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
@@ -20,8 +21,9 @@ from reenact_jax.common.errors import UserError
 from reenact_jax.data import tracks
 from reenact_jax.data.shards import framing as tfrecord
 from reenact_jax.data.shards import index as shard_index
+from reenact_jax.data.shards import joined, sidecars, tfds_metadata
 from reenact_jax.data.shards import manifest as shard_manifest
-from reenact_jax.data.shards import tfds_metadata
+from reenact_jax.data.shards.repeats import Repeats
 
 
 class ShardWriter:
@@ -45,6 +47,7 @@ class ShardWriter:
         """
         self._directory = storage.path(directory)
         self._name = shard_manifest.shard_file(split, number, count)
+        self._joined = shard_manifest.joined_file(split)
         self._parameters = _plain(parameters)
         self._stack = contextlib.ExitStack()
         self._collector = shard_index.Collector()
@@ -53,8 +56,9 @@ class ShardWriter:
 
     def __enter__(self) -> 'ShardWriter':
         storage.remove_partials(self._directory, self._name)
-        # The old sidecar goes first: beside another shard it would vouch for the wrong bytes.
-        storage.remove(self._directory / shard_manifest.index_file(self._name))
+        # The old indices go first: beside another shard they would vouch for the wrong bytes.
+        for name in (self._joined, shard_manifest.index_file(self._name)):
+            storage.remove(self._directory / name)
         self._file = self._stack.enter_context(storage.writing(self._directory / self._name))
         return self
 
@@ -153,15 +157,16 @@ def finish(directory, split: str, *, shards: int, parameters: Mapping | None = N
       UserError: shards are missing, incomplete or of another count, or tracks have the same name.
     """
     refuse_strays(directory, split, shards)
-    entry = summarise(directory, split, shards, parameters)
-    others = {}
+    entry, index = summarise(directory, split, shards, parameters)
+    others = {'splits': {}}
     if (storage.path(directory) / shard_manifest.MANIFEST).exists():
-        others = shard_manifest.read(directory)['splits']
-    publish(directory, {**others, split: entry})
+        others = shard_manifest.read(directory)
+    splits = {**others['splits'], split: entry}
+    publish(directory, splits, {**others.get('indices', {}), split: index})
 
 
-def publish(directory, splits: dict) -> None:
-    """Write the TFDS metadata, then the set's index."""
+def publish(directory, splits: dict, indices: dict) -> None:
+    """Write the TFDS metadata, then the set's index, whose entries are given."""
     metadata = {
         'features.json': tfds_metadata.features_json(),
         'dataset_info.json': tfds_metadata.dataset_info_json(splits),
@@ -169,7 +174,7 @@ def publish(directory, splits: dict) -> None:
     for name, text in metadata.items():
         storage.write(f'{directory}/{name}', text)
     digests = {name: storage.digest(text.encode()) for name, text in metadata.items()}
-    shard_manifest.write(directory, splits, digests)
+    shard_manifest.write(directory, splits, digests, indices)
 
 
 def refuse_strays(directory, split: str, shards: int) -> None:
@@ -189,41 +194,53 @@ def refuse_strays(directory, split: str, shards: int) -> None:
         )
 
 
-def summarise(directory, split: str, count: int, parameters: Mapping | None = None) -> dict:
-    """Make the split's entry in the set's index, from the sidecars.
+def summarise(
+    directory, split: str, count: int, parameters: Mapping | None = None
+) -> tuple[dict, dict]:
+    """Make the split's entry in the set's index, and the split's index, from the sidecars.
+
+    Returns:
+      The entry, and what `joined.Joiner.write` returned.
 
     Raises:
       UserError: as `finish`.
     """
-    entries, columns = [], []
-    for number in range(count):
-        name = shard_manifest.shard_file(split, number, count)
-        index = storage.path(directory) / shard_manifest.index_file(name)
-        if not index.exists():
-            raise UserError(f'{index.parent / name}: shard not complete; run its writer again')
-        content = storage.read(index)
-        part, summary = shard_index.from_bytes(content, str(index))
-        if storage.size(index.parent / name) != summary['bytes']:
-            raise UserError(f'{index.parent / name}: not the length in its index; write it again')
-        entry = {key: summary[key] for key in ('file', 'bytes', 'records', 'sha256')}
-        entries.append({**entry, 'index_sha256': storage.digest(content)})
-        columns.append(part)
-    joined = shard_index.concatenate(columns)
-    _refuse_repeated(joined.track_id, f'{directory}, split {split}')
+    names = [shard_manifest.shard_file(split, number, count) for number in range(count)]
+    found = storage.sizes(directory) if storage.exists(directory) else {}
+    for name in names:
+        if shard_manifest.index_file(name) not in found:
+            raise UserError(f'{directory}/{name}: shard not complete; run its writer again')
+    entries, identity, frames, repeats = [], [], 0, Repeats()
+    with joined.joining(directory) as joiner:
+        read = functools.partial(_sidecar, directory, found)
+        for entry, part in sidecars.in_turn(directory, read, names):
+            entries.append(entry)
+            identity.append(part.identity)
+            frames += int(part.frames.sum())
+            repeats.add(part.track_id)
+            joiner.add(part)
+        repeats.refuse(joiner, f'{directory}, split {split}')
+        index = joiner.write(f'{directory}/{shard_manifest.joined_file(split)}')
+    people = np.unique(np.concatenate(identity))
     return {
         'parameters': _plain(parameters),
         'shards': entries,
-        'records': len(joined.track_id),
-        'frames': int(joined.frames.sum()),
-        'people': len(np.unique(joined.identity)),
-        'identities': int(joined.identity.max(initial=-1)) + 1,
-    }
+        'records': sum(entry['records'] for entry in entries),
+        'frames': frames,
+        'people': len(people),
+        'identities': int(people.max(initial=-1)) + 1,
+    }, index
 
 
-def _refuse_repeated(track_ids: np.ndarray, where: str) -> None:
-    names, counts = np.unique(track_ids, return_counts=True)
-    if (counts > 1).any():
-        raise UserError(f'{where}: track_id {str(names[counts > 1][0])!r} occurs more than once')
+def _sidecar(directory, found: dict[str, int], name: str) -> tuple[dict, shard_index.Columns]:
+    """Read a shard's entry of the set's index and its columns; `found`: lengths of all files."""
+    file, index = f'{directory}/{name}', f'{directory}/{shard_manifest.index_file(name)}'
+    content = storage.read(index)
+    part, summary = shard_index.from_bytes(content, index)
+    if found.get(name) != summary['bytes']:
+        raise UserError(f'{file}: not the length in its index; write it again')
+    entry = {key: summary[key] for key in ('file', 'bytes', 'records', 'sha256')}
+    return {**entry, 'index_sha256': storage.digest(content)}, part
 
 
 def _plain(parameters: Mapping | None) -> dict:
