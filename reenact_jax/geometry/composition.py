@@ -175,7 +175,7 @@ def _sampled(picture, at, cubic: bool):
     sample, picture = images.sample_cubic if cubic else images.sample, jnp.asarray(picture)
     single = picture.shape[0] == 1
     warped = jax.vmap(sample, (None if single else 0, 0))(picture[0] if single else picture, at)
-    return warped, _shown(at, picture.shape[1:3])
+    return warped, _shown(at, (picture.shape[1], picture.shape[2]))
 
 
 def _shown(at, size: tuple[int, int]) -> Float[AnyArray, 'b H W 1']:

@@ -48,8 +48,7 @@ def mixed(
 ) -> Float[Array, 'b s s 3']:
     """Mix colours by a network's outputs, -1..1 for each of them."""
     weights = jax.nn.softmax(CONTRAST * shares, -1)
-    colours = jnp.broadcast_to(colours, (shares.shape[0], 3, 3))
-    return jnp.einsum('bijk,bkc->bijc', weights, colours)
+    return (weights[..., None] * colours[:, None, None]).sum(-2)
 
 
 def _mean(image, places: Float[Array, 'b k 2']) -> Float[Array, 'b 3']:
