@@ -135,7 +135,9 @@ class Bundle:
             )
         return tuple(self._call('encode_onto', source, background))
 
-    def render(self, appearance: tuple, landmarks) -> Float[Array, 'b h w 3']:
+    def render(
+        self, appearance: tuple, landmarks: np.ndarray | jax.Array
+    ) -> Float[Array, 'b h w 3']:
         """Draw the source with driving landmarks.
 
         Args:
@@ -152,7 +154,7 @@ class Bundle:
         """Whether the generator tells what its images are composed of."""
         return 'layers' in self._functions
 
-    def layers(self, appearance: tuple, landmarks) -> dict:
+    def layers(self, appearance: tuple, landmarks: np.ndarray | jax.Array) -> dict:
         """Return what images are composed of: `layers.Layers` as dicts (composing.of_tree).
 
         This works only where `has_layers`.

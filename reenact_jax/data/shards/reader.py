@@ -4,6 +4,7 @@ import bisect
 import functools
 import itertools
 import json
+import os
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -37,7 +38,7 @@ class ShardSet:
       digest: SHA-256 of the split's entry in the set's index; it names the data.
     """
 
-    def __init__(self, directory, split: str):
+    def __init__(self, directory: str | os.PathLike, split: str):
         """Open a split.
 
         Args:
