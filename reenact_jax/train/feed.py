@@ -31,7 +31,7 @@ def open_data(run: Run) -> tuple[ShardSet, DataInfo, dict]:
       UserError: there is no such set, or it lacks the point set.
     """
     try:
-        shards = ShardSet(run.data, SPLIT)
+        shards = ShardSet(run.data or '', SPLIT)
         shards.require_points(run.points)
     except UserError as error:
         raise UserError(f'config.data: {error}') from None
