@@ -2,7 +2,7 @@
 
 In steps, functions of their own: join, enlarge, move, blend. `compose_onto` is all of them; who
 draws many frames compiles each step alone, because XLA, given all at once on a CPU, computes some
-of them several times (20 ms of CPU time a 512 x 512 frame instead of 14).
+of them several times (20 ms of CPU time a 512 x 512 frame instead of 15.5).
 """
 
 import functools
