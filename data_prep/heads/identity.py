@@ -103,15 +103,28 @@ class Identity:
             raise AttributeError(name) from None
 
 
+def _shape(rng, female: bool) -> dict:
+    sign = 1.0 if female else -1.0
+    return {
+        name: float(np.clip(sign * shift + WIDER * spread * rng.normal(), -RIM, RIM))
+        for name, (shift, spread) in SHAPE.items()
+    }
+
+
+def _style(rng, female: bool, skin: float) -> str:
+    style = str(rng.choice(_STYLES_OF[female]))
+    if style == 'afro' and skin < 0.55:
+        style = 'curly'
+    if skin > 0.7 and style in ('side', 'swept'):
+        style = str(rng.choice(['afro', 'buzz', 'bun' if female else 'short']))
+    return style
+
+
 def sample(seed: int, variety: Variety = Variety()) -> Identity:
     """Draw the person of a seed; the same seed and shares are always the same person."""
     rng = np.random.default_rng([seed, 1])
     female = bool(rng.random() < 0.5)
-    sign = 1.0 if female else -1.0
-    shape = {
-        name: float(np.clip(sign * shift + WIDER * spread * rng.normal(), -RIM, RIM))
-        for name, (shift, spread) in SHAPE.items()
-    }
+    shape = _shape(rng, female)
     age = float(rng.beta(1.15, 1.9))
     skin = float(rng.random())
     # Population covariance, loosely: broad low noses and full lips go with dark skin on average.
@@ -121,11 +134,7 @@ def sample(seed: int, variety: Variety = Variety()) -> Identity:
     shape['lower_lip'] += 1.1 * (skin - 0.4)
     grey = float(np.clip((age - 0.45) * 2.4 * rng.uniform(0.3, 1.4), 0, 1))
     tone = float(np.clip(rng.beta(1.0, 1.8) * (1.15 - 1.25 * skin), 0, 1))
-    style = str(rng.choice(_STYLES_OF[female]))
-    if style == 'afro' and skin < 0.55:
-        style = 'curly'
-    if skin > 0.7 and style in ('side', 'swept'):
-        style = str(rng.choice(['afro', 'buzz', 'bun' if female else 'short']))
+    style = _style(rng, female, skin)
     return Identity(
         seed=seed,
         shape=shape,

@@ -10,34 +10,10 @@ import numpy as np
 from reenact_jax.data.tracks import BACKGROUND, FACE
 from reenact_jax.data.tracks import HAIR as HAIR_CLASS
 from reenact_jax.data_prep.heads.compiled import compiled, inlined
+from reenact_jax.data_prep.heads.eyeball import eye
+from reenact_jax.data_prep.heads.lids import paint_lids
 
-IRIS = 0.395  # radius of the iris and the pupil, radians of the eyeball
-PUPIL = 0.150
 COLUMNS = 13  # of `packed`
-
-
-@compiled
-def _smooth(low, high, x):
-    t = min(1.0, max(0.0, (x - low) / (high - low)))
-    return t * t * (3 - 2 * t)
-
-
-@compiled
-def _edge(table, x):
-    """Compute heights of the lid edges at chart x: (lower, upper, q); q < 0 outside."""
-    n = table.shape[0]
-    place = (x - table[0, 0]) / (table[n - 1, 0] - table[0, 0]) * (n - 1)
-    inside = 0 <= place <= n - 1
-    place = min(n - 1.001, max(0.0, place))
-    i = int(place)
-    f = place - i
-    low = table[i, 1] + f * (table[i + 1, 1] - table[i, 1])
-    high = table[i, 2] + f * (table[i + 1, 2] - table[i, 2])
-    crease = table[i, 3] + f * (table[i + 1, 3] - table[i, 3])
-    q = place / (n - 1)
-    if x < 0:
-        q = 1 - q
-    return low, high, crease, q if inside else -1.0
 
 
 @compiled
@@ -106,114 +82,6 @@ def _sample(texture, x, y, out):
         out[k] = a + g * (b - a)
 
 
-@compiled
-def _lid_paint(rgb, table, cx, cy, female):
-    """Paint the lashes' line, margin and crease on the skin about one eye, in the chart."""
-    low, high, crease, q = _edge(table, cx)
-    if q < 0:
-        return
-    ends = _smooth(0.0, 0.12, q) * _smooth(1.0, 0.97, q)
-    up, down = cy - high, low - cy
-    if up >= -0.02:
-        line = (
-            _smooth(0.10 + 0.03 * female, 0.0, up) * ends * (0.35 + 0.5 * q) * (0.75 + 0.2 * female)
-        )
-        fold = (
-            np.exp(-(((up - crease) / 0.055) ** 2)) * _smooth(0.05, 0.3, q) * _smooth(1.04, 0.8, q)
-        )
-        fold *= 0.5 * min(1.0, crease / 0.2)
-        above = _smooth(0.0, 0.3, up - crease) * _smooth(0.6, 0.2, up - crease) * 0.05
-        for k in range(3):
-            rgb[k] *= (1 - line * (0.85 + 0.04 * k)) * (1 - fold * (0.55 + 0.09 * k)) * (1 + above)
-    if 0 <= down < 0.2:
-        rim = _smooth(0.08, 0.02, down) * ends
-        lash = np.exp(-(((down - 0.085) / 0.035) ** 2)) * ends * (0.18 + 0.22 * q)
-        for k in range(3):
-            rgb[k] *= (1 + rim * (0.10 - 0.10 * k)) * (1 - lash * 0.7)
-
-
-@compiled
-def _hash(a):
-    a = (a * 2654435761) & 0xFFFFFFFF
-    a = ((a ^ (a >> 15)) * 2246822519) & 0xFFFFFFFF
-    return ((a ^ (a >> 13)) & 0xFFFF) / 65535.0
-
-
-@compiled
-def _streak(angle, count, seed):
-    """Compute smooth noise around a circle."""
-    t = (angle / 6.2831853 + 1.0) * count
-    i = int(np.floor(t))
-    f = t - i
-    f = f * f * (3 - 2 * f)
-    a, b = _hash(i % count + seed), _hash((i + 1) % count + seed)
-    return a + f * (b - a)
-
-
-@compiled
-def _eye(d, sight, turn, view, iris, lids, cx, cy, ao, shadow, lamps, ambient, out):
-    """Colour the eyeball at direction d of the head; sight: its look; turn: head -> camera."""
-    low, high, _, q = _edge(lids, cx)
-    c = min(1.0, d[0] * sight[0] + d[1] * sight[1] + d[2] * sight[2])
-    off = np.arccos(max(-1.0, c))
-    r = off / IRIS
-    u0, u1 = d[0] - c * sight[0], d[1] - c * sight[1]
-    angle = np.arctan2(u1, u0)
-    white = np.array([0.60, 0.56, 0.53])
-    red = _smooth(0.35, 0.0, q) * 0.8 + _smooth(0.75, 1.0, q) * 0.35
-    for k in range(3):
-        white[k] *= (
-            1
-            - red * (0.02 + 0.17 * (k > 0))
-            - 0.05 * (k > 0) * _streak(angle, 37, 9) * _smooth(1.2, 2.4, r)
-        )
-    streak = (
-        0.62 + 0.5 * _streak(angle, 61, 3) * _smooth(1.0, 0.5, r) + 0.35 * _streak(angle, 23, 5)
-    )
-    ring = 1 - 0.72 * _smooth(0.76, 1.0, r)
-    inner = 1 + 0.55 * _smooth(0.75, 0.42, r)
-    blend = _smooth(0.93, 1.07, r)
-    hole = _smooth(0.92, 1.08, off / PUPIL)
-    rgb = np.empty(3)
-    for k in range(3):
-        warm = inner if k < 2 else 1.0
-        colour = iris[k] * streak * ring * warm * hole + 0.004
-        rgb[k] = colour + (white[k] - colour) * blend
-    bulge = 0.75 * max(0.0, 1 - r * r / 1.2)
-    nx, ny, nz = (
-        d[0] + bulge * (d[0] - sight[0]),
-        d[1] + bulge * (d[1] - sight[1]),
-        d[2] + bulge * (d[2] - sight[2]),
-    )
-    n = 1 / np.sqrt(nx * nx + ny * ny + nz * nz + 1e-9)
-    wx = (turn[0, 0] * nx + turn[0, 1] * ny + turn[0, 2] * nz) * n
-    wy = (turn[1, 0] * nx + turn[1, 1] * ny + turn[1, 2] * nz) * n
-    wz = (turn[2, 0] * nx + turn[2, 1] * ny + turn[2, 2] * nz) * n
-    shade = (0.22 + 0.78 * _smooth(-0.04, 0.36, high - cy)) * (
-        0.66 + 0.34 * _smooth(-0.02, 0.2, cy - low)
-    )
-    shade *= 0.55 + 0.45 * _smooth(0.0, 0.16, q) * _smooth(1.0, 0.86, q)
-    up = 0.5 + 0.5 * wy
-    for k in range(3):
-        out[k] = rgb[k] * (ambient[0, k] * up + ambient[1, k] * (1 - up)) * shade * 0.85
-    for l in range(lamps.shape[0]):
-        lx, ly, lz = lamps[l, 0], lamps[l, 1], lamps[l, 2]
-        facing = max(0.0, (wx * lx + wy * ly + wz * lz + 0.25) / 1.25)
-        hx, hy, hz = lx + view[0], ly + view[1], lz + view[2]
-        n = 1 / np.sqrt(hx * hx + hy * hy + hz * hz + 1e-9)
-        nh = max(0.0, (wx * hx + wy * hy + wz * hz) * n)
-        s = 0.25 + 0.75 * shadow if l == 0 else 0.6
-        spark = (1.6 * _smooth(0.9965, 0.9985, nh) + 0.05 * nh**40) * _smooth(0.02, 0.12, high - cy)
-        for k in range(3):
-            out[k] += lamps[l, 3 + k] * s * (rgb[k] * facing * shade + spark * 0.8)
-    margin = _smooth(0.075, 0.02, cy - low) * _smooth(0.02, 0.1, q)  # the wet edge of the lower lid
-    duct = _smooth(0.11, 0.05, q)
-    for k in range(3):
-        flesh = (0.46, 0.25, 0.22)[k] * (ambient[0, k] + lamps[0, 3 + k] * 0.4 * shadow)
-        flesh *= max(0.6, shade)
-        out[k] += (flesh - out[k]) * max(0.75 * margin, 0.85 * duct)
-
-
 def packed(normals, soft, chart, uv, ambient, shadow, gloss):
     """Pack what shading reads of a vertex into one row, which one look into memory brings."""
     single = [one[:, None] for one in (ambient, shadow, gloss)]
@@ -255,7 +123,7 @@ def _skin(row, paint, wrinkles, furrow, creased, lids, female, texel, lines, rgb
     row[12] = texel[3]
     cx, cy = row[6], row[7]
     if row[2] > -0.2 and -1.6 < cy < 1.9:
-        _lid_paint(rgb, lids[1 if cx > 0 else 0], cx, cy, female)
+        paint_lids(rgb, lids[1 if cx > 0 else 0], cx, cy, female)
     if texel[4] > 0.5:
         return BACKGROUND
     return HAIR_CLASS if texel[4] < -0.5 else FACE
@@ -301,22 +169,8 @@ def shade(shown, u, v, faces, material, vertex, tone, paint, wrinkles,
             light, dark, shine = row[10], row[11], row[12]
             if m == 2 or m == 3:
                 _unit(rgb)  # the direction of the eyeball
-                eye = lids[m - 2]
-                _eye(
-                    rgb,
-                    sight,
-                    turn,
-                    view,
-                    iris,
-                    eye,
-                    row[6],
-                    row[7],
-                    light,
-                    dark,
-                    lamps,
-                    ambient,
-                    lum,
-                )
+                cx, cy, lid = row[6], row[7], lids[m - 2]
+                eye(rgb, sight, turn, view, iris, lid, cx, cy, light, dark, lamps, ambient, lum)
             else:
                 if m == 4:  # lips let light through to the teeth
                     shine, dark = 2.2 * shine, 0.35 + 0.65 * dark

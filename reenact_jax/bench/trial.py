@@ -36,9 +36,7 @@ def run(values: dict, steps: int, seconds: float) -> dict:
         while steps_done < steps and time.perf_counter() - begin < seconds:
             before = metrics
             state, metrics = program(state, job.constants, source.take(1))
-            jax.block_until_ready(
-                before
-            )  # one call runs while the next is prepared, as in training
+            jax.block_until_ready(before)  # one call runs while the next is prepared
             steps_done += 1
         jax.block_until_ready(state)
         duration = time.perf_counter() - begin
@@ -47,6 +45,7 @@ def run(values: dict, steps: int, seconds: float) -> dict:
     costs: Any = lowered.cost_analysis()
     flops = costs['flops'] / job.mesh.size
     peak = chips.PEAKS.get(jax.devices()[0].device_kind)
+    in_use = jax.local_devices()[0].memory_stats() or {}
     return {
         'rows': stage.batch_size,
         'compile, s': compiling,
@@ -58,9 +57,7 @@ def run(values: dict, steps: int, seconds: float) -> dict:
         'FLOPs': flops,
         'FLOP/s': flops * steps_done / duration,
         'memory, compiled': compile_check.memory(program.memory_analysis()),
-        'memory, in use at most': (jax.local_devices()[0].memory_stats() or {}).get(
-            'peak_bytes_in_use'
-        ),
+        'memory, in use at most': in_use.get('peak_bytes_in_use'),
         'losses': {
             name: float(np.asarray(value)[-1])
             for name, value in metrics.items()

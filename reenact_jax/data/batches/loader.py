@@ -56,6 +56,10 @@ class Reading:
         0, low=0, high=256, doc='reading processes, each with so many threads; 0: this one reads'
     )
 
+    def open_cache(self) -> storage.Cache | None:
+        """Open the folder of pieces from a bucket, where one is set."""
+        return storage.Cache(self.cache, int(1e9 * self.cache_gb)) if self.cache else None
+
 
 class Loader:
     """An endless iterator of `tracks.Batch` of NumPy arrays: this host's share of each batch.
@@ -103,29 +107,27 @@ class Loader:
         _check(shards, batch_size, reads, frames, neighbour, points, seed, devices)
         _check_host(host, hosts, devices)
         self._shards, self._reading, self._seed = shards, reading, seed
-        rule = (
-            partners.OtherIdentity(shards)
-            if neighbour == 'other_identity'
-            else partners.SameExpression(shards, reading.au_bound, neighbour == 'same_pose')
-        )
+        if neighbour == 'other_identity':
+            rule = partners.OtherIdentity(shards)
+        else:
+            rule = partners.SameExpression(shards, reading.au_bound, neighbour == 'same_pose')
         if idle := len(shards) - len(rule.bases):
             logging.warning('%s: %d records have no possible partner; never a base', shards, idle)
         self._bases = len(rule.bases)
         self._share = (host, hosts, batch_size // 2)
-        self._threads = _threads(reading, shards.local, 2 * (batch_size // 2 // hosts))
+        count = batch_size // 2 // hosts  # pairs of this host
+        self._threads = _threads(reading, shards.local, 2 * count)
         self._pairs = Pairs(
             shards,
             rule,
-            count=batch_size // 2 // hosts,
+            count=count,
             reads=reads,
             frames=frames,
             points=points,
             seed=seed,
             flip=reading.flip,
             requests=math.ceil(reading.requests / self._threads),
-            cache=storage.Cache(reading.cache, int(1e9 * reading.cache_gb))
-            if reading.cache
-            else None,
+            cache=reading.open_cache(),
         )
         self._next_pair, self._iterator = 0, None
         self.waited = 0.0
