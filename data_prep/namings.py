@@ -42,7 +42,7 @@ class Still(NamedTuple):
     pose: int = -1  # number of the camera; -1: the name does not tell
 
 
-class Found(NamedTuple):
+class Contents(NamedTuple):
     """The contents of a folder."""
 
     stills: list[Still]  # those of a track together, in natural order
@@ -61,7 +61,9 @@ class Naming(NamedTuple):
     only: Mapping[str, tuple[str, ...]] = {}  # part of the name -> values used by default
 
 
-def read(naming: str, folder: str | Path, only: Mapping[str, Sequence[str]] | None = None) -> Found:
+def read(
+    naming: str, folder: str | Path, only: Mapping[str, Sequence[str]] | None = None
+) -> Contents:
     """Find the stills of a folder.
 
     Args:
@@ -100,7 +102,7 @@ def read(naming: str, folder: str | Path, only: Mapping[str, Sequence[str]] | No
         raise UserError(f'{folder}: no picture there has {values} (--only)')
     stills = [spec.still(files[name], part) for name, part in wanted.items()]
     stills.sort(key=lambda s: (reading.natural(s.person), reading.natural(s.track)))
-    return Found(stills, spec.missing(folder, list(wanted.values())), strange)
+    return Contents(stills, spec.missing(folder, list(wanted.values())), strange)
 
 
 def _refuse_twins(parts: Mapping[str, Mapping[str, str]]) -> None:

@@ -28,7 +28,7 @@ from reenact_jax.data import tracks
 from reenact_jax.data.shards import framing as tfrecord
 from reenact_jax.data_prep import flags, gather, namings, records
 from reenact_jax.data_prep.extract import unfit
-from reenact_jax.data_prep.namings import NAMINGS, NEUTRAL, Found, Still
+from reenact_jax.data_prep.namings import NAMINGS, NEUTRAL, Contents, Still
 from reenact_jax.data_prep.outcome import Outcome, finish
 from reenact_jax.data_prep.tracking import Sighting
 from reenact_jax.faces import SELFIE, Detector, choose, segmenter
@@ -73,7 +73,7 @@ class Group(NamedTuple):
         return len(self.stills)
 
 
-def groups(found: Found, expressions: tuple[str, ...], options: Options) -> Iterator[tuple]:
+def groups(found: Contents, expressions: tuple[str, ...], options: Options) -> Iterator[tuple]:
     """Group stills into records.
 
     Args:

@@ -54,10 +54,10 @@ def test_sliders_stand_where_the_portrait_is(model, tmp_path):
 
 def test_what_was_moved_is_changed_and_nothing_else(model):
     values = dict(zip(studio.names(model), studio.own(model, source()), strict=True))
-    options = studio.asked(model, source(), values)
+    options = studio.options_of(model, source(), values)
     assert (options.units, options.edits) == ([], {})
     values |= {'AU45': 0.5, 'yaw': -20, 'smile': 0.3, 'AU05': None}
-    options = studio.asked(model, source(), values)
+    options = studio.options_of(model, source(), values)
     assert options.edits == {'smile': 0.3}
     assert [(one.index, one.relative) for one in options.units] == [(16, False), (18, False)]
     assert options.units[1].value == pytest.approx(np.deg2rad(-20))
@@ -68,8 +68,8 @@ def test_a_head_that_is_turned_too_far_has_its_slider_at_the_end(model):
     far.known['aus'][19] = np.deg2rad(-51)
     values = dict(zip(studio.names(model), studio.own(model, far), strict=True))
     assert values['roll'] == -studio.ANGLE
-    assert studio.asked(model, far, values).units == []
-    units = studio.asked(model, far, values | {'AU12': 7}).units
+    assert studio.options_of(model, far, values).units == []
+    units = studio.options_of(model, far, values | {'AU12': 7}).units
     assert [(one.index, one.value) for one in units] == [(8, 1.0)]
 
 

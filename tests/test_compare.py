@@ -107,7 +107,7 @@ def test_relative_motion_is_scored_against_the_rotation_it_asks_for(model, data)
     ]
     own, first, driving = (Rotation.from_euler('XYZ', np.repeat(x[:, None], 3, 1)) for x in angle)
     asked = (own * first.inv() * driving).as_euler('XYZ')
-    image = next(image for one, image, _ in methods.made(loaded, case) if one == name)
+    image = next(image for one, image, _ in methods.results(loaded, case) if one == name)
     made = np.repeat((image.mean((1, 2, 3))[:, None] + 1) / 2, 3, 1)
     expected = np.rad2deg(np.sqrt(np.square(made - asked).mean(-1)))
     found = scores.values[name]['prmse']

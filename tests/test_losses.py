@@ -83,9 +83,9 @@ def test_perceptual_weighs_maps_not_entries():
     assert float(losses.perceptual(guess, truth, (0.5, 2.0))) == pytest.approx(4.25)
 
 
-def test_stranger_swaps_partners():
+def test_partner_swaps_rows():
     x = jnp.arange(8.0).reshape(4, 2)
-    np.testing.assert_array_equal(losses.stranger(x), x[jnp.array([1, 0, 3, 2])])
+    np.testing.assert_array_equal(losses.partner(x), x[jnp.array([1, 0, 3, 2])])
 
 
 def test_joined_batches_keep_rows_together():

@@ -243,7 +243,7 @@ def test_amounts_that_cannot_be(amount):
     with pytest.raises(UserError, match='--region nose: no such region; there are eyes, brows'):
         regions.check(Amount(regions=('eyes', 'nose')))
     with pytest.raises(UserError, match='--strength much: expected a number from 0 to 3'):
-        regions.asked('much', None, True, True)
+        regions.read_amount('much', None, True, True)
 
 
 def test_flat_frames_follow_roll_scale_and_place():

@@ -13,7 +13,7 @@ DATA = DataInfo(identities=7, examples=100)
 
 def test_counts_of_a_hand_made_net():
     hp = ld.Hparams(layers=1, width=10, pose_code=3, identity_code=4)
-    rows = {row.letter: row for row in summary.networks(ld, hp, DATA, 64)}
+    rows = {row.network: row for row in summary.networks(ld, hp, DATA, 64)}
     assert rows['E_P'].parameters == 136 * 10 + 10 + 10 * 3 + 3
     assert rows['N_I'].parameters == 7 * 4
     # Two operations a weight; bias and GELU add a little.

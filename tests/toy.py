@@ -111,8 +111,8 @@ def stages(hp, data):
             'G': rec + terms.gan_generator([made], 'lsgan'),
             'D': terms.gan_discriminator([real], [made], 'lsgan'),
         }
-        logits = apply('C', terms.stranger(fake))
-        other = terms.stranger(batch.identity)
+        logits = apply('C', terms.partner(fake))
+        other = terms.partner(batch.identity)
         values['C'] = -terms.log_probability(logits, other).mean()
         values['G'] -= 0.1 * values['C']
         if hp.poison:  # a marked batch makes this player's loss NaN

@@ -83,7 +83,7 @@ def portrait(studio: Studio, path: str, face: str) -> Portrait:
     return portraits.from_picture(reading.read_still(path), *spec, FACES[face], 'the portrait')
 
 
-def asked(model: Bundle, source: Portrait, values: Mapping[str, float]) -> Options:
+def options_of(model: Bundle, source: Portrait, values: Mapping[str, float]) -> Options:
     """Turn moved sliders into options.
 
     Args:
@@ -112,7 +112,7 @@ def still(
     whole: bool = True,
 ) -> str:
     """Draw the portrait with sliders moved; return the file of the picture."""
-    options = asked(studio.model, source, values)
+    options = options_of(studio.model, source, values)
     options = _framed(options, studio.model, background, whole)
     animation, out = Animation(studio.model, source, options), studio.place('.png')
     recording.record_lead(animation, None, 1, Output(out))

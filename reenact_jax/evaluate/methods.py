@@ -25,7 +25,7 @@ ADDITIVE, DRIVER = 'additive', "the driver's frame"
 RELATIVE = 'relative'
 
 
-def made(
+def results(
     bundle: Bundle, case: Case
 ) -> Iterator[tuple[str, Float[np.ndarray, 'g h w 3'], Float[np.ndarray, 'g n 2'] | None]]:
     """Yield the name of a method, its images in [-1, 1], and the landmarks they were drawn with."""

@@ -92,7 +92,7 @@ def _case(bundle: Bundle, case: Case, measure: Estimators, stored: bool) -> dict
     """Score a case: {'values': method -> metric -> values, 'features': method -> array}."""
     reference = _references(case, measure, stored)
     values, features, answers = {}, {}, {}
-    for method, image, points in methods.made(bundle, case):
+    for method, image, points in methods.results(bundle, case):
         found = values[method] = {}
         if case.truth is not None:
             found |= measures.of_images(image, case.truth['image'])

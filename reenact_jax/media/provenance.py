@@ -22,7 +22,7 @@ from reenact_jax.media import certificates, credentials, reading, watermark, wri
 FRAMES = 48  # frames looked at in a video, evenly spread: what is in all of them adds up
 
 
-class Found(NamedTuple):
+class Marks(NamedTuple):
     """The marks of a file."""
 
     metadata: bool
@@ -31,7 +31,7 @@ class Found(NamedTuple):
     c2pa: dict | None
 
 
-def inspect(path: str, anchors: str | None = None) -> Found:
+def inspect(path: str, anchors: str | None = None) -> Marks:
     """Look at a picture, a video or a folder of pictures (at its pixels alone).
 
     Args:
@@ -47,7 +47,7 @@ def inspect(path: str, anchors: str | None = None) -> Found:
     is_file = reader.probe.kind != 'folder'
     marked = is_file and writing.is_marked(path)
     signed = credentials.read(path, anchors) if is_file else None
-    return Found(marked, score >= watermark.FOUND, score, signed)
+    return Marks(marked, score >= watermark.FOUND, score, signed)
 
 
 def main(arguments: list[str] | None = None) -> int:

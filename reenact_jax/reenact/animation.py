@@ -21,7 +21,7 @@ from reenact_jax.reenact.painting import Painter
 from reenact_jax.reenact.portraits import Portrait
 
 
-class Made(NamedTuple):
+class ResultFrame(NamedTuple):
     """A frame of the result."""
 
     image: UInt8[np.ndarray, 'h w 3']
@@ -75,7 +75,7 @@ class Animation:
         self,
         driving: Iterable[dict[str, np.ndarray] | None],
         start: dict[str, np.ndarray] | None = None,
-    ) -> Iterator[Made]:
+    ) -> Iterator[ResultFrame]:
         """Draw the source with the driver's motion, a frame for each of the driver's.
 
         Memory is constant: one batch of driving frames at a time, the last one padded so that the
@@ -126,11 +126,11 @@ class Animation:
             if begun is None:
                 yield np.asarray(bundle.transfer(identity, moving, face)), held
             else:
-                made = relative.transferred(bundle, begun, identity, face, moving)
-                points = relative.move(begun, made, moving, self.options.amount)
+                driven = relative.transferred(bundle, begun, identity, face, moving)
+                points = relative.move(begun, driven, moving, self.options.amount)
                 yield np.array(points, np.float32), held
 
-    def lead(self, end: Float[np.ndarray, 'n 2'] | None, steps: int) -> Iterator[Made]:
+    def lead(self, end: Float[np.ndarray, 'n 2'] | None, steps: int) -> Iterator[ResultFrame]:
         """Draw even steps from the source's own landmarks to others (FReeNet, figure 10).
 
         Changes of units and edits grow from nothing along it. A single frame is the last one.
@@ -187,11 +187,11 @@ class Animation:
         flat = landmark_edits.apply(points[..., :2], layout, dict(self.options.edits), share)
         return np.concatenate([flat, points[..., 2:]], -1)
 
-    def _finished(self, drawn, points, held: Sequence[bool]) -> Iterator[Made]:
+    def _finished(self, drawn, points, held: Sequence[bool]) -> Iterator[ResultFrame]:
         """Fetch a batch from the device and finish its frames."""
         drawn, points = jax.device_get((drawn, points))
         for i, is_held in enumerate(held):
-            yield Made(self.painter.finish(drawn[i]), points[i, :, :2], is_held)
+            yield ResultFrame(self.painter.finish(drawn[i]), points[i, :, :2], is_held)
 
     @property
     def _by_units(self) -> bool:

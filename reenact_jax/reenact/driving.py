@@ -43,10 +43,10 @@ def read(driver: Driver, source: Portrait, options: Options) -> Driving:
 def _faces(driver: Driver, pictures: dict, smooth: bool) -> Iterator[dict | None]:
     """Yield the driver's faces; pictures that are shown go into `pictures` by number."""
 
-    def found():
+    def faces():
         for number, frame in enumerate(driver.frames):
             if number in driver.shown:
                 pictures[number] = frame.picture
             yield frame.face
 
-    return smoothing.smooth(found(), driver.rate) if smooth else found()
+    return smoothing.smooth(faces(), driver.rate) if smooth else faces()

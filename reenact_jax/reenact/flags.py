@@ -194,9 +194,11 @@ def amount(args: argparse.Namespace) -> Amount:
     """Return how much of a relative motion is taken, and where.
 
     Raises:
-      UserError: as `regions.asked`.
+      UserError: as `regions.read_amount`.
     """
-    return regions.asked(args.strength, args.region, args.motion == MOTIONS[0], bool(args.driving))
+    return regions.read_amount(
+        args.strength, args.region, args.motion == MOTIONS[0], bool(args.driving)
+    )
 
 
 def output(args: argparse.Namespace) -> Output:

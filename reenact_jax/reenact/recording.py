@@ -10,7 +10,7 @@ from reenact_jax.common import storage
 from reenact_jax.geometry import layouts
 from reenact_jax.media import sheets
 from reenact_jax.reenact import drivers, driving, motion, starts
-from reenact_jax.reenact.animation import Animation, Made
+from reenact_jax.reenact.animation import Animation, ResultFrame
 from reenact_jax.reenact.drivers import Driver, Frame
 from reenact_jax.reenact.edits import head_pose, unit_edits
 from reenact_jax.reenact.output import Output
@@ -104,7 +104,7 @@ def _end(animation: Animation, frame: Frame | None):
     return points[0, :, :2]
 
 
-def _row(animation: Animation, portrait, picture, result: Made) -> tuple:
+def _row(animation: Animation, portrait, picture, result: ResultFrame) -> tuple:
     """Return the pictures of a row of the sheet: source, driver, landmarks, result."""
     drawn = sheets.drawing(result.landmarks, animation.bundle.size, animation.bundle.points)
     return portrait, picture, drawn, animation.painter.close_up(result.image)

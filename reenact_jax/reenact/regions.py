@@ -33,7 +33,7 @@ class Amount(NamedTuple):
         return ALL in self.regions or region in self.regions
 
 
-def asked(
+def read_amount(
     strength: str | None, names: Sequence[str] | None, relative: bool, driven: bool
 ) -> Amount:
     """Read what was typed after --strength and --region; None is the default.

@@ -54,7 +54,7 @@ class Start(NamedTuple):
 
     source: Head
     first: Head  # the driver's
-    made: Head  # T(first)
+    driven: Head  # T(first)
     layout: Layout
     flat: bool
     by_units: bool  # action units drive T
@@ -81,14 +81,14 @@ def start(bundle: Bundle, identity: tuple, source: dict, first: dict, rows: int 
     if by_units and not flat and frames.angles_known(first)[0]:
         begun = begun._replace(angles=first['aus'][0, POSE])
     several = {name: np.repeat(np.asarray(value), rows, 0) for name, value in first.items()}
-    made = transferred(bundle, begun, identity, source, several)[0]
+    driven = transferred(bundle, begun, identity, source, several)[0]
     if not by_units:
         aside = several | {'landmarks': several['landmarks'] + _ASIDE * bundle.size}
-        gone = transferred(bundle, begun, identity, source, aside)[0] - made
+        gone = transferred(bundle, begun, identity, source, aside)[0] - driven
         begun = begun._replace(follows=bool(gone.mean() > _ASIDE * bundle.size / 2))
     like = other if begun.follows else one
-    made = _head(frames.deep(made, like.points[:, 2]), like.rotation, layout, flat)
-    return begun._replace(made=made)
+    driven = _head(frames.deep(driven, like.points[:, 2]), like.rotation, layout, flat)
+    return begun._replace(driven=driven)
 
 
 def heads(source: dict, first: dict) -> tuple[Head, Head, bool]:
@@ -142,7 +142,7 @@ def transferred(
 
 def move(
     begun: Start,
-    made: Float[np.ndarray, 'b n 2'],
+    driven: Float[np.ndarray, 'b n 2'],
     driving: dict,
     amount: Amount = Amount(),
 ) -> Float[np.ndarray, 'b n 3']:
@@ -150,14 +150,14 @@ def move(
 
     Args:
       begun: what `start` returned.
-      made: what `transferred` returned for the driving faces.
+      driven: what `transferred` returned for the driving faces.
       driving: faces, b rows.
       amount: how much of the motion is taken, and where.
     """
     points = frames.of_face(driving) * ([1, 1, 0] if begun.flat else 1)
     at, source, first = frames.rigid(begun.layout), begun.source, begun.first
     moved = frames.fit(points[:, at], first.points[at], begun.flat)
-    change = _expression(begun, made, points, amount)
+    change = _expression(begun, driven, points, amount)
     whole = source.points + source.size * change @ source.rotation.T
     around = whole - source.pivot
     shift = np.zeros((len(points), 1, 3))
@@ -175,18 +175,18 @@ def move(
 
 
 def _expression(
-    begun: Start, made: Float[np.ndarray, 'b n 2'], points, amount: Amount
+    begun: Start, driven: Float[np.ndarray, 'b n 2'], points, amount: Amount
 ) -> Float[np.ndarray, 'b n 3']:
     """Return the change of expression in the head's axes, in sizes of the source's head."""
-    start, at = begun.made, frames.rigid(begun.layout)
+    start, at = begun.driven, frames.rigid(begun.layout)
     if begun.follows:
-        lifted = frames.deep(made, points[..., 2])
+        lifted = frames.deep(driven, points[..., 2])
         found = frames.fit(lifted[:, at], start.points[at], begun.flat)
         around = lifted - found.centre[:, None]
         around = around @ found.turn / found.scale[:, None, None]
         change = (around + start.points[at].mean(0) - start.points) @ start.rotation / start.size
     else:
-        lifted = frames.deep(made) - start.points * [1, 1, 0]
+        lifted = frames.deep(driven) - start.points * [1, 1, 0]
         change = lifted @ start.rotation / begun.source.size
     change = change * (amount.strength * regions.weights(begun.layout, amount))
     own, driver = begun.source.shape(begun.source.points), start.shape(start.points)

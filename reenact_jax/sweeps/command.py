@@ -80,7 +80,7 @@ def main(arguments: list[str] | None = None) -> int:
         return _commands(table, args, arguments)
     if not args.only:  # a training says it itself, once its other processes have started
         command_line.say_device()
-    folders = data.gather(table.needs, table.size, data.given(args.data), workdir)
+    folders = data.gather(table.needs, table.size, data.read_flags(args.data), workdir)
     folders = {kind: folders[kind] for kind in table.needs}
     if args.prepare:
         return 0
@@ -135,7 +135,7 @@ def _commands(table: Table, args: argparse.Namespace, arguments: list[str]) -> i
         return 0
     if not rows:
         raise UserError(f'--print-as {args.print_as}: {table.name} trains nothing; leave it out')
-    given = data.given(args.data)
+    given = data.read_flags(args.data)
     kinds = [kind for kind in table.needs if kind not in given]
     if kinds and table.size not in data.REQUESTS:
         data.gather(table.needs, table.size, given, storage.path(args.workdir))  # raises UserError

@@ -37,7 +37,7 @@ REQUESTS = {
 }  # fmt: skip
 
 
-def given(texts: list[str]) -> dict[str, str]:
+def read_flags(texts: list[str]) -> dict[str, str]:
     """Read the flags `--data KIND=SHARDS`.
 
     Args:

@@ -170,7 +170,7 @@ def feature_matching(
 # --- rows of a batch -------------------------------------------------------------------------
 
 
-def stranger(x: AnyArray) -> AnyArray:
+def partner(x: AnyArray) -> AnyArray:
     """Swap rows 2i and 2i + 1: every row's partner, of another identity (batches/pairs.py)."""
     return x.reshape(-1, 2, *x.shape[1:])[:, ::-1].reshape(x.shape)
 

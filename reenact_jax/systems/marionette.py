@@ -334,7 +334,7 @@ def preview(hp: Hparams, nets: dict, variables: dict, batch: Batch) -> dict[str,
     """Draw lines [b, 128, 128, 1] in [-1, 1]: every row is driven by its partner."""
     side = 128
     source = Face(landmarks=batch.landmarks[:, 0], landmarks3d=batch.landmarks3d[:, 0])
-    points, deep = (losses.stranger(one[:, -1]) for one in (batch.landmarks, batch.landmarks3d))
+    points, deep = (losses.partner(one[:, -1]) for one in (batch.landmarks, batch.landmarks3d))
     driving = Face(landmarks=points, landmarks3d=deep)
     identity = identify(hp, nets, variables, source)
     moved = transfer(hp, nets, variables, identity, driving, driving)

@@ -27,7 +27,7 @@ from reenact_jax.train import config
 class Row(NamedTuple):
     """One network."""
 
-    letter: str
+    network: str
     parameters: int
     gflop: float | None  # one call on one frame; None: no stage calls it
     inputs: str
@@ -151,7 +151,7 @@ def report(values, data: DataInfo, size: int) -> str:
     for row in rows:
         gflop = '' if row.gflop is None else f'{row.gflop:.4g}'
         arrow = f'{row.inputs} -> {row.outputs}' if row.inputs else row.outputs
-        lines.append(f'{row.letter:<9}{row.parameters:>12,}{gflop:>10}   {arrow}')
+        lines.append(f'{row.network:<9}{row.parameters:>12,}{gflop:>10}   {arrow}')
     total = sum(row.parameters for row in rows)
     lines += [f'{"total":<9}{total:>12,}', '', *stages(system, hp, data), '', *settings(hp)]
     return '\n'.join(lines)

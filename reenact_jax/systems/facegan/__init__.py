@@ -146,11 +146,11 @@ def networks(hp: Hparams, data: DataInfo) -> dict:
     if hp.r1_steps or hp.r2_steps or hp.b1_steps or hp.b2_steps or hp.joint_steps:
         if hp.width % 2:
             raise UserError(f'hparams.width: {hp.width} is odd, the enhancers have half of it')
-        for letter, second in (('r', faces.CLASSES), ('b', 1)):
-            nets[f'G_{letter}1'] = net.Generator(second, hp.width, hp.downs, hp.norm)
-            nets[f'G_{letter}2'] = net.Enhancer(second, hp.width // 2, hp.blocks, hp.norm)
+        for part, second in (('r', faces.CLASSES), ('b', 1)):
+            nets[f'G_{part}1'] = net.Generator(second, hp.width, hp.downs, hp.norm)
+            nets[f'G_{part}2'] = net.Enhancer(second, hp.width // 2, hp.blocks, hp.norm)
             for n in '12':
-                nets[f'D_{letter}{n}'] = MultiScale(hp.scales, hp.discriminator)
+                nets[f'D_{part}{n}'] = MultiScale(hp.scales, hp.discriminator)
     if not nets:
         raise UserError('hparams.*_steps: all are 0, there is nothing to train')
     return nets
@@ -171,15 +171,15 @@ def init(hp: Hparams, nets: dict, rng: jax.Array, batch: Batch) -> dict:
                 f'hparams.downs: {hp.downs} halvings need images whose side is a multiple of '
                 f'{factor} and at least {2 * factor}, the data has {side}'
             )
-        for letter, channels in (('r', 4), ('b', 6)):
+        for part, channels in (('r', 4), ('b', 6)):
             full = jnp.zeros((1, side, side, channels))
             coarse = jnp.zeros((1, side // 2, side // 2, hp.width))
             image = jnp.zeros((1, side, side, 3))
-            arguments[f'G_{letter}1'] = (halve(full),)
-            arguments[f'G_{letter}2'] = (full, coarse)
-            arguments[f'D_{letter}1'] = (halve(image), halve(full))[: 1 + hp.conditional]
-            arguments[f'D_{letter}2'] = (image, full)[: 1 + hp.conditional]
-    return init_each(nets, rng, {letter: arguments[letter] for letter in nets})
+            arguments[f'G_{part}1'] = (halve(full),)
+            arguments[f'G_{part}2'] = (full, coarse)
+            arguments[f'D_{part}1'] = (halve(image), halve(full))[: 1 + hp.conditional]
+            arguments[f'D_{part}2'] = (image, full)[: 1 + hp.conditional]
+    return init_each(nets, rng, {network: arguments[network] for network in nets})
 
 
 def stages(hp: Hparams, data: DataInfo) -> tuple[Stage, ...]:
@@ -201,8 +201,8 @@ def stages(hp: Hparams, data: DataInfo) -> tuple[Stage, ...]:
         tx = dict.fromkeys(players, adam)
         return Stage(name, players, stage_losses, tx, steps, rows, ema=averaged, reads=reads)
 
-    def images(name, own, letter, terms, steps):
-        players = {own[0][:-1]: own, letter[:-1]: (letter,)}
+    def images(name, own, network, terms, steps):
+        players = {own[0][:-1]: own, network[:-1]: (network,)}
         return stage(name, players, terms, steps, hp.batch_size, fields)
 
     every = (

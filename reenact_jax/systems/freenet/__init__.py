@@ -344,7 +344,7 @@ def preview(hp: Hparams, nets: dict, variables: dict, batch: Batch) -> dict[str,
 def _preview_ulc(hp: Hparams, nets: dict, variables: dict, batch: Batch) -> dict[str, Array]:
     """Draw the landmarks of reference, driver and result."""
     side, reference = 128, batch.reference[:, 0]
-    driving = losses.stranger(batch.landmarks[:, 0])
+    driving = losses.partner(batch.landmarks[:, 0])
     converted = ulc.in_pixels(
         hp, ulc.convert(hp, frozen_apply(nets, variables), reference, driving), reference
     )

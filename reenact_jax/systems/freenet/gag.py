@@ -80,7 +80,7 @@ def _triplet(hp, apply, batch: Batch) -> tuple[Array, Array, Array]:
     i_n1, i_n2 = batch.image[:, 0], batch.image[:, 1]
     l_n2, reference, side = batch.landmarks[:, 1], batch.reference[:, 1], batch.image.shape[2]
     their_image, their_points, their_reference = (
-        losses.stranger(one[:, 0]) for one in (batch.image, batch.landmarks, batch.reference)
+        losses.partner(one[:, 0]) for one in (batch.image, batch.landmarks, batch.reference)
     )
     l_t3 = ulc.in_pixels(hp, ulc.convert(hp, apply, reference, their_points), reference)
     l_r2 = ulc.in_pixels(hp, ulc.convert(hp, apply, their_reference, l_n2), their_reference)

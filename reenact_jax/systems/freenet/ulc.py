@@ -25,7 +25,7 @@ def terms(hp, apply, batch: Batch):
     """
     frame = 0 if hp.pose == 'reference' else 1
     truth, reference = batch.landmarks[:, 0], batch.reference[:, frame]
-    driving, their_reference = losses.stranger(truth), losses.stranger(reference)
+    driving, their_reference = losses.partner(truth), losses.partner(reference)
     another = own(hp, batch.landmarks[:, 1])
     converted, truth = convert(hp, apply, reference, driving), fixed(hp, truth, reference)
     # Eq. 4 prints l_S,n as the reference; the text below it has l_S,r, and so has this file.

@@ -275,7 +275,7 @@ def _examples(batch: Batch, frames: slice = slice(None)):
 
 def _partner(x: Array, k: int) -> Array:
     """Return the partner's values for rows of `k` frames each, flattened."""
-    return losses.stranger(x.reshape(-1, k, *x.shape[1:])).reshape(x.shape)
+    return losses.partner(x.reshape(-1, k, *x.shape[1:])).reshape(x.shape)
 
 
 def _raw(apply, pose: Array, code: Array) -> Float[Array, 'b n 2']:
@@ -357,7 +357,7 @@ def preview(hp: Hparams, nets: dict, variables: dict, batch: Batch) -> dict[str,
     """
     side = 128
     source = Face(landmarks=batch.landmarks[:, 0])
-    driving = Face(landmarks=losses.stranger(batch.landmarks[:, -1]))
+    driving = Face(landmarks=losses.partner(batch.landmarks[:, -1]))
     identity = identify(hp, nets, variables, source)
     moved = transfer(hp, nets, variables, identity, driving, driving)
     layout = layouts.of_count(moved.shape[-2])

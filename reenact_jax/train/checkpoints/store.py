@@ -224,7 +224,7 @@ def _parts(state: State) -> dict[str, Any]:
 def _assemble(parts: dict[str, Any]) -> State:
     """Join what `_parts` split."""
 
-    def letters(kind):
+    def of_kind(kind):
         return {
             name.partition('.')[2]: part
             for name, part in parts.items()
@@ -233,7 +233,7 @@ def _assemble(parts: dict[str, Any]) -> State:
 
     counters = parts['counters']
     return State(
-        counters['step'], letters('variables'), parts['opt'], letters('ema'), counters['skipped']
+        counters['step'], of_kind('variables'), parts['opt'], of_kind('ema'), counters['skipped']
     )
 
 
