@@ -7,8 +7,7 @@ import pytest
 from heads_of_points import face_points
 
 from reenact_jax.export import live
-from reenact_jax.geometry import images
-from reenact_jax.geometry import landmarks as lm
+from reenact_jax.geometry import heads, images
 from reenact_jax.geometry.layers import Layers, as_tree, of_tree
 from reenact_jax.media import sheets
 from reenact_jax.reenact import composing, painting, portraits
@@ -43,9 +42,10 @@ def test_only_the_head_moves_and_it_moves_by_its_way():
     changed = (made != PICTURE).any(-1)
     assert changed[face].mean() > 0.9
     y, x = np.nonzero(changed)
-    unit = 0.9 * float(lm.box(points)[1]) * scale  # from the eyes to the mouth
-    far = np.hypot((x - eyes[0]) / composing.HEAD[0], (y - eyes[1]) / composing.HEAD[1]) / unit
-    assert far.max() < 1.1 + composing.FADE
+    unit = float(heads.unit(points[None])[0]) * scale
+    extent = composing.MOVED
+    far = np.hypot((x - eyes[0]) / extent.width, (y - eyes[1]) / extent.height) / unit
+    assert far.max() < 1.1 + extent.fade
 
 
 def test_a_still_head_leaves_the_picture_bit_for_bit():
@@ -75,15 +75,24 @@ def test_no_seam_whatever_is_drawn(window):
         assert ends or np.abs(np.int32(made[:, column]) - PICTURE[:, column]).mean() < 1
 
 
-def test_reach_does_not_fold():
+@pytest.mark.parametrize('extent', [composing.MOVED, heads.FACE])
+def test_reach_does_not_fold(extent):
     """However far a head goes, the change fades slowly enough that no place passes another."""
-    points = face_points(100) * 2 + 50
-    region = composing.Region(0, 0, 300, 300)
+    points = face_points(100)[None] * 2 + 50
+    places = images.pixel_grid(300, 300)[None]
     for way in (10.0, 40.0, 80.0):
-        there = points[None] + np.float32([way, 0])
-        weight = composing.reach(points[None], there, region).moves[0, ..., 0]
+        weight = heads.moving(points, points + np.float32([way, 0]), places, extent)[0, ..., 0]
         assert np.abs(np.diff(weight, axis=1)).max() * way < 1
         assert weight.max() == 1
+
+
+@pytest.mark.parametrize('turn', [0.0, 0.5, 2.0])
+def test_landmarks_lie_within_the_head(turn):
+    """Jaw, chin and brows follow the flow in full, whatever way the head is up."""
+    spin = np.float32([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    points = (face_points(100)[None] - 50) @ spin.T + 50
+    share = heads.near(points, points[:, None].astype(np.float32), heads.FACE)
+    assert share.min() > 0.99
 
 
 def test_layers_as_plain_dicts_and_back():

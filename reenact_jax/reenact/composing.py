@@ -16,20 +16,15 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from reenact_jax.common.arrays import AnyArray
-from reenact_jax.geometry import composition, images, layouts
-from reenact_jax.geometry import landmarks as lm
+from reenact_jax.geometry import composition, heads, images
 from reenact_jax.geometry.layers import Reach, Region, of_tree
 from reenact_jax.reenact.pasting import Canvas
 
 MARGIN = 0.25  # of the crop's side: how much further the region reaches than the crop
 RAMP = 0.1  # of the crop's side: band at the region's border in which the change ends
-# A head with its hair as an ellipse around the middle of the eyes, in distances from there to the
-# mouth, which is 6.8 cm of an adult's; half of its width and of its height.
-HEAD = 1.6, 2.0
-SKULL = 1.25, 1.75  # the same without the hair: paint stays on it, what it takes hair for is not
-FADE = 0.6  # width of the band around the head in which the change ends, in its radii
-PAINT_FADE = 0.25  # the same for paint
-STRETCH = 2.0  # least width of that band, in lengths of the head's way: no place folds over another
+# Hair and shoulders move too; no place folds over another (`stretch`).
+MOVED = heads.Extent(1.6, 2.0, fade=0.6, stretch=2.0)
+PAINTED = heads.Extent(1.25, 1.75, fade=0.25)  # the head without its hair
 
 
 class Composer:
@@ -125,7 +120,7 @@ def ramp(canvas: Canvas, region: Region) -> Float[np.ndarray, 'h w']:
         place, far = np.arange(count) + 0.5, RAMP * canvas.window[2]
         low = place if first > 0 else np.full(count, far)
         high = count - place if first + count < most else np.full(count, far)
-        return _smooth(np.minimum(low, high) / far)
+        return heads.smooth(np.minimum(low, high) / far)
 
     down = along(region.top, region.height, height)
     return np.array(down[:, None] * along(region.left, region.width, width)[None], np.float32)
@@ -139,39 +134,8 @@ def reach(
     Args:
       source, driving: landmarks in pixels of the picture that has the region.
     """
-    grid = images.pixel_grid(region.height, region.width)[None]
-    grid = grid + np.array([[[[region.left, region.top]]]], np.float32)
+    places = images.pixel_grid(region.height, region.width)[None]
+    places = places + np.array([[[[region.left, region.top]]]], np.float32)
     source = jnp.broadcast_to(source, driving.shape)
-    way = jnp.linalg.norm(lm.eye_middle(driving) - lm.eye_middle(source), axis=-1)[:, 0]
-
-    def around(points, radii, fade, way=0.0):
-        x, y, unit = _head(points, grid)
-        radius = jnp.sqrt((x / (radii[0] * unit)) ** 2 + (y / (radii[1] * unit)) ** 2 + 1e-9)
-        band = jnp.maximum(fade, STRETCH * way / (radii[0] * unit))
-        return (1 - _smooth((radius - 1) / band))[..., None]
-
-    far = way[:, None, None]
-    moves = jnp.maximum(around(source, HEAD, FADE, far), around(driving, HEAD, FADE, far))
-    return Reach(moves, around(driving, SKULL, PAINT_FADE))
-
-
-def _head(points, grid):
-    """Return places across and along the head from the middle of its eyes, and its unit; pixels."""
-    lips = layouts.of_count(points.shape[1]).parts['outer_lips']
-    corners = np.array([lips[0], lips[len(lips) // 2]])
-    eyes, mouth = lm.eye_middle(points)[:, 0], points[:, corners].mean(1)
-    down = mouth - eyes
-    length = jnp.linalg.norm(down, axis=-1)
-    # Looking up or down brings eyes and mouth nearer to each other, not the head's outline.
-    unit = jnp.maximum(jnp.maximum(length, 0.9 * lm.box(points)[1]), 1.0)
-    down = (down / jnp.maximum(length, 1e-6)[:, None])[:, None, None]
-    off = grid - eyes[:, None, None]
-    y = off[..., 0] * down[..., 0] + off[..., 1] * down[..., 1]
-    x = off[..., 0] * down[..., 1] - off[..., 1] * down[..., 0]
-    return x, y, unit[:, None, None]
-
-
-def _smooth(t):
-    """Return 0 below 0, 1 above 1 and a cubic between."""
-    t = t.clip(0, 1)
-    return t * t * (3 - 2 * t)
+    moves = heads.moving(source, driving, places, MOVED)
+    return Reach(moves, heads.near(driving, places, PAINTED))

@@ -116,6 +116,11 @@ class Hparams:
         doc='the flow starts from the landmarks (flows.py) at full size; FEN learns what is left, '
         'which is enlarged and added (ours)',
     )
+    prior_reach: bool = setting(
+        False,
+        doc='with `prior`: this flow ends a little beyond the face, so that the background stays '
+        '(`heads.FACE`; ours)',
+    )
     flow_bound: float = setting(
         0.0,
         low=0,
