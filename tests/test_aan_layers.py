@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import quick
+from heads_of_points import face_points
 
 from reenact_jax.common.errors import UserError
 from reenact_jax.configs import aan as configs
@@ -21,6 +22,7 @@ from reenact_jax.systems.aan.terms import _painted
 from reenact_jax.train import step
 
 HP = dataclasses.replace(aan.Hparams(**configs.PRESETS['tiny']), lambda_gan=0.0, prior_grid=48)
+HP = dataclasses.replace(HP, prior_reach=False)  # random landmarks have no outline of a head
 DATA, SIDE = DataInfo(identities=4, examples=4), 32
 FOLDS = tuple(folds.of_layout(layouts.LAYOUTS['68']).values())
 
@@ -176,6 +178,30 @@ def test_what_fen_adds_is_bounded(built):
     prior = flows.landmark_flow(a.landmarks, b.landmarks, SIDE, SIDE, folds=FOLDS)
     np.testing.assert_allclose(flow(0.0) - prior, 5.0, atol=1e-4)
     np.testing.assert_allclose(flow(0.1) - prior, 0.1, atol=1e-4)
+
+
+def test_the_prior_ends_beyond_the_face(built):
+    """On the landmarks the flow is the prior's in full; at the image's corners it is FEN's."""
+    nets, variables = built
+    frozen, a = frozen_apply(nets, variables), faces(1, 3)
+    points = jnp.asarray(face_points(SIDE // 2)[None] + SIDE / 4)
+    driving = points + jnp.array([[[1.5, -1.0]]])
+
+    def apply(network, *given):
+        result = frozen(network, *given)
+        return 0 * result if network == 'FEN' else result
+
+    def flow(reach):
+        hp = dataclasses.replace(HP, prior_reach=reach)
+        look = generator.encode(hp, apply, a.image, points)
+        return generator.draw(hp, apply, look, driving).layers.flow[0]
+
+    short, full = flow(True), flow(False)
+    rows, columns = np.int32(driving[0, :, 1]), np.int32(driving[0, :, 0])
+    np.testing.assert_allclose(short[rows, columns], full[rows, columns], atol=1e-5)
+    corners = short[jnp.array([0, 0, -1]), jnp.array([0, -1, 0])]
+    np.testing.assert_array_equal(corners, 0)
+    assert np.abs(full[0, 0]).min() > 0.05
 
 
 def test_depth_reaches_the_mask_alone(built):

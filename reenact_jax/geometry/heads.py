@@ -1,8 +1,8 @@
 """Where a head lies around its landmarks, and how a change fades out beyond it.
 
 A head is an ellipse around the middle of the eyes, measured in distances from there to the mouth,
-which is 6.8 cm of an adult's, and what lies close to the jaw, which leaves the ellipse of a turned
-head. All of this module is ours.
+which is 6.8 cm of an adult's. The jaw of a turned head leaves it, so what lies close to the jaw can
+count as the head too. All of this module is ours.
 """
 
 from typing import NamedTuple
@@ -23,10 +23,10 @@ class Extent(NamedTuple):
     height: float
     fade: float  # least width of the band around them in which it ends, in radii
     stretch: float = 0.0  # least width of that band in lengths of the head's way
+    jaw: float = 0.0  # what is as close to a landmark of the jaw counts too; 0: the ellipse alone
 
 
-FACE = Extent(1.05, 1.6, fade=0.15, stretch=1.6)  # all landmarks, ears, some hair
-JAW = 0.15  # in distances from eyes to mouth: what is as close to the jaw belongs to the head
+FACE = Extent(1.05, 1.6, fade=0.15, stretch=1.6, jaw=0.15)  # all landmarks, ears, some hair
 WIDE = 0.43  # distance from eyes to mouth over that between the ends of the jaw, at the ears
 
 
@@ -47,8 +47,9 @@ def near(
     (x, y), length = _axes(points, places), unit(points)[:, None, None]
     width = extent.width * length
     radius = jnp.sqrt((x / width) ** 2 + (y / (extent.height * length)) ** 2 + 1e-9)
-    beyond = jnp.minimum(radius - 1, (_from_jaw(points, places) - JAW * length) / width)
-    band = extent.fade
+    beyond, band = radius - 1, extent.fade
+    if extent.jaw:
+        beyond = jnp.minimum(beyond, (_from_jaw(points, places) - extent.jaw * length) / width)
     if way is not None:
         band = jnp.maximum(band, extent.stretch * way[:, None, None] / width)
     return (1 - smooth(beyond / band))[..., None]
@@ -61,8 +62,8 @@ def moving(
     extent: Extent,
 ) -> Float[AnyArray, 'b h w 1']:
     """Return 1 where the head was and where it goes, 0 far from both."""
-    eyes = lm.eye_middle(driving) - lm.eye_middle(source)
-    way = jnp.linalg.norm(eyes, axis=-1)[:, 0]
+    eyes = lm.eye_middle(driving)[:, 0] - lm.eye_middle(source)[:, 0]
+    way = jnp.sqrt((eyes**2).sum(-1) + 1e-12)  # its gradient stays finite where nothing moves
     return jnp.maximum(near(source, places, extent, way), near(driving, places, extent, way))
 
 

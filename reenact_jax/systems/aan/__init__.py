@@ -12,9 +12,9 @@ players step at once; the generator is averaged (`config.ema_decay`; 0 switches 
 average is exported. Eq. 6 prints three images for D_I; the text below it has two, and so has this
 file. Sizes in pixels are for 256 x 256 and scale with it.
 
-Ours, and off in the paper's preset: `prior`, `mask`, `part_masks`, `inner_mouth`,
-`mouth_palette`, `occlusion`, `unseen` (hparams.py). With them the network warps what the source
-shows and paints what it does not, and offers `layers`.
+Ours, and off in the paper's preset: `prior`, `prior_reach`, `flow_bound`, `mask`, `part_masks`,
+`inner_mouth`, `mouth_palette`, `occlusion`, `unseen` (hparams.py). With them the network warps what
+the source shows and paints what it does not, and offers `layers`.
 
 The paper first moves landmarks between people by MarioNETte's transformer; here any system with a
 `transfer` does so (MarioNETte's, LD-Net), joined at export. The sub-nets are in nets/aan.py.
