@@ -42,7 +42,9 @@ QUICK = (
     'reenact-jax prepare bases --data data/people --out bases.npz',
     f'{BUNDLE} --driving clip.mp4 --out result.mp4 --sheet result.png',
     f'{BUNDLE} --edit mouth_open=0.8 --edit smile=0.5 --steps 6 --out strip.png',
-    f'{BUNDLE} --driving clip.mp4 --region mouth --strength 1.5 --reference best --out part.mp4',
+    f'{BUNDLE} --driving clip.mp4 --out result.mp4',
+    f'{BUNDLE} --edit mouth_open=0.8 --steps 6 --out strip.png',
+    f'{BUNDLE} --driving clip.mp4 --region mouth --strength 1.5 --out part.mp4',
     f'{FACEGAN} --au 12=0.8 --au 45=+0.3 --pose-yaw 15 --out smile.png',
     f'{FACEGAN} --sweep 26 --steps 6 --out jaw.png',
     f'{FACEGAN} --driving clip.mp4 --save-motion motion.csv --au 45=0 --out wide_awake.mp4',
@@ -56,7 +58,7 @@ CHAIN = (
     'reenact-jax report --model out/bundle --data data/people --out out/report',
     'reenact-jax evaluate --model out/bundle --data data/people --pairs cross',
     'reenact-jax bench reenact --model out/bundle',
-    'reenact-jax bench steps --config aan:small --data data/heads --out bench.json',
+    'reenact-jax bench steps --config aan:small --data data/people --out bench.json',
     'python -m data_prep.heads.sheets people --out sheet.png',
 )
 # Beginning of a command, with its page or without -> why it is only read. A command with words in
