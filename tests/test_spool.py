@@ -8,6 +8,7 @@ from bundles import SIZE, drawing_model, landmark_model, random_face
 
 from reenact_jax import bundle
 from reenact_jax.export import command as export
+from reenact_jax.media import timeline
 from reenact_jax.reenact import drivers, recording, reference_frame, smoothing
 from reenact_jax.reenact.animation import Animation
 from reenact_jax.reenact.drivers import Driver, Frame
@@ -106,13 +107,15 @@ def test_drivers_of_files_know_their_sound(tmp_path, monkeypatch):
     class Reader:
         probe = drivers.reading.Probe('video', 3, True, Fraction(25), 8, 8, 0.1)
 
-        def __init__(self, path):
+        timeline, zero, unused = timeline.even(3, Fraction(25)), Fraction(0), {}
+
+        def __init__(self, path, rate):
             self.fault = lambda: None
 
-        def __iter__(self):
+        def frames(self):
             return iter([])
 
     monkeypatch.setattr(drivers.reading, 'Reader', Reader)
-    assert drivers.from_file('a.mp4', 64, '68', None).sound == 'a.mp4'
+    assert drivers.from_file('a.mp4', 64, '68', None).sound.path == 'a.mp4'
     Reader.probe = Reader.probe._replace(kind='still')
     assert drivers.from_file('a.png', 64, '68', None).sound is None

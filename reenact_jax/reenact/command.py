@@ -79,6 +79,8 @@ def main(arguments: list[str] | None = None) -> int:
     summary['credentials'] = credentials.is_available() and not args.no_credentials
     if summary['held']:
         _warn(f'{args.driving}: no face in {summary["held"]} frames; the motion before was held')
+    for name, reason in summary.get('unused', {}).items():
+        _warn(f'{args.driving}: {name} is not used: {reason}')
     if summary['fault']:
         _warn(f'{args.driving}: {summary["fault"]}')
     if summary.get('start'):
@@ -145,7 +147,8 @@ def _driver(args: argparse.Namespace, bundle: Bundle, detector, source: Portrait
         track = portraits.find_track(args.driving, args.driving_track)
         return drivers.from_track(track, bundle.size, bundle.points, rows)
     shown = recording.BESIDE if args.side_by_side else drivers.SHOWN
-    return drivers.from_file(args.driving, bundle.size, bundle.points, detector, rows, shown)
+    spec = bundle.size, bundle.points, detector, rows, shown
+    return drivers.from_file(args.driving, *spec, args.rate and reenact_flags.rate(args.rate))
 
 
 def _warn(text: str) -> None:

@@ -1,6 +1,7 @@
 """The command line of reenact_jax.reenact, and what can be wrong with it before a model is read."""
 
 import argparse
+from fractions import Fraction
 
 from reenact_jax.common import errors, storage
 from reenact_jax.common.errors import UserError
@@ -11,6 +12,7 @@ from reenact_jax.reenact.options import BATCH, MOTIONS, REFERENCES
 from reenact_jax.reenact.output import STILLS, Output
 from reenact_jax.reenact.regions import Amount
 
+RATES = 1, 240  # lowest and highest frames a second of a result
 _EPILOG = f"""\
 edits of landmarks, with strengths from -1 to 1 (any generator)
 {landmark_edits.describe()}
@@ -143,7 +145,8 @@ def _results(add) -> None:
         '--out',
         required=True,
         metavar='FILE',
-        help='.mp4; .webp: a short loop; .png or .jpg for a still driver or a strip',
+        help='.mp4, .mov or .webm; .webp or .gif: a short loop; .png or .jpg for a still driver '
+        'or a strip',
     )
     add(
         '--crop',
@@ -176,7 +179,18 @@ def _results(add) -> None:
         'name the PEM files of your own certificate chain and its key',
     )
     add('--sheet', metavar='FILE.png', help='contact sheet: source, driving, landmarks, result')
-    add('--rows', type=int, default=6, help='rows (frames) of the sheet; default 6')
+    add('--rows', type=int, default=6, help='rows of the sheet, even in time; default 6')
+    add(
+        '--rate',
+        metavar='FPS',
+        help='frames a second of the video, such as 25 or 30000/1001, and of a folder of stills; '
+        "default: the driver's frames with their times",
+    )
+    add(
+        '--sound',
+        metavar='FILE',
+        help="file whose sound goes with the video; none: no sound; default: the driver's",
+    )
     add(
         '--save-motion',
         metavar='FILE',
@@ -188,6 +202,25 @@ def units(args: argparse.Namespace) -> list[unit_edits.Change]:
     """Return the changes of action units and head angles."""
     angles = {angle: getattr(args, f'pose_{angle}') for angle in unit_edits.ANGLES}
     return unit_edits.parse(args.au, angles)
+
+
+def rate(text: str) -> Fraction:
+    """Read frames a second: 25, 12.5, 30000/1001; 29.97 and its like are what is meant by them.
+
+    Raises:
+      UserError: the text is no number, or out of the range.
+    """
+    try:
+        value = Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        raise UserError(f'--rate {text}: frames a second, such as 25, 12.5, 30000/1001') from None
+    low, high = RATES
+    if not low <= value <= high:
+        raise UserError(f'--rate {text}: from {low} to {high} frames a second')
+    ntsc = Fraction(round(value * Fraction(1001, 1000)) * 1000, 1001)
+    if value.denominator != 1 and abs(value - ntsc) < Fraction(5, 1000):
+        return ntsc
+    return value.limit_denominator(1001)
 
 
 def amount(args: argparse.Namespace) -> Amount:
@@ -211,11 +244,13 @@ def output(args: argparse.Namespace) -> Output:
         save_motion=args.save_motion,
         mark=not args.no_watermark,
         signed=not args.no_credentials,
+        rate=args.rate and rate(args.rate),
+        sound=args.sound,
     )
 
 
 def _check(args: argparse.Namespace) -> None:
-    output(args).is_video  # noqa: B018 - raises for another suffix
+    output(args).check()
     if args.sheet and storage.path(args.sheet).suffix.lower() not in STILLS:
         raise UserError(f'--sheet {args.sheet}: name it .png or .jpg')
     if args.save_motion and storage.path(args.save_motion).suffix.lower() not in motion.SUFFIXES:

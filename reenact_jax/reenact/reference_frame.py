@@ -43,6 +43,7 @@ class _Spool:
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 - read as frames are asked for
         self._shapes: dict[str, tuple] = {}
         self._pictures: dict[int, np.ndarray] = {}
+        self._times: list[tuple[float, float] | None] = []
         self._count = 0
 
     def add(self, frame: Frame) -> None:
@@ -54,6 +55,7 @@ class _Spool:
                 self._file.write(np.float32(face[name]).tobytes())
         if frame.picture is not None:
             self._pictures[self._count] = frame.picture
+        self._times.append(frame.time)
         self._count += 1
 
     def frames(self) -> Iterator[Frame]:
@@ -63,7 +65,7 @@ class _Spool:
             face = None
             if self._file.read(1)[0]:
                 face = {name: self._array(shape) for name, shape in self._shapes.items()}
-            yield Frame(face, self._pictures.pop(number, None))
+            yield Frame(face, self._pictures.pop(number, None), self._times[number])
         self._file.close()
 
     def _array(self, shape: tuple) -> np.ndarray:
