@@ -32,7 +32,11 @@ class Film(NamedTuple):
 def times(film: Film) -> list[Fraction]:
     """The times of the frames, from the picture's start."""
     every = range(int(LENGTH * film.rate))
-    return [n / film.rate for n in every if not film.variable or n < film.rate or (n - film.rate) % 3 == 0]
+    return [
+        n / film.rate
+        for n in every
+        if not film.variable or n < film.rate or (n - film.rate) % 3 == 0
+    ]
 
 
 def make(path, film: Film, cut: float = 0.0):
@@ -120,3 +124,83 @@ def heard(path) -> float:
         level = np.concatenate(levels)
         loud = np.argmax(level > level.max() / 4)
     return begin + loud / rate
+
+
+def picture(height: int = 96, width: int = 128) -> np.ndarray:
+    """A reference picture without fine detail: colours of skin, sky and leaves, each corner its own."""
+    y, x = np.mgrid[:height, :width] / np.array([height, width])[:, None, None]
+    red = 60 + 150 * x
+    green = 70 + 100 * y
+    blue = 50 + 120 * (1 - x) * y
+    made = np.stack([red, green, blue], -1)
+    made[: height // 4, : width // 4] = (220, 60, 50)  # the top left corner
+    made[-height // 4 :, : width // 4] = (40, 170, 70)  # bottom left
+    return np.round(made).astype(np.uint8)
+
+
+def linear(rgb: np.ndarray) -> np.ndarray:
+    """sRGB to linear light."""
+    v = rgb / 255
+    return np.where(v <= 0.04045, v / 12.92, ((v + 0.055) / 1.055) ** 2.4)
+
+
+WIDE = np.array([[0.6274, 0.3293, 0.0433], [0.0691, 0.9195, 0.0114], [0.0164, 0.0880, 0.8956]])
+
+
+def pq(nits: np.ndarray) -> np.ndarray:
+    """SMPTE ST 2084, 0..1 of cd/m2."""
+    root = (nits / 10_000) ** (2610 / 16384)
+    return ((107 / 128 + 2413 / 128 * root) / (1 + 2392 / 128 * root)) ** (2523 / 32)
+
+
+def hlg(nits: np.ndarray, peak: float = 1000.0) -> np.ndarray:
+    """ARIB STD-B67 behind BT.2100's inverse OOTF, 0..1 of cd/m2."""
+    light = nits / peak
+    luma = np.maximum((light * [0.2627, 0.6780, 0.0593]).sum(-1, keepdims=True), 1e-9)
+    scene = light * luma ** (1 / 1.2 - 1)
+    high = 0.17883277 * np.log(np.maximum(12 * scene - 0.28466892, 1e-9)) + 0.55991073
+    return np.where(scene <= 1 / 12, np.sqrt(3 * np.maximum(scene, 0)), high)
+
+
+def show(path, rgb: np.ndarray, *, form='yuv420p', codec='libx264', space=1, full=False, tags=None,
+         matrix=None, aspect=None, deep=False, options=None):  # fmt: skip
+    """Write three frames of one picture.
+
+    Args:
+      path: of the file.
+      rgb: uint8, or uint16 with `deep`.
+      form: pixel format.
+      codec: name.
+      space: matrix (1: BT.709, 5: BT.601, 9: BT.2020).
+      full: range.
+      tags: (primaries, transfer, matrix) that the file states; None: nothing.
+      matrix: (a, b, c, d) of the display matrix.
+      aspect: sample aspect ratio.
+      deep: 16 bits a sample.
+      options: of the encoder.
+    """
+    import av
+    from av.video.reformatter import Interpolation as Way
+
+    way = Way.BICUBIC | Way.ACCURATE_RND | Way.FULL_CHR_H_INT | Way.FULL_CHR_H_INP
+    with av.open(str(path), 'w') as file:
+        stream = file.add_stream(codec, rate=25, options=options or {'crf': '8'})
+        stream.width, stream.height, stream.pix_fmt = rgb.shape[1], rgb.shape[0], form
+        context = stream.codec_context
+        if aspect:
+            context.sample_aspect_ratio = aspect
+        if tags:
+            context.color_primaries, context.color_trc, context.colorspace = tags
+            context.color_range = 2 if full else 1
+        if matrix:
+            stream.set_display_matrix([m << 16 for m in (matrix[0], matrix[1])] + [0]
+                                      + [m << 16 for m in (matrix[2], matrix[3])]
+                                      + [0, 0, 0, 1 << 30])  # fmt: skip
+        for number in range(3):
+            frame = av.VideoFrame.from_ndarray(rgb, 'rgb48le' if deep else 'rgb24')
+            made = frame.reformat(format=form, dst_colorspace=space, interpolation=way,
+                                  dst_color_range='JPEG' if full else 'MPEG')  # fmt: skip
+            made.pts, made.time_base = number, Fraction(1, 25)
+            file.mux(stream.encode(made))
+        file.mux(stream.encode(None))
+    return path

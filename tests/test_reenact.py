@@ -193,7 +193,7 @@ def test_still_driver_gives_a_still(folder, data, tmp_path, capsys, monkeypatch)
         ({'--source-frame': '9'}, 'has 5 frames'),
         ({'--transfer': 'magic'}, '--transfer magic: this bundle has'),
         ({'--batch': '0'}, '--batch 0: must be at least 1'),
-        ({'--face': 'left'}, "--face left: give 'largest'"),
+        ({'--face': 'middle'}, "--face middle: give 'largest'"),
         ({'--model': 'nowhere'}, 'nowhere: no bundle here'),
     ],
 )
@@ -216,7 +216,10 @@ class FakeDetector(faces.Detector):
     def __exit__(self, *_):
         pass
 
-    def detect(self, image, near=(), thorough=False):
+    def is_certain(self, image, face):
+        return True
+
+    def detect(self, image, near=(), thorough=False, turn=0):
         if image.max() < 40:
             return []
         points = np.pad(random_face(int(image.max()), 1)['landmarks'][0], ((0, 0), (0, 1)))

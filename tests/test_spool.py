@@ -37,7 +37,7 @@ def test_nearest_is_the_frame_that_looks_like_the_source():
     points = random_face(1, 6)['landmarks']
     points[4] = source.known['landmarks'] * 0.5 + 3  # the same face, smaller and elsewhere
     driver, faces = driver_of(points, gaps=(0, 2), shown=(1, 2))
-    again, face, number = reference_frame.nearest(driver, source)
+    again, face, number, _ = reference_frame.nearest(driver, source)
     assert number == 4
     np.testing.assert_array_equal(face['landmarks'], points[4])
     frames = list(again.frames)
@@ -52,7 +52,7 @@ def test_nearest_is_the_frame_that_looks_like_the_source():
 
 def test_no_face_anywhere():
     driver, _ = driver_of(random_face(1, 3)['landmarks'], gaps=(0, 1, 2))
-    again, face, _ = reference_frame.nearest(driver, portrait())
+    again, face, _, _ = reference_frame.nearest(driver, portrait())
     assert face is None and [frame.face for frame in again.frames] == [None] * 3
 
 

@@ -12,9 +12,9 @@ from PIL import Image
 from reenact_jax import faces
 from reenact_jax.common.errors import UserError
 from reenact_jax.data import shards, tracks
-from reenact_jax.data_prep import extract, footage, gather, inspect, records, tracking, videos
+from reenact_jax.data_prep import extract, footage, gather, inspect, records, videos
 from reenact_jax.faces import model as face_model
-from reenact_jax.faces import segment
+from reenact_jax.faces import segment, tracking
 from reenact_jax.media import writing
 
 pytest.importorskip('av', reason='videos need the extra [video]')
@@ -241,24 +241,24 @@ def test_tracks_end_at_jumps_gaps_and_cuts(face):
         return face.moved(-x, 0, 1.0)
 
     tracker = tracking.Tracker(longest=100, gap=3)
-    assert tracker.update(0, [at(0)]) == []
-    tracker.update(1, [at(20), at(500)])  # goes on; another one begins
-    ended = tracker.update(2, [at(30), at(900)])  # the second one jumps
+    assert tracker.update(0, [at(0)], 0) == []
+    tracker.update(1, [at(20), at(500)], 1)  # goes on; another one begins
+    ended = tracker.update(2, [at(30), at(900)], 2)  # the second one jumps
     assert ended == [] and tracker.tracks == 3
-    ended = tracker.update(6, [at(40)])  # others unseen for more than 3 frames end, and this too
+    ended = tracker.update(6, [at(40)], 6)  # others unseen for more than 3 frames end, and this too
     assert [(s.track, [i.frame for i in s.sightings]) for s in ended] == [
         (0, [0, 1, 2]),
         (1, [1]),
         (2, [2]),
     ]
-    ended = tracker.update(7, [at(40)], cut=True)
+    ended = tracker.update(7, [at(40)], 7, cut=True)
     assert [s.track for s in ended] == [3] and tracker.tracks == 5
     assert [s.track for s in tracker.finish()] == [4] and tracker.finish() == []
 
 
 def test_long_tracks_become_several_stretches(face):
     tracker = tracking.Tracker(longest=4, gap=3)
-    ended = [s for i in range(8) for s in tracker.update(i, [face])]
+    ended = [s for i in range(8) for s in tracker.update(i, [face], i)]
     ended += tracker.finish()
     assert [s.name for s in ended] == ['0.0', '0.1']
     assert [i.frame for s in ended for i in s.sightings] == list(range(8))

@@ -15,7 +15,7 @@ from jaxtyping import UInt8
 from reenact_jax import faces
 from reenact_jax.common.errors import UserError
 from reenact_jax.data.tracks import Track
-from reenact_jax.faces import windows
+from reenact_jax.faces.following import Follower
 from reenact_jax.geometry import crops
 from reenact_jax.geometry import landmarks as lm
 from reenact_jax.media import reading, timeline
@@ -49,6 +49,7 @@ class Driver(NamedTuple):
     sound: Sound | None = None  # its sound
     timeline: Timeline | None = None  # when they are shown; None: at the rate, from nought
     unused: Mapping[str, str] = {}  # files of its folder that are no stills, with the reason
+    report: Callable[[], dict] = dict  # after the last frame: `Follower.report`
 
     @property
     def times(self) -> Timeline:
@@ -64,11 +65,12 @@ def from_file(
     pictures: int = 0,
     shown_side: int = SHOWN,
     rate: Fraction | None = None,
+    which: str | int | None = None,
 ) -> Driver:
     """Open a video, a still or a folder of stills as a driver.
 
-    The largest face of the first frame that has one is followed. Its crop there, fixed for the
-    whole clip, is the frame of reference.
+    One face of the first frame that has any is followed. Its crop there, fixed as long as the film
+    does not cut, is the frame of reference.
 
     Args:
       path: file or folder.
@@ -78,6 +80,7 @@ def from_file(
       pictures: how many frames, evenly spread, bring their picture.
       shown_side: side of these pictures, pixels.
       rate: frames a second of a folder of stills; None: 25.
+      which: which of several faces, as `faces.choose` takes it; None: the largest.
 
     Raises:
       UserError: the file cannot be read.
@@ -85,10 +88,11 @@ def from_file(
     reader = reading.Reader(path, rate)
     times = reader.timeline
     shown = times.spread(pictures)
-    frames = _detected(reader.frames(), size, points, detector, shown, shown_side)
+    follower = Follower(detector, which, path)
+    frames = _detected(reader.frames(), size, points, follower, shown, shown_side)
     heard = reader.probe.kind == 'video' and has_sound(path)
     sound = Sound(path, reader.zero) if heard else None
-    more = sound, times, reader.unused
+    more = sound, times, reader.unused, follower.report
     return Driver(frames, reader.probe.frames, times.mean, reader.fault, shown, *more)
 
 
@@ -98,8 +102,9 @@ def from_pictures(
     size: int,
     points: str,
     detector: faces.Detector,
+    which: str | int | None = None,
 ) -> Driver:
-    """Follow the largest face in frames in memory, as `from_file` does.
+    """Follow a face in frames in memory, as `from_file` does.
 
     Args:
       pictures: RGB.
@@ -107,12 +112,14 @@ def from_pictures(
       size: side of the crop, pixels.
       points: point set.
       detector: what finds faces.
+      which: which of several faces, as `faces.choose` takes it; None: the largest.
     """
     times = timeline.even(len(pictures), rate).times
     stream = timeline.ends(zip(pictures, times, strict=True), len(pictures) / float(rate))
     shown = itertools.starmap(reading.Shown, stream)
-    frames = _detected(shown, size, points, detector, frozenset(), SHOWN)
-    return Driver(frames, len(pictures), rate, lambda: None)
+    follower = Follower(detector, which, 'the driving pictures')
+    frames = _detected(shown, size, points, follower, frozenset(), SHOWN)
+    return Driver(frames, len(pictures), rate, lambda: None, report=follower.report)
 
 
 def from_track(track: Track, size: int, points: str, pictures: int = 0) -> Driver:
@@ -208,33 +215,26 @@ def rate_of(track: Track) -> Fraction:
 
 def times_of(track: Track) -> Timeline:
     """Return the times of a stored track's frames, from nought."""
-    return timeline.even(track.frames, rate_of(track))
+    if track.seconds is None or track.frames < 2:
+        return timeline.even(track.frames, rate_of(track))
+    return timeline.read(np.float64(track.seconds - track.seconds[0]), None, (rate_of(track),))
 
 
-def _detected(stream, size, points, detector, shown, side) -> Iterator[Frame]:
-    """Yield the face of every frame, in the crop of the first one found."""
-    window, last = None, None
-    for number, (image, *moment) in enumerate(stream):
-        time = moment[0], moment[1]
-        detections = detector.detect(image, near=() if last is None else (last,))
-        if not detections:
-            yield Frame(None, _show(image, window, side) if number in shown else None, time)
-            continue
-        face = _same(detections, last)
-        last, landmarks = face.box, getattr(face, f'landmarks_{points}')
-        if window is None:
-            window = lm.crop_box(landmarks[None])
+def _detected(stream, size, points, follower: Follower, shown, side) -> Iterator[Frame]:
+    """Yield the face of every frame, in the crop of the first one of its shot."""
+    window, shot = None, 0
+    for number, (image, begin, end) in enumerate(stream):
+        found = follower(image, begin)
+        if found.shot != shot:
+            window, shot = None, found.shot
+        known = None
+        if found.face is not None:
+            landmarks = getattr(found.face, f'landmarks_{points}')
+            window = lm.crop_box(landmarks[None]) if window is None else window
+            there = crops.into_crop(landmarks, window, size)
+            known = portraits.known(there, found.face.aus, found.face.aus_valid)
         picture = _show(image, window, side) if number in shown else None
-        points_there = crops.into_crop(landmarks, window, size)
-        yield Frame(portraits.known(points_there, face.aus, face.aus_valid), picture, time)
-
-
-def _same(detections, last):
-    """Choose the face that overlaps the last one most; without a last one, the largest."""
-    if last is None:
-        return detections[0]  # largest first
-    overlaps = [windows.overlap(face.box, last) for face in detections]
-    return detections[int(np.argmax(overlaps))]
+        yield Frame(known, picture, (begin, end), shot)
 
 
 def _show(image, window, side: int):

@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from reenact_jax.reenact import reference_frame, smoothing, starts
+from reenact_jax.reenact.animation import Shots
 from reenact_jax.reenact.drivers import Driver
 from reenact_jax.reenact.options import Options
 from reenact_jax.reenact.portraits import Portrait
@@ -21,6 +22,7 @@ class Driving(NamedTuple):
     fault: str | None  # why it should not start at the first frame, where it does
     pictures: dict[int, UInt8[np.ndarray, 's s 3'] | None]  # those of the shown frames read so far
     times: list[tuple[float, float]]  # begin and end of the frames read so far, seconds
+    shots: Shots  # where the driver cuts
 
 
 def read(driver: Driver, source: Portrait, options: Options) -> Driving:
@@ -30,25 +32,30 @@ def read(driver: Driver, source: Portrait, options: Options) -> Driving:
     source's own face (`starts.onto`).
     """
     start, number, fault, pictures, times = None, 0, None, {}, []
+    shots = Shots([], {})
     if options.reference == 'best' and options.is_relative and driver.count != 1:
-        driver, start, number = reference_frame.nearest(driver, source)
-    first, faces = starts.first(_faces(driver, pictures, times, options.smooth))
+        driver, start, number, best = reference_frame.nearest(driver, source)
+        shots = Shots([], best)
+    first, faces = starts.first(_faces(driver, pictures, times, shots.numbers, options.smooth))
     if options.is_relative and first is not None:
         if driver.count == 1:
             start = starts.onto(source.known, first)
         if start is None:
             fault = starts.fault(first, source.known)
-    return Driving(faces, start, number, fault, pictures, times)
+    return Driving(faces, start, number, fault, pictures, times, shots)
 
 
-def _faces(driver: Driver, pictures: dict, times: list, smooth: bool) -> Iterator[dict | None]:
-    """Yield the driver's faces; pictures that are shown go into `pictures`, times into `times`."""
+def _faces(
+    driver: Driver, pictures: dict, times: list, shots: list, smooth: bool
+) -> Iterator[dict | None]:
+    """Yield the driver's faces; what else is known of a frame goes into the other arguments."""
 
     def faces():
         for number, frame in enumerate(driver.frames):
             if number in driver.shown:
                 pictures[number] = frame.picture
             times.append(frame.time or (number / driver.rate, (number + 1) / driver.rate))
+            shots.append(frame.shot)
             yield frame.face
 
-    return smoothing.smooth(faces(), driver.rate, times) if smooth else faces()
+    return smoothing.smooth(faces(), driver.rate, times, shots) if smooth else faces()

@@ -61,7 +61,10 @@ def _faces(add) -> None:
         help='frame of a --source that is a video or a track, from 0; default 0',
     )
     add(
-        '--face', help="which face of a source that has several: 'largest', or its number from left"
+        '--face',
+        metavar='WHICH',
+        help="which face of a source that has several: 'largest', 'left', 'right', or its number "
+        'from the left, from 0',
     )
     add(
         '--driving',
@@ -69,6 +72,12 @@ def _faces(add) -> None:
         '(--save-motion, OpenFace); not needed with a change',
     )
     add('--driving-track', metavar='ID', help='track of the shard set --driving')
+    add(
+        '--driving-face',
+        metavar='WHICH',
+        help='which face of the first driving frame that has any is followed, as --face; default '
+        'largest',
+    )
 
 
 def _motion(add) -> None:
@@ -258,8 +267,11 @@ def _check(args: argparse.Namespace) -> None:
     for name in ('batch', 'rows'):
         if getattr(args, name) < 1:
             raise UserError(f'--{name} {getattr(args, name)}: must be at least 1')
-    if args.face not in (None, 'largest') and not args.face.isdigit():
-        raise UserError(f"--face {args.face}: give 'largest' or the face's number from the left")
+    for name in ('face', 'driving_face'):
+        given = getattr(args, name)
+        if given not in (None, 'largest', 'left', 'right') and not given.isdigit():
+            flag = f'--{name.replace("_", "-")} {given}'
+            raise UserError(f"{flag}: give 'largest', 'left', 'right' or its number from the left")
     if args.max_side is not None and args.max_side < painting.LEAST_SIDE:
         raise UserError(
             f'--max-side {args.max_side}: must be at least {painting.LEAST_SIDE} pixels'

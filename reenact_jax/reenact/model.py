@@ -144,6 +144,7 @@ class Model:
         driving: str | os.PathLike | UInt8[np.ndarray, 't h w 3'],
         *,
         face: str | int | None = None,
+        driving_face: str | int | None = None,
         rate: float | Fraction = RATE,
         options: Options = DEFAULTS,
         **changed: Any,
@@ -153,7 +154,10 @@ class Model:
         Args:
           source: a file, a picture [h, w, 3] of uint8, or what `portrait` returned.
           driving: a video, a still, a folder of stills, or pictures [t, h, w, 3] of uint8.
-          face: which of several faces in the source: 'largest' or its number from the left.
+          face: which of several faces in the source: 'largest', 'left', 'right' or its number from
+            the left.
+          driving_face: which of several faces in the first driving frame that has any; None: the
+            largest.
           rate: frames a second of driving pictures in memory or in a folder.
           options: what is asked of the animation.
           **changed: fields of `Options` by name instead, such as reference='best', strength=1.5,
@@ -173,9 +177,10 @@ class Model:
         """
         options = dataclasses.replace(options, **changed)
         portrait = source if isinstance(source, Portrait) else self.portrait(source, face)
-        driver = self._driver(driving, rate)
+        driver = self._driver(driving, rate, driving_face)
         read = drives.read(driver, portrait, options)
-        results = list(Animation(self.bundle, portrait, options).frames(read.faces, read.start))
+        animation = Animation(self.bundle, portrait, options)
+        results = list(animation.frames(read.faces, read.start, read.shots))
         frames, landmarks = (
             np.stack([getattr(one, n) for one in results]) for n in ('image', 'landmarks')
         )
@@ -183,12 +188,12 @@ class Model:
         times = tuple(read.times) if driver.times.rate is None else None
         return Clip(frames, landmarks, held, driver.rate, driver.sound, times)
 
-    def _driver(self, driving, rate) -> Driver:
+    def _driver(self, driving, rate, which) -> Driver:
         spec = self.bundle.size, self.bundle.points, self._detector()
         exact_rate = Fraction(rate).limit_denominator(1001)
         if isinstance(driving, np.ndarray):
-            return drivers.from_pictures(_pictures(driving, 4), exact_rate, *spec)
-        return drivers.from_file(os.fspath(driving), *spec, rate=exact_rate)
+            return drivers.from_pictures(_pictures(driving, 4), exact_rate, *spec, which)
+        return drivers.from_file(os.fspath(driving), *spec, rate=exact_rate, which=which)
 
     def _detector(self) -> Detector:
         if self._found is None:

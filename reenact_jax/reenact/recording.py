@@ -37,7 +37,7 @@ def record(animation: Animation, driver: Driver, output: Output) -> dict:
     shown = driver.times.spread(output.rows)
     portrait = animation.source.shown(BESIDE if output.side_by_side else drivers.SHOWN)
     faces = _kept(read.faces, kept) if output.save_motion else read.faces
-    frames = animation.frames(faces, read.start)
+    frames = animation.frames(faces, read.start, read.shots)
     bar = tqdm(frames, total=driver.count, unit='frame', desc=storage.path(output.path).name)
     with output.open(driver.rate, driver.count, driver.sound, driver.times.rate is None) as write:
         for number, result in enumerate(bar):
@@ -54,7 +54,7 @@ def record(animation: Animation, driver: Driver, output: Output) -> dict:
         output.write_sheet({float(begins[number]): row for number, row in rows.items()})
     summary = {'out': output.path, 'sheet': output.sheet, **_written(output)}
     summary |= {'held': held, 'reference': read.number, 'unused': dict(driver.unused)}
-    summary |= {'start': read.fault, 'fault': driver.fault()}
+    summary |= {'start': read.fault, 'fault': driver.fault(), **driver.report()}
     return summary | {
         'transfer': animation.bundle.transfer_name,
         'motion': animation.options.motion,

@@ -63,6 +63,7 @@ def smooth(
     faces: Iterable[dict | None],
     rate: float | Fraction,
     times: Sequence[tuple[float, float]] | None = None,
+    shots: Sequence[int] | None = None,
 ) -> Iterator[dict | None]:
     """Filter a driver's faces (`portraits.known`, one crop for all); None stays None.
 
@@ -70,13 +71,17 @@ def smooth(
       faces: the driver's.
       rate: frames a second.
       times: begin and end of every frame that has been read, seconds; None: by the rate.
+      shots: number of the shot of every frame that has been read; each is filtered by itself.
     """
     filters: dict[str, OneEuro] = {}
-    last = None
+    last, shot = None, 0
     for number, face in enumerate(faces):
         if face is None:
             yield None
             continue
+        if shots and shots[number] != shot:
+            last, shot = None, shots[number]
+            filters.clear()
         now = times[number][0] if times is not None else number / float(rate)
         step = None if last is None else 1 / max(now - last, 1e-6)
         last = now
