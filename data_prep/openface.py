@@ -16,6 +16,7 @@ intensities.
 """
 
 import dataclasses
+import glob
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -104,7 +105,8 @@ def pair(tables: Iterable[str], videos: str | None) -> list[tuple[Path, str, Pat
     pairs, lonely = [], []
     beyond = footage.find([videos]) if videos else []
     for table in files:
-        beside = [p for p in table.parent.glob(f'{table.stem}.*') if footage.is_video(p)]
+        same = (p for p in table.parent.glob(f'{glob.escape(table.stem)}.*') if p.is_file())
+        beside = [p for p in same if footage.is_video(p)]
         candidates = [(p, p.name) for p in beside] + [v for v in beyond if v[0].stem == table.stem]
         if candidates:
             pairs.append((*candidates[0], table))

@@ -127,7 +127,7 @@ def heard(path) -> float:
 
 
 def picture(height: int = 96, width: int = 128) -> np.ndarray:
-    """A reference picture without fine detail: colours of skin, sky and leaves, each corner its own."""
+    """A reference picture without fine detail, in which each corner is another."""
     y, x = np.mgrid[:height, :width] / np.array([height, width])[:, None, None]
     red = 60 + 150 * x
     green = 70 + 100 * y

@@ -52,6 +52,9 @@ def command(main: Callable[..., int | None], *args) -> None:
     except UserError as error:
         print(f'error: {error}', file=sys.stderr)
         code = 1
+    except KeyboardInterrupt:
+        print('interrupted', file=sys.stderr)
+        code = 130  # as shells have it: 128 and the signal's number
     except BrokenPipeError:  # `... | head` closed the pipe: nothing to report
         code = 0
     sys.exit(code or 0)

@@ -97,7 +97,7 @@ FIELDS: dict[str, Field] = {
     'licence': Field('text', (), 'licence of the footage as its source states it'),
     'consent': Field('text', (), 'yes | no | unknown | synthetic'),
 }
-# Not in every record, and in no index: when each frame is shown, from where picture or sound begins.
+# Not in every record, in no index: when each frame is shown, from where picture or sound begins.
 TIMES = Field('float', ('T',), 'seconds in the source file')
 # Fields with a value a frame, in the order in which an index lists their pieces.
 PER_FRAME = tuple(name for name, field in FIELDS.items() if field.shape[:1] == ('T',))

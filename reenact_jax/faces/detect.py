@@ -265,7 +265,7 @@ def choose(faces: Sequence[Detected], which: str | int | None, where: str) -> De
             f'{i} at x = {face.box[[0, 2]].mean():.0f}' for i, face in enumerate(ordered)
         )
         raise UserError(
-            f'{where}: {len(faces)} faces ({places}); say which: largest, left, right, or its number'
+            f'{where}: {len(faces)} faces ({places}); say which: largest, left, right, its number'
         )
     ends = {'left': 0, 'right': len(ordered) - 1}
     number = ends[which] if isinstance(which, str) and which in ends else int(which or 0)

@@ -246,7 +246,7 @@ def _stacked(part: Sequence[tuple[dict, bool]]):
 
 
 def _filled(driving, shots: Shots | None):
-    """Yield (face, held, its shot): None becomes the last face, at the start the first one found."""
+    """Yield (face, held, its shot): None becomes the last face, or at the start the first one."""
     last, waiting, shot = None, 0, 0
     for number, face in enumerate(driving):
         if face is None and last is None:

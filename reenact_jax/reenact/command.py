@@ -42,6 +42,7 @@ import argparse
 import contextlib
 import dataclasses
 import json
+import signal
 import sys
 
 from reenact_jax import bundle as bundles
@@ -62,6 +63,9 @@ from reenact_jax.reenact.portraits import Portrait
 def main(arguments: list[str] | None = None) -> int:
     """Run `reenact-jax reenact`; return its exit code."""
     args = reenact_flags.read(__doc__, arguments)
+    with contextlib.suppress(ValueError):  # not the main thread
+        for number in (signal.SIGTERM, signal.SIGHUP):  # so that drafts are removed then, too
+            signal.signal(number, lambda number, _: sys.exit(128 + number))
     command_line.say_device()
     bundle = bundles.load(args.model, args.transfer)
     with contextlib.ExitStack() as stack:

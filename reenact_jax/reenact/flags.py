@@ -166,8 +166,7 @@ def _results(add) -> None:
         '--max-side',
         type=int,
         metavar='PIXELS',
-        help=f'longest side of the result; default {painting.MOST_SIDE} for a model that draws at '
-        "the picture's own size (layers), no limit for others",
+        help=f'longest side of the result; default {painting.MOST_SIDE}',
     )
     add(
         '--side-by-side',
@@ -189,6 +188,7 @@ def _results(add) -> None:
     )
     add('--sheet', metavar='FILE.png', help='contact sheet: source, driving, landmarks, result')
     add('--rows', type=int, default=6, help='rows of the sheet, even in time; default 6')
+    add('--overwrite', action='store_true', help='replace files that are there; else: refuse')
     add(
         '--rate',
         metavar='FPS',
@@ -259,7 +259,7 @@ def output(args: argparse.Namespace) -> Output:
 
 
 def _check(args: argparse.Namespace) -> None:
-    output(args).check()
+    output(args).is_video  # noqa: B018 - raises for another suffix
     if args.sheet and storage.path(args.sheet).suffix.lower() not in STILLS:
         raise UserError(f'--sheet {args.sheet}: name it .png or .jpg')
     if args.save_motion and storage.path(args.save_motion).suffix.lower() not in motion.SUFFIXES:
@@ -290,6 +290,7 @@ def _check(args: argparse.Namespace) -> None:
         given = getattr(args, name)
         if given and not getattr(args, f'{name}_track') and not is_motion(args, name):
             reading.kind(given)
+    output(args).check(args.overwrite)
 
 
 def _check_changes(args: argparse.Namespace) -> None:

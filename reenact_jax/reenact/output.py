@@ -97,13 +97,23 @@ class Output:
         else:
             yield lambda image, *_: writing.write_still(self.path, image, signed=self.signed)
 
-    def check(self) -> None:
-        """Refuse what can be known to fail before work begins.
+    def check(self, overwrite: bool = True) -> None:
+        """Try everything that is written, before work begins.
+
+        Args:
+          overwrite: whether files that are there are replaced.
 
         Raises:
-          UserError: a suffix is wrong, or the file of the sound has none.
+          UserError: a suffix is wrong, a file is there or cannot be written, or the file of the
+            sound has none.
         """
         is_video = self.is_video
+        named = {'--out': self.path, '--sheet': self.sheet, '--save-motion': self.save_motion}
+        for flag, name in named.items():
+            if name and not overwrite and storage.exists(storage.path(name)):
+                raise UserError(f'{flag} {name}: is there already; --overwrite replaces it')
+            if name:
+                storage.try_out(name, flag)
         if self.sound not in (None, NO_SOUND):
             if not is_video or self.path.lower().endswith(loops.SUFFIXES):
                 raise UserError(f'--sound: {self.path} takes no sound; name it .mp4, .mov or .webm')
