@@ -19,7 +19,7 @@ STARTS = {'zero': (0, 0), 'late picture': (0.72, 0), 'late sound': (0, 0.52), 'b
 KINDS = [
     Film(container, variable, *STARTS[start])
     for container, variable, start in itertools.product(CODECS, (False, True), STARTS)
-    if not (variable and container in ('avi', 'mpg')) and not (container == 'avi' and start != 'zero')
+    if not (container in ('avi', 'mpg') and variable) and (container != 'avi' or start == 'zero')
 ]  # fmt: skip
 QUICK = [
     Film('mp4', True),
@@ -82,7 +82,7 @@ def test_every_container_and_start(tmp_path, film, suffix):
 
 def test_a_rate_that_is_asked_for_is_the_rate_of_the_file(tmp_path):
     facts = agrees(tmp_path, Film('mp4', True), rate=Fraction(30000, 1001))
-    assert facts['rate'] == '30000/1001' and facts['frames'] == round(2 * 30000 / 1001)
+    assert facts['rate'] == '30000/1001' and facts['frames'] == round(2.08 * 30000 / 1001)
 
 
 def test_times_that_are_kept_are_measured(tmp_path):
@@ -134,9 +134,8 @@ def test_sound_of_another_file(tmp_path):
 @pytest.mark.parametrize('container', [*CODECS])
 def test_a_file_that_was_cut_short_is_noticed(tmp_path, container):
     path = films.make(tmp_path / f'film.{container}', Film(container))
-    assert [*reading.Reader(path)] and (reader := reading.Reader(path))
-    list(reader)
-    assert reader.fault() is None
+    reader = reading.Reader(path)
+    assert len(list(reader)) == 50 and reader.fault() is None
     data = path.read_bytes()
     path.write_bytes(data[: len(data) * 3 // 4 + 7])
     try:

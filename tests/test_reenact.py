@@ -1,7 +1,6 @@
 """From files and tracks to a marked video: placement, gaps, batches, rates, messages."""
 
 import json
-import types
 from fractions import Fraction
 
 import numpy as np
@@ -223,9 +222,21 @@ class FakeDetector(faces.Detector):
         if image.max() < 40:
             return []
         points = np.pad(random_face(int(image.max()), 1)['landmarks'][0], ((0, 0), (0, 1)))
-        box = np.array([8.0, 8.0, 24.0, 24.0])
-        units = {'aus': np.zeros(20), 'aus_valid': np.ones(20, bool)}
-        return [types.SimpleNamespace(landmarks_68=points + 20, box=box + 20, **units)]
+        return [detected(points + 20, (28, 28, 44, 44))]
+
+
+def detected(points, box) -> faces.Detected:
+    """A face with these 68 points and this box, of which nothing else is known."""
+    x0, y0, x1, y1 = box
+    mesh = np.full((478, 3), [x0, y0, 0], np.float32)
+    mesh[240:] = x1, y1, 0
+    points, nothing = np.float32(points), np.zeros((106, 3), np.float32)
+    seen = {f'visible_{name}': np.ones(n, bool) for name, n in (('68', 68), ('68c', 68))}
+    return faces.Detected(
+        mesh, points, nothing, points, visible_106=np.ones(106, bool), **seen,
+        aus=np.zeros(20, np.float32), aus_valid=np.ones(20, bool),
+        gaze=np.zeros(2, np.float32), blendshapes={},
+    )  # fmt: skip
 
 
 def test_video_driver_keeps_its_rate_and_reports_gaps(folder, data, tmp_path, capsys, monkeypatch):

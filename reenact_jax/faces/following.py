@@ -177,7 +177,8 @@ class Follower:
             return seen.get(self._me) if self._me is not None else None
         if self._last is None:
             faces = list(seen.values())
-            chosen = detect.choose(faces, self._which or 'largest', self._where)
+            which = 'largest' if self._which is None else self._which
+            chosen = detect.choose(faces, which, self._where)
             self._me = next(track for track, face in seen.items() if face is chosen)
             return chosen
         strangers = {track: face for track, face in seen.items() if track not in self._others}
@@ -233,14 +234,14 @@ class Follower:
 def shape(face: Detected, detector: Detector) -> Float[np.ndarray, 'n 2'] | None:
     """Return the face's shape in the canonical pose: points that expressions spare, weighted.
 
-    None where the face has no mesh.
+    None where the detector has no canonical face.
     """
-    mesh = getattr(face, 'mesh', None)
-    if mesh is None:
+    model = getattr(detector, 'model', None)
+    if model is None:
         return None
-    canonical = facemesh.canonical(detector.model)
-    scale, turn, shift = facemesh.similarity(mesh[:468], canonical.vertices, canonical.rigid)
-    points = scale * mesh[:468] @ turn.T + shift
+    canonical, mesh = facemesh.canonical(model), face.mesh[:468]
+    scale, turn, shift = facemesh.similarity(mesh, canonical.vertices, canonical.rigid)
+    points = scale * mesh @ turn.T + shift
     weights = np.sqrt(canonical.rigid * len(points))
     at = weights > 0
     return (points[at, :2] * weights[at, None]) * np.sqrt(at.sum() / len(points))

@@ -155,7 +155,7 @@ def _driver(args: argparse.Namespace, bundle: Bundle, detector, source: Portrait
     return drivers.from_file(args.driving, *spec, rate, args.driving_face)
 
 
-def _warn_of_following(path: str, summary: dict) -> None:
+def _warn_of_following(path: str | None, summary: dict) -> None:
     """Print warnings of what happened to the driver's face."""
     lost = ', '.join(
         f'{begin:.2f} to {"the end" if end is None else f"{end:.2f}"}'

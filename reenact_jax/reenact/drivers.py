@@ -33,9 +33,8 @@ class Frame(NamedTuple):
 
     face: dict[str, np.ndarray] | None  # `portraits.known`, in the driver's own crop; None: no face
     picture: UInt8[np.ndarray, 's s 3'] | None = None  # the crop, of those that are shown
-    time: tuple[float, float] | None = (
-        None  # seconds at which it begins and ends; None: by the rate
-    )
+    time: tuple[float, float] | None = None  # its begin and end, seconds; None: by the rate
+    shot: int = 0  # number of the shot: grows where the film cuts
 
 
 class Driver(NamedTuple):

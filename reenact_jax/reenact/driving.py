@@ -54,7 +54,8 @@ def _faces(
         for number, frame in enumerate(driver.frames):
             if number in driver.shown:
                 pictures[number] = frame.picture
-            times.append(frame.time or (number / driver.rate, (number + 1) / driver.rate))
+            even = float(number / driver.rate), float((number + 1) / driver.rate)
+            times.append(frame.time or even)
             shots.append(frame.shot)
             yield frame.face
 
