@@ -4,6 +4,7 @@ import csv
 import io
 from fractions import Fraction
 
+import films
 import numpy as np
 import pytest
 import simplejpeg
@@ -16,6 +17,7 @@ from reenact_jax.data_prep import extract, footage, gather, inspect, records, vi
 from reenact_jax.faces import model as face_model
 from reenact_jax.faces import segment, tracking
 from reenact_jax.media import writing
+from reenact_jax.reenact import drivers
 
 pytest.importorskip('av', reason='videos need the extra [video]')
 pytest.importorskip('mediapipe', reason='finding faces needs the extra [video]')
@@ -352,3 +354,27 @@ def test_command_refuses_bad_flags(footage_folder, tmp_path):
     ):
         with pytest.raises(UserError, match=message):
             videos.main([*base, *flags])
+
+
+def test_records_have_the_times_of_a_variable_rate(tmp_path):
+    """A second at 25 frames/s, then every fifth frame: no fault, and times as they are."""
+    times = [n / 25 for n in range(50) if n < 25 or n % 5 == 0]
+    with writing.VideoWriter(tmp_path / 'anna.mp4', Fraction(15), variable=True) as video:
+        for time, frame in zip(times, panning(len(times)), strict=True):
+            video.write(frame, time, time + (0.04 if time < 0.95 else 0.2))
+    (tmp_path / 'notes.txt').write_text('not used')
+    options = extract.Options(size=64, frames=16, clip_seconds=9.0)
+    (outcome,) = prepare([tmp_path], tmp_path / 'out', options)
+    assert (outcome.status, outcome.frames, outcome.records) == ('ok', len(times), 1)
+    ((_, track),) = all_tracks(tmp_path / 'out').values()
+    np.testing.assert_allclose(track.seconds, [times[n] for n in track.frame_number], atol=1e-4)
+    assert track.seconds[-1] > 1.7 and drivers.times_of(track).rate is None
+    assert footage.unused([str(tmp_path)]).keys() >= {'notes.txt'}
+
+
+def test_a_late_start_is_no_fault(tmp_path):
+    path = films.make(tmp_path / 'film.mkv', films.Film('mkv', True, 0.72))
+    source = footage.label(footage.find([str(path)]))[0]
+    with faces.Detector(MODEL) as detector:
+        outcome = extract.extract(source, str(tmp_path / 'a.tfrecord'), OPTIONS, detector)
+    assert outcome.status == 'no face' and not outcome.detail

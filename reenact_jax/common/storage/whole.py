@@ -105,6 +105,8 @@ def try_out(name: epath.PathLike, flag: str = '') -> None:
     what = f'{flag} {name}'.strip()
     try:
         folders.make_folder(target.parent)
+        with contextlib.suppress(FileNotFoundError):
+            os.lstat(target)  # says so if the name is too long
         if target.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         if target.exists() and not os.access(target, os.W_OK):
