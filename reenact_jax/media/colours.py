@@ -4,8 +4,8 @@ What a file does not say is taken as it is shown: BT.709 for HD, BT.601 for what
 curve for SDR. FFmpeg's scaler does the matrices, with rounding; curves and gamuts are done here.
 
 HDR: what is up to reference white keeps its look, highlights are bent into the uppermost part of
-the range. Reference white is 203 cd/m2 (ITU-R BT.2408); in films that are nowhere brighter than
-SDR's nominal 100 cd/m2, it is that.
+the range. Reference white is 203 cd/m2 (ITU-R BT.2408); where the first frame is nowhere brighter
+than SDR is, and the film says nothing of a display that it was mastered on, it is SDR's 100 cd/m2.
 """
 
 import functools
@@ -25,6 +25,7 @@ _FROM_P3 = (1.2249, -0.2247, 0.0), (-0.0420, 1.0419, 0.0), (-0.0197, -0.0786, 1.
 _TO_709 = {_BT2020: _FROM_2020, **{number: _FROM_P3 for number in _P3}}
 _WHITE, _SDR_WHITE = 203.0, 100.0  # cd/m2
 _BRIGHT = 120.0  # cd/m2: with more than this a film is brighter than SDR is
+_MASTERED = ('MASTERING_DISPLAY_METADATA', 'CONTENT_LIGHT_LEVEL')  # what graded HDR carries
 _KNEE = 0.95  # share of reference white from which highlights are bent
 _PEAK = 1000.0  # cd/m2 of HLG's nominal display; what is brighter becomes white
 
@@ -46,17 +47,19 @@ class Converter:
         """
         trc, primaries = int(frame.color_trc), int(frame.color_primaries)
         if trc in (_PQ, _HLG):
-            return self._from_hdr(_scaled(frame, width, height, 'rgb48le'), trc, primaries)
+            rgb = _scaled(frame, width, height, 'rgb48le')
+            return self._from_hdr(frame, rgb, trc, primaries)
         rgb = _scaled(frame, width, height, 'rgb24')
         if primaries in _TO_709 and not _is_rgb(frame):
             return _encode(_linear()[rgb] @ _matrix(primaries))
         return rgb
 
-    def _from_hdr(self, rgb, trc: int, primaries: int) -> UInt8[np.ndarray, 'h w 3']:
+    def _from_hdr(self, frame, rgb, trc: int, primaries: int) -> UInt8[np.ndarray, 'h w 3']:
         light = _pq()[rgb] if trc == _PQ else _hlg(rgb)
         if self._white is None:
             dark = np.percentile(light.max(-1), 99.5) <= _BRIGHT
-            self._white = _SDR_WHITE if dark else _WHITE
+            mastered = any(frame.side_data.get(name) is not None for name in _MASTERED)
+            self._white = _SDR_WHITE if dark and not mastered else _WHITE
         light = light @ _matrix(primaries if primaries in _TO_709 else _BT2020)
         light *= np.float32(1 / self._white)
         most = light.max(-1, keepdims=True)
