@@ -49,7 +49,7 @@ def make(path, film: Film, cut: float = 0.0):
     """
     import av
 
-    picture, tone, form = CODECS[film.container]
+    picture, codec, form = CODECS[film.container]
     tone_rate = 48_000
     with av.open(str(path), 'w', format=form) as file:
         video = file.add_stream(picture, rate=film.rate)
@@ -59,7 +59,7 @@ def make(path, film: Film, cut: float = 0.0):
         video.codec_context.time_base = base
         video.codec_context.gop_size = 10
         packets = []
-        audio = file.add_stream(tone, rate=tone_rate, layout='mono') if film.sound else None
+        audio = file.add_stream(codec, rate=tone_rate, layout='mono') if film.sound else None
         for time in times(film):
             at = time + Fraction(film.late).limit_denominator(1000)
             level = 235 if at >= JUMP else 20
@@ -68,7 +68,7 @@ def make(path, film: Film, cut: float = 0.0):
             packets += video.encode(frame)
         packets += video.encode(None)
         if audio:
-            packets += _tone(av, audio, film, tone_rate)
+            packets += tone(av, audio, film, tone_rate)
         packets.sort(key=lambda p: p.dts * p.time_base)
         for packet in packets:
             file.mux(packet)
@@ -77,7 +77,8 @@ def make(path, film: Film, cut: float = 0.0):
     return path
 
 
-def _tone(av, stream, film: Film, rate: int) -> list:
+def tone(av, stream, film: Film, rate: int) -> list:
+    """Encode the film's sound."""
     count = int((LENGTH - film.tone_late) * rate)
     at = film.tone_late + np.arange(count) / rate
     wave = np.where(at >= JUMP, np.sin(2 * np.pi * 440 * at), 0) * 0.5

@@ -127,8 +127,34 @@ def test_sound_of_another_file(tmp_path):
     films.make(tmp_path / 'film.mp4', Film())
     films.make(tmp_path / 'silent.mp4', Film(sound=False))
     check(tmp_path / 'film.mp4')
-    with pytest.raises(UserError, match=r'silent\.mp4: it has no sound'):
-        check(tmp_path / 'silent.mp4')
+    (tmp_path / 'list.m3u8').write_text('#EXTM3U\n#EXTINF:1,\nfilm.mp4\n')
+    for name in ('silent.mp4', 'list.m3u8'):
+        with pytest.raises(UserError, match=f'{name}: it has no sound'):
+            check(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ('name', 'codec', 'form'),
+    [
+        ('a.wav', 'pcm_s16le', 'wav'),
+        ('a.mp3', 'libmp3lame', 'mp3'),
+        ('a.flac', 'flac', 'flac'),
+        ('a.aac', 'aac', 'adts'),
+        ('a.ogg', 'libopus', 'ogg'),
+        ('a.m4a', 'aac', 'ipod'),
+    ],
+)
+def test_sound_alone_begins_with_the_picture(tmp_path, name, codec, form):
+    import av
+
+    with av.open(str(tmp_path / name), 'w', format=form) as file:
+        stream = file.add_stream(codec, rate=48_000, layout='mono')
+        for packet in films.tone(av, stream, Film(), 48_000):
+            file.mux(packet)
+    with writing.VideoWriter(tmp_path / 'out.mp4', 25, sound=str(tmp_path / name)) as video:
+        for n in range(50):
+            video.write(np.full((64, 64, 3), n, np.uint8))
+    assert films.heard(tmp_path / 'out.mp4') == pytest.approx(films.JUMP, abs=1.3 * FRAME)
 
 
 @pytest.mark.parametrize('container', [*CODECS])

@@ -53,7 +53,7 @@ def opened(path: epath.PathLike) -> Any:
     return _open(av, path, found.name)
 
 
-def _open(av, path, name: str | None) -> Any:
+def _open(av, path, name: str) -> Any:
     try:
         return av.open(address(path), format=name, options={'protocol_whitelist': 'file'})
     except (av.FFmpegError, OSError, UnicodeDecodeError) as error:
@@ -67,12 +67,10 @@ def sounding(path: epath.PathLike) -> Any:
     Raises:
       UserError: it cannot be read.
     """
-    found = kinds.tell(path)
-    name = found.name if found is not None and found.kind == 'video' else None
-    try:
-        return _open(pyav(), path, name)
-    except UserError:
-        raise UserError(f'{path}: no readable sound') from None
+    name = kinds.tell_sound(path)
+    if name is None:
+        raise UserError(f'{path}: no sound that can be read')
+    return _open(pyav(), path, name)
 
 
 def film(path: epath.PathLike, container: Any) -> Any:

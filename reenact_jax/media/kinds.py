@@ -23,7 +23,7 @@ VIDEO_SUFFIXES = (
     *('.mts', '.m2ts', '.flv', '.wmv', '.ogv', '.mxf', '.gif', '.apng'),
 )
 HEIF = ('heic', 'heix', 'heim', 'heis', 'hevc', 'hevx', 'mif1', 'msf1')  # brands
-_HEAD = 4096  # bytes that are looked at
+_LOOK = 4096  # bytes at the beginning that are looked at
 
 
 class Format(NamedTuple):
@@ -57,6 +57,15 @@ _VIDEOS = (  # beginning, FFmpeg's demuxer, name
     (b'\x06\x0e\x2b\x34\x02\x05\x01\x01', 'mxf', 'MXF'),
     (b'\0\0\0\1\x67', 'h264', 'H.264'),
 )
+_SOUNDS = (  # beginning, FFmpeg's demuxer
+    (b'ID3', 'mp3'),
+    (b'fLaC', 'flac'),
+    (b'caff', 'caf'),
+    (b'FORM', 'aiff'),
+    (b'#!AMR', 'amr'),
+    (b'\x0b\x77', 'ac3'),
+    (b'.snd', 'au'),
+)
 _BOXES = (b'moov', b'mdat', b'wide', b'free', b'skip', b'pnot', b'moof', b'styp', b'sidx')
 
 
@@ -66,14 +75,38 @@ def tell(path: epath.PathLike) -> Format | None:
     Raises:
       UserError: there is no such file, or it may not be read.
     """
+    head = _head(path)
+    return _boxes(head) or _riff(head) or _png(head) or _plain(head)
+
+
+def _head(path) -> bytes:
     try:
         with open(storage.local(path), 'rb') as file:
-            head = file.read(_HEAD)
+            return file.read(_LOOK)
     except FileNotFoundError:
         raise UserError(f'{path}: no such file or folder') from None
     except OSError as error:
         raise UserError(f'{path}: cannot be read ({error.strerror})') from None
-    return _boxes(head) or _riff(head) or _png(head) or _plain(head)
+
+
+def tell_sound(path: epath.PathLike) -> str | None:
+    """Name FFmpeg's demuxer of a file that may have sound; None: there is none.
+
+    Raises:
+      UserError: there is no such file, or it may not be read.
+    """
+    found = tell(path)
+    if found is not None:
+        return found.name if found.kind == 'video' else None
+    head = _head(path)
+    if head[:4] in (b'RIFF', b'RF64') and head[8:12] == b'WAVE':
+        return 'wav'
+    for beginning, name in _SOUNDS:
+        if head.startswith(beginning):
+            return name
+    if head[:1] == b'\xff' and len(head) > 1 and head[1] & 0xE0 == 0xE0:  # a frame's sync word
+        return 'aac' if head[1] & 0x06 == 0 else 'mp3'
+    return None
 
 
 def _plain(head: bytes) -> Format | None:

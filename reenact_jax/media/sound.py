@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from etils import epath
 
 from reenact_jax.common.errors import UserError
-from reenact_jax.media import containers
+from reenact_jax.media import containers, kinds
 
 # Container -> (codecs that it holds, codec of what it does not).
 _MP4 = ('aac', 'mp3', 'ac3', 'eac3', 'opus', 'flac', 'alac')
@@ -99,6 +99,8 @@ def has_sound(path: epath.PathLike) -> bool:
     Raises:
       UserError: the file cannot be read.
     """
+    if kinds.tell_sound(path) is None:
+        return False
     with containers.sounding(path) as file:
         return containers.sound(file) is not None
 

@@ -84,8 +84,8 @@ def _riff(data) -> str | None:
     at = 0
     while data[at : at + 4] == b'RIFF':
         (size,) = struct.unpack('<I', data[at + 4 : at + 8])
-        if size in (0, 0xFFFFFFFF):  # never filled in: still being written
-            return 'it was never finished: its header states no length'
+        if size in (0, 0xFFFFFFFF):  # a stream, which states no length
+            return None
         at += 8 + size
         if at >= len(data):
             break
