@@ -79,6 +79,13 @@ def test_nobody_stands_in_for_who_is_hidden(detector):
     assert report['lost'] == [[0.6, 1.8]] and not report['switches'] and not report['cuts']
 
 
+def test_who_steps_into_the_place_is_somebody_else(detector):
+    here, gone, other = scene((HEAD, 40, 40)), scene(), scene((OTHER, 40, 40))
+    found, report = followed(detector, [here, here, gone, other, other, gone, here])
+    assert places(found) == [1, 1, None, None, None, None, 1]
+    assert report['lost'] == [[0.4, 1.2]]
+
+
 def test_who_leaves_and_comes_back_alone_is_known(detector):
     here, gone, there = scene((HEAD, 40, 40)), scene(), scene((HEAD, 400, 200))
     found, report = followed(detector, [here, here, *[gone] * 12, there, there])

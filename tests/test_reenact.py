@@ -1,5 +1,6 @@
 """From files and tracks to a marked video: placement, gaps, batches, rates, messages."""
 
+import itertools
 import json
 from fractions import Fraction
 
@@ -16,7 +17,7 @@ from reenact_jax.faces.model import find_model
 from reenact_jax.geometry import crops, landmarks, layouts
 from reenact_jax.media import credentials, reading, writing
 from reenact_jax.reenact import command as reenact
-from reenact_jax.reenact import drivers, portraits
+from reenact_jax.reenact import drivers, motion, portraits
 from reenact_jax.reenact.animation import Animation
 from reenact_jax.reenact.edits import landmark_edits
 from reenact_jax.reenact.options import Options
@@ -252,6 +253,35 @@ def test_video_driver_keeps_its_rate_and_reports_gaps(folder, data, tmp_path, ca
     )
     assert (summary['frames'], summary['held'], summary['fault']) == (6, 3, None)
     assert reading.probe(tmp_path / 'out.mp4').rate == rate
+
+
+def test_variable_rates_rates_and_folders(folder, data, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(faces, 'Detector', lambda model: FakeDetector())
+    times = [0, 0.04, 0.08, 0.5, 0.9, 1.0]
+    with writing.VideoWriter(tmp_path / 'driver.mp4', Fraction(6), variable=True) as video:
+        for begin, end in itertools.pairwise(times):
+            video.write(np.full((64, 64, 3), 100 + int(100 * begin), np.uint8), begin, end)
+    source = '--model', folder, '--source', data, '--source-track', 'track0000'
+    out, saved = tmp_path / 'out.mp4', tmp_path / 'motion.csv'
+    driving = '--driving', tmp_path / 'driver.mp4'
+    files = '--out', out, '--save-motion', saved, '--sheet', tmp_path / 'sheet.png', '--rows', 2
+    summary = run(capsys, *source, *driving, *files)
+    assert summary['rate'] == 'variable, 4.444 on average' and summary['seconds'] == 1.0
+    np.testing.assert_allclose(reading.Reader(out).timeline.times, times[:-1], atol=1e-3)
+    np.testing.assert_allclose(motion.read(saved).timeline.times, times[:-1], atol=1e-3)
+    with pytest.raises(UserError, match=r'out\.mp4: is there already; --overwrite'):
+        run(capsys, *source, *driving, '--out', out)
+    summary = run(capsys, *source, *driving, '--out', out, '--overwrite', '--rate', 25)
+    assert (summary['rate'], summary['frames'], summary['seconds']) == ('25', 25, 1.0)
+    stills = tmp_path / 'stills'
+    stills.mkdir()
+    for n in range(3):
+        Image.fromarray(np.full((64, 64, 3), 100 + n, np.uint8)).save(stills / f'{n}.png')
+    (stills / 'list.txt').write_text('x')
+    place = tmp_path / 'folder.webm'
+    summary = run(capsys, *source, '--driving', stills, '--rate', 10, '--out', place)
+    assert (summary['rate'], summary['frames']) == ('10', 3)
+    assert summary['unused'] == {'list.txt': 'no picture'}
 
 
 def test_command_shows_source_driver_and_result_side_by_side(folder, data, tmp_path, capsys):

@@ -173,8 +173,12 @@ class Follower:
 
     def _choose(self, seen: dict[int, Detected], time: float, cut: bool) -> Detected | None:
         """Return the person's face of those in a frame, by the numbers of their tracks."""
-        if self._me in seen or not seen:
-            return seen.get(self._me) if self._me is not None else None
+        if not seen:
+            return None
+        if self._me in seen:
+            # After a gap somebody else may stand in the same place.
+            gone = self.lost and self.lost[-1][1] is None
+            return None if gone and self._unlike(seen[self._me]) > OTHER else seen[self._me]
         if self._last is None:
             faces = list(seen.values())
             which = 'largest' if self._which is None else self._which
