@@ -94,6 +94,7 @@ def test_drafts_of_the_dead_are_swept(tmp_path):
     names = {
         'old': f'.out.{dead.pid}.mp4',
         'signed': f'.out.{dead.pid}.signed.mp4',
+        'partial': f'.out.mp4.{dead.pid}.partial',
         'live': f'.out.{os.getpid()}.mp4',
         'other': f'.other.{dead.pid}.mp4',
     }

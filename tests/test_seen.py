@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, ImageCms, ImageOps
 
 from reenact_jax.common.errors import UserError
-from reenact_jax.media import containers, kinds, reading, stills, whole
+from reenact_jax.media import containers, kinds, reading, stills, whole, writing
 
 pytest.importorskip('av', reason='videos need the extra [video]')
 PICTURE = films.picture()
@@ -173,13 +173,16 @@ def test_a_folder_says_what_it_leaves_out(tmp_path):
         Image.fromarray(PICTURE).save(tmp_path / f'frame{number}.png')
     Image.fromarray(PICTURE).save(tmp_path / '.hidden.png')
     (tmp_path / 'notes.txt').write_text('x')
+    (tmp_path / 'more').mkdir()
     films.make(tmp_path / 'film.mkv', films.Film('mkv'))
     reader = reading.Reader(tmp_path, Fraction(10))
     assert [one.begin for one in reader.frames()] == [0, 0.1]
     assert [path.name for path in reading.stills(tmp_path)] == ['frame2.png', 'frame10.png']
     assert reader.unused == {
-        'film.mkv': 'a video or animation (Matroska), not a still', 'notes.txt': 'no picture',
-    }  # fmt: skip
+        'film.mkv': 'a video or animation (Matroska), not a still',
+        'more': 'a folder',
+        'notes.txt': 'no picture',
+    }
 
 
 def test_very_large_photographs_are_reduced(tmp_path, monkeypatch):
@@ -239,3 +242,13 @@ def test_structure_tells_what_is_missing(tmp_path):
     for cut, expected in ((None, None), (-20, 'it ends within its structure')):
         (tmp_path / 'a.png').write_bytes(buffer.getvalue()[:cut])
         assert whole.cut_short(tmp_path / 'a.png', 'PNG') == expected
+
+
+@pytest.mark.parametrize('suffix', ['mp4', 'mov', 'webm'])
+def test_results_are_as_bright_as_what_was_drawn(tmp_path, suffix):
+    path = tmp_path / f'a.{suffix}'
+    with writing.VideoWriter(path, 25, crf=4, signed=False) as video:
+        for _ in range(3):
+            video.write(HD)
+    apart = first(path).astype(int) - HD
+    assert np.abs(apart.mean((0, 1))).max() < 0.3

@@ -147,11 +147,15 @@ class Follower:
         cuts, switches = ([_round(t) for t in times] for times in (self.cuts, self.switches))
         return {'lost': lost, 'cuts': cuts, 'switches': switches}
 
+    @property
+    def _is_lost(self) -> bool:
+        return bool(self.lost) and self.lost[-1][1] is None
+
     def _search(self, image, time: float) -> tuple[list[Detected], bool]:
         last = self._last
         near = [] if last is None else [last.box]
         near += [box for box in self._tracker.boxes() if not near or _apart(box, near[0])]
-        lost = last is None or (bool(self.lost) and self.lost[-1][1] is None)
+        lost = last is None or self._is_lost
         turn = 0 if last is None else detect.quarter(last)
         faces, cut = self._finder.search(image, time, near, lost, turn)
         if last is None or cut or time - self._seen > GAP:
@@ -177,8 +181,8 @@ class Follower:
             return None
         if self._me in seen:
             # After a gap somebody else may stand in the same place.
-            gone = self.lost and self.lost[-1][1] is None
-            return None if gone and self._unlike(seen[self._me]) > OTHER else seen[self._me]
+            other = self._is_lost and self._unlike(seen[self._me]) > OTHER
+            return None if other else seen[self._me]
         if self._last is None:
             faces = list(seen.values())
             which = 'largest' if self._which is None else self._which
@@ -228,10 +232,9 @@ class Follower:
             self._shape = own if self._shape is None else 0.95 * self._shape + 0.05 * own
 
     def _note(self, face: Detected | None, time: float) -> None:
-        is_open = bool(self.lost) and self.lost[-1][1] is None
-        if face is None and not is_open:
+        if face is None and not self._is_lost:
             self.lost.append([time, None])
-        elif face is not None and is_open:
+        elif face is not None and self._is_lost:
             self.lost[-1][1] = time
 
 

@@ -1,5 +1,6 @@
 """Animated GIF, WebP, PNG and AVIF: frames with their delays, transparency over white."""
 
+import functools
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -7,6 +8,7 @@ import numpy as np
 from etils import epath
 from jaxtyping import UInt8
 
+from reenact_jax.common import storage
 from reenact_jax.common.errors import UserError
 from reenact_jax.media import containers, kinds, stills, timeline
 from reenact_jax.media.timeline import Timeline
@@ -42,10 +44,19 @@ def times(path: epath.PathLike) -> Timeline:
     Raises:
       UserError: as `header`, or it lasts too long.
     """
+    file = storage.local(path)
+    stat = file.stat()
+    return _times(str(file), stat.length, stat.mtime)
+
+
+@functools.lru_cache(4)
+def _times(path: str, length: int, changed: float) -> Timeline:
+    """Read the times; of a file of this length that was changed then."""
+    del length, changed
     begins, at = [], 0.0
-    for _, length in _decoded(path):
+    for _, seconds in _decoded(path):
         begins.append(at)
-        at += length
+        at += seconds
         if at > containers.MAX_SECONDS:
             raise UserError(f'{path}: it lasts {at / 3600:.1f} hours; cut it into pieces')
     return timeline.read(begins, at, (), _TICK)

@@ -213,9 +213,11 @@ def sorted_out(folder: epath.PathLike) -> tuple[list[epath.Path], dict[str, str]
     used, unused = [], {}
     for name in storage.names(folder):
         path = storage.path(folder) / name
-        if name.startswith('.') or storage.is_dir(path):
+        if name.startswith('.'):
             continue
-        if reason := _no_still(path):
+        if storage.is_dir(path):
+            unused[name] = 'a folder'
+        elif reason := _no_still(path):
             unused[name] = reason
         else:
             used.append(path)

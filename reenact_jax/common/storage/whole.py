@@ -129,10 +129,12 @@ def sweep(name: epath.PathLike) -> None:
     target = paths.path(name)
     if not paths.is_local(name) or not target.parent.is_dir():
         return
-    pattern = re.compile(re.escape(_draft(target, '@').name).replace('@', r'(\d+)(-try|.signed)?'))
+    names = re.escape(_draft(target, '@').name).replace('@', r'(\d+)(?:-try|\.signed)?')
+    partial = rf'\.{re.escape(target.name)}\.(\d+){re.escape(paths.PARTIAL)}'
+    pattern = re.compile(f'{names}|{partial}')
     for file in target.parent.iterdir():
         found = pattern.fullmatch(file.name)
-        if found and not _lives(int(found[1])):
+        if found and not _lives(int(found[1] or found[2])):
             file.unlink(missing_ok=True)
 
 
