@@ -78,7 +78,7 @@ class Finder:
         return turning.find(self.detector, image, search)
 
 
-class Found(NamedTuple):
+class FollowedFace(NamedTuple):
     """The face of a frame that is followed; None: it is not seen."""
 
     face: Detected | None
@@ -114,7 +114,7 @@ class Follower:
         self.cuts: list[float] = []
         self.switches: list[float] = []
 
-    def __call__(self, image: UInt8[np.ndarray, 'h w 3'], time: float) -> Found:
+    def __call__(self, image: UInt8[np.ndarray, 'h w 3'], time: float) -> FollowedFace:
         """Find the person in the next frame.
 
         Args:
@@ -139,7 +139,7 @@ class Follower:
             self._others |= seen.keys() - {self._me}
             self._last, self._seen = face, time
             self._learn(face)
-        return Found(face, self._shot)
+        return FollowedFace(face, self._shot)
 
     def report(self) -> dict[str, list]:
         """Say where the person was lost, and where the film cuts or another one is followed."""

@@ -23,7 +23,7 @@ from reenact_jax.media.kinds import STILL_SUFFIXES, VIDEO_SUFFIXES, kind, natura
 from reenact_jax.media.stills import read as read_still
 
 __all__ = [
-    'FOLDER_RATE', 'STILL_SUFFIXES', 'VIDEO_SUFFIXES', 'Probe', 'Reader', 'Shown', 'kind',
+    'FOLDER_RATE', 'STILL_SUFFIXES', 'VIDEO_SUFFIXES', 'Probe', 'Reader', 'TimedFrame', 'kind',
     'natural', 'probe', 'pyav', 'read_still', 'stills',
 ]  # fmt: skip
 FOLDER_RATE = timeline.DEFAULT  # a folder of stills says nothing of its rate
@@ -41,7 +41,7 @@ class Probe(NamedTuple):
     duration: float  # seconds; 0 for a still
 
 
-class Shown(NamedTuple):
+class TimedFrame(NamedTuple):
     """A frame and when it is on the screen, seconds on the file's clock."""
 
     image: UInt8[np.ndarray, 'h w 3']
@@ -158,12 +158,12 @@ class Reader:
         for shown in self.frames():
             yield shown.image
 
-    def frames(self) -> Iterator[Shown]:
+    def frames(self) -> Iterator[TimedFrame]:
         """Give the frames with their times, in order."""
         for image, begin, end in timeline.ends(self._frames(), self.timeline.end):
             self.given += 1
             self._end = end
-            yield Shown(image, begin, end)
+            yield TimedFrame(image, begin, end)
         self._over = True
 
     def _frames(self) -> Iterator[tuple[np.ndarray, float]]:

@@ -115,7 +115,7 @@ def from_pictures(
     """
     times = timeline.even(len(pictures), rate).times
     stream = timeline.ends(zip(pictures, times, strict=True), len(pictures) / float(rate))
-    shown = itertools.starmap(reading.Shown, stream)
+    shown = itertools.starmap(reading.TimedFrame, stream)
     follower = Follower(detector, which, 'the driving pictures')
     frames = _detected(shown, size, points, follower, frozenset(), SHOWN)
     return Driver(frames, len(pictures), rate, lambda: None, report=follower.report)
