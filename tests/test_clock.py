@@ -112,15 +112,13 @@ def test_even_times_are_known_by_their_rate():
 
 def test_rows_are_even_in_time():
     times = np.concatenate([np.arange(50) / 50, 1 + np.arange(4) / 2])  # quick, then slow
-    assert sorted(timeline.spread(times, 3)) == [0, 51, 53] or sorted(
-        timeline.spread(times, 3)
-    ) == [0, 50, 53]
+    assert sorted(timeline.spread(times, 3)) in ([0, 50, 53], [0, 51, 53])
     assert timeline.spread(times, 99) == frozenset(range(54))
 
 
 def test_ticks_show_what_is_on_the_screen():
     ticks = timeline.Ticks(Fraction(10))
-    assert [ticks.upto(end) for end in (0.04, 0.3, 0.31, 0.36, 1.0)] == [0, 3, 0, 1, 6]
+    assert [ticks.upto(end) for end in (0.04, 0.3, 0.31, 0.36, 1.0)] == [1, 2, 0, 1, 6]
 
 
 def test_sound_of_another_file(tmp_path):

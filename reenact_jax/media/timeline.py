@@ -111,7 +111,8 @@ def spread(times: Sequence[float] | Float[np.ndarray, ' t'], count: int) -> froz
 class Ticks:
     """Counts how often frames are shown when they are put on the grid of a constant rate.
 
-    A tick shows what is on the screen in the middle of it. What comes first is shown from nought.
+    A tick shows what is on the screen in the middle of it. What comes first is shown from nought,
+    for a tick at least.
     """
 
     def __init__(self, rate: Fraction):
@@ -124,7 +125,7 @@ class Ticks:
 
     def upto(self, end: float) -> int:
         """Return for how many ticks a frame is shown that ends at `end`, seconds."""
-        total = max(int(np.ceil(end * float(self.rate) - 0.5 - 1e-6)), self.given)
+        total = max(int(np.ceil(end * float(self.rate) - 0.5 - 1e-6)), self.given, 1)
         shown, self.given = total - self.given, total
         return shown
 
