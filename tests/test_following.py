@@ -102,6 +102,10 @@ def test_cuts_begin_a_new_shot(detector):
     assert report['cuts'] == [0.4] and not report['switches']
     found, report = followed(detector, [*before, scene((OTHER, 380, 200), room=night)])
     assert report['cuts'] == [0.4] and report['switches'] == [0.4]
+    there = scene((OTHER, 380, 200), room=night)
+    found, report = followed(detector, [*before, there, there, *before])
+    assert report['cuts'] == [0.4, 0.8] and report['switches'] == [0.4]  # and back
+    assert places(found) == [1, 1, 5, 5, 1, 1]
 
 
 def test_a_flash_is_no_cut(detector):

@@ -109,7 +109,8 @@ class Follower:
         self._others: set[int] = set()  # tracks seen beside it
         self._last: Detected | None = None
         self._seen = 0.0  # seconds at which it was last seen
-        self._shape: Any = None
+        self._shape: Any = None  # of the person who is followed
+        self._first: Any = None  # of the one who was before any switch
         self.lost: list[list[float | None]] = []
         self.cuts: list[float] = []
         self.switches: list[float] = []
@@ -133,7 +134,7 @@ class Follower:
             self.cuts.append(time)
             self._shot, self._me, self._others = self._shot + 1, None, set()
         seen = self._tracker.seen(self._number)
-        face = self._choose(seen, time, cut)
+        face = self._choose(seen, time)
         self._note(face, time)
         if face is not None:
             self._others |= seen.keys() - {self._me}
@@ -175,7 +176,7 @@ class Follower:
             for face in faces
         )
 
-    def _choose(self, seen: dict[int, Detected], time: float, cut: bool) -> Detected | None:
+    def _choose(self, seen: dict[int, Detected], time: float) -> Detected | None:
         """Return the person's face of those in a frame, by the numbers of their tracks."""
         if not seen:
             return None
@@ -199,11 +200,16 @@ class Follower:
         return face
 
     def _after_cut(self, faces: dict[int, Detected], time: float) -> Detected | None:
-        """Choose whom to follow in a new shot: the same person, else the largest face."""
-        track, face = min(faces.items(), key=lambda item: self._unlike(item[1]))
-        if self._unlike(face) > LIKELY:
+        """Choose whom to follow in a new shot: one who was followed before, else the largest."""
+
+        def unlike(face: Detected) -> float:
+            return min(self._unlike(face, shape) for shape in (self._first, self._shape))
+
+        track, face = min(faces.items(), key=lambda item: unlike(item[1]))
+        if unlike(face) > LIKELY:
             track, face = max(faces.items(), key=lambda item: windows.area(item[1].box))
             self.switches.append(time)
+        if self.switches:  # somebody else, or the first one again: learnt anew
             self._shape = None
         self._me = track
         return face
@@ -219,17 +225,18 @@ class Follower:
             return unlike < ALIKE and len(seen) == 1
         return unlike < (OTHER if len(seen) == 1 else LIKELY)
 
-    def _unlike(self, face: Detected) -> float:
-        """Measure how far a face differs from the person's in shape; 0 where that is unknown."""
-        own = shape(face, self._finder.detector)
-        if own is None or self._shape is None:
+    def _unlike(self, face: Detected, other: Any = None) -> float:
+        """Measure how far a face differs in shape, from the person's; 0 where that is unknown."""
+        own, other = shape(face, self._finder.detector), self._shape if other is None else other
+        if own is None or other is None:
             return 0.0
-        return float(np.sqrt(np.square(own - self._shape).sum(-1).mean()))
+        return float(np.sqrt(np.square(own - other).sum(-1).mean()))
 
     def _learn(self, face: Detected) -> None:
         own = shape(face, self._finder.detector)
         if own is not None:
             self._shape = own if self._shape is None else 0.95 * self._shape + 0.05 * own
+            self._first = self._first if self.switches else self._shape
 
     def _note(self, face: Detected | None, time: float) -> None:
         if face is None and not self._is_lost:
