@@ -107,9 +107,7 @@ def test_drafts_of_the_dead_are_swept(tmp_path):
 CHILD = """
 import sys, time
 from reenact_jax.common import errors, storage
-from reenact_jax.reenact.command import end_by_signals
 def main():
-    end_by_signals()
     with storage.drafting(sys.argv[1]) as draft:
         draft.write_text('half')
         print('ready', flush=True)

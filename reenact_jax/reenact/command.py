@@ -42,7 +42,6 @@ import argparse
 import contextlib
 import dataclasses
 import json
-import signal
 import sys
 
 from reenact_jax import bundle as bundles
@@ -63,7 +62,6 @@ from reenact_jax.reenact.portraits import Portrait
 def main(arguments: list[str] | None = None) -> int:
     """Run `reenact-jax reenact`; return its exit code."""
     args = reenact_flags.read(__doc__, arguments)
-    end_by_signals()
     command_line.say_device()
     bundle = bundles.load(args.model, args.transfer)
     with contextlib.ExitStack() as stack:
@@ -91,13 +89,6 @@ def main(arguments: list[str] | None = None) -> int:
         )
     print(json.dumps(summary))
     return 0
-
-
-def end_by_signals() -> None:
-    """Let SIGTERM and SIGHUP end the command as an error does, so that drafts are removed."""
-    with contextlib.suppress(ValueError):  # not the main thread
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, lambda number, _: sys.exit(128 + number))
 
 
 def _record(args: argparse.Namespace, bundle: Bundle, source: Portrait, driver) -> dict:
