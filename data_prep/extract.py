@@ -1,6 +1,7 @@
 """Extraction of one video or still: the records of the faces in it, and its line of the report."""
 
 import dataclasses
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -13,9 +14,10 @@ from reenact_jax.data.shards import framing as tfrecord
 from reenact_jax.data_prep import records
 from reenact_jax.data_prep.footage import Source
 from reenact_jax.data_prep.outcome import Outcome, finish
-from reenact_jax.data_prep.tracking import CutFinder, Sighting, Stretch, Tracker, sample
 from reenact_jax.faces import SELFIE, Detector, segmenter
 from reenact_jax.faces import mesh as facemesh
+from reenact_jax.faces.following import Finder
+from reenact_jax.faces.tracking import Sighting, Stretch, Tracker, sample
 from reenact_jax.media import reading
 
 _LOOKS = 5  # frames of a stretch that are checked to make sure that it is a human face
@@ -88,26 +90,21 @@ def _follow(path: Path, options: Options, detector: Detector, outcome: Outcome, 
     """
     reader = reading.Reader(path)
     still = reader.probe.kind == 'still'
-    rate = float(reader.probe.rate or 0)
-    step = 1 if still else max(1, round(rate / options.rate))
-    tracker = Tracker(
-        longest=max(1, round(options.clip_seconds * rate)),
-        gap=max(step, round(options.gap_seconds * rate)),
-    )
-    is_cut, cut, stretches = CutFinder(options.cut), False, []
-    for number, image in enumerate(reader):
+    rate = 0.0 if still else float(reader.timeline.mean)
+    step, half = 1 / options.rate, 0.5 / max(rate, 1.0)  # seconds
+    tracker = Tracker(options.clip_seconds, max(step + half, options.gap_seconds))
+    finder, due, stretches = Finder(detector, options.cut), -math.inf, []
+    for number, (image, time, _) in enumerate(reader.frames()):
         outcome.frames += 1
         progress()
-        cut |= is_cut(image)
-        if number % step:
+        finder.watch(image)
+        if time < due:
             continue
-        # Small faces are searched for only now and then: it takes as long as twenty frames.
-        thorough = outcome.frames_searched % 50 == 0
-        found = detector.detect(image, near=() if cut else tracker.boxes(), thorough=thorough)
+        due = time + step - half
+        found, cut = finder.search(image, time, tracker.boxes())
         outcome.frames_searched += 1
         outcome.frames_with_face += bool(found)
-        stretches += _kept(tracker.update(number, found, cut), options)
-        cut = False
+        stretches += _kept(tracker.update(number, found, time, cut), options)
     stretches += _kept(tracker.finish(), options)
     outcome.tracks = tracker.tracks
     if fault := reader.fault():

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from reenact_jax.common.errors import UserError
 from reenact_jax.data_prep.gather import CONSENT
-from reenact_jax.media import reading
+from reenact_jax.media import kinds, reading
 
 
 class Source(NamedTuple):
@@ -40,12 +40,15 @@ def promised(path: Path) -> int:
 
 
 def is_video(path: Path) -> bool:
-    """Tell by its suffix whether a file is a video."""
-    return path.suffix.lower() in reading.VIDEO_SUFFIXES
+    """Tell by its content whether a file is a video."""
+    found = kinds.tell(path)
+    return found is not None and found.kind != 'still'
 
 
 def find(inputs: Sequence[str]) -> list[tuple[Path, str]]:
-    """List the files of the inputs with their keys, in natural order.
+    """List the videos and stills of the inputs with their keys, in natural order.
+
+    Files are told by their content; hidden ones are left out. `unused` names the others.
 
     Args:
       inputs: folders (searched with their sub-folders), globs or files.
@@ -55,11 +58,11 @@ def find(inputs: Sequence[str]) -> list[tuple[Path, str]]:
     """
     paths: dict[str, Path] = {}
     for item in inputs:
-        files = _expand(item)
+        files = [(path, key) for path, key in _expand(item) if not _useless(path)]
         if not files:
             raise UserError(
-                f'{item}: no videos or stills there; known suffixes: '
-                f'{" ".join(reading.VIDEO_SUFFIXES + reading.STILL_SUFFIXES)}'
+                f'{item}: no videos or stills there; the usual ones are '
+                f'{" ".join(kinds.VIDEO_SUFFIXES + kinds.STILL_SUFFIXES)}'
             )
         for path, key in files:
             if paths.get(key, path) != path:
@@ -69,6 +72,20 @@ def find(inputs: Sequence[str]) -> list[tuple[Path, str]]:
                 )
             paths[key] = path
     return sorted(((p, key) for key, p in paths.items()), key=lambda item: reading.natural(item[1]))
+
+
+def unused(inputs: Sequence[str]) -> dict[str, str]:
+    """Return the files that are neither videos nor stills: key -> reason."""
+    files = [pair for item in inputs for pair in _expand(item)]
+    reasons = {key: _useless(path) for path, key in files}
+    return {key: reason for key, reason in sorted(reasons.items()) if reason}
+
+
+def _useless(path: Path) -> str | None:
+    try:
+        return None if kinds.tell(path) else 'neither a video nor a still by its content'
+    except UserError as error:
+        return str(error).removeprefix(f'{path}: ')
 
 
 def label(
@@ -111,16 +128,15 @@ def label(
 
 
 def _expand(item: str) -> list[tuple[Path, str]]:
-    known = reading.VIDEO_SUFFIXES + reading.STILL_SUFFIXES
     root = Path(item)
     if root.is_dir():
-        files = [p for p in root.rglob('*') if p.suffix.lower() in known and p.is_file()]
+        files = [p for p in root.rglob('*') if p.is_file()]
         hidden = [p for p in files if any(part[0] == '.' for part in p.relative_to(root).parts)]
         return [(p, p.relative_to(root).as_posix()) for p in files if p not in hidden]
     paths = [root] if root.exists() else [Path(p) for p in glob.glob(item, recursive=True)]
     if not paths:
         raise UserError(f'{item}: no such file or folder, and no file fits it as a glob')
-    return [(p, p.name) for p in paths if p.suffix.lower() in known and p.is_file()]
+    return [(p, p.name) for p in paths if p.is_file()]
 
 
 def _read_table(path: Path) -> dict[str, dict[str, str]]:

@@ -86,6 +86,7 @@ def read(
         raise UserError(f'{folder}: no such folder')
     files = [p for p in folder.rglob('*') if p.suffix.lower() in reading.STILL_SUFFIXES]
     files = {p.relative_to(folder).as_posix(): p for p in sorted(files, key=reading.natural)}
+    files = {name: p for name, p in files.items() if not f'/{name}'.count('/.')}  # none hidden
     matches = {name: spec.pattern.search(name.rpartition('.')[0]) for name in files}
     strange = [name for name, match in matches.items() if not match]
     if len(strange) == len(files):

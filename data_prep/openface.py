@@ -16,6 +16,7 @@ intensities.
 """
 
 import dataclasses
+import glob
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -104,7 +105,8 @@ def pair(tables: Iterable[str], videos: str | None) -> list[tuple[Path, str, Pat
     pairs, lonely = [], []
     beyond = footage.find([videos]) if videos else []
     for table in files:
-        beside = [p for p in table.parent.glob(f'{table.stem}.*') if footage.is_video(p)]
+        same = (p for p in table.parent.glob(f'{glob.escape(table.stem)}.*') if p.is_file())
+        beside = [p for p in same if footage.is_video(p)]
         candidates = [(p, p.name) for p in beside] + [v for v in beyond if v[0].stem == table.stem]
         if candidates:
             pairs.append((*candidates[0], table))
@@ -198,7 +200,9 @@ def _records(source, table, chosen, rate, options, outcome, progress) -> Iterato
     pictures: list[list[bytes]] = [[] for _ in chosen]
     width = height = 0
     reader = reading.Reader(source.path)
-    for number, image in enumerate(reader):
+    times = []
+    for number, (image, time, _) in enumerate(reader.frames()):
+        times.append(time)
         outcome.frames += 1
         progress()
         height, width = image.shape[:2]
@@ -214,10 +218,12 @@ def _records(source, table, chosen, rate, options, outcome, progress) -> Iterato
             'is it the table of this video?'
         )
     for i, (rows, crop, jpegs) in enumerate(zip(chosen, crops, pictures, strict=True)):
-        yield _record(source, table, rows, crop, jpegs, (width, height), rate, options, i)
+        yield _record(source, table, rows, crop, jpegs, (width, height), rate, options, i, times)
 
 
-def _record(source, table, rows, crop, pictures, frame, rate, options, number) -> tracks.Track:
+def _record(
+    source, table, rows, crop, pictures, frame, rate, options, number, times
+) -> tracks.Track:
     (x0, y0, side), size = crop, options.size
     count, scale = len(rows), size / side
     masks = segmenter(options.segmenter, options.segmenter_classes)
@@ -253,6 +259,7 @@ def _record(source, table, rows, crop, pictures, frame, rate, options, number) -
         pose_id=np.full(count, tracks.UNLABELLED),
         frame_number=table.frame[rows],
         crop=np.float32([x0, y0, side, rate]),
+        seconds=np.float32(np.array(times)[table.frame[rows]]),
         source_file=source.key,
         detector='OpenFace FeatureExtraction',
         licence='',

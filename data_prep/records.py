@@ -10,8 +10,8 @@ from PIL import Image
 
 from reenact_jax.data import tracks
 from reenact_jax.data.tracks import Track
-from reenact_jax.data_prep.tracking import Sighting
 from reenact_jax.faces import mesh as facemesh
+from reenact_jax.faces.tracking import Sighting
 from reenact_jax.geometry import crops, landmarks
 
 SETS = ('68', '106', '68c')
@@ -99,6 +99,7 @@ def build(
         pose_id=np.full(count, tracks.UNLABELLED),
         frame_number=np.array([s.frame for s in sightings]),
         crop=np.float32([x0, y0, side, rate]),
+        seconds=np.float32([s.time for s in sightings]) if rate else None,
         **provenance,
     )
 

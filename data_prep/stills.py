@@ -30,9 +30,9 @@ from reenact_jax.data_prep import flags, gather, namings, records
 from reenact_jax.data_prep.extract import unfit
 from reenact_jax.data_prep.namings import NAMINGS, NEUTRAL, Contents, Still
 from reenact_jax.data_prep.outcome import Outcome, finish
-from reenact_jax.data_prep.tracking import Sighting
 from reenact_jax.faces import SELFIE, Detector, choose, segmenter
 from reenact_jax.faces import mesh as facemesh
+from reenact_jax.faces.tracking import Sighting
 from reenact_jax.media import reading
 
 

@@ -16,6 +16,7 @@ A still becomes a record of one frame, which the loader repeats where it needs s
 from reenact_jax.common import errors
 from reenact_jax.data_prep import flags, footage, gather
 from reenact_jax.data_prep.extract import Options, extract
+from reenact_jax.data_prep.outcome import Outcome
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -31,6 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
     args = parser.parse_args(arguments)
     options, dealing = flags.read(args, Options)
     sources = footage.label(footage.find(args.inputs), args.labels, args.licence, args.consent)
+    unused = footage.unused(args.inputs)
     outcomes = gather.prepare(
         sources,
         args.out,
@@ -39,8 +41,11 @@ def main(arguments: list[str] | None = None) -> int:
         dealing,
         face_landmarker=args.face_landmarker,
         parameters={'made_by': 'data_prep.videos'},
+        others=[Outcome(name, 'unused', detail=reason) for name, reason in unused.items()],
     )
     flags.show(args.out, outcomes, dealing)
+    for name, reason in unused.items():
+        print(f'{name} is not used: {reason}')
     return 0
 
 

@@ -277,6 +277,9 @@ def folder(tmp_path_factory):
 
 def done(words, capsys) -> None:
     """Run a command as it stands, and look for what it writes and says."""
+    for flag, value in itertools.pairwise(words):
+        if flag in WRITES and pathlib.Path(value).is_file():  # of a command before
+            pathlib.Path(value).unlink()
     with contextlib.suppress(SystemExit) if '--help' in words else contextlib.nullcontext():
         call(words)
     said = capsys.readouterr().out

@@ -21,8 +21,8 @@ def pictures(count):
 def test_a_loop_has_its_frames_times_and_marks(tmp_path):
     path = tmp_path / 'sub' / 'loop.webp'
     with Output(str(path), mark=False).open(Fraction(30000, 1001), 7) as write:
-        for picture in pictures(7):
-            write(picture)
+        for number, picture in enumerate(pictures(7)):
+            write(picture, number * 1001 / 30000, (number + 1) * 1001 / 30000)
     with Image.open(path) as loop:
         frames = [np.array(one.convert('RGB')) for one in ImageSequence.Iterator(loop)]
         times = []

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from reenact_jax.common.errors import UserError
-from reenact_jax.media import reading, writing
+from reenact_jax.media import containers, reading, writing
 
 NTSC = Fraction(30000, 1001)
 
@@ -134,7 +134,7 @@ def test_stills_upright_opaque_and_capped(tmp_path, monkeypatch):
     deep = Image.fromarray(np.full((8, 8), 257 * 100, np.uint16))
     deep.save(tmp_path / 'deep.png')
     assert (reading.read_still(tmp_path / 'deep.png') == 100).all()
-    monkeypatch.setattr(reading, 'MAX_PIXELS', 1000)
+    monkeypatch.setattr(containers, 'MAX_PIXELS', 1000)
     for reads in (reading.read_still, reading.probe):
         with pytest.raises(UserError, match='96 x 64 pixels'):
             reads(tmp_path / 'turned.png')
@@ -151,7 +151,7 @@ def test_broken_stills(tmp_path):
         with pytest.raises(UserError, match=message):
             reading.kind(tmp_path / name)
             reading.read_still(tmp_path / name)
-    with pytest.raises(UserError, match='suffix'):
+    with pytest.raises(UserError, match='not a readable picture'):
         (tmp_path / 'a.doc').touch()
         reading.kind(tmp_path / 'a.doc')
 

@@ -1,7 +1,7 @@
 """From files and tracks to a marked video: placement, gaps, batches, rates, messages."""
 
+import itertools
 import json
-import types
 from fractions import Fraction
 
 import numpy as np
@@ -17,7 +17,7 @@ from reenact_jax.faces.model import find_model
 from reenact_jax.geometry import crops, landmarks, layouts
 from reenact_jax.media import credentials, reading, writing
 from reenact_jax.reenact import command as reenact
-from reenact_jax.reenact import drivers, portraits
+from reenact_jax.reenact import drivers, motion, portraits
 from reenact_jax.reenact.animation import Animation
 from reenact_jax.reenact.edits import landmark_edits
 from reenact_jax.reenact.options import Options
@@ -193,7 +193,7 @@ def test_still_driver_gives_a_still(folder, data, tmp_path, capsys, monkeypatch)
         ({'--source-frame': '9'}, 'has 5 frames'),
         ({'--transfer': 'magic'}, '--transfer magic: this bundle has'),
         ({'--batch': '0'}, '--batch 0: must be at least 1'),
-        ({'--face': 'left'}, "--face left: give 'largest'"),
+        ({'--face': 'middle'}, "--face middle: give 'largest'"),
         ({'--model': 'nowhere'}, 'nowhere: no bundle here'),
     ],
 )
@@ -216,13 +216,28 @@ class FakeDetector(faces.Detector):
     def __exit__(self, *_):
         pass
 
-    def detect(self, image, near=(), thorough=False):
+    def is_certain(self, image, face):
+        return True
+
+    def detect(self, image, near=(), thorough=False, turn=0):
         if image.max() < 40:
             return []
         points = np.pad(random_face(int(image.max()), 1)['landmarks'][0], ((0, 0), (0, 1)))
-        box = np.array([8.0, 8.0, 24.0, 24.0])
-        units = {'aus': np.zeros(20), 'aus_valid': np.ones(20, bool)}
-        return [types.SimpleNamespace(landmarks_68=points + 20, box=box + 20, **units)]
+        return [detected(points + 20, (28, 28, 44, 44))]
+
+
+def detected(points, box) -> faces.Detected:
+    """A face with these 68 points and this box, of which nothing else is known."""
+    x0, y0, x1, y1 = box
+    mesh = np.full((478, 3), [x0, y0, 0], np.float32)
+    mesh[240:] = x1, y1, 0
+    points, nothing = np.float32(points), np.zeros((106, 3), np.float32)
+    seen = {f'visible_{name}': np.ones(n, bool) for name, n in (('68', 68), ('68c', 68))}
+    return faces.Detected(
+        mesh, points, nothing, points, visible_106=np.ones(106, bool), **seen,
+        aus=np.zeros(20, np.float32), aus_valid=np.ones(20, bool),
+        gaze=np.zeros(2, np.float32), blendshapes={},
+    )  # fmt: skip
 
 
 def test_video_driver_keeps_its_rate_and_reports_gaps(folder, data, tmp_path, capsys, monkeypatch):
@@ -238,6 +253,35 @@ def test_video_driver_keeps_its_rate_and_reports_gaps(folder, data, tmp_path, ca
     )
     assert (summary['frames'], summary['held'], summary['fault']) == (6, 3, None)
     assert reading.probe(tmp_path / 'out.mp4').rate == rate
+
+
+def test_variable_rates_rates_and_folders(folder, data, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(faces, 'Detector', lambda model: FakeDetector())
+    times = [0, 0.04, 0.08, 0.5, 0.9, 1.0]
+    with writing.VideoWriter(tmp_path / 'driver.mp4', Fraction(6), variable=True) as video:
+        for begin, end in itertools.pairwise(times):
+            video.write(np.full((64, 64, 3), 100 + int(100 * begin), np.uint8), begin, end)
+    source = '--model', folder, '--source', data, '--source-track', 'track0000'
+    out, saved = tmp_path / 'out.mp4', tmp_path / 'motion.csv'
+    driving = '--driving', tmp_path / 'driver.mp4'
+    files = '--out', out, '--save-motion', saved, '--sheet', tmp_path / 'sheet.png', '--rows', 2
+    summary = run(capsys, *source, *driving, *files)
+    assert summary['rate'] == 'variable, 4.444 on average' and summary['seconds'] == 1.0
+    np.testing.assert_allclose(reading.Reader(out).timeline.times, times[:-1], atol=1e-3)
+    np.testing.assert_allclose(motion.read(saved).timeline.times, times[:-1], atol=1e-3)
+    with pytest.raises(UserError, match=r'out\.mp4: is there already; --overwrite'):
+        run(capsys, *source, *driving, '--out', out)
+    summary = run(capsys, *source, *driving, '--out', out, '--overwrite', '--rate', 25)
+    assert (summary['rate'], summary['frames'], summary['seconds']) == ('25', 25, 1.0)
+    stills = tmp_path / 'stills'
+    stills.mkdir()
+    for n in range(3):
+        Image.fromarray(np.full((64, 64, 3), 100 + n, np.uint8)).save(stills / f'{n}.png')
+    (stills / 'list.txt').write_text('x')
+    place = tmp_path / 'folder.webm'
+    summary = run(capsys, *source, '--driving', stills, '--rate', 10, '--out', place)
+    assert (summary['rate'], summary['frames']) == ('10', 3)
+    assert summary['unused'] == {'list.txt': 'no picture'}
 
 
 def test_command_shows_source_driver_and_result_side_by_side(folder, data, tmp_path, capsys):

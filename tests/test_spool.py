@@ -7,9 +7,11 @@ import pytest
 from bundles import SIZE, drawing_model, landmark_model, random_face
 
 from reenact_jax import bundle
+from reenact_jax.common.errors import UserError
 from reenact_jax.export import command as export
-from reenact_jax.reenact import drivers, recording, reference_frame, smoothing
-from reenact_jax.reenact.animation import Animation
+from reenact_jax.media import timeline
+from reenact_jax.reenact import drivers, motion, recording, reference_frame, smoothing
+from reenact_jax.reenact.animation import Animation, Shots
 from reenact_jax.reenact.drivers import Driver, Frame
 from reenact_jax.reenact.options import Options
 from reenact_jax.reenact.output import Output
@@ -36,7 +38,7 @@ def test_nearest_is_the_frame_that_looks_like_the_source():
     points = random_face(1, 6)['landmarks']
     points[4] = source.known['landmarks'] * 0.5 + 3  # the same face, smaller and elsewhere
     driver, faces = driver_of(points, gaps=(0, 2), shown=(1, 2))
-    again, face, number = reference_frame.nearest(driver, source)
+    again, face, number, _ = reference_frame.nearest(driver, source)
     assert number == 4
     np.testing.assert_array_equal(face['landmarks'], points[4])
     frames = list(again.frames)
@@ -51,7 +53,7 @@ def test_nearest_is_the_frame_that_looks_like_the_source():
 
 def test_no_face_anywhere():
     driver, _ = driver_of(random_face(1, 3)['landmarks'], gaps=(0, 1, 2))
-    again, face, _ = reference_frame.nearest(driver, portrait())
+    again, face, _, _ = reference_frame.nearest(driver, portrait())
     assert face is None and [frame.face for frame in again.frames] == [None] * 3
 
 
@@ -106,13 +108,63 @@ def test_drivers_of_files_know_their_sound(tmp_path, monkeypatch):
     class Reader:
         probe = drivers.reading.Probe('video', 3, True, Fraction(25), 8, 8, 0.1)
 
-        def __init__(self, path):
+        timeline, zero, unused = timeline.even(3, Fraction(25)), Fraction(0), {}
+
+        def __init__(self, path, rate):
             self.fault = lambda: None
 
-        def __iter__(self):
+        def frames(self):
             return iter([])
 
     monkeypatch.setattr(drivers.reading, 'Reader', Reader)
-    assert drivers.from_file('a.mp4', 64, '68', None).sound == 'a.mp4'
+    assert drivers.from_file('a.mp4', 64, '68', None).sound.path == 'a.mp4'
     Reader.probe = Reader.probe._replace(kind='still')
     assert drivers.from_file('a.png', 64, '68', None).sound is None
+
+
+def test_relative_motion_starts_anew_where_the_driver_cuts(carried):
+    """In the first frame of each shot the source is where it was, whatever the batch."""
+    source, points = portrait(), random_face(1, 7)['landmarks']
+    points[4:] = points[4:] * 0.5 + 20  # another shot: smaller, elsewhere
+    driving = [{'landmarks': one} for one in points]
+    driving[3] = None  # the cut falls into a gap
+    shots = Shots([0, 0, 0, 1, 1, 1, 1], {})
+    for batch in (2, 8):
+        animation = Animation(carried, source, Options(batch=batch))
+        made = list(animation.frames(driving, None, shots))
+        assert [one.held for one in made] == [n == 3 for n in range(7)]
+        box = [p.max(0) + p.min(0) for p in (made[4].landmarks, source.known['landmarks'])]
+        np.testing.assert_allclose(*box, atol=1e-3)
+        np.testing.assert_allclose(made[3].landmarks, made[2].landmarks, atol=1e-4)
+    chosen = Shots([0, 0, 0, 1, 1, 1, 1], {1: driving[5]})
+    made = list(Animation(carried, source).frames(driving, None, chosen))
+    box = [p.max(0) + p.min(0) for p in (made[5].landmarks, source.known['landmarks'])]
+    np.testing.assert_allclose(*box, atol=1e-3)
+
+
+def test_jitter_is_filtered_by_time():
+    """A face that rests for longer is nearer its place than one after a short step."""
+    face = random_face(2, 1)['landmarks'][0]
+    moved = face + np.float32([1, 0])
+    left = []
+    for gap in (0.04, 0.4):
+        times = [(0.0, 0.04), (0.04, 0.08), (0.04 + gap, 1.0)]
+        made = list(smoothing.smooth(({'landmarks': p} for p in (face, face, moved)), 25.0, times))
+        left.append(float(np.abs(made[2]['landmarks'] - moved).mean()))
+    assert left[1] < left[0] / 2
+    apart = list(smoothing.smooth(({'landmarks': p} for p in (face, moved)), 25.0, None, [0, 1]))
+    np.testing.assert_array_equal(apart[1]['landmarks'], moved)  # another shot
+
+
+def test_times_go_through_files_of_motion(tmp_path):
+    times = np.array([0, 0.04, 0.08, 0.5, 0.9])
+    aus, valid = np.zeros((5, 20), np.float32), np.ones((5, 20), bool)
+    for suffix in ('csv', 'json'):
+        path = tmp_path / f'a.{suffix}'
+        motion.write(path, motion.Motion(aus, valid, Fraction(5), times=times))
+        found = motion.read(path)
+        np.testing.assert_allclose(found.timeline.times, times)
+        assert found.timeline.rate is None
+    (tmp_path / 'b.csv').write_text('timestamp,AU12\n0,0\n0.2,1\n0.1,0\n')
+    with pytest.raises(UserError, match=r'b\.csv, row 3: its timestamp is not after'):
+        motion.read(tmp_path / 'b.csv')

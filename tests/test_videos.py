@@ -4,6 +4,7 @@ import csv
 import io
 from fractions import Fraction
 
+import films
 import numpy as np
 import pytest
 import simplejpeg
@@ -12,10 +13,11 @@ from PIL import Image
 from reenact_jax import faces
 from reenact_jax.common.errors import UserError
 from reenact_jax.data import shards, tracks
-from reenact_jax.data_prep import extract, footage, gather, inspect, records, tracking, videos
+from reenact_jax.data_prep import extract, footage, gather, inspect, records, videos
 from reenact_jax.faces import model as face_model
-from reenact_jax.faces import segment
+from reenact_jax.faces import segment, tracking
 from reenact_jax.media import writing
+from reenact_jax.reenact import drivers
 
 pytest.importorskip('av', reason='videos need the extra [video]')
 pytest.importorskip('mediapipe', reason='finding faces needs the extra [video]')
@@ -241,24 +243,24 @@ def test_tracks_end_at_jumps_gaps_and_cuts(face):
         return face.moved(-x, 0, 1.0)
 
     tracker = tracking.Tracker(longest=100, gap=3)
-    assert tracker.update(0, [at(0)]) == []
-    tracker.update(1, [at(20), at(500)])  # goes on; another one begins
-    ended = tracker.update(2, [at(30), at(900)])  # the second one jumps
+    assert tracker.update(0, [at(0)], 0) == []
+    tracker.update(1, [at(20), at(500)], 1)  # goes on; another one begins
+    ended = tracker.update(2, [at(30), at(900)], 2)  # the second one jumps
     assert ended == [] and tracker.tracks == 3
-    ended = tracker.update(6, [at(40)])  # others unseen for more than 3 frames end, and this too
+    ended = tracker.update(6, [at(40)], 6)  # others unseen for more than 3 frames end, and this too
     assert [(s.track, [i.frame for i in s.sightings]) for s in ended] == [
         (0, [0, 1, 2]),
         (1, [1]),
         (2, [2]),
     ]
-    ended = tracker.update(7, [at(40)], cut=True)
+    ended = tracker.update(7, [at(40)], 7, cut=True)
     assert [s.track for s in ended] == [3] and tracker.tracks == 5
     assert [s.track for s in tracker.finish()] == [4] and tracker.finish() == []
 
 
 def test_long_tracks_become_several_stretches(face):
     tracker = tracking.Tracker(longest=4, gap=3)
-    ended = [s for i in range(8) for s in tracker.update(i, [face])]
+    ended = [s for i in range(8) for s in tracker.update(i, [face], i)]
     ended += tracker.finish()
     assert [s.name for s in ended] == ['0.0', '0.1']
     assert [i.frame for s in ended for i in s.sightings] == list(range(8))
@@ -352,3 +354,27 @@ def test_command_refuses_bad_flags(footage_folder, tmp_path):
     ):
         with pytest.raises(UserError, match=message):
             videos.main([*base, *flags])
+
+
+def test_records_have_the_times_of_a_variable_rate(tmp_path):
+    """A second at 25 frames/s, then every fifth frame: no fault, and times as they are."""
+    times = [n / 25 for n in range(50) if n < 25 or n % 5 == 0]
+    with writing.VideoWriter(tmp_path / 'anna.mp4', Fraction(15), variable=True) as video:
+        for time, frame in zip(times, panning(len(times)), strict=True):
+            video.write(frame, time, time + (0.04 if time < 0.95 else 0.2))
+    (tmp_path / 'notes.txt').write_text('not used')
+    options = extract.Options(size=64, frames=16, clip_seconds=9.0)
+    (outcome,) = prepare([tmp_path], tmp_path / 'out', options)
+    assert (outcome.status, outcome.frames, outcome.records) == ('ok', len(times), 1)
+    ((_, track),) = all_tracks(tmp_path / 'out').values()
+    np.testing.assert_allclose(track.seconds, [times[n] for n in track.frame_number], atol=1e-4)
+    assert track.seconds[-1] > 1.7 and drivers.times_of(track).rate is None
+    assert footage.unused([str(tmp_path)]).keys() >= {'notes.txt'}
+
+
+def test_a_late_start_is_no_fault(tmp_path):
+    path = films.make(tmp_path / 'film.mkv', films.Film('mkv', True, 0.72))
+    source = footage.label(footage.find([str(path)]))[0]
+    with faces.Detector(MODEL) as detector:
+        outcome = extract.extract(source, str(tmp_path / 'a.tfrecord'), OPTIONS, detector)
+    assert outcome.status == 'no face' and not outcome.detail

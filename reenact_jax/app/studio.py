@@ -165,6 +165,10 @@ def clip(
     ]
     if summary['held']:
         note.append(f'No face in {summary["held"]} of them: the motion before was held.')
+    if summary.get('cuts'):
+        note.append(f'The driver cuts {len(summary["cuts"])} times: motion starts anew there.')
+    if summary.get('switches'):
+        note.append('After a cut somebody else is followed.')
     if summary['start']:
         note.append(f'Motion starts at the first frame, and {summary["start"]}: try the best one.')
     if summary['fault']:

@@ -6,8 +6,10 @@ because it is a defect of ours.
 """
 
 import argparse
+import contextlib
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NoReturn
 
 
@@ -36,6 +38,24 @@ class Parser(argparse.ArgumentParser):
         raise UserError(f'{message}; see {self.prog} --help')
 
 
+@contextlib.contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP end the block as an error does, so that drafts are removed."""
+
+    def end(number: int, _) -> NoReturn:
+        sys.exit(128 + number)  # as shells have it
+
+    both = signal.SIGTERM, signal.SIGHUP
+    numbers = [number for number in both if signal.getsignal(number) == signal.SIG_DFL]  # no nohup
+    for number in numbers:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            signal.signal(number, signal.SIG_DFL)
+
+
 def command(main: Callable[..., int | None], *args) -> None:
     """Run a command's `main`, print a `UserError` as `error: ...`, and exit (1 for an error).
 
@@ -48,10 +68,14 @@ def command(main: Callable[..., int | None], *args) -> None:
     if not args and len(sys.argv) == 1:
         args = (['--help'],)
     try:
-        code = main(*args)
+        with _ended_by_signals():
+            code = main(*args)
     except UserError as error:
         print(f'error: {error}', file=sys.stderr)
         code = 1
+    except KeyboardInterrupt:
+        print('interrupted', file=sys.stderr)
+        code = 130
     except BrokenPipeError:  # `... | head` closed the pipe: nothing to report
         code = 0
     sys.exit(code or 0)

@@ -97,6 +97,8 @@ FIELDS: dict[str, Field] = {
     'licence': Field('text', (), 'licence of the footage as its source states it'),
     'consent': Field('text', (), 'yes | no | unknown | synthetic'),
 }
+# Not in every record, in no index: when each frame is shown, from where picture or sound begins.
+TIMES = Field('float', ('T',), 'seconds in the source file')
 # Fields with a value a frame, in the order in which an index lists their pieces.
 PER_FRAME = tuple(name for name, field in FIELDS.items() if field.shape[:1] == ('T',))
 
@@ -134,6 +136,7 @@ class Track:
     consent: str
     pair: int = UNLABELLED
     role: int = UNLABELLED
+    seconds: Float[np.ndarray, ' t'] | None = None  # as in `TIMES`; None: the file does not say
 
     @property
     def frames(self) -> int:
@@ -163,6 +166,9 @@ def encode(track: Track) -> bytes:
             array = _checked(track.track_id, name, np.asarray(value), field, track.frames)
             kind = 'float_list' if field.kind == 'float' else 'int64_list'
             getattr(features[name], kind).value.extend(array.ravel().tolist())
+    if track.seconds is not None:
+        times = _checked(track.track_id, 'seconds', track.seconds, TIMES, track.frames)
+        features['seconds'].float_list.value.extend(times.tolist())
     return example.SerializeToString(deterministic=True)
 
 
@@ -176,7 +182,11 @@ def decode(record: bytes, where: str = 'record') -> Track:
     Raises:
       UserError: the bytes are not a face track of this version.
     """
-    return Track(**read_fields(record, FIELDS, where))
+    features, frames = _features(record, where)
+    times = None
+    if 'seconds' in features:
+        times = _value(features['seconds'], TIMES, frames, f'{where}, field seconds')
+    return Track(**read_fields(record, FIELDS, where), seconds=times)
 
 
 def read_fields(record: bytes, names: Iterable[str], where: str = 'record') -> dict[str, Any]:

@@ -6,6 +6,7 @@ What the blendshapes cannot tell is marked invalid, not zero: see `AU_BLENDSHAPE
 
 import contextlib
 import dataclasses
+import functools
 import weakref
 from collections.abc import Sequence
 from pathlib import Path
@@ -52,6 +53,7 @@ _GAZE_YAW, _GAZE_PITCH = 0.53, 0.35
 # A detection score that is certainly human: of the development portraits and clips, photographs and
 # paintings of people reach 0.86 or more, a monkey and two dogs 0.72 to 0.80.
 _CERTAIN = 0.84
+_SAME = 0.3  # overlap of two boxes from which they are of one face
 _WHOLE, _WINDOW = 1280, 640  # longest side handed to the detector: whole image, a window of it
 
 
@@ -127,39 +129,48 @@ class Detector:
         near: Sequence[Float[np.ndarray, ' 4']] = (),
         seconds: float | None = None,
         thorough: bool = False,
+        turn: int = 0,
     ) -> list[Detected]:
         """Find faces in an image, largest first.
 
-        The whole image is searched first; if there is nothing, windows around the boxes `near`;
-        and then, if `thorough`, overlapping windows for small faces and a padded image for a face
-        that fills it.
+        The whole image is searched first; then windows around those of the boxes `near` where
+        nothing was found; and, if there is nothing yet and `thorough`, overlapping windows for
+        small faces and a padded image for a face that fills it.
 
         Args:
           image: RGB.
           near: boxes x0, y0, x1, y1 of faces of the frame before.
           seconds: time of the frame, increasing; with `smooth` only.
           thorough: whether to go on searching.
+          turn: quarter turns, counter-clockwise, that put the faces upright.
         """
         height, width = image.shape[:2]
-        faces = self._meshes(image, (0, 0, width, height), _WHOLE, seconds)
-        if not faces:
-            places = [windows.around(box, 2.0) for box in near]
-            faces = windows.distinct(m for w in places for m in self._meshes(image, w, _WINDOW))
+        find = functools.partial(self._meshes, image, turn=turn)
+        faces = find((0, 0, width, height), _WHOLE, seconds)
+        boxes = [windows.box(mesh) for mesh, _ in faces]
+        missed = [box for box in near if all(windows.overlap(box, b) < _SAME for b in boxes)]
+        if missed:
+            places = [windows.around(box, 2.0) for box in missed]
+            faces += [m for w in places for m in find(w, _WINDOW)]
+            faces = windows.distinct(faces)
         if not faces and thorough:
             places = windows.tiles(width, height)
-            faces = windows.distinct(m for w in places for m in self._meshes(image, w, _WINDOW))
+            faces = windows.distinct(m for w in places for m in find(w, _WINDOW))
         if max(height, width) > _WHOLE and not self.smooth:
             # The first pass saw a smaller image: look again where the faces are.
             places = [windows.around(windows.box(mesh), 2.0) for mesh, _ in faces]
-            again = [self._meshes(image, window, _WINDOW) for window in places]
+            again = [find(window, _WINDOW) for window in places]
             faces = [best[0] if best else old for best, old in zip(again, faces, strict=True)]
         face = facemesh.canonical(self.model)
         faces = windows.distinct(faces)
         return [_describe(mesh, shapes, face, (width, height)) for mesh, shapes in faces]
 
-    def _meshes(self, image, window, limit: int, seconds: float | None = None) -> list:
+    def _meshes(
+        self, image, window, limit: int, seconds: float | None = None, turn: int = 0
+    ) -> list:
         """Find (mesh in pixels of the image, blendshapes) of faces in a window x0, y0, x1, y1."""
         part, scale = windows.cut(image, window, limit)
+        part = windows.turned(part, turn)
         mp = runtime.mediapipe()
         packet = mp.Image(mp.ImageFormat.SRGB, part)
         with runtime.quiet():
@@ -173,7 +184,7 @@ class Detector:
         for points, shapes in zip(result.face_landmarks, result.face_blendshapes, strict=True):
             mesh = np.array([(p.x, p.y, p.z) for p in points], np.float32)
             sides = np.array([part.shape[1], part.shape[0], part.shape[1]], np.float32)
-            mesh *= sides / np.float32(scale)
+            mesh = windows.turned_back(mesh * sides, turn, part.shape[1::-1]) / np.float32(scale)
             mesh[:, :2] += np.array(window[:2], np.float32)
             meshes.append((mesh, {shape.category_name: shape.score for shape in shapes}))
         return sorted(meshes, key=lambda face: -windows.area(windows.box(face[0])))
@@ -182,11 +193,13 @@ class Detector:
         """Tell whether a face found in this image is surely a human's, not an animal's."""
         mp = runtime.mediapipe()
         height, width = image.shape[:2]
+        turn = quarter(face)
         for window, limit in (
             (windows.around(face.box, 2.0), _WINDOW),
             ((0, 0, width, height), _WHOLE),
         ):
             part, _ = windows.cut(image, window, limit)
+            part = windows.turned(part, turn)
             landmarker = self._landmarker(_CERTAIN)
             with self._calm():
                 result = landmarker.detect(mp.Image(mp.ImageFormat.SRGB, part))
@@ -217,12 +230,23 @@ class Detector:
         return runtime.quiet() if fresh else contextlib.nullcontext()
 
 
+def roll(face: Detected) -> float:
+    """Return how far a head is turned in the image, clockwise, degrees."""
+    return float(np.degrees(face.aus[-1]))
+
+
+def quarter(face: Detected) -> int:
+    """Return the quarter turns, counter-clockwise, that put a face upright."""
+    return round(roll(face) / 90) % 4
+
+
 def choose(faces: Sequence[Detected], which: str | int | None, where: str) -> Detected:
     """Choose the face that is meant, of those in a source.
 
     Args:
       faces: as `Detector.detect` gives them.
-      which: None: there must be one; 'largest'; or the number from the left of the image, from 0.
+      which: None: there must be one; 'largest', 'left', 'right'; or the number from the left of
+        the image, from 0.
       where: the file, for the message.
 
     Raises:
@@ -230,8 +254,8 @@ def choose(faces: Sequence[Detected], which: str | int | None, where: str) -> De
     """
     if not faces:
         raise UserError(
-            f'{where}: no human face found; it should look towards the camera, unobscured and at '
-            'least 60 pixels wide'
+            f'{where}: no human face found; it should look towards the camera, upright, unobscured '
+            'and at least 60 pixels wide'
         )
     ordered = sorted(faces, key=lambda face: face.box[0] + face.box[2])
     if which == 'largest':
@@ -241,9 +265,10 @@ def choose(faces: Sequence[Detected], which: str | int | None, where: str) -> De
             f'{i} at x = {face.box[[0, 2]].mean():.0f}' for i, face in enumerate(ordered)
         )
         raise UserError(
-            f'{where}: {len(faces)} faces ({places}); say which: largest, or its number'
+            f'{where}: {len(faces)} faces ({places}); say which: largest, left, right, its number'
         )
-    number = int(which or 0)
+    ends = {'left': 0, 'right': len(ordered) - 1}
+    number = ends[which] if isinstance(which, str) and which in ends else int(which or 0)
     if not 0 <= number < len(ordered):
         raise UserError(f'{where}: face {number} asked for, but {len(ordered)} found (from 0)')
     return ordered[number]

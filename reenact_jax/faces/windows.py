@@ -31,6 +31,26 @@ def cut(
     return np.ascontiguousarray(image), scale
 
 
+def turned(image: UInt8[np.ndarray, 'h w 3'], turn: int) -> UInt8[np.ndarray, '... 3']:
+    """Turn an image by quarter turns, counter-clockwise."""
+    return np.ascontiguousarray(np.rot90(image, turn)) if turn % 4 else image
+
+
+def turned_back(
+    points: Float[np.ndarray, 'n 3'], turn: int, size: tuple[int, int]
+) -> Float[np.ndarray, 'n 3']:
+    """Take points of a turned image back to the image before.
+
+    Args:
+      points: x, y, z, pixels of the turned image.
+      turn: quarter turns, counter-clockwise, that were made.
+      size: width and height of the turned image.
+    """
+    (x, y, z), (width, height) = points.T, size
+    places = ((x, y), (height - y, x), (width - x, height - y), (y, width - x))
+    return np.stack([*places[turn % 4], z], -1)
+
+
 def tiles(width: int, height: int) -> list[tuple[int, int, int, int]]:
     """List square windows: the padded image; overlapping tiles of its short side and of half."""
     long, short = max(width, height), min(width, height)

@@ -25,6 +25,8 @@ FORMATS = {
     '.jpg': 'image/jpeg',
     '.jpeg': 'image/jpeg',
     '.mp4': 'video/mp4',
+    '.mov': 'video/quicktime',
+    '.gif': 'image/gif',
     '.webp': 'image/webp',
 }
 _AGENT = {'name': 'reenact_jax', 'version': reenact_jax.__version__}
@@ -61,12 +63,14 @@ def check() -> None:
 
 
 def sign(path: epath.Path) -> None:
-    """Put the manifest into a finished file of `FORMATS`; without c2pa-python do nothing.
+    """Put the manifest into a finished file of `FORMATS`.
+
+    Without c2pa-python, and for other formats (.webm), do nothing.
 
     Raises:
       UserError: the signer's certificate does not do.
     """
-    if not is_available():
+    if not is_available() or path.suffix.lower() not in FORMATS:
         return
     draft = path.with_name(f'{path.stem}.signed{path.suffix}')
     try:

@@ -43,7 +43,7 @@ def side_by_side(
 
 
 def sheet(
-    rows: Sequence[Sequence[UInt8[np.ndarray, '_ _ 3'] | None]], numbers: Sequence[int]
+    rows: Sequence[Sequence[UInt8[np.ndarray, '_ _ 3'] | None]], times: Sequence[float]
 ) -> UInt8[np.ndarray, 'H W 3']:
-    """Lay out rows of (source, driving, landmarks, result) with the frames' numbers."""
-    return writing.contact_sheet(rows, [f'frame {n}' for n in numbers], COLUMNS, cell=192)
+    """Lay out rows of (source, driving, landmarks, result) with the frames' times, seconds."""
+    return writing.contact_sheet(rows, [f'{time:.2f} s' for time in times], COLUMNS, cell=192)

@@ -2,8 +2,7 @@
 
 import dataclasses
 import functools
-import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -27,6 +26,13 @@ class ResultFrame(NamedTuple):
     image: UInt8[np.ndarray, 'h w 3']
     landmarks: Float[np.ndarray, 'n 2']  # as they were rendered, pixels of the source's crop
     held: bool  # whether the driver's face was not found and the motion before is kept
+
+
+class Shots(NamedTuple):
+    """Where a driver cuts."""
+
+    numbers: list[int]  # of the shot of every frame that has been read
+    starts: Mapping[int, dict[str, np.ndarray]]  # face where relative motion starts, where chosen
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -75,6 +81,7 @@ class Animation:
         self,
         driving: Iterable[dict[str, np.ndarray] | None],
         start: dict[str, np.ndarray] | None = None,
+        shots: Shots | None = None,
     ) -> Iterator[ResultFrame]:
         """Draw the source with the driver's motion, a frame for each of the driver's.
 
@@ -86,13 +93,14 @@ class Animation:
             the transfer takes; None where no face was found. Such frames keep the motion before; at
             the start they get that of the first face found.
           start: the driver's face where relative motion starts; None: its first one.
+          shots: where the driver cuts; None: nowhere. Relative motion starts anew with each shot.
 
         Raises:
           UserError: no driving frame has a face, or a face lacks what the transfer takes.
         """
         painter = self.painter
         pending: Any = None  # drawn, points, held
-        for points, held in self.landmarks(driving, start):
+        for points, held in self.landmarks(driving, start, shots):
             points = self._edited(points)
             drawn = painter.draw(points), points, held
             # The device works on this batch while the host finishes the one before.
@@ -106,22 +114,27 @@ class Animation:
         self,
         driving: Iterable[dict[str, np.ndarray] | None],
         start: dict[str, np.ndarray] | None = None,
+        shots: Shots | None = None,
     ) -> Iterator[tuple[Float[np.ndarray, 'b n _'], Sequence[bool]]]:
         """Move the source's landmarks as the driver moves, a batch at a time, without edits.
 
         Args:
           driving: as in `frames`.
           start: as in `frames`.
+          shots: as in `frames`.
 
         Yields:
           The points, pixels of the source's crop, with or without depth, as many as a batch has;
           and for the frames among them whether they are held.
         """
         bundle, face, rows = self.bundle, self.source.face(), self.options.batch
-        identity, begun = bundle.identify(face), None
-        for moving, held in _batches(driving, rows):
-            if begun is None and self.options.is_relative:
-                begun = relative.start(bundle, identity, face, _first(moving, start), rows)
+        identity, begun, last = bundle.identify(face), None, -1
+        for moving, held, shot in _batches(driving, rows, shots):
+            if shot != last and self.options.is_relative:
+                first = start if last < 0 else None
+                first = shots.starts.get(shot, first) if shots else first
+                begun = relative.start(bundle, identity, face, _first(moving, first), rows)
+            last = shot
             moving = self._changed({name: _padded(value, rows) for name, value in moving.items()})
             if begun is None:
                 yield np.asarray(bundle.transfer(identity, moving, face)), held
@@ -210,26 +223,42 @@ def _padded(rows, count: int):
     return np.concatenate([rows, np.repeat(rows[-1:], count - len(rows), 0)])
 
 
-def _batches(driving, batch: int):
-    """Yield (faces as arrays [k, ...], held [k]) of at most `batch` frames, gaps filled."""
-    filled = _filled(driving)
-    while part := list(itertools.islice(filled, batch)):
-        faces, held = zip(*part, strict=True)
-        yield {k: np.stack([face[k] for face in faces]).astype(np.float32) for k in faces[0]}, held
+def _batches(driving, batch: int, shots: Shots | None):
+    """Yield (faces as arrays [k, ...], held [k], shot) of at most `batch` frames, gaps filled."""
+    part: list[tuple[dict, bool]] = []
+    last = 0
+    for face, held, shot in _filled(driving, shots):
+        if part and shot != last:
+            yield *_stacked(part), last
+            part = []
+        part.append((face, held))
+        last = shot
+        if len(part) == batch:
+            yield *_stacked(part), last
+            part = []
+    if part:
+        yield *_stacked(part), last
 
 
-def _filled(driving):
-    """Yield (face, held): None becomes the last face, and at the start the first one found."""
-    last, waiting = None, 0
-    for face in driving:
+def _stacked(part: Sequence[tuple[dict, bool]]):
+    faces, held = zip(*part, strict=True)
+    return {k: np.stack([face[k] for face in faces]).astype(np.float32) for k in faces[0]}, held
+
+
+def _filled(driving, shots: Shots | None):
+    """Yield (face, held, its shot): None becomes the last face, or at the start the first one."""
+    last, waiting, shot = None, 0, 0
+    for number, face in enumerate(driving):
         if face is None and last is None:
             waiting += 1
             continue
+        if face is not None and shots is not None:
+            shot = shots.numbers[number]
         for _ in range(waiting):
-            yield face, True
+            yield face, True, shot
         waiting = 0
         held = face is None
         last = last if held else face
-        yield last, held
+        yield last, held, shot
     if last is None:
         raise UserError('no face found in any driving frame; is it the right file?')

@@ -77,8 +77,9 @@ def main(arguments: list[str] | None = None) -> int:
         driver = _driver(args, bundle, detector, source) if args.driving else None
         summary = _record(args, bundle, source, driver)
     summary['credentials'] = credentials.is_available() and not args.no_credentials
-    if summary['held']:
-        _warn(f'{args.driving}: no face in {summary["held"]} frames; the motion before was held')
+    _warn_of_following(args.driving, summary)
+    for name, reason in summary.get('unused', {}).items():
+        _warn(f'{args.driving}: {name} is not used: {reason}')
     if summary['fault']:
         _warn(f'{args.driving}: {summary["fault"]}')
     if summary.get('start'):
@@ -145,7 +146,26 @@ def _driver(args: argparse.Namespace, bundle: Bundle, detector, source: Portrait
         track = portraits.find_track(args.driving, args.driving_track)
         return drivers.from_track(track, bundle.size, bundle.points, rows)
     shown = recording.BESIDE if args.side_by_side else drivers.SHOWN
-    return drivers.from_file(args.driving, bundle.size, bundle.points, detector, rows, shown)
+    spec = bundle.size, bundle.points, detector, rows, shown
+    rate = args.rate and reenact_flags.rate(args.rate)
+    return drivers.from_file(args.driving, *spec, rate, args.driving_face)
+
+
+def _warn_of_following(path: str | None, summary: dict) -> None:
+    """Print warnings of what happened to the driver's face."""
+    lost = ', '.join(
+        f'{begin:.2f} to {"the end" if end is None else f"{end:.2f}"}'
+        for begin, end in summary.get('lost', [])
+    )
+    if summary['held']:
+        when = f' ({lost} s)' if lost else ''
+        _warn(f'{path}: no face in {summary["held"]} frames{when}; the motion before was held')
+    if cuts := summary.get('cuts'):
+        when = ', '.join(f'{time:.2f}' for time in cuts)
+        _warn(f'{path}: it cuts at {when} s; relative motion starts anew there')
+    if switches := summary.get('switches'):
+        when = ', '.join(f'{time:.2f}' for time in switches)
+        _warn(f'{path}: from {when} s on somebody else is followed')
 
 
 def _warn(text: str) -> None:

@@ -3,7 +3,8 @@
 One frame is in memory at a time. Where no face is found, the face is None.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -14,11 +15,13 @@ from jaxtyping import UInt8
 from reenact_jax import faces
 from reenact_jax.common.errors import UserError
 from reenact_jax.data.tracks import Track
-from reenact_jax.faces import windows
+from reenact_jax.faces.following import Follower
 from reenact_jax.geometry import crops
 from reenact_jax.geometry import landmarks as lm
-from reenact_jax.media import reading
+from reenact_jax.media import reading, timeline
+from reenact_jax.media.sound import Track as Sound
 from reenact_jax.media.sound import has_sound
+from reenact_jax.media.timeline import Timeline
 from reenact_jax.reenact import motion, portraits
 
 STILL_RATE = reading.FOLDER_RATE  # frames a second of a result of one frame
@@ -30,6 +33,8 @@ class Frame(NamedTuple):
 
     face: dict[str, np.ndarray] | None  # `portraits.known`, in the driver's own crop; None: no face
     picture: UInt8[np.ndarray, 's s 3'] | None = None  # the crop, of those that are shown
+    time: tuple[float, float] | None = None  # its begin and end, seconds; None: by the rate
+    shot: int = 0  # number of the shot: grows where the film cuts
 
 
 class Driver(NamedTuple):
@@ -37,10 +42,18 @@ class Driver(NamedTuple):
 
     frames: Iterator[Frame]  # can be read once
     count: int  # frames that the file's header promises
-    rate: Fraction  # exact frames per second
+    rate: Fraction  # exact frames per second; the mean where they are not even
     fault: Callable[[], str | None]  # after the last frame: what was broken in the file, or None
     shown: frozenset[int] = frozenset()  # numbers of the frames that bring a picture
-    sound: str | None = None  # a file with its sound
+    sound: Sound | None = None  # its sound
+    timeline: Timeline | None = None  # when they are shown; None: at the rate, from nought
+    unused: Mapping[str, str] = {}  # files of its folder that are no stills, with the reason
+    report: Callable[[], dict] = dict  # after the last frame: `Follower.report`
+
+    @property
+    def times(self) -> Timeline:
+        """When its frames are shown."""
+        return self.timeline or timeline.even(self.count, self.rate)
 
 
 def from_file(
@@ -50,11 +63,13 @@ def from_file(
     detector: faces.Detector,
     pictures: int = 0,
     shown_side: int = SHOWN,
+    rate: Fraction | None = None,
+    which: str | int | None = None,
 ) -> Driver:
     """Open a video, a still or a folder of stills as a driver.
 
-    The largest face of the first frame that has one is followed. Its crop there, fixed for the
-    whole clip, is the frame of reference.
+    One face of the first frame that has any is followed. Its crop there, fixed as long as the film
+    does not cut, is the frame of reference.
 
     Args:
       path: file or folder.
@@ -63,16 +78,21 @@ def from_file(
       detector: what finds faces.
       pictures: how many frames, evenly spread, bring their picture.
       shown_side: side of these pictures, pixels.
+      rate: frames a second of a folder of stills; None: 25.
+      which: which of several faces, as `faces.choose` takes it; None: the largest.
 
     Raises:
       UserError: the file cannot be read.
     """
-    reader = reading.Reader(path)
-    rate = reader.probe.rate or STILL_RATE
-    shown = spread(reader.probe.frames, pictures)
-    frames = _detected(reader, size, points, detector, shown, shown_side)
-    sound = path if reader.probe.kind == 'video' and has_sound(path) else None
-    return Driver(frames, reader.probe.frames, rate, reader.fault, shown, sound)
+    reader = reading.Reader(path, rate)
+    times = reader.timeline
+    shown = times.spread(pictures)
+    follower = Follower(detector, which, path)
+    frames = _detected(reader.frames(), size, points, follower, shown, shown_side)
+    heard = reader.probe.kind == 'video' and has_sound(path)
+    sound = Sound(path, reader.zero) if heard else None
+    more = sound, times, reader.unused, follower.report
+    return Driver(frames, reader.probe.frames, times.mean, reader.fault, shown, *more)
 
 
 def from_pictures(
@@ -81,8 +101,9 @@ def from_pictures(
     size: int,
     points: str,
     detector: faces.Detector,
+    which: str | int | None = None,
 ) -> Driver:
-    """Follow the largest face in frames in memory, as `from_file` does.
+    """Follow a face in frames in memory, as `from_file` does.
 
     Args:
       pictures: RGB.
@@ -90,9 +111,14 @@ def from_pictures(
       size: side of the crop, pixels.
       points: point set.
       detector: what finds faces.
+      which: which of several faces, as `faces.choose` takes it; None: the largest.
     """
-    frames = _detected(pictures, size, points, detector, frozenset(), SHOWN)
-    return Driver(frames, len(pictures), rate, lambda: None)
+    times = timeline.even(len(pictures), rate).times
+    stream = timeline.ends(zip(pictures, times, strict=True), len(pictures) / float(rate))
+    shown = itertools.starmap(reading.TimedFrame, stream)
+    follower = Follower(detector, which, 'the driving pictures')
+    frames = _detected(shown, size, points, follower, frozenset(), SHOWN)
+    return Driver(frames, len(pictures), rate, lambda: None, report=follower.report)
 
 
 def from_track(track: Track, size: int, points: str, pictures: int = 0) -> Driver:
@@ -104,16 +130,18 @@ def from_track(track: Track, size: int, points: str, pictures: int = 0) -> Drive
       points: point set.
       pictures: how many frames, evenly spread, bring their picture.
     """
-    shown = spread(track.frames, pictures)
+    times = times_of(track)
+    shown = times.spread(pictures)
+    moments = list(moments_of(times))
     all_faces = portraits.faces_of(track, size, points)
 
     def frames():
         for number in range(track.frames):
             face = {name: value[number] for name, value in all_faces.items()}
             picture = simplejpeg.decode_jpeg(track.image[number]) if number in shown else None
-            yield Frame(face, picture)
+            yield Frame(face, picture, moments[number])
 
-    return Driver(frames(), track.frames, rate_of(track), lambda: None, shown)
+    return Driver(frames(), track.frames, times.mean, lambda: None, shown, timeline=times)
 
 
 def from_motion(
@@ -158,17 +186,19 @@ def from_motion(
             if placed is not None:
                 there = np.array(placed[number] * size, np.float32)
                 face |= {'landmarks': there[..., :2], 'landmarks3d': there}
-            yield Frame(face if seen[number] else None)
+            yield Frame(face if seen[number] else None, time=moments[number])
 
     seen = np.asarray(content.valid.any(1) if placed is None else np.isfinite(placed).all((1, 2)))
-    shown = spread(len(content.aus), pictures)
-    return Driver(frames(), len(content.aus), content.rate, lambda: None, shown)
+    times = content.timeline
+    moments = list(moments_of(times))
+    shown = times.spread(pictures)
+    return Driver(frames(), len(content.aus), times.mean, lambda: None, shown, timeline=times)
 
 
-def spread(count: int, pictures: int) -> frozenset[int]:
-    """Choose at most `pictures` numbers below `count`, evenly spread, first and last included."""
-    wanted = min(pictures, count)
-    return frozenset(int(i) for i in np.linspace(0, count - 1, wanted).round())
+def moments_of(times: Timeline) -> Iterator[tuple[float, float]]:
+    """Give the seconds at which each frame of a timeline begins and ends."""
+    for _, begin, end in timeline.ends(((None, float(t)) for t in times.times), times.end):
+        yield begin, end
 
 
 def rate_of(track: Track) -> Fraction:
@@ -182,29 +212,28 @@ def rate_of(track: Track) -> Fraction:
     return stored / step if stored > 0 else STILL_RATE
 
 
-def _detected(reader, size, points, detector, shown, side) -> Iterator[Frame]:
-    """Yield the face of every frame, in the crop of the first one found."""
-    window, last = None, None
-    for number, image in enumerate(reader):
-        detections = detector.detect(image, near=() if last is None else (last,))
-        if not detections:
-            yield Frame(None, _show(image, window, side) if number in shown else None)
-            continue
-        face = _same(detections, last)
-        last, landmarks = face.box, getattr(face, f'landmarks_{points}')
-        if window is None:
-            window = lm.crop_box(landmarks[None])
+def times_of(track: Track) -> Timeline:
+    """Return the times of a stored track's frames, from nought."""
+    if track.seconds is None or track.frames < 2:
+        return timeline.even(track.frames, rate_of(track))
+    return timeline.read(np.float64(track.seconds - track.seconds[0]), None, (rate_of(track),))
+
+
+def _detected(stream, size, points, follower: Follower, shown, side) -> Iterator[Frame]:
+    """Yield the face of every frame, in the crop of the first one of its shot."""
+    window, shot = None, 0
+    for number, (image, begin, end) in enumerate(stream):
+        found = follower(image, begin)
+        if found.shot != shot:
+            window, shot = None, found.shot
+        known = None
+        if found.face is not None:
+            landmarks = getattr(found.face, f'landmarks_{points}')
+            window = lm.crop_box(landmarks[None]) if window is None else window
+            there = crops.into_crop(landmarks, window, size)
+            known = portraits.known(there, found.face.aus, found.face.aus_valid)
         picture = _show(image, window, side) if number in shown else None
-        points_there = crops.into_crop(landmarks, window, size)
-        yield Frame(portraits.known(points_there, face.aus, face.aus_valid), picture)
-
-
-def _same(detections, last):
-    """Choose the face that overlaps the last one most; without a last one, the largest."""
-    if last is None:
-        return detections[0]  # largest first
-    overlaps = [windows.overlap(face.box, last) for face in detections]
-    return detections[int(np.argmax(overlaps))]
+        yield Frame(known, picture, (begin, end), shot)
 
 
 def _show(image, window, side: int):

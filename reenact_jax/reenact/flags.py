@@ -1,6 +1,7 @@
 """The command line of reenact_jax.reenact, and what can be wrong with it before a model is read."""
 
 import argparse
+from fractions import Fraction
 
 from reenact_jax.common import errors, storage
 from reenact_jax.common.errors import UserError
@@ -11,6 +12,7 @@ from reenact_jax.reenact.options import BATCH, MOTIONS, REFERENCES
 from reenact_jax.reenact.output import STILLS, Output
 from reenact_jax.reenact.regions import Amount
 
+RATES = 1, 240  # lowest and highest frames a second of a result
 _EPILOG = f"""\
 edits of landmarks, with strengths from -1 to 1 (any generator)
 {landmark_edits.describe()}
@@ -59,7 +61,10 @@ def _faces(add) -> None:
         help='frame of a --source that is a video or a track, from 0; default 0',
     )
     add(
-        '--face', help="which face of a source that has several: 'largest', or its number from left"
+        '--face',
+        metavar='WHICH',
+        help="which face of a source that has several: 'largest', 'left', 'right', or its number "
+        'from the left, from 0',
     )
     add(
         '--driving',
@@ -67,6 +72,12 @@ def _faces(add) -> None:
         '(--save-motion, OpenFace); not needed with a change',
     )
     add('--driving-track', metavar='ID', help='track of the shard set --driving')
+    add(
+        '--driving-face',
+        metavar='WHICH',
+        help='which face of the first driving frame that has any is followed, as --face; default '
+        'largest',
+    )
 
 
 def _motion(add) -> None:
@@ -143,7 +154,8 @@ def _results(add) -> None:
         '--out',
         required=True,
         metavar='FILE',
-        help='.mp4; .webp: a short loop; .png or .jpg for a still driver or a strip',
+        help='.mp4, .mov or .webm; .webp or .gif: a short loop; .png or .jpg for a still driver '
+        'or a strip',
     )
     add(
         '--crop',
@@ -154,8 +166,7 @@ def _results(add) -> None:
         '--max-side',
         type=int,
         metavar='PIXELS',
-        help=f'longest side of the result; default {painting.MOST_SIDE} for a model that draws at '
-        "the picture's own size (layers), no limit for others",
+        help=f'longest side of the result; default {painting.MOST_SIDE}',
     )
     add(
         '--side-by-side',
@@ -176,7 +187,19 @@ def _results(add) -> None:
         'name the PEM files of your own certificate chain and its key',
     )
     add('--sheet', metavar='FILE.png', help='contact sheet: source, driving, landmarks, result')
-    add('--rows', type=int, default=6, help='rows (frames) of the sheet; default 6')
+    add('--rows', type=int, default=6, help='rows of the sheet, even in time; default 6')
+    add('--overwrite', action='store_true', help='replace files that are there; else: refuse')
+    add(
+        '--rate',
+        metavar='FPS',
+        help='frames a second of the video, such as 25 or 30000/1001, and of a folder of stills; '
+        "default: the driver's frames with their times",
+    )
+    add(
+        '--sound',
+        metavar='FILE',
+        help="file whose sound goes with the video; none: no sound; default: the driver's",
+    )
     add(
         '--save-motion',
         metavar='FILE',
@@ -188,6 +211,25 @@ def units(args: argparse.Namespace) -> list[unit_edits.Change]:
     """Return the changes of action units and head angles."""
     angles = {angle: getattr(args, f'pose_{angle}') for angle in unit_edits.ANGLES}
     return unit_edits.parse(args.au, angles)
+
+
+def rate(text: str) -> Fraction:
+    """Read frames a second: 25, 12.5, 30000/1001; 29.97 and its like are what is meant by them.
+
+    Raises:
+      UserError: the text is no number, or out of the range.
+    """
+    try:
+        value = Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        raise UserError(f'--rate {text}: frames a second, such as 25, 12.5, 30000/1001') from None
+    low, high = RATES
+    if not low <= value <= high:
+        raise UserError(f'--rate {text}: from {low} to {high} frames a second')
+    ntsc = Fraction(round(value * Fraction(1001, 1000)) * 1000, 1001)
+    if value.denominator != 1 and abs(value - ntsc) < Fraction(5, 1000):
+        return ntsc
+    return value.limit_denominator(1001)
 
 
 def amount(args: argparse.Namespace) -> Amount:
@@ -211,6 +253,8 @@ def output(args: argparse.Namespace) -> Output:
         save_motion=args.save_motion,
         mark=not args.no_watermark,
         signed=not args.no_credentials,
+        rate=args.rate and rate(args.rate),
+        sound=args.sound,
     )
 
 
@@ -223,8 +267,11 @@ def _check(args: argparse.Namespace) -> None:
     for name in ('batch', 'rows'):
         if getattr(args, name) < 1:
             raise UserError(f'--{name} {getattr(args, name)}: must be at least 1')
-    if args.face not in (None, 'largest') and not args.face.isdigit():
-        raise UserError(f"--face {args.face}: give 'largest' or the face's number from the left")
+    for name in ('face', 'driving_face'):
+        given = getattr(args, name)
+        if given not in (None, 'largest', 'left', 'right') and not given.isdigit():
+            flag = f'--{name.replace("_", "-")} {given}'
+            raise UserError(f"{flag}: give 'largest', 'left', 'right' or its number from the left")
     if args.max_side is not None and args.max_side < painting.LEAST_SIDE:
         raise UserError(
             f'--max-side {args.max_side}: must be at least {painting.LEAST_SIDE} pixels'
@@ -243,6 +290,7 @@ def _check(args: argparse.Namespace) -> None:
         given = getattr(args, name)
         if given and not getattr(args, f'{name}_track') and not is_motion(args, name):
             reading.kind(given)
+    output(args).check(args.overwrite)
 
 
 def _check_changes(args: argparse.Namespace) -> None:

@@ -17,6 +17,7 @@ from reenact_jax import bundle as bundles
 from reenact_jax.bundle import Bundle
 from reenact_jax.common.errors import UserError
 from reenact_jax.faces import Detector
+from reenact_jax.media.sound import Track
 from reenact_jax.reenact import drivers, portraits
 from reenact_jax.reenact import driving as drives
 from reenact_jax.reenact.animation import Animation
@@ -37,8 +38,9 @@ class Clip:
       frames: RGB.
       landmarks: as they were rendered, pixels of the source's crop.
       held: numbers of frames in which the driver's face was not found; they keep the motion before.
-      rate: frames a second, exact.
-      sound: a file with the driver's sound; None: it has none.
+      rate: frames a second, exact; the mean where they are not even.
+      sound: the driver's sound; None: it has none.
+      times: begin and end of the frames, seconds; None: at the rate, from nought.
 
     Examples:
       >>> clip = model.animate('portrait.jpg', 'clip.mp4')
@@ -53,7 +55,8 @@ class Clip:
     landmarks: Float[np.ndarray, 't n 2']
     held: tuple[int, ...]
     rate: Fraction
-    sound: str | None = None
+    sound: Track | None = None
+    times: tuple[tuple[float, float], ...] | None = None
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -66,7 +69,8 @@ class Clip:
         """Write the clip to a file that is marked as synthetic.
 
         Args:
-          path: .mp4, .webp for a short loop, .png or .jpg for a single frame.
+          path: .mp4, .mov or .webm; .webp or .gif for a short loop; .png or .jpg for a single
+            frame.
           mark: whether the pixels carry the invisible mark.
           signed: whether content credentials are added, where c2pa-python is installed.
 
@@ -80,9 +84,11 @@ class Clip:
         output = Output(os.fspath(path), mark=mark, signed=signed)
         if not output.is_video and len(self) != 1:
             raise UserError(f'{output.path}: a clip of {len(self)} frames; name it .mp4 or .webp')
-        with output.open(self.rate, len(self), self.sound) as write:
-            for frame in self.frames:
-                write(frame)
+        variable = self.times is not None
+        with output.open(self.rate, len(self), self.sound, variable) as write:
+            for number, frame in enumerate(self.frames):
+                even = number / float(self.rate), (number + 1) / float(self.rate)
+                write(frame, *(self.times[number] if self.times else even))
 
 
 class Model:
@@ -138,6 +144,7 @@ class Model:
         driving: str | os.PathLike | UInt8[np.ndarray, 't h w 3'],
         *,
         face: str | int | None = None,
+        driving_face: str | int | None = None,
         rate: float | Fraction = RATE,
         options: Options = DEFAULTS,
         **changed: Any,
@@ -147,8 +154,11 @@ class Model:
         Args:
           source: a file, a picture [h, w, 3] of uint8, or what `portrait` returned.
           driving: a video, a still, a folder of stills, or pictures [t, h, w, 3] of uint8.
-          face: which of several faces in the source: 'largest' or its number from the left.
-          rate: frames a second of driving pictures in memory.
+          face: which of several faces in the source: 'largest', 'left', 'right' or its number from
+            the left.
+          driving_face: which of several faces in the first driving frame that has any; None: the
+            largest.
+          rate: frames a second of driving pictures in memory or in a folder.
           options: what is asked of the animation.
           **changed: fields of `Options` by name instead, such as reference='best', strength=1.5,
             regions=('mouth',), edits={'smile': 0.5}, max_side=512.
@@ -167,21 +177,23 @@ class Model:
         """
         options = dataclasses.replace(options, **changed)
         portrait = source if isinstance(source, Portrait) else self.portrait(source, face)
-        driver = self._driver(driving, rate)
+        driver = self._driver(driving, rate, driving_face)
         read = drives.read(driver, portrait, options)
-        results = list(Animation(self.bundle, portrait, options).frames(read.faces, read.start))
+        animation = Animation(self.bundle, portrait, options)
+        results = list(animation.frames(read.faces, read.start, read.shots))
         frames, landmarks = (
             np.stack([getattr(one, n) for one in results]) for n in ('image', 'landmarks')
         )
         held = tuple(number for number, one in enumerate(results) if one.held)
-        return Clip(frames, landmarks, held, driver.rate, driver.sound)
+        times = tuple(read.times) if driver.times.rate is None else None
+        return Clip(frames, landmarks, held, driver.rate, driver.sound, times)
 
-    def _driver(self, driving, rate) -> Driver:
+    def _driver(self, driving, rate, which) -> Driver:
         spec = self.bundle.size, self.bundle.points, self._detector()
+        exact_rate = Fraction(rate).limit_denominator(1001)
         if isinstance(driving, np.ndarray):
-            exact_rate = Fraction(rate).limit_denominator(1001)
-            return drivers.from_pictures(_pictures(driving, 4), exact_rate, *spec)
-        return drivers.from_file(os.fspath(driving), *spec)
+            return drivers.from_pictures(_pictures(driving, 4), exact_rate, *spec, which)
+        return drivers.from_file(os.fspath(driving), *spec, rate=exact_rate, which=which)
 
     def _detector(self) -> Detector:
         if self._found is None:

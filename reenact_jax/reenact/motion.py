@@ -30,12 +30,14 @@ from reenact_jax.data.tracks import AU_NAMES, POSE_NAMES
 from reenact_jax.faces import openface
 from reenact_jax.geometry import landmarks as lm
 from reenact_jax.geometry import layouts
-from reenact_jax.media import reading
+from reenact_jax.media import reading, timeline
+from reenact_jax.media.timeline import Timeline
 
 SUFFIXES = ('.csv', '.json')
 UNITS = AU_NAMES + POSE_NAMES
 FORMAT, VERSION = 'reenact_jax motion', 1  # grows when an older reader could not read the file
 MAX_BYTES = 128_000_000  # largest size of a file
+_TICK = 0.0011  # seconds to which OpenFace rounds, and a little
 RATES = 0.1, 1000  # lowest and highest, frames a second
 
 
@@ -44,9 +46,17 @@ class Motion(NamedTuple):
 
     aus: Float[np.ndarray, 't 20']
     valid: Bool[np.ndarray, 't 20']
-    rate: Fraction  # frames a second
+    rate: Fraction  # frames a second; the mean where they are not even
     points: str | None = None  # point set of the landmarks
     landmarks: Float[np.ndarray, 't n 3'] | None = None  # in sides of the crop
+    times: Float[np.ndarray, ' t'] | None = None  # seconds from nought; None: by the rate
+
+    @property
+    def timeline(self) -> Timeline:
+        """The times of the frames."""
+        if self.times is None:
+            return timeline.even(len(self.aus), self.rate)
+        return timeline.read(self.times, None, (self.rate,), _TICK)
 
 
 def read(path: epath.PathLike) -> Motion:
@@ -74,8 +84,9 @@ def read(path: epath.PathLike) -> Motion:
         )
     nothing = np.full(count, np.nan)
     units = np.stack([table.get(name, nothing) for name in UNITS], 1)
-    valid, rate = np.isfinite(units), _rate(table.get('timestamp', nothing), path)
-    motion = Motion(np.array(np.where(valid, units, 0), np.float32), valid, rate)
+    valid, stamps = np.isfinite(units), table.get('timestamp', nothing)
+    motion = Motion(np.array(np.where(valid, units, 0), np.float32), valid, _rate(stamps, path))
+    motion = motion._replace(times=_times(stamps, path))
     if not table.keys() & set(places):
         return motion
     if missing := [name for name in places if name not in table]:
@@ -92,7 +103,10 @@ def write(path: epath.PathLike, motion: Motion) -> None:
       motion: what to write.
     """
     names = ('timestamp', *UNITS, *_places(motion.points, path))
-    times = (np.arange(len(motion.aus)) / float(motion.rate)).round(9)
+    times = (
+        np.arange(len(motion.aus)) / float(motion.rate) if motion.times is None else motion.times
+    )
+    times = np.asarray(times, np.float64).round(9)
     columns = [times[:, None], np.where(motion.valid, motion.aus, np.nan)]
     if motion.landmarks is not None:
         columns.append(motion.landmarks.reshape(len(times), -1))
@@ -193,7 +207,8 @@ def _openface(path) -> Motion:
     table = openface.read(path)
     first = table.face == table.face[0]
     valid = np.repeat(table.success[first, None], table.aus.shape[1], 1)
-    motion = Motion(table.aus[first], valid, _rate(table.seconds[first], path))
+    stamps = table.seconds[first]
+    motion = Motion(table.aus[first], valid, _rate(stamps, path), times=_times(stamps, path))
     if table.points is None or not valid.any():
         return motion
     # One square for all frames, around the first face, as a driver's video is cropped.
@@ -212,6 +227,19 @@ def _number(value, where: str) -> float:
         return float(value)
     except (TypeError, ValueError, OverflowError):
         raise UserError(f'{where}: {str(value)[:40]!r} is no number') from None
+
+
+def _times(stamps: Float[np.ndarray, ' t'], path) -> Float[np.ndarray, ' t'] | None:
+    """Return the times of the rows, the first where it stands; None where there are none.
+
+    Raises:
+      UserError: a row is not later than the one before.
+    """
+    if not np.isfinite(stamps).all() or len(stamps) < 2:
+        return None
+    if (wrong := np.flatnonzero(np.diff(stamps) <= 0)).size:
+        raise UserError(f'{path}, row {wrong[0] + 2}: its timestamp is not after the one before')
+    return np.float64(stamps) - min(float(stamps[0]), 0.0)
 
 
 def _rate(times: Float[np.ndarray, ' t'], path) -> Fraction:

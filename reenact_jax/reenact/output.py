@@ -11,9 +11,13 @@ from jaxtyping import UInt8
 from reenact_jax.common import storage
 from reenact_jax.common.errors import UserError
 from reenact_jax.media import loops, sheets, watermark, writing
+from reenact_jax.media import sound as sounds
+from reenact_jax.media.sound import Track
 
-VIDEOS = ('.mp4', '.webp')
+VIDEOS = ('.mp4', '.mov', '.webm', *loops.SUFFIXES)
 STILLS = ('.png', '.jpg', '.jpeg')
+NO_SOUND = 'none'
+Write = Callable[[UInt8[np.ndarray, 'h w 3'], float, float], None]  # a frame, its begin and end
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,15 +25,18 @@ class Output:
     """Where a result goes, and what goes with it.
 
     Attributes:
-      path: .mp4, .webp for a short loop, .png or .jpg for a single frame or a strip.
+      path: .mp4, .mov or .webm; .webp or .gif for a short loop; .png or .jpg for a single frame or
+        a strip.
       sheet: file of the contact sheet; None: no sheet.
-      rows: how many frames the sheet shows.
+      rows: how many frames the sheet shows, evenly spread in time.
       side_by_side: every frame shows source, driver and result; the driver has to bring the picture
         of every frame.
       save_motion: file of the driver's motion (motion.py), smoothed and with changed units if these
         are asked for; None: no such file.
       mark: whether the pixels carry the invisible mark (watermark.py).
       signed: whether content credentials (credentials.py) are added, to the sheet too.
+      rate: frames a second of a video, exact; None: the driver's frames, with their times.
+      sound: a file whose sound goes with a video; 'none': no sound; None: the driver's.
     """
 
     path: str
@@ -39,6 +46,8 @@ class Output:
     save_motion: str | None = None
     mark: bool = True
     signed: bool = True
+    rate: Fraction | None = None
+    sound: str | None = None
 
     @property
     def is_video(self) -> bool:
@@ -50,41 +59,73 @@ class Output:
         suffix = storage.path(self.path).suffix.lower()
         if suffix not in (*VIDEOS, *STILLS):
             raise UserError(
-                f'--out {self.path}: name it .mp4, .webp for a short loop, .png or .jpg when the '
-                'driver is a still'
+                f'--out {self.path}: name it .mp4 (.mov, .webm), .webp or .gif for a short loop, '
+                '.png or .jpg when the driver is a still'
             )
         return suffix in VIDEOS
 
     @contextlib.contextmanager
     def open(
-        self, rate: Fraction, count: int, sound: str | None = None
-    ) -> Iterator[Callable[[UInt8[np.ndarray, 'h w 3']], None]]:
-        """Open a function that takes the frames in order.
+        self, rate: Fraction, count: int, sound: Track | None = None, variable: bool = False
+    ) -> Iterator[Write]:
+        """Open a function that takes the frames in order, each with its begin and end in seconds.
 
         Args:
-          rate: frames a second.
+          rate: frames a second; the mean where frames are not even.
           count: how many frames there will be.
-          sound: a file whose sound goes with an .mp4.
+          sound: what goes with a video, as far as nothing else is asked for.
+          variable: whether the frames are not even, and keep their times.
         """
-        with self._writer(rate, count, sound) as write:
-            yield lambda frame: write(watermark.embed(frame) if self.mark else frame)
+        if self.sound:
+            sound = None if self.sound == NO_SOUND else Track(self.sound)
+        variable = variable and self.rate is None
+        count = count if self.rate is None else round(count * self.rate / rate)
+        with self._writer(self.rate or rate, count, sound, variable) as write:
+            yield lambda frame, begin, end: write(
+                watermark.embed(frame) if self.mark else frame, begin, end
+            )
 
     @contextlib.contextmanager
-    def _writer(self, rate: Fraction, count: int, sound: str | None):
-        if self.path.lower().endswith('.webp'):
-            with loops.LoopWriter(self.path, rate, self.signed, count) as loop:
+    def _writer(self, rate: Fraction, count: int, sound: Track | None, variable: bool):
+        if self.path.lower().endswith(loops.SUFFIXES):
+            with loops.LoopWriter(self.path, rate, self.signed, count, variable) as loop:
                 yield loop.write
         elif self.is_video:
-            with writing.VideoWriter(self.path, rate, sound=sound, signed=self.signed) as video:
+            settings: dict = dict(sound=sound, signed=self.signed, variable=variable)
+            with writing.VideoWriter(self.path, rate, **settings) as video:
                 yield video.write
         else:
-            yield lambda image: writing.write_still(self.path, image, signed=self.signed)
+            yield lambda image, *_: writing.write_still(self.path, image, signed=self.signed)
 
-    def write_sheet(self, rows: Mapping[int, Sequence[UInt8[np.ndarray, '_ _ 3'] | None]]) -> None:
+    def check(self, overwrite: bool = True) -> None:
+        """Try everything that is written, before work begins.
+
+        Args:
+          overwrite: whether files that are there are replaced.
+
+        Raises:
+          UserError: a suffix is wrong, a file is there or cannot be written, or the file of the
+            sound has none.
+        """
+        is_video = self.is_video
+        named = {'--out': self.path, '--sheet': self.sheet, '--save-motion': self.save_motion}
+        for flag, name in named.items():
+            if name and not overwrite and storage.exists(storage.path(name)):
+                raise UserError(f'{flag} {name}: is there already; --overwrite replaces it')
+            if name:
+                storage.try_out(name, flag)
+        if self.sound not in (None, NO_SOUND):
+            if not is_video or self.path.lower().endswith(loops.SUFFIXES):
+                raise UserError(f'--sound: {self.path} takes no sound; name it .mp4, .mov or .webm')
+            sounds.check(self.sound)
+
+    def write_sheet(
+        self, rows: Mapping[float, Sequence[UInt8[np.ndarray, '_ _ 3'] | None]]
+    ) -> None:
         """Write the contact sheet, if there is to be one.
 
         Args:
-          rows: number of a frame -> the pictures of its row.
+          rows: time of a frame, seconds -> the pictures of its row.
         """
         if self.sheet:
             picture = sheets.sheet(list(rows.values()), list(rows))

@@ -17,7 +17,7 @@ from reenact_jax.reenact.composing import MARGIN, Composer
 from reenact_jax.reenact.pasting import Canvas, Paster
 from reenact_jax.reenact.portraits import Portrait
 
-MOST_SIDE = 1024  # longest side of a composed result, pixels
+MOST_SIDE = 1024  # longest side of a result where nothing else is asked for, pixels
 LEAST_SIDE = 64
 
 
@@ -54,15 +54,15 @@ def painter(
       whole: show the whole picture instead of the square crop alone.
       background: picture to put behind the head in the square crop, which is then the whole result;
         None: the source's own.
-      most: longest side of the result, pixels; None: `MOST_SIDE` for a model that gives layers, no
-        limit for others, whose pictures are as large as the source's.
+      most: longest side of the result, pixels; None: `MOST_SIDE`.
     """
     if background is not None:
         appearance = bundle.encode(source.face(), images.to_float(background)[None])
         return _Pasted(bundle, appearance, None)
     appearance = bundle.encode(source.face())
+    most = most or MOST_SIDE
     if bundle.has_layers:
-        return _Composed(bundle, appearance, source, whole, most or MOST_SIDE)
+        return _Composed(bundle, appearance, source, whole, most)
     canvas = source.canvas if whole and source.canvas and source.canvas.has_more else None
     return _Pasted(bundle, appearance, canvas and fitted(canvas, most))
 

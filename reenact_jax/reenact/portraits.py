@@ -14,6 +14,7 @@ from reenact_jax import faces
 from reenact_jax.common.errors import UserError
 from reenact_jax.data import shards
 from reenact_jax.data.tracks import Track
+from reenact_jax.faces.following import Finder
 from reenact_jax.geometry import crops, images
 from reenact_jax.geometry import landmarks as lm
 from reenact_jax.media import reading
@@ -101,7 +102,8 @@ def from_picture(
     Raises:
       UserError: there is no face, several faces and no choice among them, or hardly a human face.
     """
-    face = faces.choose(detector.detect(picture, thorough=True), which, where)
+    found = Finder(detector).at_any_roll(picture)
+    face = faces.choose(found, which, where)
     if which is None and not detector.is_certain(picture, face):
         raise UserError(
             f'{where}: what was found is hardly a human face (an animal, a drawing?); if it is '

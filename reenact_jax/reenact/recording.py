@@ -8,7 +8,7 @@ from tqdm import tqdm
 
 from reenact_jax.common import storage
 from reenact_jax.geometry import layouts
-from reenact_jax.media import sheets
+from reenact_jax.media import measuring, sheets, timeline
 from reenact_jax.reenact import drivers, driving, motion, starts
 from reenact_jax.reenact.animation import Animation, ResultFrame
 from reenact_jax.reenact.drivers import Driver, Frame
@@ -34,26 +34,27 @@ def record(animation: Animation, driver: Driver, output: Output) -> dict:
     """
     read = driving.read(driver, animation.source, animation.options)
     kept, rows, held = [], {}, 0
-    shown = drivers.spread(driver.count, output.rows) if output.side_by_side else driver.shown
+    shown = driver.times.spread(output.rows)
     portrait = animation.source.shown(BESIDE if output.side_by_side else drivers.SHOWN)
     faces = _kept(read.faces, kept) if output.save_motion else read.faces
-    frames = animation.frames(faces, read.start)
+    frames = animation.frames(faces, read.start, read.shots)
     bar = tqdm(frames, total=driver.count, unit='frame', desc=storage.path(output.path).name)
-    with output.open(driver.rate, driver.count, driver.sound) as write:
+    with output.open(driver.rate, driver.count, driver.sound, driver.times.rate is None) as write:
         for number, result in enumerate(bar):
             picture, image = read.pictures.pop(number, None), result.image
-            write(sheets.side_by_side(portrait, picture, image) if output.side_by_side else image)
+            image = sheets.side_by_side(portrait, picture, image) if output.side_by_side else image
+            write(image, *read.times[number])
             held += result.held
             if output.sheet and number in shown:
                 rows[number] = _row(animation, portrait, picture, result)
+    begins = np.array([begin for begin, _ in read.times])
     if output.save_motion:
-        motion.write(output.save_motion, _motion(animation, kept, driver.rate))
+        motion.write(output.save_motion, _motion(animation, kept, driver.rate, begins))
     if output.sheet:
-        output.write_sheet(rows)
-    summary = {'out': output.path, 'sheet': output.sheet, 'frames': number + 1}
-    summary |= {'rate': str(driver.rate), 'held': held, 'reference': read.number}
-    summary |= {'sound': bool(driver.sound) and output.path.lower().endswith('.mp4')}
-    summary |= {'start': read.fault, 'fault': driver.fault()}
+        output.write_sheet({float(begins[number]): row for number, row in rows.items()})
+    summary = {'out': output.path, 'sheet': output.sheet, **_written(output)}
+    summary |= {'held': held, 'reference': read.number, 'unused': dict(driver.unused)}
+    summary |= {'start': read.fault, 'fault': driver.fault(), **driver.report()}
     return summary | {
         'transfer': animation.bundle.transfer_name,
         'motion': animation.options.motion,
@@ -78,12 +79,13 @@ def record_lead(animation: Animation, driver: Driver | None, steps: int, output:
             np.concatenate([animation.painter.close_up(result.image) for result in results], 1)
         ]
     with output.open(LEAD_RATE, len(pictures)) as write:
-        for picture in pictures:
-            write(picture)
+        for number, picture in enumerate(pictures):
+            write(picture, number / float(LEAD_RATE), (number + 1) / float(LEAD_RATE))
     if output.sheet:
         portrait, seen = animation.source.shown(drivers.SHOWN), frame and frame.picture
-        shown = sorted(drivers.spread(steps, output.rows))
-        output.write_sheet({n: _row(animation, portrait, seen, results[n]) for n in shown})
+        shown = sorted(timeline.even(steps, LEAD_RATE).spread(output.rows))
+        rows = {n / float(LEAD_RATE): _row(animation, portrait, seen, results[n]) for n in shown}
+        output.write_sheet(rows)
     units, summary = animation.options.units, {'out': output.path, 'sheet': output.sheet}
     summary |= {'frames': steps, 'held': 0, 'fault': None}
     return summary | {
@@ -117,7 +119,13 @@ def _kept(faces: Iterator, kept: list) -> Iterator[dict | None]:
         yield face
 
 
-def _motion(animation: Animation, faces: list, rate: Fraction) -> motion.Motion:
+def _written(output: Output) -> dict:
+    """Return what the file has, for a summary."""
+    facts = measuring.measured(output.path)
+    return facts | {'sound': facts['sound'] is not None}
+
+
+def _motion(animation: Animation, faces: list, rate: Fraction, times) -> motion.Motion:
     """Turn driving faces into the motion that a file keeps."""
     bundle, layout = animation.bundle, layouts.layout(animation.bundle.points)
     aus, valid = np.zeros((2, len(faces), 20), np.float32)
@@ -127,4 +135,4 @@ def _motion(animation: Animation, faces: list, rate: Fraction) -> motion.Motion:
             made = head_pose.apply(face, animation.options.units, layout)
             places[number] = made['landmarks3d'] / bundle.size
             aus[number], valid[number] = made['aus'], made['aus_valid']
-    return motion.Motion(aus, valid > 0, rate, bundle.points, places)
+    return motion.Motion(aus, valid > 0, rate, bundle.points, places, times)

@@ -3,7 +3,7 @@
 A first-order low pass whose cutoff grows with speed: still faces hold still, quick ones do not lag.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -33,15 +33,24 @@ class OneEuro:
         self._value: Any = None  # from the first frame on: arrays
         self._speed: Any = None
 
-    def __call__(self, value: Float[np.ndarray, '*s'], scale: float = 1.0) -> np.ndarray:
-        """Filter the value of the next frame; speeds count in units of `scale` a second."""
+    def __call__(
+        self, value: Float[np.ndarray, '*s'], scale: float = 1.0, rate: float | None = None
+    ) -> np.ndarray:
+        """Filter the value of the next frame.
+
+        Args:
+          value: the value.
+          scale: unit in which speeds count, a second.
+          rate: one by the seconds since the value before; None: the filter's.
+        """
+        rate = rate or self.rate
         if self._value is None:
             self._value, self._speed = np.float64(value), np.zeros_like(value, np.float64)
             return value
-        speed = (value - self._value) * self.rate
-        self._speed += _share(SPEED_CUTOFF, self.rate) * (speed - self._speed)
+        speed = (value - self._value) * rate
+        self._speed += _share(SPEED_CUTOFF, rate) * (speed - self._speed)
         cutoff = self.cutoff + self.slope * np.abs(self._speed) / scale
-        self._value = self._value + _share(cutoff, self.rate) * (value - self._value)
+        self._value = self._value + _share(cutoff, rate) * (value - self._value)
         return self._value.astype(np.asarray(value).dtype)
 
 
@@ -50,17 +59,36 @@ def _share(cutoff, rate: float):
     return 1 / (1 + rate / (2 * np.pi * cutoff))
 
 
-def smooth(faces: Iterable[dict | None], rate: float | Fraction) -> Iterator[dict | None]:
-    """Filter a driver's faces (`portraits.known`, one crop for all); None stays None."""
+def smooth(
+    faces: Iterable[dict | None],
+    rate: float | Fraction,
+    times: Sequence[tuple[float, float]] | None = None,
+    shots: Sequence[int] | None = None,
+) -> Iterator[dict | None]:
+    """Filter a driver's faces (`portraits.known`, one crop for all); None stays None.
+
+    Args:
+      faces: the driver's.
+      rate: frames a second.
+      times: begin and end of every frame that has been read, seconds; None: by the rate.
+      shots: number of the shot of every frame that has been read; each is filtered by itself.
+    """
     filters: dict[str, OneEuro] = {}
-    for face in faces:
+    last, shot = None, 0
+    for number, face in enumerate(faces):
         if face is None:
             yield None
             continue
+        if shots and shots[number] != shot:
+            last, shot = None, shots[number]
+            filters.clear()
+        now = times[number][0] if times is not None else number / float(rate)
+        step = None if last is None else 1 / max(now - last, 1e-6)
+        last = now
         side = 2 * float(lm.box(face['landmarks'])[1])
         result = dict(face)
         for name in SMOOTHED:
             if name in face:
                 euro = filters.setdefault(name, OneEuro(rate))
-                result[name] = euro(face[name], side if name != 'aus' else 1.0)
+                result[name] = euro(face[name], side if name != 'aus' else 1.0, step)
         yield result

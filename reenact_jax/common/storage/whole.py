@@ -10,6 +10,7 @@ import errno
 import functools
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -19,6 +20,8 @@ from etils import epath
 
 from reenact_jax.common.errors import UserError
 from reenact_jax.common.storage import folders, paths
+
+_TRIED = 1 << 16  # bytes written to find out whether there is room
 
 
 @contextlib.contextmanager
@@ -68,7 +71,7 @@ def drafting(name: epath.PathLike) -> Iterator[epath.Path]:
     target = paths.path(name)
     if paths.is_local(name):
         folders.make_folder(target.parent)
-        draft = target.parent / f'.{target.stem}.{os.getpid()}{target.suffix}'
+        draft = _draft(target)
         try:
             yield draft
             os.replace(draft, target)
@@ -79,6 +82,70 @@ def drafting(name: epath.PathLike) -> Iterator[epath.Path]:
         draft = epath.Path(folder) / target.name
         yield draft
         paths.bucket(target).put_file(str(draft), str(target))
+
+
+def _draft(target: epath.Path, process: int | str = '') -> epath.Path:
+    """The name of a draft: hidden, of this process, no longer than names may be."""
+    process = process or os.getpid()
+    ending = f'.{process}{target.suffix}'
+    stem = target.stem.encode()[: 200 - len(ending)].decode(errors='ignore')
+    return target.parent / f'.{stem}{ending}'
+
+
+def try_out(name: epath.PathLike, flag: str = '') -> None:
+    """Finds out whether a file can be written, before there is anything to write.
+
+    Its folder is made; drafts of it that processes left which have ended are deleted.
+
+    Raises UserError when it cannot; the message names the file and the reason.
+    """
+    if not paths.is_local(name):
+        return
+    target = paths.path(name)
+    what = f'{flag} {name}'.strip()
+    try:
+        folders.make_folder(target.parent)
+        with contextlib.suppress(FileNotFoundError):
+            os.lstat(target)  # says so if the name is too long
+        if target.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if target.exists() and not os.access(target, os.W_OK):
+            raise PermissionError(errno.EACCES, 'it is read-only')
+        sweep(target)
+        draft = _draft(target, f'{os.getpid()}-try')
+        try:
+            with draft.open('wb') as file:
+                file.write(bytes(_TRIED))
+                file.flush()
+                os.fsync(file.fileno())
+        finally:
+            draft.unlink(missing_ok=True)
+    except OSError as error:
+        raise UserError(f'{what}: cannot be written ({error.strerror or error})') from None
+
+
+def sweep(name: epath.PathLike) -> None:
+    """Deletes drafts of a file that processes left which have ended."""
+    target = paths.path(name)
+    if not paths.is_local(name) or not target.parent.is_dir():
+        return
+    names = re.escape(_draft(target, '@').name).replace('@', r'(\d+)(?:-try|\.signed)?')
+    partial = rf'\.{re.escape(target.name)}\.(\d+){re.escape(paths.PARTIAL)}'
+    pattern = re.compile(f'{names}|{partial}')
+    for file in target.parent.iterdir():
+        found = pattern.fullmatch(file.name)
+        if found and not _lives(int(found[1] or found[2])):
+            file.unlink(missing_ok=True)
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # another user's
+        return True
+    return True
 
 
 def local(name: epath.PathLike) -> epath.Path:

@@ -1,6 +1,7 @@
 """Tracking: detections of one face over time, the end of a track, the stretches for records."""
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -8,7 +9,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image
 
-from reenact_jax.faces import Detected
+from reenact_jax.faces.detect import Detected
 from reenact_jax.faces.windows import overlap
 
 
@@ -17,6 +18,7 @@ class Sighting(NamedTuple):
 
     frame: int  # number in the file
     face: Detected
+    time: float = 0.0  # seconds
 
 
 class Stretch(NamedTuple):
@@ -38,9 +40,10 @@ class _Open:
     part: int = 0
     sightings: list[Sighting] = dataclasses.field(default_factory=list)
 
-    def add(self, frame: int, face: Detected) -> None:
-        self.last = Sighting(frame, face)
-        self.sightings.append(self.last)
+    def add(self, sighting: Sighting, kept: bool) -> None:
+        self.last = sighting
+        if kept:
+            self.sightings.append(sighting)
 
 
 class Tracker:
@@ -48,18 +51,21 @@ class Tracker:
 
     A face continues a track if its box overlaps the last one by `overlap` or more, or, after
     a quick move, if its centre is less than half a box away and its size within a factor of 1.5. A
-    cut ends all tracks; a track also ends if it has no face for more than `gap` frames.
+    cut ends all tracks; a track also ends if it has no face for more than `gap` seconds.
     """
 
-    def __init__(self, longest: int, gap: int, overlap: float = 0.3):
+    def __init__(
+        self, longest: float = math.inf, gap: float = 0.5, overlap: float = 0.3, kept: bool = True
+    ):
         """Start without tracks.
 
         Args:
-          longest: frames from first to last in a stretch.
-          gap: most frames without the face.
+          longest: seconds from first to last in a stretch.
+          gap: most seconds without the face.
           overlap: least overlap of boxes, 0 to 1.
+          kept: whether sightings are kept for stretches.
         """
-        self._longest, self._gap, self._overlap = longest, gap, overlap
+        self._longest, self._gap, self._overlap, self._kept = longest, gap, overlap, kept
         self._open: list[_Open] = []
         self.tracks = 0
 
@@ -67,19 +73,22 @@ class Tracker:
         """List the boxes where the faces of the open tracks were last seen."""
         return [item.last.face.box for item in self._open]
 
-    def update(self, frame: int, faces: Sequence[Detected], cut: bool = False) -> list[Stretch]:
+    def update(
+        self, frame: int, faces: Sequence[Detected], time: float, cut: bool = False
+    ) -> list[Stretch]:
         """Take the faces of a frame.
 
         Args:
           frame: its number in the file.
           faces: the detections.
+          time: seconds at which it is shown.
           cut: whether there was a cut since the last frame.
 
         Returns:
           The stretches that ended.
         """
         ended = self.finish() if cut else []
-        lost = [o for o in self._open if frame - o.last.frame > self._gap]
+        lost = [o for o in self._open if time - o.last.time > self._gap + 1e-6]
         ended += [self._close(item) for item in lost]
         pairs = [
             (likeness, i, j)
@@ -92,16 +101,21 @@ class Tracker:
             if i in tracks_left and j in faces_left:
                 tracks_left.remove(i)
                 faces_left.remove(j)
-                self._open[i].add(frame, faces[j])
+                self._open[i].add(Sighting(frame, faces[j], time), self._kept)
         for j in sorted(faces_left):
-            self._open.append(_Open(self.tracks, Sighting(frame, faces[j])))
-            self._open[-1].add(frame, faces[j])
+            sighting = Sighting(frame, faces[j], time)
+            self._open.append(_Open(self.tracks, sighting))
+            self._open[-1].add(sighting, self._kept)
             self.tracks += 1
         for item in self._open:
-            if item.sightings and frame - item.sightings[0].frame >= self._longest:
+            if item.sightings and time - item.sightings[0].time >= self._longest - 1e-6:
                 ended.append(Stretch(item.track, item.part, item.sightings))
                 item.part, item.sightings = item.part + 1, []
         return [stretch for stretch in ended if stretch.sightings]
+
+    def seen(self, frame: int) -> dict[int, Detected]:
+        """Return the faces of the frame that was taken last, by the numbers of their tracks."""
+        return {o.track: o.last.face for o in self._open if o.last.frame == frame}
 
     def finish(self) -> list[Stretch]:
         """End all tracks and return their stretches."""

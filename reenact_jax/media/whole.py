@@ -1,0 +1,170 @@
+"""Files that were cut short: their own structure promises more bytes than there are.
+
+Decoders end early without a word. Containers that count neither frames nor bytes (a recording that
+was never closed) promise nothing, and nothing is missing from them.
+"""
+
+import mmap
+import os
+import struct
+from collections.abc import Callable
+
+from etils import epath
+
+_TAIL = 1 << 20  # bytes at the end of an MPEG program stream that are searched for its last packet
+
+
+def cut_short(path: epath.PathLike, name: str) -> str | None:
+    """Say what is missing at the end of a file; None where nothing is.
+
+    Args:
+      path: a local file.
+      name: of its format, as kinds.py has it.
+    """
+    check = _CHECKS.get(name)
+    if check is None or not os.path.getsize(path):
+        return None
+    with open(path, 'rb') as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        try:
+            return check(data)
+        except (struct.error, IndexError):
+            return 'it ends within its structure'
+
+
+def _missing(expected: int, data) -> str | None:
+    lack = expected - len(data)
+    return f'{lack:,} bytes are missing at its end' if lack > 0 else None
+
+
+def _boxes(data) -> str | None:
+    """ISO's boxes (MP4, MOV): a size, a name; 1: a longer size follows, 0: up to the end."""
+    at = 0
+    while at + 8 <= len(data):
+        size, name = struct.unpack('>I4s', data[at : at + 8])
+        if not name.isalnum() and not name.strip(b' ').isalnum():
+            return None  # rubbish after the last box
+        if size == 1:
+            (size,) = struct.unpack('>Q', data[at + 8 : at + 16])
+        if size == 0:
+            return None
+        if size < 8:
+            return None
+        at += size
+    return _missing(at, data)
+
+
+def _matroska(data) -> str | None:
+    """EBML: the header, then a segment of a stated or an unknown size."""
+    at = 0
+    for _ in range(2):
+        number, at = _vint(data, at, keep=True)
+        size, at = _vint(data, at, keep=False)
+        if size is None:
+            return None
+        if number == 0x18538067:  # Segment
+            return _missing(at + size, data)
+        at += size
+    return None
+
+
+def _vint(data, at: int, keep: bool) -> tuple[int | None, int]:
+    """Read EBML's number of variable length; all bits set: unknown."""
+    first = data[at]
+    length = 9 - first.bit_length()
+    value = int.from_bytes(data[at : at + length], 'big')
+    if not keep:
+        value &= (1 << (7 * length)) - 1
+        if value == (1 << (7 * length)) - 1:
+            return None, at + length
+    return value, at + length
+
+
+def _riff(data) -> str | None:
+    """AVI and WebP: one or more chunks RIFF of a stated size."""
+    at = 0
+    while data[at : at + 4] == b'RIFF':
+        (size,) = struct.unpack('<I', data[at + 4 : at + 8])
+        if size in (0, 0xFFFFFFFF):  # a stream, which states no length
+            return None
+        at += 8 + size
+        if at >= len(data):
+            break
+        at += size % 2
+    return _missing(at, data)
+
+
+def _gif(data) -> str | None:
+    """Blocks up to the trailer."""
+    at = 13 + (3 << (data[10] & 7) + 1 if data[10] & 128 else 0)
+    while True:
+        mark = data[at]
+        if mark == 0x3B:
+            return None
+        if mark == 0x21:
+            at += 2
+        elif mark == 0x2C:
+            packed = data[at + 9]
+            at += 11 + (3 << (packed & 7) + 1 if packed & 128 else 0)
+        else:
+            return 'it ends within its structure'
+        while data[at]:
+            at += 1 + data[at]
+        at += 1
+
+
+def _png(data) -> str | None:
+    at = 8
+    while data[at + 4 : at + 8] != b'IEND':
+        at += 12 + struct.unpack('>I', data[at : at + 4])[0]
+    return None
+
+
+def _program_stream(data) -> str | None:
+    """MPEG-PS: the last packet states its length."""
+    base = max(len(data) - _TAIL, 0)
+    tail = data[base:]
+    at = tail.rfind(b'\0\0\1')
+    while at >= 0:
+        code = tail[at + 3] if at + 3 < len(tail) else 0
+        if code == 0xB9:
+            return None
+        if code == 0xBA:
+            return 'it ends within a packet' if len(tail) - at < 12 else None
+        if code >= 0xBB and _is_packet(tail, at):
+            if at + 6 > len(tail):
+                return 'it ends within a packet'
+            (length,) = struct.unpack('>H', tail[at + 4 : at + 6])
+            if length:
+                return _missing(base + at + 6 + length, data)
+        at = tail.rfind(b'\0\0\1', 0, at)
+    return None
+
+
+def _is_packet(tail: bytes, at: int) -> bool:
+    """Tell a packet from what looks like one within it: what precedes it ends where it begins."""
+    before = tail.rfind(b'\0\0\1\xba', 0, at)
+    if before < 0:
+        return False
+    mpeg2 = tail[before + 4] >> 6 == 1
+    place = before + (14 + (tail[before + 13] & 7) if mpeg2 else 12)
+    while place < at and place + 6 <= len(tail):
+        place += 6 + struct.unpack('>H', tail[place + 4 : place + 6])[0]
+    return place == at
+
+
+def _transport_stream(data) -> str | None:
+    length = 188 if data[0] == 0x47 else 192
+    rest = len(data) % length
+    return f'its last packet has {rest} of {length} bytes' if rest else None
+
+
+_CHECKS: dict[str, Callable] = {
+    'mov': _boxes,
+    'matroska': _matroska,
+    'avi': _riff,
+    'WEBP': _riff,
+    'GIF': _gif,
+    'PNG': _png,
+    'mpeg': _program_stream,
+    'mpegts': _transport_stream,
+}
