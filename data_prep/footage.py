@@ -1,11 +1,11 @@
 """The footage to be read: videos and stills from folders and globs, and who is in them."""
 
-import csv
 import glob
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from reenact_jax.common import tables
 from reenact_jax.common.errors import UserError
 from reenact_jax.data_prep.gather import CONSENT
 from reenact_jax.media import kinds, reading
@@ -140,20 +140,23 @@ def _expand(item: str) -> list[tuple[Path, str]]:
 
 
 def _read_table(path: Path) -> dict[str, dict[str, str]]:
-    if not path.is_file():
+    if not path.exists():
         raise UserError(f'--labels {path}: no such file')
     delimiter = '\t' if path.suffix.lower() == '.tsv' else ','
-    rows = {}
-    with path.open(newline='', encoding='utf-8-sig') as file:
-        reader = csv.DictReader(file, delimiter=delimiter)
-        for column in ('file', 'identity'):
-            if column not in (reader.fieldnames or ()):
-                raise UserError(
-                    f'{path}: has no column {column!r}; found {reader.fieldnames}'
-                    ' (separated by tabs in .tsv, by commas otherwise)'
-                )
-        for row in reader:
-            if not row['file'] or not row['identity']:
-                raise UserError(f'{path}, line {reader.line_num}: file or identity is empty')
-            rows[row['file']] = row
+    lines = tables.rows(tables.text(path), path, delimiter)
+    header = tables.header(next(lines, (1, []))[1], path)
+    for column in ('file', 'identity'):
+        if column not in header:
+            raise UserError(
+                f'{path}: has no column {column!r}; found {header}'
+                ' (separated by tabs in .tsv, by commas otherwise)'
+            )
+    rows: dict[str, dict[str, str]] = {}
+    for number, cells in lines:
+        row = dict(zip(header, cells, strict=False))
+        if not row.get('file') or not row.get('identity'):
+            raise UserError(f'{path}, line {number}: file or identity is empty')
+        if row['file'] in rows:
+            raise UserError(f'{path}, line {number}: {row["file"]!r} stands twice')
+        rows[row['file']] = row
     return rows

@@ -14,8 +14,6 @@ People, not rows, are assigned to train and test. Rows with a missing point (0, 
 counted.
 """
 
-import csv
-import io
 import json
 import re
 from collections.abc import Iterator
@@ -25,7 +23,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from reenact_jax.common import errors, storage
+from reenact_jax.common import errors, tables
 from reenact_jax.common.errors import UserError
 from reenact_jax.data import shards, tracks
 from reenact_jax.data.tracks import Track
@@ -35,6 +33,7 @@ from reenact_jax.geometry import landmarks
 SIDE = 256  # side of the crop that the points are put into, pixels
 FRAMES = 16  # most frames of a track
 LABELS = ('expression', 'pose_id')
+MOST = 1e6  # largest coordinate, pixels
 
 
 class Row(NamedTuple):
@@ -60,15 +59,17 @@ def read(path: str, scheme: str) -> tuple[list[Row], int]:
         file, and the line of the value.
     """
     convert = SCHEMES[scheme]
-    lines = csv.DictReader(io.StringIO(storage.read(path).decode('utf-8-sig')))
-    names = _columns(path, lines.fieldnames or [])
+    lines = tables.rows(tables.text(path), path)
+    header = tables.header(next(lines, (1, []))[1], path)
+    names = _columns(path, header)
     rows, dropped = [], 0
-    for line in lines:
-        try:
-            points = np.array([float(line[name]) for name in names]).reshape(-1, 2)
-            labels = tuple(int(line.get(name) or tracks.UNLABELLED) for name in LABELS)
-        except (TypeError, ValueError) as error:
-            raise UserError(f'{path}, line {lines.line_num}: {error}') from None
+    for number, cells in lines:
+        where = f'{path}, line {number}'
+        if len(cells) != len(header):
+            raise UserError(f'{where}: {len(cells)} values, the header has {len(header)}')
+        line = dict(zip(header, cells, strict=True))
+        points = np.array([tables.number(line[name], where, MOST) for name in names]).reshape(-1, 2)
+        labels = tuple(_label(line.get(name), f'{where}, {name}') for name in LABELS)
         if not np.isfinite(points).all() or (points == 0).all(-1).any():
             dropped += 1
             continue
@@ -76,6 +77,15 @@ def read(path: str, scheme: str) -> tuple[list[Row], int]:
     if not rows:
         raise UserError(f'{path}: no row with all its points')
     return rows, dropped
+
+
+def _label(cell: str | None, where: str) -> int:
+    """Read a label: a whole number from 0, or an empty cell."""
+    if not cell:
+        return tracks.UNLABELLED
+    if not re.fullmatch(r'-1|\d{1,9}', cell.strip()):
+        raise UserError(f'{where}: {cell[:40]!r}, expected a whole number from 0, or -1')
+    return int(cell)
 
 
 def _columns(path: str, header: list[str]) -> list[str]:

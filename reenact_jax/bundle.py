@@ -23,7 +23,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import json
 import os
 import pathlib
 import struct
@@ -32,11 +31,14 @@ from typing import TYPE_CHECKING
 import jax
 import jax.numpy as jnp
 import numpy as np
-import safetensors
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from safetensors import SafetensorError
 
+from reenact_jax import trust
+from reenact_jax.common import regular
 from reenact_jax.common.errors import UserError
+from reenact_jax.trust.limits import Bounded
+from reenact_jax.trust.stablehlo import Refused
 
 if TYPE_CHECKING:
     from jaxtyping import Array, Float
@@ -44,9 +46,11 @@ if TYPE_CHECKING:
 CARD = 'card.json'
 FORMAT = 1  # format of the folder; grows when an older reader could not read it
 MAX_CARD = 16_000_000  # bytes
-_DTYPES = {'F32': np.float32, 'F16': np.float16, 'BF16': jnp.bfloat16, 'I32': np.int32}
+MAX_PROGRAM = 64_000_000
+MAX_HEADER = 16_000_000  # of a file of weights: names and shapes
 # What the libraries raise that read damaged files.
 _DAMAGE = (LookupError, TypeError, AttributeError, ValueError, struct.error, SafetensorError)
+_DAMAGE += (AssertionError, RuntimeError, MemoryError)
 NO_TRANSFER = 'none'  # the name of `landmarks.carry`: the driver's landmarks as they are
 
 
@@ -212,7 +216,9 @@ def _devices() -> Mesh:
 
 
 def load(directory: str | os.PathLike, transfer: str | None = None) -> Bundle:
-    """Read a bundle, check every digest and put the weights on the default device.
+    """Read a bundle, check all of it and put the weights on the default device.
+
+    A bundle may come from anyone: SECURITY.md says what is checked.
 
     Args:
       directory: the bundle's folder.
@@ -220,37 +226,55 @@ def load(directory: str | os.PathLike, transfer: str | None = None) -> Bundle:
         landmarks as they are.
 
     Raises:
-      UserError: the folder is no bundle, a file is missing or damaged, the transfer is unknown, or
-        the functions were not exported for this platform.
+      UserError: the folder is no bundle, a file is missing or damaged, a program or a weight is
+        not allowed, the transfer is unknown, or the functions were not exported for this platform.
     """
     folder = _folder(directory)
     card = read_card(directory)
     try:
         return _assembled(directory, folder, card).using(transfer)
+    except Refused as error:
+        raise UserError(f'{directory}: {error}; this bundle is not used') from None
     except _DAMAGE as error:
         raise UserError(f'{directory}: a damaged bundle ({error!r}); export it again') from None
 
 
 def _assembled(directory, folder, card: dict) -> Bundle:
-    files = {name: _read(folder, name, digest) for name, digest in card['files'].items()}
-    functions, weights, tensors = {}, {}, {}
-    for name, entry in card['functions'].items():
-        exported = jax.export.deserialize(bytearray(files[entry['file']]))
-        _check_platform(directory, exported.platforms)
-        functions[name] = jax.jit(exported.call)
-        part = entry['weights']
-        if part and part not in tensors:
-            tensors[part] = everywhere(_arrays(files[part]))
-        weights[name] = {key: tensors[part][key] for key in entry['names']} if part else {}
+    """Read every file once and check it before it is used."""
+    programs = {name: card['functions'][name]['file'] for name in card['functions']}
+    parts = {entry['weights'] for entry in card['functions'].values()} - {None}
+    unused = set(card['files']) - set(programs.values()) - parts
+    for name in sorted(unused):
+        _read(folder, name, card['files'][name], MAX_PROGRAM)
+    content = {
+        name: _read(folder, name, card['files'][name], MAX_PROGRAM)
+        for name in sorted(set(programs.values()))
+    }
+    trust.programs.check(content)
+    exported = {
+        name: jax.export.deserialize(bytearray(content[file])) for name, file in programs.items()
+    }
+    for function in exported.values():
+        _check_platform(directory, function.platforms)
+    trust.signatures.check(card, exported)
+    weights = _weights(folder, card, exported)
+    functions = {name: Bounded(f'{folder / programs[name]}', exported[name]) for name in exported}
     return Bundle(card, functions, weights, NO_TRANSFER)
 
 
-def _arrays(content: bytes) -> dict[str, np.ndarray]:
-    """Read a safetensors file; safetensors' own reader for NumPy knows no bfloat16."""
-    return {
-        name: np.frombuffer(entry['data'], _DTYPES[entry['dtype']]).reshape(entry['shape'])
-        for name, entry in safetensors.deserialize(content)
-    }
+def _weights(folder, card: dict, exported: dict) -> dict[str, dict]:
+    """Read the weights; return those of each function."""
+    tensors, weights = {None: {}}, {}
+    for name, entry in card['functions'].items():
+        part = entry['weights']
+        if part not in tensors:
+            share = [exported[n] for n, one in card['functions'].items() if one['weights'] == part]
+            most = trust.signatures.expected_bytes(share) + MAX_HEADER
+            content = _read(folder, part, card['files'][part], most)
+            tensors[part] = everywhere(trust.signatures.arrays(content))
+        weights[name] = {key: tensors[part][key] for key in entry['names']}
+        trust.signatures.check_weights(name, exported[name], weights[name])
+    return weights
 
 
 def read_card(directory: str | os.PathLike) -> dict:
@@ -261,10 +285,7 @@ def read_card(directory: str | os.PathLike) -> dict:
     """
     file = _folder(directory) / CARD
     try:
-        content = _content(file, MAX_CARD + 1)
-        if len(content) > MAX_CARD:
-            raise ValueError(f'more than {MAX_CARD:,} bytes')
-        card = json.loads(content)
+        card = trust.cards.parse(_content(file, MAX_CARD))
         version = card['format']
     except FileNotFoundError:
         raise UserError(
@@ -273,16 +294,20 @@ def read_card(directory: str | os.PathLike) -> dict:
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(f'{file}: not a model card ({error!r})') from None
     if version != FORMAT:
-        raise UserError(f'{file}: bundle format {version}, this version reads {FORMAT}')
+        raise UserError(f'{file}: bundle format {version!r}, this version reads {FORMAT}')
+    try:
+        trust.cards.check(card)
+    except ValueError as error:
+        raise UserError(f'{file}: not a model card ({error})') from None
     return card
 
 
-def _read(folder, name: str, digest: str) -> bytes:
-    """Read a file of the bundle and check its digest."""
+def _read(folder, name: str, digest: str, most: int) -> bytes:
+    """Read a file of the bundle, of `most` bytes at most, and check its digest."""
     if pathlib.PurePath(name).name != name or name == '..' or '\\' in name:
         raise UserError(f'{folder / CARD}: names a file outside the bundle: {name!r}')
     try:
-        content = _content(folder / name)
+        content = _content(folder / name, most)
     except FileNotFoundError:
         raise UserError(f'{folder / name}: missing from the bundle; export it again') from None
     if hashlib.sha256(content).hexdigest() != digest:
@@ -290,19 +315,22 @@ def _read(folder, name: str, digest: str) -> bytes:
     return content
 
 
-def _content(file, most: int = -1) -> bytes:
-    """Read a file, or its first `most` bytes.
+def _content(file, most: int) -> bytes:
+    """Read a regular file.
 
     Raises:
       FileNotFoundError: there is no such file.
+      UserError: it has more than `most` bytes, or is no regular file.
     """
     if '://' in os.fspath(file):
         from reenact_jax.common import storage
 
         with storage.opened(file) as opened:
-            return opened.read(most)
-    with file.open('rb') as opened:
-        return opened.read(most)
+            content = opened.read(most + 1)
+        if len(content) > most:
+            raise UserError(f'{file}: more than {most:,} bytes')
+        return content
+    return regular.read(file, most, links=False)
 
 
 def _check_platform(directory, platforms) -> None:

@@ -262,3 +262,23 @@ def test_other_errors_are_not_called_a_full_disk(tmp_path):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
             raise ValueError('of a background thread') from error
+
+
+def test_a_run_whose_digests_are_all_gone_does_not_begin_again(copy):
+    for step in (1, 2):
+        (pathlib.Path(Place(0, 'one', step).inside(copy[0])) / digests.NAME).unlink()
+    for _ in range(2):
+        with pytest.raises(
+            UserError, match=r'no valid checkpoint is left .*digests\.json is missing'
+        ):
+            Store(copy[0]).newest()
+    shutil.rmtree(copy[0] / 'checkpoints' / '0-one')
+    with pytest.raises(UserError, match='no valid checkpoint is left'):
+        Store(copy[0]).newest()
+
+
+def test_a_first_checkpoint_that_is_incomplete_is_a_fresh_start(copy):
+    (copy[0] / 'checkpoints' / 'newest.json').unlink()
+    shutil.rmtree(Place(0, 'one', 1).inside(copy[0]))
+    (pathlib.Path(Place(0, 'one', 2).inside(copy[0])) / digests.NAME).unlink()
+    assert Store(copy[0]).newest() is None

@@ -152,7 +152,7 @@ def test_bundles_with_harmful_content(folder):
         bundle.load(folder)
     replaced(folder, 'generator.safetensors', weights)
     replaced(folder, 'render.jaxexport', b'not a program')
-    with pytest.raises(UserError, match='a damaged bundle'):
+    with pytest.raises(UserError, match=r'render\.jaxexport: not a readable program'):
         bundle.load(folder)
 
 
@@ -161,13 +161,13 @@ def test_bundles_with_harmful_content(folder):
 )
 def test_cards_that_are_none(folder, content):
     (folder / bundle.CARD).write_bytes(content)
-    with pytest.raises(UserError, match='not a model card'):
+    with pytest.raises(UserError, match=r'not a model card|more than 16,000,000 bytes'):
         bundle.load(folder)
 
 
 def test_a_card_with_parts_missing(folder):
     changed(folder, lambda card: card.pop('functions'))
-    with pytest.raises(UserError, match=r'a damaged bundle .*functions'):
+    with pytest.raises(UserError, match=r'not a model card .*functions'):
         bundle.load(folder)
 
 

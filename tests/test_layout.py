@@ -21,6 +21,7 @@ faces
 nets
 systems
 train
+trust
 bundle
 export
 reenact
@@ -48,6 +49,7 @@ OF_THIS_MACHINE = {
     'app': 'folders for uploads and results of the page; examples of the package',
     'bench': 'temporary folders; /proc',
     'bundle': 'local folders without etils; buckets go through storage',
+    'common.regular': 'local files that strangers made, without etils',
     'common.shipped': 'config files: modules, shipped or given',
     'common.storage': '',
     'data_prep.extract': 'footage',
@@ -67,6 +69,7 @@ OF_THIS_MACHINE = {
     'sweeps.plan': 'table files: modules, shipped or given',
     'train.checkpoints.staging': 'temporary folders',
     'train.presets': 'config files',
+    'trust.programs': 'what has passed, in the cache of this machine',
 }
 FILES = {'pathlib', 'shutil', 'glob'}  # modules that open, rename and list
 CALLS = {'open', 'rename', 'replace', 'remove', 'unlink', 'stat', 'listdir', 'scandir', 'walk'}

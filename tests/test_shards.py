@@ -237,7 +237,8 @@ def test_an_interrupted_shard_does_not_look_complete(tmp_path):
         shards.ShardWriter(tmp_path, 'train', 0, 2, {'seed': 1}) as writer,
     ):
         writer.add(fakes.fake_track(size=16))
-        assert [p.name[0] for p in tmp_path.iterdir()] == ['.']  # a dot file until it is whole
+        # Dot files until it is whole: the shard, and whose it is.
+        assert [p.name[0] for p in tmp_path.iterdir()] == ['.', '.']
         raise KeyboardInterrupt
     assert list(tmp_path.iterdir()) == []
 
@@ -251,7 +252,7 @@ def test_a_killed_writer_leaves_nothing_that_counts(tmp_path):
     )
     tests = str(pathlib.Path(__file__).parent)
     subprocess.run([sys.executable, '-c', script, tests, str(tmp_path)], timeout=100)
-    assert [p.name.endswith('.partial') for p in tmp_path.iterdir()] == [True]
+    assert [p.name.endswith('.partial') for p in tmp_path.iterdir()] == [True, True]
     assert storage.names(tmp_path) == [] and not shards.complete(tmp_path, 'train', 0, 1)
     with pytest.raises(UserError, match='not complete'):
         shards.finish(tmp_path, 'train', shards=1)

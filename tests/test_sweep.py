@@ -139,7 +139,8 @@ def test_minutes_are_those_of_steps(tmp_path):
     one = training.Training('m', 0, tmp_path, [])
     assert training.minutes(one) == 0
     times = [0, 60, 120, 180, 9000, 9060]  # stopped for hours after the fourth line
-    lines = [json.dumps({'stage': 'a', 'time': time}) for time in times]
+    line = {'stage': 'a', 'stage_number': 0, 'step': 1}
+    lines = [json.dumps(line | {'time': time}) for time in times]
     (tmp_path / 'metrics.jsonl').write_text('\n'.join(lines) + '\n')
     assert training.minutes(one) == 4
 

@@ -65,6 +65,7 @@ class Field(NamedTuple):
     unit: str
 
 
+MOST_IDENTITIES = 10_000_000  # people of a set
 # The stored fields. The name is both the Example's feature key and the attribute of `Track`.
 FIELDS: dict[str, Field] = {
     'track_id': Field('text', (), 'unique in the set'),
@@ -148,8 +149,14 @@ def encode(track: Track) -> bytes:
     """Serialise a track as a `tf.train.Example`, the same bytes for the same track.
 
     Raises:
-      UserError: a field has a wrong shape, NaN or infinity; the message names it.
+      UserError: a field has a wrong shape, NaN or infinity, or the identity is out of range; the
+        message names it.
     """
+    if not 0 <= int(track.identity) < MOST_IDENTITIES:
+        raise UserError(
+            f'track {track.track_id}: identity {track.identity}; people are numbered from 0 and '
+            f'below {MOST_IDENTITIES:,}'
+        )
     example = _Example()
     features = example.features.feature
     features['version'].int64_list.value.append(FIELD_VERSION)

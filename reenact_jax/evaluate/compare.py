@@ -202,8 +202,15 @@ def run(
       measure: the estimators.
       out: folder to write into.
       what: what `described` returned.
+
+    Raises:
+      UserError: another evaluation is at work in the folder.
     """
-    storage.make_folder(out)
+    with storage.owning(out, what='an evaluation'):
+        return _run(model, part, chosen, measure, out, what)
+
+
+def _run(model, part, chosen, measure, out, what) -> Scores:
     pairs.write(out / 'pairs.csv', chosen, part)
     progress_file = out / 'progress.jsonl'
     progress.begin(progress_file, what)

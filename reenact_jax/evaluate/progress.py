@@ -63,9 +63,20 @@ def _line(case: dict) -> str:
 
 
 def done(path: epath.PathLike) -> list[dict]:
-    """Read the finished cases; a last line that was cut off is dropped from the file."""
+    """Read the finished cases; a damaged line and all behind it are dropped from the file."""
     lines.keep(path, lambda line: True)
-    return [_case(json.loads(line)) for line in lines.read(path)[1:]]
+    head, *stored = lines.read(path)
+    found = []
+    for line in stored:
+        try:
+            found.append(_case(json.loads(line)))
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            break
+    if len(found) < len(stored):
+        print(f'{path}: line {len(found) + 2} is damaged; measured again from there')
+        whole = {head, *stored[: len(found)]}
+        lines.keep(path, whole.__contains__)
+    return found
 
 
 def end(path: epath.PathLike) -> None:

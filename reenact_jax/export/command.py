@@ -11,12 +11,13 @@ import argparse
 import json
 import os
 
-from reenact_jax import bundle
+from reenact_jax import bundle, trust
 from reenact_jax.common import command_line, errors, storage
 from reenact_jax.common.errors import UserError
 from reenact_jax.export import model_card, precision, programs, trained
 from reenact_jax.export.trained import Trained
 from reenact_jax.systems import interface
+from reenact_jax.trust.stablehlo import Refused
 
 DTYPES = ('float32', 'bfloat16', 'float16')
 
@@ -58,6 +59,7 @@ def write(
     carry = programs.carry_functions(generator.points, generator.size)
     functions, weights = functions | carry, weights | dict.fromkeys(carry)
     files |= {f'{name}.jaxexport': function.program for name, function in functions.items()}
+    check_programs(files)
     card = model_card.card(generator, transfer, functions, files, weights)
     card['dtype'] = {'weights': dtype}
     if dtype != 'float32':
@@ -65,6 +67,22 @@ def write(
     files[bundle.CARD] = (json.dumps(card, indent=1) + '\n').encode()
     write_folder(directory, files)
     return card
+
+
+def check_programs(files: dict[str, bytes]) -> None:
+    """Check that a bundle with these files would be read again, and remember that it may be.
+
+    Raises:
+      UserError: a program has an operation that bundles do not allow.
+    """
+    for name, content in files.items():
+        if not name.endswith('.jaxexport'):
+            continue
+        try:
+            trust.programs.examine(content)
+        except Refused as error:
+            raise UserError(f'{name}: {error}; no bundle may hold that') from None
+        trust.programs.remember(content)
 
 
 def check_target(directory: str | os.PathLike, overwrite: bool) -> None:

@@ -7,19 +7,20 @@ silhouette (point set 68c). Names of columns may have spaces around them; the co
 not matter.
 """
 
-import csv
-import io
+import math
 from typing import NamedTuple
 
 import numpy as np
 from etils import epath
 from jaxtyping import Bool, Float, Int
 
-from reenact_jax.common import storage
+from reenact_jax.common import tables
 from reenact_jax.common.errors import UserError
 from reenact_jax.data import tracks
 
 POINTS = 68
+MOST_FRAMES = 2**31 - 1
+MOST = 1e9  # largest value: pixels, millimetres, radians
 ANGLES = ('pose_Rx', 'pose_Ry', 'pose_Rz')
 INTENSITIES = tuple(f'{name}_r' for name in tracks.AU_NAMES)
 _PLACES = tuple(f'{axis}_{i}' for i in range(POINTS) for axis in 'xy')
@@ -73,9 +74,8 @@ def read(path: epath.PathLike) -> Table:
 
 def _columns(path) -> dict[str, Float[np.ndarray, ' t']]:
     """Read the columns, name -> values, and check that those which every table needs are there."""
-    text = storage.read(str(path)).decode('utf-8-sig', 'replace')
-    lines = csv.reader(io.StringIO(text), skipinitialspace=True)
-    header = [name.strip() for name in next(lines, [])]
+    lines = tables.rows(tables.text(str(path)), path)
+    header = tables.header(next(lines, (1, []))[1], path)
     wanted = ('frame', 'confidence', 'success', *ANGLES, *INTENSITIES)
     if missing := [name for name in wanted if name not in header]:
         some = ', '.join(missing[:4]) + (' ...' if len(missing) > 4 else '')
@@ -84,19 +84,22 @@ def _columns(path) -> dict[str, Float[np.ndarray, ' t']]:
             '-pose -2Dfp'
         )
     rows = []
-    for line in lines:
-        try:
-            rows.append([float(value) for value in line])
-        except ValueError as error:
-            raise UserError(f'{path}, line {lines.line_num}: {error}') from None
-        if len(rows[-1]) != len(header):
-            raise UserError(
-                f'{path}, line {lines.line_num}: {len(rows[-1])} values, the header has '
-                f'{len(header)}'
-            )
+    for number, line in lines:
+        where = f'{path}, line {number}'
+        if len(line) != len(header):
+            raise UserError(f'{where}: {len(line)} values, the header has {len(header)}')
+        rows.append([_number(cell, name, where) for name, cell in zip(header, line, strict=True)])
     if not rows:
         raise UserError(f'{path}: no rows')
     return dict(zip(header, np.array(rows).T, strict=True))
+
+
+def _number(cell: str, name: str, where: str) -> float:
+    """Read a cell, which may not be empty; faces and frames are whole numbers."""
+    value = tables.number(cell, where, MOST_FRAMES if name in ('frame', 'face_id') else MOST)
+    if math.isnan(value):
+        raise UserError(f'{where}: column {name} is empty')
+    return value
 
 
 def _depth(flat: Float[np.ndarray, 't 68 2'], space: Float[np.ndarray, 't 68 3']):

@@ -16,7 +16,7 @@ import io
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -24,7 +24,7 @@ import numpy as np
 from etils import epath
 from jaxtyping import Bool, Float
 
-from reenact_jax.common import storage
+from reenact_jax.common import storage, tables
 from reenact_jax.common.errors import UserError
 from reenact_jax.data.tracks import AU_NAMES, POSE_NAMES
 from reenact_jax.faces import openface
@@ -65,9 +65,7 @@ def read(path: epath.PathLike) -> Motion:
     Raises:
       UserError: the file is no motion; the message names the file and the line or column.
     """
-    if (storage.size(str(path)) or 0) > MAX_BYTES:
-        raise UserError(f'{path}: more than {MAX_BYTES:,} bytes of motion; cut it into pieces')
-    text = storage.read(str(path)).decode('utf-8-sig', 'replace')
+    text = tables.text(str(path), MAX_BYTES)
     if str(path).lower().endswith('.json'):
         points, names, rows = _json(text, path)
     else:
@@ -135,22 +133,8 @@ def _csv(text: str, path) -> tuple[str | None, list[str], Iterable[list]]:
         _check_version(int(header[1]), path)
         point_set = re.search(r', points (\w+)', header[2])
         points, text = point_set and point_set[1], rest
-    lines = csv.reader(io.StringIO(text), skipinitialspace=True)
-    rows = _rows(lines, path)
-    return points, [name.strip() for name in next(rows, [])], rows
-
-
-def _rows(lines, path) -> Iterator[list[str]]:
-    """Yield the lines of a CSV that are not empty."""
-    while True:
-        try:
-            line = next(lines, None)
-        except csv.Error as error:
-            raise UserError(f'{path}, line {lines.line_num}: {error}') from None
-        if line is None:
-            return
-        if line:
-            yield line
+    rows = (cells for _, cells in tables.rows(text, path))
+    return points, tables.header(next(rows, []), path), rows
 
 
 def _json(text: str, path) -> tuple[str | None, list[str], Iterable[list]]:
@@ -161,7 +145,7 @@ def _json(text: str, path) -> tuple[str | None, list[str], Iterable[list]]:
             raise ValueError(f'its format is {content["format"]!r}')
         _check_version(content.get('version', VERSION), path)
         rows, points = [list(row) for row in content['rows']], content.get('points')
-        names = [str(name) for name in content['columns']]
+        names = tables.header([str(name) for name in content['columns']], path)
         return None if points is None else str(points), names, rows
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(f'{path}: not a motion: {error!r}') from None
@@ -175,7 +159,7 @@ def _columns(names: list[str], rows: Iterable[list], wanted: set[str], path) -> 
         if len(row) != len(names):
             raise UserError(f'{path}, row {number}: {len(row)} values for {len(names)} columns')
         where = f'{path}, row {number}'
-        values.append(np.array([_number(row[place], where) for place, _ in places]))
+        values.append(np.array([tables.number(row[place], where) for place, _ in places]))
     if not places or not values:
         return {}
     return dict(zip([name for _, name in places], np.stack(values, 1), strict=True))
@@ -217,16 +201,6 @@ def _openface(path) -> Motion:
     places = (places - np.array([x0, y0, 0], np.float32)) / np.array(side, np.float32)
     places[~valid[:, 0]] = np.nan
     return motion._replace(points='68c', landmarks=places)
-
-
-def _number(value, where: str) -> float:
-    """Read a cell; an empty one is NaN."""
-    if value in ('', None):
-        return math.nan
-    try:
-        return float(value)
-    except (TypeError, ValueError, OverflowError):
-        raise UserError(f'{where}: {str(value)[:40]!r} is no number') from None
 
 
 def _times(stamps: Float[np.ndarray, ' t'], path) -> Float[np.ndarray, ' t'] | None:

@@ -7,11 +7,14 @@ model is pasted under a mask (pasting.py).
 from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, UInt8
 from PIL import Image
 
 from reenact_jax.bundle import Bundle
+from reenact_jax.common.errors import UserError
 from reenact_jax.geometry import crops, images
 from reenact_jax.reenact.composing import MARGIN, Composer
 from reenact_jax.reenact.pasting import Canvas, Paster
@@ -30,7 +33,11 @@ class Painter(Protocol):
         ...
 
     def finish(self, drawn: UInt8[np.ndarray, 'h w 3'], /) -> UInt8[np.ndarray, 'H W 3']:
-        """Turn what was drawn into a frame of the result."""
+        """Turn what was drawn into a frame of the result.
+
+        Raises:
+          UserError: the model drew values that are not finite.
+        """
         ...
 
     def close_up(self, frame: UInt8[np.ndarray, 'H W 3']) -> UInt8[np.ndarray, 's s 3']:
@@ -67,15 +74,51 @@ def painter(
     return _Pasted(bundle, appearance, canvas and fitted(canvas, most))
 
 
+class _Finite:
+    """A check of what a model draws: without waiting for the device where it draws on."""
+
+    def __init__(self):
+        self._flags: list = []
+
+    def take(self, drawn):
+        """Begin to look at arrays; return them."""
+        self._flags.append(_all_finite(drawn))
+        return drawn
+
+    def check(self) -> None:
+        """Check all that was taken.
+
+        Raises:
+          UserError: something is NaN or infinite.
+        """
+        flags, self._flags = self._flags, []
+        if not all(map(bool, flags)):
+            raise UserError(
+                'the model drew values that are not finite (NaN or infinity); nothing is written. '
+                'Its weights are wrong, or the landmarks are'
+            )
+
+
+@jax.jit
+def _all_finite(tree):
+    return jnp.all(jnp.stack([jnp.isfinite(x).all() for x in jax.tree.leaves(tree)]))
+
+
 class _Pasted:
     """A painter that puts a model's image in its place."""
 
     def __init__(self, bundle: Bundle, appearance: tuple, canvas: Canvas | None):
         self._bundle, self._appearance, self._canvas = bundle, appearance, canvas
-        self.finish: Callable = Paster(canvas) if canvas else lambda crop: crop
+        self._paste: Callable = Paster(canvas) if canvas else lambda crop: crop
+        self._finite = _Finite()
 
     def draw(self, points):
-        return images.to_uint8(self._bundle.render(self._appearance, points))
+        image = self._bundle.render(self._appearance, points)
+        return images.to_uint8(self._finite.take(image))
+
+    def finish(self, drawn):
+        self._finite.check()
+        return self._paste(drawn)
 
     def close_up(self, frame):
         if self._canvas is None:
@@ -93,12 +136,14 @@ class _Composed:
             canvas = Canvas(np.asarray(images.to_uint8(source.image)), (0, 0, bundle.size))
         self._canvas = fitted(canvas, most) if whole else around(canvas, most)
         self._composer = Composer(self._canvas, source.known['landmarks'], bundle.size)
+        self._finite = _Finite()
 
     def draw(self, points):
-        layers = self._bundle.layers(self._appearance, points)
+        layers = self._finite.take(self._bundle.layers(self._appearance, points))
         return self._composer.draw(layers, np.asarray(points))
 
     def finish(self, drawn):
+        self._finite.check()
         picture = self._composer.whole(drawn)
         return picture if self._whole else self._cut(picture)
 

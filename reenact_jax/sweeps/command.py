@@ -97,7 +97,8 @@ def main(arguments: list[str] | None = None) -> int:
     if args.only:
         return 0
     command = shlex.join(['reenact-jax', 'sweep', *arguments])
-    return _tabulate(table, args, trainings, missing, folders, workdir, command)
+    with storage.owning(workdir / table.name, what='a sweep'):
+        return _tabulate(table, args, trainings, missing, folders, workdir, command)
 
 
 def _tabulate(table: Table, args, trainings, missing, folders, workdir, command: str) -> int:

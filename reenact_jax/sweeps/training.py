@@ -8,11 +8,11 @@ import numpy as np
 from etils import epath
 
 from reenact_jax import systems
-from reenact_jax.common import lines, storage
+from reenact_jax.common import storage
 from reenact_jax.data.shards import manifest
 from reenact_jax.sweeps.plan import Table
 from reenact_jax.train import command as train
-from reenact_jax.train.logs import METRICS
+from reenact_jax.train import logs
 
 # Flags of the processes: the result does not depend on them.
 PROCESSES = {'--distributed', '--coordinator', '--num_processes', '--process_id', '--profile'} | {
@@ -80,7 +80,7 @@ def minutes(training: Training) -> float:
     The run's own log tells. A gap between two lines of more than five times the stage's median gap
     counts as a stop.
     """
-    logged = [json.loads(line) for line in lines.read(training.workdir / METRICS)]
+    logged = logs.read(training.workdir)
     total = 0.0
     for stage in {line['stage'] for line in logged}:
         gaps = np.diff([line['time'] for line in logged if line['stage'] == stage])

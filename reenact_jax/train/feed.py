@@ -33,6 +33,7 @@ def open_data(run: Run) -> tuple[ShardSet, DataInfo, dict]:
     try:
         shards = ShardSet(run.data or '', SPLIT)
         shards.require_points(run.points)
+        _check_identities(shards)
     except UserError as error:
         raise UserError(f'config.data: {error}') from None
     info = DataInfo(shards.identities, len(shards), run.points, int(shards.columns.frames.sum()))
@@ -44,6 +45,22 @@ def open_data(run: Run) -> tuple[ShardSet, DataInfo, dict]:
         'digest': shards.digest,
     }
     return shards, info, record
+
+
+def _check_identities(shards: ShardSet) -> None:
+    """Refuse numbers of people with wide gaps: networks have a row for each number, used or not.
+
+    Raises:
+      UserError: they have.
+    """
+    numbers = shards.columns.identity
+    people = len(np.unique(numbers))
+    if numbers.min(initial=0) < 0 or shards.identities > 1000 + 100 * people:
+        raise UserError(
+            f'{shards.directory}, split {shards.split}: {people} people are numbered from '
+            f'{numbers.min(initial=0)} to {shards.identities - 1:,}; number them from 0, without '
+            'wide gaps'
+        )
 
 
 def preparation(run: Run, size: int) -> Callable:

@@ -13,6 +13,7 @@ import time
 from typing import Any
 
 import numpy as np
+from absl import logging
 from etils import epath
 from tqdm import tqdm
 
@@ -42,7 +43,7 @@ class Logs:
         self._sums: dict[str, list[float]] = {}
         if write:
             folder = storage.path(workdir)
-            lines.keep(folder / METRICS, lambda line: _is_before(line, resumed))
+            _mend(folder / METRICS, resumed)
             self._file = lines.Appender(folder / METRICS)
             self._board = Board(folder / 'tensorboard')
             self._sent = time.monotonic()
@@ -152,10 +153,31 @@ def _clock(seconds: float) -> str:
     return f'{hours}:{minutes:02d}:{seconds:02d}'
 
 
-def _is_before(line: str, resumed: tuple[int, int] | None) -> bool:
-    """Tell whether a line is whole and not behind the place that a run resumes from."""
+def _mend(file: epath.Path, resumed: tuple[int, int] | None) -> None:
+    """Remove lines behind the place that a run resumes from, and lines that are damaged."""
+    damaged = [n for n, line in enumerate(lines.read(file), 1) if _place(line) is None]
+    if damaged:
+        logging.warning('%s: damaged lines are removed: %s', file, str(damaged[:20])[1:-1])
+
+    def wanted(line: str) -> bool:
+        place = _place(line)
+        return resumed is not None and place is not None and place <= resumed
+
+    lines.keep(file, wanted)
+
+
+def read(workdir: epath.PathLike) -> list[dict]:
+    """Read the lines of a run's metrics.jsonl, without damaged ones."""
+    file = storage.path(workdir) / METRICS
+    return [json.loads(line) for line in lines.read(file) if _place(line) is not None]
+
+
+def _place(line: str) -> tuple[int, int] | None:
+    """Return (stage number, step) of a line; None: it is damaged."""
     try:
         entry = json.loads(line)
-    except ValueError:
-        return False
-    return resumed is not None and (entry['stage_number'], entry['step']) <= resumed
+        place = entry['stage_number'], entry['step']
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
+    whole = all(type(number) is int for number in place)
+    return place if whole and isinstance(entry.get('stage'), str) else None

@@ -59,6 +59,7 @@ def train(values: dict, workdir: str, profiled: int = 0) -> int:
     """
     with peers.leaving_with_them(), disk.explained(workdir), contextlib.ExitStack() as at_the_end:
         job = agreement.reach(lambda: jobs.make_job(values), _facts)
+        agreement.reach(lambda: at_the_end.enter_context(workdirs.owned(workdir)))
         agreement.reach(lambda: workdirs.claim(workdir, values))
         agreement.reach(lambda: workdirs.require(workdir))
         workdirs.keep_programs(job.run)

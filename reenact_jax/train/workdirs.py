@@ -1,5 +1,6 @@
 """The folder of a run: which config it belongs to, and where compiled programs are kept."""
 
+import contextlib
 import os
 
 import jax
@@ -13,6 +14,20 @@ from reenact_jax.train.config import Run
 CONFIG = 'config.json'
 
 
+def owned(workdir: epath.PathLike) -> contextlib.AbstractContextManager:
+    """Own the folder, on the first process of a run, for all of them.
+
+    Raises:
+      UserError: another run is at work there, or `workdir` is a file.
+    """
+    folder = storage.path(workdir)
+    if storage.exists(folder) and not storage.is_dir(folder):
+        raise UserError(f'--workdir {workdir}: a file, expected a folder')
+    if jax.process_index() != 0:
+        return contextlib.nullcontext()
+    return storage.owning(folder, what='a training')
+
+
 def claim(workdir: epath.PathLike, values: dict) -> None:
     """Make the folder this config's.
 
@@ -24,10 +39,14 @@ def claim(workdir: epath.PathLike, values: dict) -> None:
     """
     folder = storage.path(workdir)
     file = folder / CONFIG
-    if storage.exists(folder) and not storage.is_dir(folder):
-        raise UserError(f'--workdir {workdir}: a file, expected a folder')
     if storage.exists(file):
-        _compare(workdir, storage.read_json(file), values)
+        before = storage.read_json(file)
+        if not isinstance(before, dict) or not isinstance(before.get(config.HPARAMS, {}), dict):
+            raise UserError(
+                f'{file}: not the config of a run; restore it from a copy, or from the item config '
+                'of a checkpoint'
+            )
+        _compare(workdir, before, values)
     elif storage.is_dir(folder) and storage.names(folder):
         raise UserError(f'--workdir {workdir}: holds files but no run ({CONFIG}); name another')
     if jax.process_index() == 0:

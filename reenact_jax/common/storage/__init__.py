@@ -17,6 +17,7 @@ from reenact_jax.common.storage.folders import (
     remove_tree,
     sizes,
 )
+from reenact_jax.common.storage.ownership import owning
 from reenact_jax.common.storage.paths import (
     BUCKETS,
     PARTIAL,
@@ -73,6 +74,7 @@ __all__ = [
     'names',
     'no_room',
     'opened',
+    'owning',
     'path',
     'read',
     'read_json',

@@ -30,7 +30,7 @@ class ShardWriter:
     """A writer of one shard and its sidecar, used as a context manager.
 
     The shard takes its name when the block ends without an error, then the sidecar, whose presence
-    says that the shard is complete.
+    says that the shard is complete. A shard has one writer at a time.
     """
 
     def __init__(
@@ -55,11 +55,18 @@ class ShardWriter:
         self._bytes = self._records = 0
 
     def __enter__(self) -> 'ShardWriter':
-        storage.remove_partials(self._directory, self._name)
-        # The old indices go first: beside another shard they would vouch for the wrong bytes.
-        for name in (self._joined, shard_manifest.index_file(self._name)):
-            storage.remove(self._directory / name)
-        self._file = self._stack.enter_context(storage.writing(self._directory / self._name))
+        file = self._directory / self._name
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(
+                storage.owning(self._directory, self._name, 'the writer of a shard')
+            )
+            storage.remove_partials(self._directory, self._name)
+            # The old indices go first: beside another shard they would vouch for the wrong bytes.
+            for name in (self._joined, shard_manifest.index_file(self._name)):
+                storage.remove(self._directory / name)
+            stack.push(self._complete)  # after the shard has its name
+            self._file = stack.enter_context(storage.writing(file))
+            self._stack = stack.pop_all()
         return self
 
     def add(self, track: tracks.Track) -> None:
@@ -78,8 +85,11 @@ class ShardWriter:
         self._bytes += len(framed)
         self._records += 1
 
-    def __exit__(self, kind, error, trace) -> None:
-        self._stack.__exit__(kind, error, trace)
+    def __exit__(self, *error) -> None:
+        self._stack.__exit__(*error)
+
+    def _complete(self, kind, error, trace) -> None:
+        """Write the sidecar, unless there was an error."""
         if kind is None:
             summary = {
                 'file': self._name,

@@ -12,6 +12,7 @@ from reenact_jax.train.checkpoints import digests
 
 FOLDER = 'checkpoints'
 DAMAGED = 'damaged-'
+NEWEST = 'newest.json'  # says which checkpoint was completed last
 _ATTEMPTS, _PAUSE = 5, 0.1  # attempts of `discard`, and seconds between them
 _STAGE, _STEP, _TRASH = re.compile(r'(\d+)-(.+)'), re.compile(r'\d+'), '.trash-'
 
@@ -36,6 +37,16 @@ def places(workdir: epath.PathLike) -> list[Place]:
             steps = [step for step in _inside(root / folder) if _STEP.fullmatch(step)]
             checkpoints += [Place(int(match[1]), match[2], int(step)) for step in steps]
     return sorted(checkpoints, reverse=True)
+
+
+def note(workdir: epath.PathLike, place: Place) -> None:
+    """Note that a checkpoint is complete."""
+    storage.write_json(_root(workdir) / NEWEST, place._asdict())
+
+
+def noted(workdir: epath.PathLike) -> bool:
+    """Tell whether a checkpoint of this run was ever complete, as far as was noted."""
+    return storage.exists(_root(workdir) / NEWEST)
 
 
 def sweep(workdir: epath.PathLike) -> None:

@@ -22,7 +22,16 @@ from jax.experimental import multihost_utils
 from reenact_jax.common import storage
 from reenact_jax.common.errors import UserError
 from reenact_jax.train.checkpoints import digests, staging
-from reenact_jax.train.checkpoints.places import Place, delete, discard, move_aside, places, sweep
+from reenact_jax.train.checkpoints.places import (
+    Place,
+    delete,
+    discard,
+    move_aside,
+    note,
+    noted,
+    places,
+    sweep,
+)
 from reenact_jax.train.step import State
 
 
@@ -137,6 +146,7 @@ class Store:
             if jax.process_index() == 0:
                 digests.write(written)
                 staging.send(written, place.inside(self._workdir))
+                note(self._workdir, place)
         self.last = place
         if jax.process_index() == 0:
             self._forget(place)
@@ -172,8 +182,14 @@ class Store:
             unusable.append(folder)
             if fault != 'incomplete':
                 damaged.append(f'{folder}: {fault}')
-        if damaged and found is None:
-            return None, damaged
+        if found is None:
+            # The first checkpoint of a run may be incomplete. Several, or one after a complete one,
+            # have lost their digests: to begin at step 0 would lose the run.
+            if len(unusable) > 1 or noted(self._workdir):
+                lost = [f'{folder}: {digests.NAME} is missing' for folder in unusable]
+                damaged = damaged or lost or ['the checkpoint that was there last is gone']
+            if damaged:
+                return None, damaged
         for folder in unusable:  # out of the way of the run, which will save these steps again
             move_aside(folder)
         return found, []

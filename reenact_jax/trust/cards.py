@@ -1,0 +1,142 @@
+"""The schema of a bundle's card: types, ranges and lengths of what is read from it."""
+
+import json
+import re
+from collections.abc import Callable
+
+FUNCTIONS = ('identify', 'transfer', 'encode', 'encode_onto', 'render', 'layers', 'carry')
+FIELDS = ('landmarks', 'landmarks3d', 'aus', 'aus_valid')  # of a face
+POINTS = {'68': 68, '68c': 68, '106': 106}  # landmarks of each point set
+SIZES = 8, 4096  # of a crop, pixels
+TEXT = 10_000  # most characters of a text
+NAMES = 20_000  # most weights of a function
+FILES = 64
+_WORD = re.compile(r'[\w .,:;+()/\\-]{1,300}')
+_DIGEST = re.compile('[0-9a-f]{64}')
+
+
+def parse(content: bytes) -> dict:
+    """Read JSON as strictly as a card needs it.
+
+    Raises:
+      ValueError: it is not JSON, names a thing twice, or holds NaN or infinity.
+    """
+    card = json.loads(content, object_pairs_hook=_once, parse_constant=_constant)
+    if not isinstance(card, dict):
+        raise ValueError('expected an object')
+    return card
+
+
+def check(card: dict) -> None:
+    """Check all that a bundle's reader makes use of.
+
+    Raises:
+      ValueError: a field is missing or has another type, range or length; the text names it.
+    """
+    _expect('size', card.get('size'), _is_size, f'a whole number, {SIZES[0]} to {SIZES[1]}')
+    points = card.get('points')
+    _expect('points', points, lambda x: _is_text(x) and x in POINTS, f'one of {", ".join(POINTS)}')
+    _expect('licence', card.get('licence', ''), _is_text, 'a text')
+    _model('generator', card.get('generator'))
+    depth = card['generator'].get('takes_depth', False)
+    _expect('generator.takes_depth', depth, lambda x: isinstance(x, bool), 'true or false')
+    if 'transfer' not in card:
+        raise ValueError('transfer: missing')
+    if card['transfer'] is not None:
+        _model('transfer', card['transfer'])
+        driven = card['transfer'].get('driven_by', ['landmarks'])
+        _expect(
+            'transfer.driven_by', driven, _are_fields, f'some of {", ".join(FIELDS)}, each once'
+        )
+    versions = card.get('versions', {})
+    _expect('versions', versions, lambda x: _is_map(x, 100, _is_text), 'texts by name')
+    _files(card.get('files'))
+    _functions(card)
+
+
+def _files(files) -> None:
+    _expect('files', files, lambda x: _is_map(x, FILES, _is_digest), 'SHA-256 digests by file name')
+
+
+def _functions(card: dict) -> None:
+    functions = card.get('functions')
+    _expect('functions', functions, lambda x: _is_map(x, 16, _is_dict), 'objects by name')
+    needed = {'encode', 'render', 'carry'}
+    if card['transfer'] is not None:
+        needed |= {'identify', 'transfer'}
+    if missing := needed - set(functions):
+        raise ValueError(f'functions: without {", ".join(sorted(missing))}')
+    allowed = set(FUNCTIONS) - ({'identify', 'transfer'} - needed)
+    if unknown := set(functions) - allowed:
+        raise ValueError(
+            f'functions: {sorted(unknown)[0]!r} is none of {", ".join(sorted(allowed))}'
+        )
+    files = [*card['files']]
+    for name, entry in functions.items():
+        where = f'functions.{name}'
+        weights, names = entry.get('weights'), entry.get('names')
+        _expect(f'{where}.file', entry.get('file'), files.__contains__, 'one of files')
+        _expect(f'{where}.weights', weights, [*files, None].__contains__, 'one of files or null')
+        _expect(f'{where}.names', names, _are_names, 'names of weights, each once')
+        if weights is None and names:
+            raise ValueError(f'{where}.names: weights without a file')
+
+
+def _model(where: str, entry) -> None:
+    _expect(where, entry, _is_dict, 'an object')
+    _expect(f'{where}.system', entry.get('system'), _is_word, 'the name of a system')
+
+
+def _expect(where: str, value, right: Callable, what: str) -> None:
+    if not right(value):
+        raise ValueError(f'{where}: {str(value)[:80]!r}, expected {what}')
+
+
+def _is_dict(value) -> bool:
+    return isinstance(value, dict)
+
+
+def _is_map(value, most: int, right: Callable) -> bool:
+    return isinstance(value, dict) and len(value) <= most and all(map(right, value.values()))
+
+
+def _is_text(value) -> bool:
+    return (
+        isinstance(value, str) and len(value) <= TEXT and not re.search('[\0-\x08\x0e-\x1f]', value)
+    )
+
+
+def _is_word(value) -> bool:
+    return isinstance(value, str) and _WORD.fullmatch(value) is not None
+
+
+def _is_digest(value) -> bool:
+    return isinstance(value, str) and _DIGEST.fullmatch(value) is not None
+
+
+def _is_size(value) -> bool:
+    return type(value) is int and SIZES[0] <= value <= SIZES[1]
+
+
+def _are_fields(value) -> bool:
+    return isinstance(value, list) and bool(value) and _each_once(value, FIELDS.__contains__)
+
+
+def _are_names(value) -> bool:
+    return isinstance(value, list) and len(value) <= NAMES and _each_once(value, _is_text)
+
+
+def _each_once(values: list, right: Callable) -> bool:
+    texts = all(isinstance(one, str) and right(one) for one in values)
+    return texts and len(set(values)) == len(values)
+
+
+def _once(pairs: list) -> dict:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError('a name stands twice in an object')
+    return found
+
+
+def _constant(name: str):
+    raise ValueError(f'{name} is not a number')
