@@ -159,7 +159,8 @@ def photograph(bundle: Bundle, driver: Track, out: epath.Path, path: str | None,
 
 def _record(bundle: Bundle, portrait, driving_track, out: epath.Path) -> None:
     """Write a video and a contact sheet."""
-    driver = drivers.from_track(driving_track, bundle.size, bundle.points, SHEET_ROWS)
+    spec = bundle.size, bundle.points, SHEET_ROWS
+    driver = drivers.from_track(driving_track, *spec, seen=bundle.sees)
     video, sheet = (str(out.with_suffix(end)) for end in ('.mp4', '.png'))
     recording.record(Animation(bundle, portrait), driver, Output(video, sheet=sheet))
 

@@ -6,7 +6,7 @@ import inspect
 
 from reenact_jax import __version__, bundle
 from reenact_jax.common import storage
-from reenact_jax.export.programs import PLATFORMS, Function, Trained
+from reenact_jax.export.programs import PLATFORMS, Function, Trained, motion_of
 from reenact_jax.systems.interface import member
 
 LICENCE = 'Apache-2.0'
@@ -65,6 +65,7 @@ def facts(generator: Trained, transfer: Trained | None) -> dict:
         'created': datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds'),
         'points': generator.points,
         'size': generator.size,
+        'motion': motion_of(generator).kind,
         'generator': _model(generator)
         | {'takes_depth': member(generator.module, 'takes_depth')(generator.hp)},
         'transfer': _model(transfer) | {'driven_by': list(member(transfer.module, 'DRIVEN_BY'))}

@@ -119,6 +119,7 @@ def _options(args: argparse.Namespace, bundle: Bundle) -> Options:
         strength=amount.strength,
         regions=amount.regions,
         smooth=args.smooth,
+        adapt_scale=args.adapt_scale,
         units=reenact_flags.units(args),
         edits=landmark_edits.parse(args.edit),
         background=portraits.scene(args.background, bundle.size) if args.background else None,
@@ -143,9 +144,10 @@ def _driver(args: argparse.Namespace, bundle: Bundle, detector, source: Portrait
         return drivers.from_motion(args.driving, source, *spec, rows)
     if args.driving_track:
         track = portraits.find_track(args.driving, args.driving_track)
-        return drivers.from_track(track, bundle.size, bundle.points, rows)
+        return drivers.from_track(track, bundle.size, bundle.points, rows, seen=bundle.sees)
     shown = recording.BESIDE if args.side_by_side else drivers.SHOWN
-    return drivers.from_file(args.driving, bundle.size, bundle.points, detector, rows, shown)
+    spec = bundle.size, bundle.points, detector, rows, shown
+    return drivers.from_file(args.driving, *spec, seen=bundle.sees)
 
 
 def _warn(text: str) -> None:

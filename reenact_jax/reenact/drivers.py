@@ -15,7 +15,7 @@ from reenact_jax import faces
 from reenact_jax.common.errors import UserError
 from reenact_jax.data.tracks import Track
 from reenact_jax.faces import windows
-from reenact_jax.geometry import crops
+from reenact_jax.geometry import crops, images
 from reenact_jax.geometry import landmarks as lm
 from reenact_jax.media import reading
 from reenact_jax.media.sound import has_sound
@@ -50,6 +50,8 @@ def from_file(
     detector: faces.Detector,
     pictures: int = 0,
     shown_side: int = SHOWN,
+    *,
+    seen: bool = False,
 ) -> Driver:
     """Open a video, a still or a folder of stills as a driver.
 
@@ -63,6 +65,7 @@ def from_file(
       detector: what finds faces.
       pictures: how many frames, evenly spread, bring their picture.
       shown_side: side of these pictures, pixels.
+      seen: whether faces bring the image of their crop, which some models take (`Bundle.sees`).
 
     Raises:
       UserError: the file cannot be read.
@@ -70,7 +73,7 @@ def from_file(
     reader = reading.Reader(path)
     rate = reader.probe.rate or STILL_RATE
     shown = spread(reader.probe.frames, pictures)
-    frames = _detected(reader, size, points, detector, shown, shown_side)
+    frames = _detected(reader, size, points, detector, shown, shown_side, seen)
     sound = path if reader.probe.kind == 'video' and has_sound(path) else None
     return Driver(frames, reader.probe.frames, rate, reader.fault, shown, sound)
 
@@ -81,6 +84,8 @@ def from_pictures(
     size: int,
     points: str,
     detector: faces.Detector,
+    *,
+    seen: bool = False,
 ) -> Driver:
     """Follow the largest face in frames in memory, as `from_file` does.
 
@@ -90,12 +95,15 @@ def from_pictures(
       size: side of the crop, pixels.
       points: point set.
       detector: what finds faces.
+      seen: as of `from_file`.
     """
-    frames = _detected(pictures, size, points, detector, frozenset(), SHOWN)
+    frames = _detected(pictures, size, points, detector, frozenset(), SHOWN, seen)
     return Driver(frames, len(pictures), rate, lambda: None)
 
 
-def from_track(track: Track, size: int, points: str, pictures: int = 0) -> Driver:
+def from_track(
+    track: Track, size: int, points: str, pictures: int = 0, *, seen: bool = False
+) -> Driver:
     """Take the faces of a stored track, without detection.
 
     Args:
@@ -103,6 +111,7 @@ def from_track(track: Track, size: int, points: str, pictures: int = 0) -> Drive
       size: side of the crop, pixels.
       points: point set.
       pictures: how many frames, evenly spread, bring their picture.
+      seen: as of `from_file`.
     """
     shown = spread(track.frames, pictures)
     all_faces = portraits.faces_of(track, size, points)
@@ -110,6 +119,8 @@ def from_track(track: Track, size: int, points: str, pictures: int = 0) -> Drive
     def frames():
         for number in range(track.frames):
             face = {name: value[number] for name, value in all_faces.items()}
+            if seen:
+                face['image'] = portraits.picture(track, number, size)
             picture = simplejpeg.decode_jpeg(track.image[number]) if number in shown else None
             yield Frame(face, picture)
 
@@ -139,6 +150,11 @@ def from_motion(
     Raises:
       UserError: the file holds no motion, or none that drives the model.
     """
+    if 'image' in driven_by:
+        raise UserError(
+            f'{path}: motion without pictures, and the model is driven by images; give the video '
+            'itself, or take a bundle that landmarks drive'
+        )
     content = motion.read(path)
     placed = content.landmarks if content.points == points else None
     by_units = 'aus' in driven_by
@@ -182,7 +198,7 @@ def rate_of(track: Track) -> Fraction:
     return stored / step if stored > 0 else STILL_RATE
 
 
-def _detected(reader, size, points, detector, shown, side) -> Iterator[Frame]:
+def _detected(reader, size, points, detector, shown, side, seen) -> Iterator[Frame]:
     """Yield the face of every frame, in the crop of the first one found."""
     window, last = None, None
     for number, image in enumerate(reader):
@@ -196,7 +212,10 @@ def _detected(reader, size, points, detector, shown, side) -> Iterator[Frame]:
             window = lm.crop_box(landmarks[None])
         picture = _show(image, window, side) if number in shown else None
         points_there = crops.into_crop(landmarks, window, size)
-        yield Frame(portraits.known(points_there, face.aus, face.aus_valid), picture)
+        known = portraits.known(points_there, face.aus, face.aus_valid)
+        if seen:
+            known['image'] = np.asarray(images.to_float(crops.crop(image, window, size)))
+        yield Frame(known, picture)
 
 
 def _same(detections, last):

@@ -26,7 +26,7 @@ def read(driver: Driver, source: Portrait, options: Options) -> Driving:
     """Find where relative motion starts.
 
     With the reference 'best' the whole driver is read for it. A driver of one frame starts at the
-    source's own face (`starts.onto`).
+    source's own face (`starts.of_still`).
     """
     start, number, fault, pictures = None, 0, None, {}
     if options.reference == 'best' and options.is_relative and driver.count != 1:
@@ -34,7 +34,7 @@ def read(driver: Driver, source: Portrait, options: Options) -> Driving:
     first, faces = starts.first(_faces(driver, pictures, options.smooth))
     if options.is_relative and first is not None:
         if driver.count == 1:
-            start = starts.onto(source.known, first)
+            start = starts.of_still(source, first)
         if start is None:
             fault = starts.fault(first, source.known)
     return Driving(faces, start, number, fault, pictures)

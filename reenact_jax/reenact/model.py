@@ -35,7 +35,7 @@ class Clip:
 
     Attributes:
       frames: RGB.
-      landmarks: as they were rendered, pixels of the source's crop.
+      landmarks: as they were rendered (or keypoints), pixels of the source's crop.
       held: numbers of frames in which the driver's face was not found; they keep the motion before.
       rate: frames a second, exact.
       sound: a file with the driver's sound; None: it has none.
@@ -180,8 +180,9 @@ class Model:
         spec = self.bundle.size, self.bundle.points, self._detector()
         if isinstance(driving, np.ndarray):
             exact_rate = Fraction(rate).limit_denominator(1001)
-            return drivers.from_pictures(_pictures(driving, 4), exact_rate, *spec)
-        return drivers.from_file(os.fspath(driving), *spec)
+            pictures = _pictures(driving, 4)
+            return drivers.from_pictures(pictures, exact_rate, *spec, seen=self.bundle.sees)
+        return drivers.from_file(os.fspath(driving), *spec, seen=self.bundle.sees)
 
     def _detector(self) -> Detector:
         if self._found is None:
