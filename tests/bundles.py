@@ -10,7 +10,7 @@ from reenact_jax.data.tracks import Batch, DataInfo
 from reenact_jax.export.trained import Trained
 from reenact_jax.geometry import keypoints, layouts
 from reenact_jax.geometry import landmarks as lm
-from reenact_jax.systems import aan, facegan, freenet, marionette, pix2pix
+from reenact_jax.systems import aan, facegan, fomm, freenet, marionette, pix2pix
 from reenact_jax.systems.interface import Motion
 from reenact_jax.systems.ldnet_fdgan import fdgan, ldnet
 
@@ -117,6 +117,18 @@ TRANSFERS = {
     'freenet': freenet_model,
     'facegan': units_model,
 }
+
+
+def first_order_model(points: str = '68') -> Trained:
+    """Make a random first order motion model: transfer and generator, moved by keypoints."""
+    hp = fomm.Hparams(
+        keypoints=3, kp_width=4, kp_depth=2, motion_width=4, motion_depth=2, width=4, blocks=1,
+        features='random', scales=(1.0,),
+    )  # fmt: skip
+    return _trained('fomm', fomm, hp, points, {'config': {'hparams': {}}, 'step': 0})
+
+
+BY_KEYPOINTS = {'fomm': first_order_model}  # a transfer of such a kind goes with its own generator
 
 
 def _trained(name, module, hp, points, record) -> Trained:
