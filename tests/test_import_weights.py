@@ -8,6 +8,7 @@ import pickle
 import sys
 import zipfile
 
+import fakes
 import numpy as np
 import pytest
 import safetensors.numpy
@@ -15,9 +16,12 @@ from bundles import random_face
 from torch_writer import Stored, View, old, pickled, zipped
 
 from reenact_jax import bundle, commands
+from reenact_jax.common import storage
 from reenact_jax.common.errors import UserError
-from reenact_jax.export import import_weights, torch_files
+from reenact_jax.export import import_weights, torch_files, trained
 from reenact_jax.systems.fomm import official
+from reenact_jax.train import jobs, loop
+from reenact_jax.train.checkpoints.store import Store
 
 PARITY = pathlib.Path(__file__).parent / 'parity'
 sys.path.insert(0, str(PARITY))
@@ -69,11 +73,52 @@ def test_a_bundle_of_official_weights(files, tmp_path, capsys):
     weights = loaded.card['generator']['weights']
     assert weights['licence'] == 'CC0' and weights['source'] == 'a friend'
     assert weights['sha256'] == said['sha256'] and weights['file'] == 'fomm_old.pth.tar'
-    assert loaded.motion == 'keypoints' and loaded.size == 32
+    assert loaded.motion == 'keypoints' and loaded.size == 32 and loaded.card['licence'] == 'CC0'
     source, driving, first = random_face(0, 1), random_face(1, 3), random_face(2, 1)
     made = loaded.transfer(loaded.identify(source), driving, first)
     drawn = np.asarray(loaded.render(loaded.encode(source), made))
     assert drawn.shape == (3, 32, 32, 3) and np.isfinite(drawn).all()
+
+
+CONFIG = """
+from reenact_jax.train import config
+
+SIZES = dict(
+    keypoints=3, stride=2, kp_width=2, kp_depth=1, kp_most=4, motion_width=2, motion_depth=1,
+    motion_most=4, width=2, most=4, downs=1, blocks=1, d_width=2, d_most=4, d_layers=2, d_spectral=False,
+    d_keypoints=True, lambda_features=(10.0, 10.0), lambda_gan=1.0, features='random',
+    random_width=4, scales=(1.0,), steps=3, batch_size=8,
+)
+
+
+def get_config(preset=''):
+    return config.build('fomm', run={}, hparams=SIZES)
+"""
+
+
+def test_a_run_goes_on_from_official_weights(files, tmp_path, capsys):
+    fakes.fake_shards(tmp_path / 'data', identities=4, tracks=2)
+    (tmp_path / 'small.py').write_text(CONFIG)
+    out, file = tmp_path / 'run', files['fomm_zip.pth.tar.xz']
+    flags = [f'--config={tmp_path}/small.py', f'--data={tmp_path}/data', f'--out={out}']
+    with pytest.raises(UserError, match=r'config\.hparams\.kp_width: 3, .*\n*.*kp_width=2'):
+        commands.main(['import-weights', 'fomm', file, *flags, '--config.hparams.kp_width=3'])
+    assert commands.main(['import-weights', 'fomm', file, *flags]) == 0
+    assert json.loads(capsys.readouterr().out)['networks'] == ['D', 'G', 'KP', 'M']
+    values = storage.read_json(storage.path(out) / 'config.json')
+    job, store = jobs.make_job(values), Store(str(out))
+    try:
+        start = loop._start(job, store, store.newest())
+    finally:
+        store.close()
+    assert start.state is not None and int(start.state.step) == 0
+    kernel = start.state.variables['KP']['params']['places']['kernel']
+    wanted = pattern('kp_detector', 'kp.weight', kernel.shape[-1:-3:-1] + kernel.shape[:-2])
+    np.testing.assert_array_equal(kernel, wanted.transpose(2, 3, 1, 0))
+    read = trained.read(out)
+    assert read.record['weights']['sha256'] and read.record['step'] == 0
+    with pytest.raises(UserError, match='a run that has begun'):
+        commands.main(['import-weights', 'fomm', file, *flags])
 
 
 def state_of(files):

@@ -59,7 +59,7 @@ def card(
 def facts(generator: Trained, transfer: Trained | None) -> dict:
     """Return what a card says of the models themselves, in whatever format they are written."""
     return {
-        'licence': LICENCE,
+        'licence': generator.record.get('weights', {}).get('licence', LICENCE),
         'intended_use': INTENDED_USE,
         'not_for': list(NOT_FOR),
         'created': datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds'),
