@@ -85,9 +85,9 @@ from reenact_jax.train import config
 
 SIZES = dict(
     keypoints=3, stride=2, kp_width=2, kp_depth=1, kp_most=4, motion_width=2, motion_depth=1,
-    motion_most=4, width=2, most=4, downs=1, blocks=1, d_width=2, d_most=4, d_layers=2, d_spectral=False,
-    d_keypoints=True, lambda_features=(10.0, 10.0), lambda_gan=1.0, features='random',
-    random_width=4, scales=(1.0,), steps=3, batch_size=8,
+    motion_most=4, width=2, most=4, downs=1, blocks=1, d_width=2, d_most=4, d_layers=2,
+    d_spectral=False, d_keypoints=True, lambda_features=(10.0, 10.0), lambda_gan=1.0,
+    features='random', random_width=4, scales=(1.0,), steps=3, batch_size=8,
 )
 
 

@@ -1,15 +1,23 @@
 """Motion of keypoints: what joins, what is refused, relative motion by the demo's arithmetic."""
 
+import json
+
 import numpy as np
 import pytest
 from bundles import GENERATORS, SIZE, TRANSFERS, drawing_model, keypoint_model, random_face
+from fakes import fake_shards
 from scipy.spatial import ConvexHull
+from test_compare import Brightness
 
 from reenact_jax import bundle
 from reenact_jax.common.errors import UserError
+from reenact_jax.evaluate import cases, methods, pairs, scoring
+from reenact_jax.evaluate.scoring import Estimators
 from reenact_jax.export import command as export
 from reenact_jax.export import live
 from reenact_jax.geometry import keypoints
+from reenact_jax.media import reading
+from reenact_jax.reenact import command as reenact
 from reenact_jax.reenact import drivers, keypoint_motion, starts
 from reenact_jax.reenact.animation import Animation
 from reenact_jax.reenact.edits.unit_edits import Change
@@ -117,6 +125,60 @@ def test_adapted_scale_is_of_the_areas_of_hulls():
     matrices = [one[..., 2:].reshape(1, 10, 2, 2) for one in (driving, first, source)]
     turned = matrices[0] @ np.linalg.inv(matrices[1]) @ matrices[2]
     np.testing.assert_allclose(made[..., 2:], turned.reshape(1, 10, 4), rtol=1e-3, atol=1e-4)
+
+
+@pytest.fixture(scope='module')
+def tracks(tmp_path_factory):
+    target = tmp_path_factory.mktemp('shards')
+    return fake_shards(target, identities=3, tracks=1, frames=5, size=SIZE, split='test')
+
+
+def test_the_command_animates_tracks(tracks, tmp_path, capsys):
+    export.write(tmp_path / 'b', keypoint_model(), keypoint_model())
+    files = [str(tmp_path / name) for name in ('out.mp4', 'sheet.png')]
+    source = ['--source', tracks.directory, '--source-track', 'track0000']
+    driving = ['--driving', tracks.directory, '--driving-track', 'track0001']
+    whole = ['--model', str(tmp_path / 'b'), *source, '--out', files[0], '--batch', '2']
+    assert reenact.main([*whole, *driving, '--sheet', files[1], '--reference', 'best']) == 0
+    summary = json.loads(capsys.readouterr().out)
+    assert (summary['frames'], summary['transfer']) == (5, 'colours')
+    frames = np.stack(list(reading.Reader(files[0])))
+    assert len(frames) == 5 and np.abs(np.diff(frames.astype(int), axis=0)).max() > 3
+    with pytest.raises(UserError, match='--edit: acts on landmarks'):
+        reenact.main([*whole, *driving, '--edit', 'smile=1'])
+    (tmp_path / 'm.csv').write_text('AU12\n1\n')
+    with pytest.raises(UserError, match='motion without pictures'):
+        reenact.main([*whole, '--driving', str(tmp_path / 'm.csv')])
+
+
+def test_a_still_leads_from_the_sources_own_keypoints(model, portrait):
+    (end, _), *_ = Animation(model, portrait).landmarks([face(COLOURS[1])], portrait_face(portrait))
+    made = list(Animation(model, portrait).lead(end[0], 3))
+    shown = np.stack([one.image[0, 0] for one in made]) / 127.5 - 1
+    own = portrait.image[0, 0]
+    np.testing.assert_allclose(shown[[0, 2]], [own, COLOURS[1]], atol=1 / 127)
+    np.testing.assert_allclose(shown[1], (own + COLOURS[1]) / 2, atol=1 / 127)
+
+
+def portrait_face(portrait):
+    return starts.of_still(portrait, face(COLOURS[1]))
+
+
+@pytest.mark.parametrize('kind', ['self', 'cross'])
+def test_evaluation_scores_it_as_an_answer_to_the_drivers_landmarks(model, tracks, kind):
+    measure = Estimators(None, Brightness())
+    scores = scoring.score(model, tracks, pairs.make(tracks, kind, 2), measure)
+    own, asked = 'colours + colours', 'none + landmark warp'
+    assert {own, asked} <= set(scores.values) and not any('relative' in n for n in scores.values)
+    case = cases.read(tracks, kind, pairs.make(tracks, kind, 2).groups()[0], SIZE, '68')
+    moved = methods.motion(model, case)
+    expected = [np.asarray(case.driving['image']).mean((1, 2))]
+    if kind == 'cross':
+        expected.append(np.asarray(case.source['image']).mean((1, 2)))
+        expected[0] = expected[0] + expected[1] - np.asarray(case.first['image']).mean((1, 2))
+    np.testing.assert_allclose(moved[:, 0, :2], expected[0][:, :2], atol=1e-4)
+    found = scores.values[own]['slope_mouth'], scores.values[asked]['slope_mouth']
+    np.testing.assert_allclose(*found)  # the estimator finds the same, and the same is asked for
 
 
 def test_hull_of_a_line_has_no_area():

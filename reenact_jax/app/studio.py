@@ -146,7 +146,8 @@ def clip(
       transfer: as `Bundle.using` takes it.
       background: file of another background.
       whole: show the whole picture instead of the square crop alone.
-      **options: fields of `Options`; strength and regions have no effect on an absolute motion.
+      **options: fields of `Options`; what is of relative motion has no effect on an
+        absolute one.
 
     Returns:
       The file of the video, and a text on it.
@@ -158,7 +159,8 @@ def clip(
     else:
         driver = drivers.from_file(driving, *spec, studio.detector, seen=model.sees)
     if options.get('motion') == 'absolute':
-        options = {n: value for n, value in options.items() if n not in ('strength', 'regions')}
+        of_relative = 'strength', 'regions', 'adapt_scale'
+        options = {n: value for n, value in options.items() if n not in of_relative}
     animation = Animation(model, source, _framed(Options(**options), model, background, whole))
     out = studio.place('.mp4')
     summary = recording.record(animation, driver, Output(out))

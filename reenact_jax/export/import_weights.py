@@ -69,6 +69,7 @@ def main(arguments: list[str] | None = None) -> int:
         raise UserError(
             f'import-weights {system or ""}: expected SYSTEM FILE; systems: {", ".join(SYSTEMS)}'
         )
+    command_line.say_device()
     state, record = read(file, args.source, args.licence)
     if args.config is not None:
         summary = _workdir(args, state, file, record)

@@ -1,6 +1,7 @@
 """Smaller images without aliasing, as the first order motion model makes them."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
@@ -35,10 +36,8 @@ def reduced(image: Float[AnyArray, 'b h w c'], scale: float) -> Float[AnyArray, 
 def _along(image, axis: int, taps: np.ndarray, step: int):
     """Convolve along an axis with a stride."""
     half, outputs = len(taps) // 2, -(-image.shape[axis] // step)
-    more = (outputs - 1) * step + len(taps) - image.shape[axis] - half
-    zero = np.zeros((), image.dtype)
-    padding = [(half, more, 0) if i == axis else (0, 0, 0) for i in range(image.ndim)]
-    padded = jax.lax.pad(image, zero, padding)
+    padding = [(half * (i == axis),) * 2 for i in range(image.ndim)]
+    padded = jnp.pad(image, padding)
     total = 0.0
     for i, tap in enumerate(taps):
         end = i + (outputs - 1) * step + 1

@@ -15,7 +15,7 @@ from reenact_jax.bundle import LANDMARKS, Bundle
 from reenact_jax.common.errors import UserError
 from reenact_jax.geometry import keypoints
 from reenact_jax.reenact.options import Options
-from reenact_jax.reenact.regions import ALL
+from reenact_jax.reenact.regions import REGIONS
 
 _NO_AREA = 1e-9  # of points on a line
 
@@ -43,7 +43,7 @@ def check(bundle: Bundle, options: Options) -> None:
     given = {
         '--edit': options.edits,
         '--au, --pose': options.units,
-        '--region': ALL not in options.regions,
+        '--region': not all(options.amount.takes(region) for region in REGIONS),
         '--smooth': options.smooth,
     }
     for flag, value in given.items():
