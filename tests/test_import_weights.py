@@ -252,11 +252,20 @@ def test_tensors_beyond_their_storage_are_refused(wrap, size, stride, offset, re
     refused(wrap(pickled(tree(view)), [stored]), 'does not fit its 12 numbers')
 
 
+@pytest.mark.parametrize('wrap', [old, zipped])
+def test_many_views_of_one_storage_are_refused(wrap, refused):
+    stored = Stored('0', np.arange(1000))
+    views = {str(i): View(stored, (1000,), (1,)) for i in range(3)}
+    refused(wrap(pickled({'generator': views}), [stored]), 'larger than the file')
+
+
 def test_storages_that_are_not_there_are_refused(refused):
     stored = Stored('0', np.arange(12), count=10**12)
     content = pickled(tree(View(stored, (2,), (1,))))
     refused(old(content, [stored]), 'storage 0 has 12 numbers')
-    refused(zipped(content, [stored]), 'storage 0 has 48 bytes')
+    refused(zipped(content, [stored]), 'larger than the file')
+    some = Stored('0', np.arange(12), count=20)
+    refused(zipped(pickled(tree(View(some, (2,), (1,)))), [some]), 'storage 0 has 48 bytes')
     right = Stored('0', np.arange(12))
     content = pickled(tree(View(right, (2,), (1,))))
     refused(old(content, [right])[:-9], 'ends within storage 0')

@@ -139,7 +139,7 @@ def _states(tree: Any, parts: tuple[str, ...], numbers: Numbers, path: str) -> d
     """Read the tensors of the wanted parts."""
     if not isinstance(tree, dict):
         raise UserError(f'{path}: holds a {type(tree).__name__}, expected parts by name')
-    states = {}
+    states, read, most = {}, 0, storage.size(path) or 0
     for part in parts:
         if part not in tree:
             continue
@@ -149,6 +149,9 @@ def _states(tree: Any, parts: tuple[str, ...], numbers: Numbers, path: str) -> d
         for name, value in tree[part].items():
             if not isinstance(value, Tensor):
                 raise UserError(f'{path}: {part}.{name} is no tensor')
+            read += value.storage.count * _dtype(value.storage, path).itemsize
+            if read > most:  # many views of one storage would fill any memory
+                raise UserError(f'{path}: its tensors are larger than the file; refused')
             states[part][str(name)] = _array(value, numbers, f'{path}: {part}.{name}')
     return states
 
