@@ -131,9 +131,10 @@ class Bundle:
         Raises:
           UserError: a background is given, but the generator cannot change it.
         """
-        given, source = source, {name: source[name] for name in ('image', 'landmarks')}
+        deep = self._points(source.get('landmarks3d', source['landmarks']))
+        source = {name: source[name] for name in ('image', 'landmarks')}
         if self.takes_depth:
-            source['landmarks3d'] = self._points(given.get('landmarks3d', given['landmarks']))
+            source['landmarks3d'] = deep
         if background is None:
             return tuple(self._call('encode', source))
         if not self.takes_background:

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from reenact_jax.geometry import images, keypoints, pyramid
+from reenact_jax.geometry import keypoints, pyramid
 from reenact_jax.systems.fomm.hparams import Hparams
 
 
@@ -112,8 +112,3 @@ def _resized(maps: Float[Array, 'b h w c'], side: int) -> Float[Array, 'b s s c'
     if maps.shape == shape:
         return maps
     return jax.image.resize(maps, shape, 'bilinear', antialias=False)
-
-
-def shown(maps: Float[Array, 'b h w c'], like: Float[Array, 'b s s 3']) -> Float[Array, 'b s s c']:
-    """Enlarge maps to an image's side, to be looked at."""
-    return images.resize(maps, like.shape[1])
