@@ -11,7 +11,9 @@ It needs jax, numpy and safetensors alone: no Flax, no checkpoint library, none 
 `source` is {'image': [1, size, size, 3] in [-1, 1], 'landmarks': [1, n, 2]}, `driving` and `first`
 are {'landmarks': [b, n, 2]} and [1, n, 2]; points are in pixels of a size x size crop. A transfer
 may take more of a face (`driven_by`): 'landmarks3d' [b, n, 3], 'aus' and 'aus_valid' (0 or 1)
-[b, 20], as in tracks.py; what it does not take does no harm. Relative motion is computed outside of
+[b, 20], as in tracks.py, or 'image' [b, size, size, 3]; what it does not take does no harm. What it
+gives and `render` takes is a motion, an array [b, n, d] of a named kind (`motion`): landmarks, or
+keypoints. Relative motion is computed outside of
 a bundle (relative.py), from its `transfer` with the source as `first`, in the same way for bundles
 of any age. What `identify` and `encode` return is opaque. A folder holds card.json (the model card,
 with the SHA-256 of every other file), weights in *.safetensors under the names
@@ -51,6 +53,7 @@ MAX_HEADER = 16_000_000  # of a file of weights: names and shapes
 # What the libraries raise that read damaged files.
 _DAMAGE = (LookupError, TypeError, AttributeError, ValueError, struct.error, SafetensorError)
 _DAMAGE += (AssertionError, RuntimeError, MemoryError)
+LANDMARKS = 'landmarks'  # the kind of motion that every bundle without a name of it has
 NO_TRANSFER = 'none'  # the name of `landmarks.carry`: the driver's landmarks as they are
 
 
@@ -61,6 +64,7 @@ class Bundle:
       card: the model card.
       size: side of the crop that the model takes and draws, pixels.
       points: name of the point set, a key of `layouts.LAYOUTS`.
+      motion: kind of what `transfer` gives and `render` takes: 'landmarks' or another.
       transfer_name: the landmark transfer in use: a system's name, or 'none'.
       driven_by: the fields of a face that the transfer takes.
     """
@@ -68,10 +72,15 @@ class Bundle:
     def __init__(self, card: dict, functions: dict, weights: dict, transfer: str):
         """Put together what `load` has read."""
         self.card, self.size, self.points = card, card['size'], card['points']
-        self.transfer_name = transfer
+        self.motion, self.transfer_name = card.get('motion', LANDMARKS), transfer
         entry = card['transfer'] if transfer != NO_TRANSFER else None
         self.driven_by = tuple((entry or {}).get('driven_by', ('landmarks',)))
         self._functions, self._weights = functions, weights
+
+    @property
+    def sees(self) -> bool:
+        """Whether the transfer takes the driver's images."""
+        return 'image' in self.driven_by
 
     @property
     def takes_background(self) -> bool:
@@ -89,9 +98,9 @@ class Bundle:
         """
         own = self.card['transfer']['system'] if self.card['transfer'] else NO_TRANSFER
         chosen = transfer or own
-        if chosen not in (own, NO_TRANSFER):
-            known = ' or '.join(sorted({own, NO_TRANSFER}))
-            raise UserError(f'--transfer {chosen}: this bundle has {known}')
+        known = {own, NO_TRANSFER} if self.motion == LANDMARKS else {own}
+        if chosen not in known:
+            raise UserError(f'--transfer {chosen}: this bundle has {" or ".join(sorted(known))}')
         return Bundle(self.card, self._functions, self._weights, chosen)
 
     def identify(self, source: dict) -> tuple:
@@ -100,8 +109,8 @@ class Bundle:
             return (source['landmarks'],)
         return tuple(self._call('identify', self._fields(source, 'source', ('image',))))
 
-    def transfer(self, identity: tuple, driving: dict, first: dict) -> Float[Array, 'b n 2']:
-        """Put the driver's motion on the source's face, in pixels of the source's crop.
+    def transfer(self, identity: tuple, driving: dict, first: dict) -> Float[Array, 'b n d']:
+        """Put the driver's motion on the source's face, landmarks in pixels of the source's crop.
 
         Pose and expression are the driver's. If `first` is the source itself, the face fills the
         driver's box: this is absolute motion, of which relative.py takes differences. If `first` is
@@ -142,11 +151,12 @@ class Bundle:
     def render(
         self, appearance: tuple, landmarks: np.ndarray | jax.Array
     ) -> Float[Array, 'b h w 3']:
-        """Draw the source with driving landmarks.
+        """Draw the source with driving landmarks, or with a motion of the bundle's kind.
 
         Args:
           appearance: what `encode` returned.
-          landmarks: [b, n, 2], or [b, n, 3] where their depth is known.
+          landmarks: [b, n, 2], or [b, n, 3] where their depth is known; of another kind what
+            `transfer` gives.
 
         Returns:
           Images in [-1, 1].
@@ -172,6 +182,8 @@ class Bundle:
 
     def _points(self, landmarks):
         """Return landmarks as the generator takes them: without depth, or with it; 0 is unknown."""
+        if self.motion != LANDMARKS:
+            return landmarks
         if landmarks.shape[-1] == 3 or not self.takes_depth:
             return landmarks[..., : 3 if self.takes_depth else 2]
         return jnp.pad(landmarks, ((0, 0), (0, 0), (0, 1)))
@@ -182,7 +194,7 @@ class Bundle:
         Raises:
           UserError: a field is missing.
         """
-        names = (*more, *self.driven_by)
+        names = tuple(dict.fromkeys((*more, *self.driven_by)))
         if missing := [name for name in names if face.get(name) is None]:
             raise UserError(
                 f'{self.transfer_name} needs {", ".join(missing)} of the {which} face, which it '

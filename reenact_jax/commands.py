@@ -56,6 +56,9 @@ COMMANDS: dict[str, Command | dict[str, Command]] = {
     'export': Command(
         'reenact_jax.export.command', 'make a bundle of trained runs, to animate with'
     ),
+    'import-weights': Command(
+        'reenact_jax.export.import_weights', "a bundle or a run of an official program's weights"
+    ),
     'onnx': Command('reenact_jax.export.onnx.command', 'write trained runs as ONNX graphs'),
     'report': Command('reenact_jax.evaluate.report', 'scores, pictures and videos of a bundle'),
     'evaluate': Command(
@@ -68,7 +71,7 @@ COMMANDS: dict[str, Command | dict[str, Command]] = {
 GROUPS = {  # heading: its commands, in the order in which they are used
     'use a model': ('reenact', 'app', 'provenance'),
     'make data': ('prepare', 'inspect', 'shards'),
-    'train a model': ('config', 'summary', 'train', 'export', 'onnx'),
+    'train a model': ('config', 'summary', 'train', 'import-weights', 'export', 'onnx'),
     'measure': ('report', 'evaluate', 'sweep', 'bench', 'compile-check'),
 }
 ABOUT = {  # what the commands do that have parts

@@ -8,9 +8,10 @@ import numpy as np
 
 from reenact_jax.data.tracks import Batch, DataInfo
 from reenact_jax.export.trained import Trained
+from reenact_jax.geometry import keypoints, layouts
 from reenact_jax.geometry import landmarks as lm
-from reenact_jax.geometry import layouts
-from reenact_jax.systems import aan, facegan, freenet, marionette, pix2pix
+from reenact_jax.systems import aan, facegan, fomm, freenet, marionette, pix2pix
+from reenact_jax.systems.interface import Motion
 from reenact_jax.systems.ldnet_fdgan import fdgan, ldnet
 
 SIZE, POINTS = 32, 68
@@ -118,6 +119,18 @@ TRANSFERS = {
 }
 
 
+def first_order_model(points: str = '68') -> Trained:
+    """Make a random first order motion model: transfer and generator, moved by keypoints."""
+    hp = fomm.Hparams(
+        keypoints=3, kp_width=4, kp_depth=2, motion_width=4, motion_depth=2, width=4, blocks=1,
+        features='random', scales=(1.0,),
+    )  # fmt: skip
+    return _trained('fomm', fomm, hp, points, {'config': {'hparams': {}}, 'step': 0})
+
+
+BY_KEYPOINTS = {'fomm': first_order_model}  # a transfer of such a kind goes with its own generator
+
+
 def _trained(name, module, hp, points, record) -> Trained:
     nets = module.networks(hp, DATA)
     face = random_face(0, 2)
@@ -148,6 +161,45 @@ def drawing_model(points: str = '68') -> Trained:
     )
     variables = {'letter': {'params': {'gain': np.ones(1, np.float32)}}}
     return Trained('drawing', module, None, {}, variables, points, SIZE, {})
+
+
+def keypoint_model(points: str = '68') -> Trained:
+    """Make a system moved by keypoints whose result is known: colours are places, and the reverse.
+
+    Keypoint i of an image has its mean colours c as place (c_0, c_1) / (i + 1) and as the matrix
+    diag(2 + c_2, 1); the image drawn with keypoints has the colour (x, y, J_xx - 2) of the first.
+    """
+    module = types.SimpleNamespace(
+        __doc__='Colours.', DRIVEN_BY=('image',), motion=lambda hp: Motion('keypoints', (3, 6)),
+        identify=_own_colour, transfer=_colours_moved, encode=_tint, render=_coloured,
+    )  # fmt: skip
+    variables = {'letter': {'params': {'gain': np.ones(1, np.float32)}}}
+    return Trained('colours', module, None, {}, variables, points, SIZE, {})
+
+
+def _colours(face):
+    colour = face.image.mean((1, 2))
+    places = colour[:, None, :2] / jax.numpy.arange(1.0, 4)[None, :, None]
+    places = places + jax.numpy.array([[[0, 0], [0.1, 0], [0, 0.2]]])
+    first = jax.numpy.stack([2 + colour[:, 2], 0 * colour[:, 2]], -1)
+    matrix = jax.numpy.stack(
+        [first, jax.numpy.broadcast_to(jax.numpy.array([[0.0, 1]]), first.shape)], -2
+    )
+    return keypoints.joined(places, jax.numpy.repeat(matrix[:, None], 3, 1))
+
+
+def _own_colour(hp, nets, variables, source):
+    return {'keypoints': _colours(source)}
+
+
+def _colours_moved(hp, nets, variables, identity, driving, first):
+    return keypoints.moved(identity['keypoints'], _colours(first), _colours(driving))
+
+
+def _coloured(hp, nets, variables, appearance, motion):
+    colour = jax.numpy.concatenate([motion[:, 0, :2], motion[:, 0, 2:3] - 2], -1)
+    colour = colour * variables['letter']['params']['gain'][None]
+    return jax.numpy.broadcast_to(colour[:, None, None], (motion.shape[0], SIZE, SIZE, 3))
 
 
 def shifting_model(points: str = '68') -> Trained:

@@ -8,12 +8,13 @@ import time
 
 import numpy as np
 import pytest
-from bundles import drawing_model, landmark_model, random_face, shifting_model
+from bundles import drawing_model, keypoint_model, landmark_model, random_face, shifting_model
 
 from reenact_jax import bundle, faces
 from reenact_jax.app import command, studio
 from reenact_jax.common.errors import UserError
 from reenact_jax.export import command as export
+from reenact_jax.export import live
 from reenact_jax.faces.model import find_model
 from reenact_jax.media import reading, writing
 from reenact_jax.reenact.edits.landmark_edits import EDITS
@@ -50,6 +51,19 @@ def test_sliders_stand_where_the_portrait_is(model, tmp_path):
     assert landmarks['transfer']['system'] == 'ldnet'
     names = studio.names(bundle.load(tmp_path / 'b'))
     assert 'AU12' not in names and 'yaw' in names
+
+
+def test_a_model_of_keypoints_has_no_sliders_and_draws(tmp_path):
+    pytest.importorskip('gradio')
+    from reenact_jax.app import page
+
+    model = live.assemble(keypoint_model(), keypoint_model())
+    shown = studio.Studio(model, None, tmp_path, itertools.count())
+    assert studio.names(model) == [] and page.build(shown)
+    file = studio.still(shown, source(), {}, whole=False)
+    drawn = np.asarray(reading.read_still(file)) / 127.5 - 1
+    own = source().image.mean((0, 1))  # of such a picture all pixels have the mean colour
+    np.testing.assert_allclose(drawn.mean((0, 1)), own, atol=0.02)
 
 
 def test_what_was_moved_is_changed_and_nothing_else(model):

@@ -91,6 +91,7 @@ NOT_RUN = {
     'reenact-jax sweep': 'hours; test_sweep.py runs tables at `:tiny`',
     'reenact-jax bench memory': 'ten minutes; test_bench.py',
     'reenact-jax compile-check': 'needs libtpu; test_compile_check.py',
+    'reenact-jax import-weights': 'needs an official file; test_import_weights.py makes them',
     'reenact-jax onnx': 'needs the extra onnx; test_to_onnx.py',
     'reenact-jax reenact --model out/bundle --source astronaut.png': 'test_reenact.py does this',
 }
@@ -153,7 +154,7 @@ def portrait():
 # Called when all of a command line was checked, before the work. Others end with their parser.
 BEFORE_WORK = {
     (command_line, 'say_device'): ('train', 'reenact', 'export', 'evaluate', 'report', 'sweep',
-                                   'app', 'bench'),
+                                   'app', 'bench', 'import-weights'),
     (summary, 'networks'): ('summary',),
     (compile_check, 'check'): ('compile-check',),
     (synthetic, 'write'): ('synthetic',),

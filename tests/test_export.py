@@ -170,7 +170,7 @@ def test_clear_errors(folder, tmp_path):
 def test_point_sets_must_agree(parts):
     generator, transfer = parts
     with pytest.raises(UserError, match=r"points '106'.*'68'"):
-        programs.check_same_points(generator, transfer._replace(points='106'))
+        programs.check_fit(generator, transfer._replace(points='106'))
 
 
 def test_names_and_structure_survive_flattening(parts):

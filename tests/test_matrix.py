@@ -5,7 +5,7 @@ import functools
 import jax
 import numpy as np
 import pytest
-from bundles import GENERATORS, SIZE, TRANSFERS, random_face
+from bundles import BY_KEYPOINTS, GENERATORS, SIZE, TRANSFERS, random_face
 
 from reenact_jax import bundle, systems
 from reenact_jax.common.errors import UserError
@@ -21,26 +21,27 @@ def faces():
 
 
 def test_no_system_is_left_out():
-    able = {name for name in systems.SYSTEMS if hasattr(systems.find(name), 'render')}
-    assert able == {make().system for make in GENERATORS.values()}
-    able = {name for name in systems.SYSTEMS if hasattr(systems.find(name), 'transfer')}
-    assert able == {make().system for make in TRANSFERS.values()}
+    for function, models in (('render', GENERATORS), ('transfer', TRANSFERS)):
+        able = {name for name in systems.SYSTEMS if hasattr(systems.find(name), function)}
+        assert able == {make().system for make in (models | BY_KEYPOINTS).values()}
 
 
 @functools.cache
 def generator_of(name):
-    image = GENERATORS[name]()
+    image = (GENERATORS | BY_KEYPOINTS)[name]()
     return image, programs.generator_functions(image)
 
 
 @functools.cache
 def transfer_of(name):
-    landmarks = TRANSFERS[name]()
+    landmarks = (TRANSFERS | BY_KEYPOINTS)[name]()
     return landmarks, programs.transfer_functions(landmarks, SIZE)
 
 
-@pytest.mark.parametrize('generator', GENERATORS)
-@pytest.mark.parametrize('transfer', TRANSFERS)
+PAIRS = [(t, g) for t in TRANSFERS for g in GENERATORS] + [(name, name) for name in BY_KEYPOINTS]
+
+
+@pytest.mark.parametrize(('transfer', 'generator'), PAIRS)
 def test_pair_runs_and_equals_the_one_in_process(transfer, generator, faces, tmp_path, monkeypatch):
     source, driving, first = faces
     (image, made), (landmarks, moving) = generator_of(generator), transfer_of(transfer)

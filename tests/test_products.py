@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import pytest
 
 from reenact_jax.bench import products
-from reenact_jax.configs import aan, facegan, freenet, ldnet_fdgan, pix2pix
+from reenact_jax.configs import aan, facegan, fomm, freenet, ldnet_fdgan, pix2pix
 from reenact_jax.data.tracks import DataInfo
 from reenact_jax.train import config, jobs, sharding
 
@@ -32,6 +32,7 @@ CONFIGS = [
     (freenet, 'tiny'),
     (pix2pix, 'hd_tiny'),
     (pix2pix, 'unet_tiny'),
+    (fomm, 'tiny'),
 ]
 
 

@@ -2,7 +2,7 @@
 
 from reenact_jax.configs.ablations import tables
 
-MODELS = {'full': tables.facegan()}
+MODELS = {'full': tables.facegan(), 'first_order': tables.fomm()}
 MEASURES = {
     'gt_cross': ('mse',),
     'cross': ('csim', 'psim', 'ed_mean'),
@@ -16,7 +16,7 @@ def sweep(add):
         ('X2Face', None, 0.018, 0.564, 0.659, 0.025, 0.040),
         ('FSGAN', None, 0.016, 0.631, 0.887, 0.016, 0.035),
         ('ICface', None, 0.106, 0.655, 0.699, 0.013, 0.039),
-        ('First-order model', None, 0.012, 0.676, 0.825, 0.015, 0.035),
+        ('First-order model', 'first_order', 0.012, 0.676, 0.825, 0.015, 0.035),
         ('FACEGAN', 'full', 0.018, 0.747, 0.811, 0.012, 0.021),
     ):
         paper = {

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from reenact_jax.configs import aan as aan_config
 from reenact_jax.configs import facegan as facegan_config
+from reenact_jax.configs import fomm as fomm_config
 from reenact_jax.configs import freenet as freenet_config
 from reenact_jax.configs import ldnet_fdgan, pix2pix
 from reenact_jax.train import config
@@ -112,3 +113,10 @@ def facegan(**changes) -> Model:
     presets = facegan_config.PRESETS
     sizes = {'paper': {}, 'cpu': presets['small'], 'tiny': presets['tiny']}
     return Model('facegan', sizes, changes)
+
+
+def fomm(**changes) -> Model:
+    """Return the first order motion model, transfer and generator in one."""
+    presets = fomm_config.PRESETS
+    sizes = {'paper': {}, 'cpu': presets['quick'], 'tiny': presets['tiny']}
+    return Model('fomm', sizes, changes)

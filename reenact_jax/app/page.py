@@ -9,7 +9,7 @@ import gradio as gr
 
 from reenact_jax.app import studio as behind
 from reenact_jax.app.studio import Studio
-from reenact_jax.bundle import NO_TRANSFER
+from reenact_jax.bundle import LANDMARKS, NO_TRANSFER
 from reenact_jax.common.errors import UserError
 from reenact_jax.reenact import motion, regions
 from reenact_jax.reenact.edits import landmark_edits, unit_edits
@@ -142,8 +142,9 @@ def _driver(studio: Studio, source, background, whole) -> None:
     with gr.Row():
         with gr.Column():
             video, file = _drivers()
-            options = _options()
-            transfers = {studio.model.transfer_name, NO_TRANSFER}
+            by_landmarks = studio.model.motion == LANDMARKS
+            options = _options(by_landmarks)
+            transfers = {studio.model.transfer_name, *([NO_TRANSFER] if by_landmarks else [])}
             transfer = gr.Dropdown(
                 sorted(transfers), value=studio.model.transfer_name, label='Landmark transfer',
                 info="none: the driver's landmarks, face shape included",
@@ -187,17 +188,27 @@ def _drivers():
     return video, file
 
 
-def _options() -> dict:
-    """Build controls for the fields of `Options` that the page has, in the page's order."""
+def _options(by_landmarks: bool) -> dict:
+    """Build controls for the fields of `Options` that the page has, in the page's order.
+
+    What a model that is not moved by landmarks would refuse is hidden.
+    """
     parts = list(regions.REGIONS)
     return {
         'motion': gr.Radio(MOTIONS, value=MOTIONS[0], label='Motion'),
         'reference': gr.Radio(REFERENCES, value=REFERENCES[0], label='Starts at the frame'),
         'strength': gr.Slider(*regions.STRENGTHS, 1, step=0.05, label='Strength', buttons=[]),
         'regions': gr.CheckboxGroup(
-            parts, value=parts, label='What moves', info='of relative motion, as is the strength'
+            parts,
+            value=parts,
+            label='What moves',
+            visible=by_landmarks,
+            info='of relative motion, as is the strength',
         ),
-        'smooth': gr.Checkbox(False, label='Filter jitter'),
+        'smooth': gr.Checkbox(False, label='Filter jitter', visible=by_landmarks),
+        'adapt_scale': gr.Checkbox(
+            False, label="Scale by the faces' sizes", visible=not by_landmarks
+        ),
     }
 
 

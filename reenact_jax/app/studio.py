@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from reenact_jax.bundle import Bundle
+from reenact_jax.bundle import LANDMARKS, Bundle
 from reenact_jax.common.errors import UserError
 from reenact_jax.data.tracks import AU_NAMES
 from reenact_jax.faces import Detector
@@ -44,6 +44,8 @@ class Studio(NamedTuple):
 
 def names(model: Bundle) -> list[str]:
     """Name the sliders that the model has: action units, angles, edits of landmarks."""
+    if model.motion != LANDMARKS:
+        return []
     units = AU_NAMES if 'aus' in model.driven_by else ()
     return [*units, *ANGLES, *landmark_edits.EDITS]
 
@@ -144,7 +146,8 @@ def clip(
       transfer: as `Bundle.using` takes it.
       background: file of another background.
       whole: show the whole picture instead of the square crop alone.
-      **options: fields of `Options`; strength and regions have no effect on an absolute motion.
+      **options: fields of `Options`; what is of relative motion has no effect on an
+        absolute one.
 
     Returns:
       The file of the video, and a text on it.
@@ -154,9 +157,10 @@ def clip(
     if Path(driving).suffix.lower() in motion.SUFFIXES:
         driver = drivers.from_motion(driving, source, *spec, model.driven_by)
     else:
-        driver = drivers.from_file(driving, *spec, studio.detector)
+        driver = drivers.from_file(driving, *spec, studio.detector, seen=model.sees)
     if options.get('motion') == 'absolute':
-        options = {n: value for n, value in options.items() if n not in ('strength', 'regions')}
+        of_relative = 'strength', 'regions', 'adapt_scale'
+        options = {n: value for n, value in options.items() if n not in of_relative}
     animation = Animation(model, source, _framed(Options(**options), model, background, whole))
     out = studio.place('.mp4')
     summary = recording.record(animation, driver, Output(out))

@@ -165,6 +165,8 @@ def using(job: Job, seconds: float) -> Iterator[tuple[str, float]]:
         own = 'landmarks3d' if deep else 'landmarks'
         portrait = face(0, 1, ('image', *{'landmarks', own}))
         points = getattr(face(-1, FRAMES, (own,)), own)
+        if (shape := interface.member(job.system, 'motion')(job.hparams).shape) is not None:
+            points = jax.random.normal(jax.random.key(0), (FRAMES, *shape))
         appearance, spent = milliseconds(encode, portrait)
         yield 'encode, ms a source', spent
         render = functools.partial(job.system.render, *bound)

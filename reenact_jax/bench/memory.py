@@ -64,7 +64,7 @@ def measure(model: bundle.Bundle, detector, minutes: float, folder: Path) -> lis
     options = model.size, model.points, detector
     driving = clip(folder / 'clip.mp4', minutes)
     source = portraits.from_picture(portraits.astronaut(), *options, 'largest')
-    driver, held = drivers.from_file(driving, *options), []
+    driver, held = drivers.from_file(driving, *options, seen=model.sees), []
 
     def watched() -> Iterator[drivers.Frame]:
         for number, frame in enumerate(driver.frames, 1):

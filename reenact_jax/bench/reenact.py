@@ -64,7 +64,7 @@ def measure(animation: Animation, driving: str, detector) -> dict:
     timed('detect', count, lambda: [detector.detect(frame) for frame in frames])
 
     def driver() -> drivers.Driver:
-        return drivers.from_file(driving, model.size, model.points, detector)
+        return drivers.from_file(driving, model.size, model.points, detector, seen=model.sees)
 
     seen = [frame.face for frame in driver().frames if frame.face is not None][:BATCH]
     if not seen:

@@ -3,12 +3,12 @@
 import numpy as np
 from jaxtyping import UInt8
 
-from reenact_jax.bundle import Bundle
+from reenact_jax.bundle import LANDMARKS, Bundle
 from reenact_jax.data.shards import ShardSet
 from reenact_jax.evaluate import cases, methods
 from reenact_jax.evaluate.pairs import Pairs
 from reenact_jax.evaluate.scoring import Scores
-from reenact_jax.geometry import images
+from reenact_jax.geometry import images, keypoints
 from reenact_jax.media import writing
 from reenact_jax.media.sheets import drawing
 
@@ -73,9 +73,11 @@ def chosen(value: np.ndarray) -> list[tuple[str, int]]:
 
 def _line(model: Bundle, case: cases.Case) -> list:
     """Draw a row of the sheet."""
-    points = methods.driven(model, case)[model.transfer_name]
-    result = methods.rendered(model, case.source, points)
+    motion, points_of = methods.motion(model, case), model.points
+    result = methods.rendered(model, case.source, motion)
+    if model.motion != LANDMARKS:
+        motion, points_of = np.asarray(keypoints.in_pixels(motion, model.size)), None
     shown = [case.source['image'], case.driving['image'], result]
     source, driving, result = (np.asarray(images.to_uint8(face[0])) for face in shown)
     truth = None if case.truth is None else np.asarray(images.to_uint8(case.truth['image'][0]))
-    return [source, driving, drawing(points[0], model.size, model.points), result, truth]
+    return [source, driving, drawing(motion[0], model.size, points_of), result, truth]

@@ -7,6 +7,9 @@
 - the model with the bundle's own transfer, with `none` (the driver's landmarks, carried to the
   source's box) and with `additive` (the source's + the driver's - the driver's first ones); in
   cross-reenactment also as people use it, with relative motion (relative.py).
+
+A model whose motion is not landmarks has its own transfer alone. Its result is scored as an answer
+to the landmarks of `none`, and stays where the model puts the face.
 """
 
 from collections.abc import Iterator
@@ -14,7 +17,7 @@ from collections.abc import Iterator
 import numpy as np
 from jaxtyping import Float
 
-from reenact_jax.bundle import NO_TRANSFER, Bundle
+from reenact_jax.bundle import LANDMARKS, NO_TRANSFER, Bundle
 from reenact_jax.evaluate import metrics
 from reenact_jax.evaluate.baselines import COPY, PRIOR, WARP, copies, landmark_warp, prior_warp
 from reenact_jax.evaluate.cases import ABSOLUTE, AT_TRUTH, ROWS, Case, in_rows
@@ -33,13 +36,18 @@ def results(
     if case.kind not in ABSOLUTE:
         yield DRIVER, case.driving['image'], None
     generator = bundle.card['generator']['system']
-    for name, points in driven(bundle, case).items():
+    asked = driven(bundle, case)
+    for name, points in asked.items():
         if name != ADDITIVE:
             image = case.source['image'][0], case.source['landmarks'][0]
             yield f'{name} + {WARP}', landmark_warp(*image, points), points
             yield f'{name} + {PRIOR}', prior_warp(*image, points), points
-        yield f'{name} + {generator}', rendered(bundle, case.source, points), points
-    if case.kind == 'cross':
+        if bundle.motion == LANDMARKS:
+            yield f'{name} + {generator}', rendered(bundle, case.source, points), points
+    if bundle.motion != LANDMARKS:
+        image = rendered(bundle, case.source, motion(bundle, case))
+        yield f'{bundle.transfer_name} + {generator}', image, asked[NO_TRANSFER]
+    elif case.kind == 'cross':
         points = _relative(bundle, case)
         name = f'{bundle.transfer_name}, {RELATIVE} + {generator}'
         yield name, rendered(bundle, case.source, points), points[..., :2]
@@ -47,6 +55,10 @@ def results(
 
 def driven(bundle: Bundle, case: Case) -> dict[str, Float[np.ndarray, 'g n 2']]:
     """Return name of a rule -> landmarks, where the case's placement has the face."""
+    if bundle.motion != LANDMARKS:
+        box = lm.box(case.source['landmarks'])
+        carried = lm.carry(case.driving['landmarks'], box, case.first['landmarks'])
+        return {NO_TRANSFER: _placed(np.asarray(carried), case)}
     landmarks = {}
     for name in dict.fromkeys([bundle.transfer_name, NO_TRANSFER]):
         model = bundle.using(name)
@@ -59,8 +71,23 @@ def driven(bundle: Bundle, case: Case) -> dict[str, Float[np.ndarray, 'g n 2']]:
     return {name: _placed(points, case) for name, points in landmarks.items()}
 
 
+def motion(bundle: Bundle, case: Case) -> Float[np.ndarray, 'g n d']:
+    """Return the motion by the bundle's own transfer; landmarks are placed as in `driven`."""
+    if bundle.motion == LANDMARKS:
+        return driven(bundle, case)[bundle.transfer_name]
+    identity = bundle.identify(case.source)
+    driving = {key: case.driving[key] for key in bundle.driven_by}
+    return in_rows(lambda rows: bundle.transfer(identity, rows, case.first), driving)
+
+
+def stand_in(bundle: Bundle) -> str:
+    """Name the method whose landmarks are asked for where a method takes none."""
+    name = bundle.transfer_name if bundle.motion == LANDMARKS else NO_TRANSFER
+    return f'{name} + {WARP}'
+
+
 def rendered(bundle: Bundle, source: dict, points) -> Float[np.ndarray, 't h w 3']:
-    """Draw the source with landmarks [t, n, 2 or 3]."""
+    """Draw the source with landmarks [t, n, 2 or 3], or a motion of the bundle's kind."""
     appearance = bundle.encode(source)
     return np.clip(in_rows(lambda rows: bundle.render(appearance, rows), points), -1, 1)
 

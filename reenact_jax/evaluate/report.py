@@ -20,7 +20,7 @@ from etils import epath
 
 from reenact_jax import bundle as bundles
 from reenact_jax import faces
-from reenact_jax.bundle import Bundle
+from reenact_jax.bundle import LANDMARKS, Bundle
 from reenact_jax.common import command_line, errors, storage
 from reenact_jax.common.errors import UserError
 from reenact_jax.data import shards
@@ -62,13 +62,14 @@ def scored(bundle: Bundle, data: str, split: str, kind: str, most: int) -> Score
     return Scored(scores, f'{len(pairs.rows)} frames of {people} people')
 
 
-def _cross_section(cross: Scored | None) -> str:
+def _cross_section(cross: Scored | None, motion: str) -> str:
     """Return the section on cross-reenactment."""
     if cross is None:
         return f'Not measured: the data have no split `{CROSS}` (synthetic people have).'
+    alike = 'for every method alike' if motion == LANDMARKS else "but for the model's own results"
     return f"""The source driven by another person; the truth is the source's person rendered with
 the driver's motion: {cross.of}. The face is put into the
-truth's bounding box for every method alike. Identity leak: 1 is the driver's own face shape.
+truth's bounding box {alike}. Identity leak: 1 is the driver's own face shape.
 
 {tables.plain(cross.scores)}"""
 
@@ -110,7 +111,7 @@ The first frame of a track, driven by its other frames: {own.of}.
 
 ## Cross-reenactment with exact truth (GT-cross)
 
-{_cross_section(cross)}
+{_cross_section(cross, bundle.motion)}
 
 ## Pictures
 
@@ -159,7 +160,8 @@ def photograph(bundle: Bundle, driver: Track, out: epath.Path, path: str | None,
 
 def _record(bundle: Bundle, portrait, driving_track, out: epath.Path) -> None:
     """Write a video and a contact sheet."""
-    driver = drivers.from_track(driving_track, bundle.size, bundle.points, SHEET_ROWS)
+    spec = bundle.size, bundle.points, SHEET_ROWS
+    driver = drivers.from_track(driving_track, *spec, seen=bundle.sees)
     video, sheet = (str(out.with_suffix(end)) for end in ('.mp4', '.png'))
     recording.record(Animation(bundle, portrait), driver, Output(video, sheet=sheet))
 

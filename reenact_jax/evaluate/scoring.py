@@ -20,7 +20,6 @@ from reenact_jax.evaluate import (
     metrics,
     progress,
 )
-from reenact_jax.evaluate.baselines import WARP
 from reenact_jax.evaluate.cases import Case
 from reenact_jax.evaluate.measures import FACE, REFERENCE
 from reenact_jax.evaluate.pairs import Pairs
@@ -114,9 +113,9 @@ def _case(bundle: Bundle, case: Case, measure: Estimators, stored: bool) -> dict
             found['csim'] = np.where(seen > 0, csim, np.nan)
         features[method] = _features(measure, image, embedding, faces)
     features[REAL] = reference['features']
-    warp = f'{bundle.transfer_name} + {WARP}'
+    own = methods.stand_in(bundle)
     if answers:
-        for method, found in arrivals.scores(answers, reference, case, bundle.points, warp).items():
+        for method, found in arrivals.scores(answers, reference, case, bundle.points, own).items():
             values[method] |= found
     kept = {name: np.float32(array) for name, array in features.items() if array is not None}
     for found in values.values():

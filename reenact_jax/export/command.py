@@ -3,8 +3,9 @@
     reenact-jax export --generator out/aan --transfer out/ldnet --out out/bundle
 
 Any system's landmark transfer goes with any system's generator, if both were trained with the same
-point set. Without --transfer the driver's landmarks are used as they are. bundle.py says what is in
-the folder and how to run it.
+point set. Without --transfer the driver's landmarks are used as they are; a system whose motion is
+of another kind (keypoints) brings its own transfer. bundle.py says what is in the folder and how to
+run it.
 """
 
 import argparse
@@ -40,12 +41,12 @@ def write(
       The model card.
 
     Raises:
-      UserError: the point sets differ.
+      UserError: as `programs.check_fit`.
     """
+    programs.check_fit(generator, transfer)
     functions, files, weights = {}, {}, {}
     parts = {'generator': (generator, programs.generator_functions(generator, dtype))}
     if transfer is not None:
-        programs.check_same_points(generator, transfer)
         exported = programs.transfer_functions(transfer, generator.size, dtype)
         parts['transfer'] = (transfer, exported)
     for part, (model, exported) in parts.items():
@@ -56,8 +57,9 @@ def write(
         files[f'{part}.safetensors'] = programs.weights_file(
             {n: flat[n] for n in sorted(names)}, dtype
         )
-    carry = programs.carry_functions(generator.points, generator.size)
-    functions, weights = functions | carry, weights | dict.fromkeys(carry)
+    if programs.motion_of(generator) == interface.LANDMARKS:
+        carry = programs.carry_functions(generator.points, generator.size)
+        functions, weights = functions | carry, weights | dict.fromkeys(carry)
     files |= {f'{name}.jaxexport': function.program for name, function in functions.items()}
     check_programs(files)
     card = model_card.card(generator, transfer, functions, files, weights)
@@ -172,10 +174,17 @@ def read_workdirs(args: argparse.Namespace) -> tuple[Trained, Trained | None]:
     """
     generator = trained.read(args.generator)
     _check_kind('--generator', generator, 'render')
-    transfer = trained.read(args.transfer) if args.transfer else None
+    transfer = trained.read(args.transfer) if args.transfer else own_transfer(generator)
     if transfer is not None:
         _check_kind('--transfer', transfer, 'transfer')
     return generator, transfer
+
+
+def own_transfer(generator: Trained) -> Trained | None:
+    """Return the transfer of a generator without another: none for landmarks, else its own."""
+    if programs.motion_of(generator) == interface.LANDMARKS:
+        return None
+    return generator if interface.able(generator.module, generator.nets, 'transfer') else None
 
 
 def _check_kind(flag: str, part: Trained, function: str) -> None:

@@ -12,7 +12,7 @@ def assemble(generator: Trained, transfer: Trained | None) -> Bundle:
     """Return what `export` would write and `bundle.load` read, with functions compiled here.
 
     Raises:
-      UserError: the point sets differ.
+      UserError: as `programs.check_fit`.
     """
     calls = programs.calls(generator, transfer)
     entry = None
@@ -22,6 +22,7 @@ def assemble(generator: Trained, transfer: Trained | None) -> Bundle:
     card = {
         'points': generator.points,
         'size': generator.size,
+        'motion': programs.motion_of(generator).kind,
         'generator': {'system': generator.system, **generator.record}
         | {'takes_depth': member(generator.module, 'takes_depth')(generator.hp)},
         'transfer': entry,

@@ -6,7 +6,7 @@ import inspect
 
 from reenact_jax import __version__, bundle
 from reenact_jax.common import storage
-from reenact_jax.export.programs import PLATFORMS, Function, Trained
+from reenact_jax.export.programs import PLATFORMS, Function, Trained, motion_of
 from reenact_jax.systems.interface import member
 
 LICENCE = 'Apache-2.0'
@@ -59,12 +59,13 @@ def card(
 def facts(generator: Trained, transfer: Trained | None) -> dict:
     """Return what a card says of the models themselves, in whatever format they are written."""
     return {
-        'licence': LICENCE,
+        'licence': generator.record.get('weights', {}).get('licence', LICENCE),
         'intended_use': INTENDED_USE,
         'not_for': list(NOT_FOR),
         'created': datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds'),
         'points': generator.points,
         'size': generator.size,
+        'motion': motion_of(generator).kind,
         'generator': _model(generator)
         | {'takes_depth': member(generator.module, 'takes_depth')(generator.hp)},
         'transfer': _model(transfer) | {'driven_by': list(member(transfer.module, 'DRIVEN_BY'))}

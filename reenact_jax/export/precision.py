@@ -3,6 +3,7 @@
 import jax
 import numpy as np
 
+from reenact_jax import bundle
 from reenact_jax.export import live, programs
 from reenact_jax.export.trained import Trained
 from reenact_jax.geometry import layouts
@@ -15,7 +16,8 @@ def cost(generator: Trained, transfer: Trained | None, dtype: str) -> dict[str, 
 
     Returns:
       {'image_max', 'image_mean'}: the largest and mean difference; with a transfer also
-      {'points_max'}, in pixels of the crop.
+      {'points_max'}, in pixels of the crop, or of another kind of motion {'motion_max'}, in its
+      unit.
     """
     exact = live.assemble(generator, transfer)
     rough = live.assemble(_rounded(generator, dtype), transfer and _rounded(transfer, dtype))
@@ -25,7 +27,8 @@ def cost(generator: Trained, transfer: Trained | None, dtype: str) -> dict[str, 
     difference = np.abs(np.asarray(rendered[0]) - rendered[1])
     costs = {'image_max': float(difference.max()), 'image_mean': float(difference.mean())}
     if transfer is not None:
-        costs['points_max'] = float(np.abs(np.asarray(points[0]) - points[1]).max())
+        name = 'points_max' if exact.motion == bundle.LANDMARKS else 'motion_max'
+        costs[name] = float(np.abs(np.asarray(points[0]) - points[1]).max())
     return costs
 
 
@@ -38,7 +41,9 @@ def noise(points: str, size: int, frames: int) -> tuple[dict, dict]:
     known = {name: np.array(value, np.float32) for name, value in known.items()}
     known['aus_valid'] = np.ones_like(known['aus'])
     image = rng.uniform(-1, 1, (1, size, size, 3)).astype(np.float32)
-    return {'image': image} | {name: value[:1] for name, value in known.items()}, known
+    source = {'image': image} | {name: value[:1] for name, value in known.items()}
+    known['image'] = rng.uniform(-1, 1, (frames, size, size, 3)).astype(np.float32)
+    return source, known
 
 
 def _rounded(part: Trained, dtype: str) -> Trained:

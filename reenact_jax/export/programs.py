@@ -22,7 +22,7 @@ from reenact_jax.export.trained import Trained
 from reenact_jax.geometry import landmarks as lm
 from reenact_jax.geometry import layouts
 from reenact_jax.geometry.layers import as_tree
-from reenact_jax.systems.interface import member
+from reenact_jax.systems.interface import LANDMARKS, Motion, member
 
 PLATFORMS = ('cpu', 'cuda', 'tpu')
 
@@ -91,11 +91,13 @@ def calls(generator: Trained, transfer: Trained | None) -> dict[str, Call]:
     """Return every function of a bundle by name.
 
     Raises:
-      UserError: the point sets differ.
+      UserError: as `check_fit`.
     """
-    functions = carry_calls(generator.points, generator.size) | generator_calls(generator)
+    check_fit(generator, transfer)
+    functions = generator_calls(generator)
+    if motion_of(generator) == LANDMARKS:
+        functions = carry_calls(generator.points, generator.size) | functions
     if transfer is not None:
-        check_same_points(generator, transfer)
         functions |= transfer_calls(transfer, generator.size)
     return functions
 
@@ -131,8 +133,10 @@ def generator_calls(part: Trained) -> dict[str, Call]:
     `TAKES_BACKGROUND`; `layers` if it has them.
     """
     source, driving, _ = _faces(part.points, part.size)
-    points = driving['landmarks']
-    if member(part.module, 'takes_depth')(part.hp):
+    points, motion = driving['landmarks'], member(part.module, 'motion')(part.hp)
+    if motion.shape is not None:
+        points = jax.ShapeDtypeStruct((points.shape[0], *motion.shape), jnp.float32)
+    elif member(part.module, 'takes_depth')(part.hp):
         _, deep, first = _faces(part.points, part.size, ('landmarks3d',))
         source, points = source | first, deep['landmarks3d']
 
@@ -236,7 +240,7 @@ def _faces(points: str, size: int, fields=('landmarks',)) -> tuple[dict, dict, d
     """
     count = layouts.layout(points).count
     (b,) = jax.export.symbolic_shape('b')
-    last = {'landmarks': (count, 2), 'landmarks3d': (count, 3)}
+    last = {'landmarks': (count, 2), 'landmarks3d': (count, 3), 'image': (size, size, 3)}
     last |= dict.fromkeys(('aus', 'aus_valid'), (20,))
 
     def floats(*shape):
@@ -254,14 +258,38 @@ def _name(path) -> str:
     return '/'.join(str(key.key) for key in path)
 
 
-def check_same_points(generator: Trained, transfer: Trained) -> None:
-    """Check that both were trained with the same point set.
+def motion_of(part: Trained) -> Motion:
+    """Return the kind of a model's motion."""
+    return member(part.module, 'motion')(part.hp)
+
+
+def check_fit(generator: Trained, transfer: Trained | None) -> None:
+    """Check that the generator takes what the transfer gives.
 
     Raises:
-      UserError: the point sets differ.
+      UserError: the kinds of motion or the point sets differ, or there is no transfer and the
+        generator takes no landmarks.
     """
+    taken = motion_of(generator)
+    if transfer is None:
+        if taken != LANDMARKS:
+            raise UserError(
+                f"--transfer: {generator.system} is moved by {taken.kind}, which a driver's face "
+                f'does not have; give a run whose transfer makes {taken.kind}'
+            )
+        return
+    if (given := motion_of(transfer)) != taken:
+        raise UserError(
+            f'--transfer: {transfer.system} gives {_said(given)}, and {generator.system} takes '
+            f'{_said(taken)}; join two of one kind'
+        )
     if generator.points != transfer.points:
         raise UserError(
             f'--transfer was trained with points {transfer.points!r}, --generator with '
             f'{generator.points!r}; train one of them with the point set of the other'
         )
+
+
+def _said(motion: Motion) -> str:
+    """Name a kind of motion, and its size if the kind does not say it."""
+    return motion.kind if motion.shape is None else f'{motion.kind} {list(motion.shape)}'

@@ -13,12 +13,19 @@ COLUMNS = ('source', 'driving', 'landmarks', 'result')
 
 
 def drawing(
-    landmarks: Float[np.ndarray, 'n 2'], size: int, points: str, side: int = 256
+    landmarks: Float[np.ndarray, 'n 2'], size: int, points: str | None, side: int = 256
 ) -> UInt8[np.ndarray, 'side side 3']:
-    """Draw the landmarks of a size x size crop as lines, in a picture of side `side`."""
+    """Draw the landmarks of a size x size crop as lines, in a picture of side `side`.
+
+    Points of no point set (None) are dots.
+    """
     image = Image.new('RGB', (side, side), 'white')
     draw = ImageDraw.Draw(image)
     scaled = np.asarray(landmarks) * (side / size)
+    if points is None:
+        for x, y in scaled:
+            draw.ellipse([x - 4, y - 4, x + 4, y + 4], fill=(20, 60, 140))
+        return np.asarray(image)
     for a, b in layouts.layout(points).edges:
         draw.line([tuple(scaled[a]), tuple(scaled[b])], fill=(20, 60, 140), width=2)
     return np.asarray(image)

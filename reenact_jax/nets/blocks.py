@@ -25,7 +25,7 @@ class Conv(nn.Module):
       reflect: mirror the border instead of adding zeros.
       spectral: divide the kernel by its largest singular value (Miyato et al. 2018).
       use_bias: add a bias a channel.
-      kernel_init: initialiser of the kernel.
+      kernel_init, bias_init: initialisers.
     """
 
     features: int
@@ -36,6 +36,7 @@ class Conv(nn.Module):
     spectral: bool = False
     use_bias: bool = True
     kernel_init: Callable = initial.he
+    bias_init: Callable = nn.initializers.zeros
 
     @nn.compact
     def __call__(self, x: Float[Array, 'b h w c'], train: bool = True) -> Float[Array, 'b H W f']:
@@ -53,7 +54,7 @@ class Conv(nn.Module):
             kernel = kernel / self._largest_singular_value(kernel, train)
         y = self._convolved(x, kernel.astype(x.dtype), pad, few)
         if self.use_bias:
-            bias = self.param('bias', nn.initializers.zeros, (self.features,))
+            bias = self.param('bias', self.bias_init, (self.features,))
             y = y + bias.astype(x.dtype)[None, None, None]
         return y
 

@@ -9,11 +9,11 @@ import jax
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from reenact_jax.bundle import Bundle
+from reenact_jax.bundle import LANDMARKS, Bundle
 from reenact_jax.common.errors import UserError
 from reenact_jax.data.tracks import POSE_NAMES
-from reenact_jax.geometry import layouts
-from reenact_jax.reenact import painting, relative
+from reenact_jax.geometry import keypoints, layouts
+from reenact_jax.reenact import keypoint_motion, painting, relative
 from reenact_jax.reenact.edits import head_pose, landmark_edits, unit_edits
 from reenact_jax.reenact.options import DEFAULTS, Options
 from reenact_jax.reenact.painting import Painter
@@ -24,7 +24,7 @@ class ResultFrame(NamedTuple):
     """A frame of the result."""
 
     image: UInt8[np.ndarray, 'h w 3']
-    landmarks: Float[np.ndarray, 'n 2']  # as they were rendered, pixels of the source's crop
+    landmarks: Float[np.ndarray, 'n 2']  # (or keypoints) as rendered, pixels of the source's crop
     held: bool  # whether the driver's face was not found and the motion before is kept
 
 
@@ -45,7 +45,7 @@ class Animation:
       options: what is asked of the animation.
 
     Raises:
-      UserError: action units are to be changed, but they do not drive the bundle.
+      UserError: an option acts on what does not move the bundle.
     """
 
     bundle: Bundle
@@ -53,6 +53,7 @@ class Animation:
     options: Options = DEFAULTS
 
     def __post_init__(self):
+        keypoint_motion.check(self.bundle, self.options)
         units = [unit_edits.NAMES[change.index] for change in self.options.units]
         if set(units) - set(POSE_NAMES) and not self._by_units:
             raise UserError(
@@ -116,7 +117,7 @@ class Animation:
         start: dict[str, np.ndarray] | None = None,
         shots: Shots | None = None,
     ) -> Iterator[tuple[Float[np.ndarray, 'b n _'], Sequence[bool]]]:
-        """Move the source's landmarks as the driver moves, a batch at a time, without edits.
+        """Move the source's landmarks, or its keypoints, as the driver moves, without edits.
 
         Args:
           driving: as in `frames`.
@@ -124,8 +125,8 @@ class Animation:
           shots: as in `frames`.
 
         Yields:
-          The points, pixels of the source's crop, with or without depth, as many as a batch has;
-          and for the frames among them whether they are held.
+          The points, pixels of the source's crop, with or without depth, as many as a batch has
+          (or a motion of another kind); and for the frames among them whether they are held.
         """
         bundle, face, rows = self.bundle, self.source.face(), self.options.batch
         identity, begun, last = bundle.identify(face), None, -1
@@ -133,23 +134,41 @@ class Animation:
             if shot != last and self.options.is_relative:
                 first = start if last < 0 else None
                 first = shots.starts.get(shot, first) if shots else first
-                begun = relative.start(bundle, identity, face, _first(moving, first), rows)
+                begun = self._start(identity, face, _first(moving, first))
             last = shot
             moving = self._changed({name: _padded(value, rows) for name, value in moving.items()})
             if begun is None:
                 yield np.asarray(bundle.transfer(identity, moving, face)), held
+            elif isinstance(begun, keypoint_motion.Start):
+                made = np.asarray(bundle.transfer(identity, moving, face))
+                yield keypoint_motion.move(begun, made, self.options.strength), held
             else:
                 driven = relative.transferred(bundle, begun, identity, face, moving)
                 points = relative.move(begun, driven, moving, self.options.amount)
                 yield np.array(points, np.float32), held
 
-    def lead(self, end: Float[np.ndarray, 'n 2'] | None, steps: int) -> Iterator[ResultFrame]:
+    def _start(self, identity: tuple, face: dict, first: dict):
+        """Prepare relative motion."""
+        given = self.bundle, identity, face, first, self.options.batch
+        if self._by_landmarks:
+            return relative.start(*given)
+        return keypoint_motion.start(*given, self.options.adapt_scale)
+
+    def own(self) -> Float[np.ndarray, 'n _']:
+        """Return the source's own landmarks, or its motion of another kind."""
+        if self._by_landmarks:
+            return self.source.known['landmarks']
+        face = self.source.face()
+        rows, identity = self.options.batch, self.bundle.identify(face)
+        return keypoint_motion.taken(self.bundle, identity, face, face, rows)[0]
+
+    def lead(self, end: Float[np.ndarray, 'n _'] | None, steps: int) -> Iterator[ResultFrame]:
         """Draw even steps from the source's own landmarks to others (FReeNet, figure 10).
 
         Changes of units and edits grow from nothing along it. A single frame is the last one.
 
         Args:
-          end: landmarks of the last frame, before edits, pixels of the source's crop; None where
+          end: motion of the last frame, before edits, as `own` gives it; None where
             the source's own action units lead the way (FACEGAN, figure 6): its landmarks +
             T(changed units) - T(own units), so that the way starts at the landmarks themselves.
           steps: how many frames.
@@ -159,8 +178,7 @@ class Animation:
         if self.options.units:
             points = self._by_own_units(share)
         else:
-            own = self.source.known['landmarks']
-            points = landmark_edits.between(own, end, np.array(share, np.float32))
+            points = landmark_edits.between(self.own(), end, np.array(share, np.float32))
         points = np.asarray(self._edited(points, share))
         for first in range(0, steps, rows):
             some = points[first : first + rows]
@@ -203,8 +221,14 @@ class Animation:
     def _finished(self, drawn, points, held: Sequence[bool]) -> Iterator[ResultFrame]:
         """Fetch a batch from the device and finish its frames."""
         drawn, points = jax.device_get((drawn, points))
+        if not self._by_landmarks:
+            points = np.asarray(keypoints.in_pixels(points, self.bundle.size))
         for i, is_held in enumerate(held):
             yield ResultFrame(self.painter.finish(drawn[i]), points[i, :, :2], is_held)
+
+    @property
+    def _by_landmarks(self) -> bool:
+        return self.bundle.motion == LANDMARKS
 
     @property
     def _by_units(self) -> bool:

@@ -120,6 +120,7 @@ def _options(args: argparse.Namespace, bundle: Bundle) -> Options:
         strength=amount.strength,
         regions=amount.regions,
         smooth=args.smooth,
+        adapt_scale=args.adapt_scale,
         units=reenact_flags.units(args),
         edits=landmark_edits.parse(args.edit),
         background=portraits.scene(args.background, bundle.size) if args.background else None,
@@ -144,11 +145,11 @@ def _driver(args: argparse.Namespace, bundle: Bundle, detector, source: Portrait
         return drivers.from_motion(args.driving, source, *spec, rows)
     if args.driving_track:
         track = portraits.find_track(args.driving, args.driving_track)
-        return drivers.from_track(track, bundle.size, bundle.points, rows)
+        return drivers.from_track(track, bundle.size, bundle.points, rows, seen=bundle.sees)
     shown = recording.BESIDE if args.side_by_side else drivers.SHOWN
     spec = bundle.size, bundle.points, detector, rows, shown
     rate = args.rate and reenact_flags.rate(args.rate)
-    return drivers.from_file(args.driving, *spec, rate, args.driving_face)
+    return drivers.from_file(args.driving, *spec, rate, args.driving_face, seen=bundle.sees)
 
 
 def _warn_of_following(path: str | None, summary: dict) -> None:

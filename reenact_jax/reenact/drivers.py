@@ -16,7 +16,7 @@ from reenact_jax import faces
 from reenact_jax.common.errors import UserError
 from reenact_jax.data.tracks import Track
 from reenact_jax.faces.following import Follower
-from reenact_jax.geometry import crops
+from reenact_jax.geometry import crops, images
 from reenact_jax.geometry import landmarks as lm
 from reenact_jax.media import reading, timeline
 from reenact_jax.media.sound import Track as Sound
@@ -65,6 +65,8 @@ def from_file(
     shown_side: int = SHOWN,
     rate: Fraction | None = None,
     which: str | int | None = None,
+    *,
+    seen: bool = False,
 ) -> Driver:
     """Open a video, a still or a folder of stills as a driver.
 
@@ -80,6 +82,7 @@ def from_file(
       shown_side: side of these pictures, pixels.
       rate: frames a second of a folder of stills; None: 25.
       which: which of several faces, as `faces.choose` takes it; None: the largest.
+      seen: whether faces bring the image of their crop, which some models take (`Bundle.sees`).
 
     Raises:
       UserError: the file cannot be read.
@@ -88,7 +91,7 @@ def from_file(
     times = reader.timeline
     shown = times.spread(pictures)
     follower = Follower(detector, which, path)
-    frames = _detected(reader.frames(), size, points, follower, shown, shown_side)
+    frames = _detected(reader.frames(), size, points, follower, shown, shown_side, seen)
     heard = reader.probe.kind == 'video' and has_sound(path)
     sound = Sound(path, reader.zero) if heard else None
     more = sound, times, reader.unused, follower.report
@@ -102,6 +105,8 @@ def from_pictures(
     points: str,
     detector: faces.Detector,
     which: str | int | None = None,
+    *,
+    seen: bool = False,
 ) -> Driver:
     """Follow a face in frames in memory, as `from_file` does.
 
@@ -112,16 +117,19 @@ def from_pictures(
       points: point set.
       detector: what finds faces.
       which: which of several faces, as `faces.choose` takes it; None: the largest.
+      seen: as of `from_file`.
     """
     times = timeline.even(len(pictures), rate).times
     stream = timeline.ends(zip(pictures, times, strict=True), len(pictures) / float(rate))
     shown = itertools.starmap(reading.TimedFrame, stream)
     follower = Follower(detector, which, 'the driving pictures')
-    frames = _detected(shown, size, points, follower, frozenset(), SHOWN)
+    frames = _detected(shown, size, points, follower, frozenset(), SHOWN, seen)
     return Driver(frames, len(pictures), rate, lambda: None, report=follower.report)
 
 
-def from_track(track: Track, size: int, points: str, pictures: int = 0) -> Driver:
+def from_track(
+    track: Track, size: int, points: str, pictures: int = 0, *, seen: bool = False
+) -> Driver:
     """Take the faces of a stored track, without detection.
 
     Args:
@@ -129,6 +137,7 @@ def from_track(track: Track, size: int, points: str, pictures: int = 0) -> Drive
       size: side of the crop, pixels.
       points: point set.
       pictures: how many frames, evenly spread, bring their picture.
+      seen: as of `from_file`.
     """
     times = times_of(track)
     shown = times.spread(pictures)
@@ -138,6 +147,8 @@ def from_track(track: Track, size: int, points: str, pictures: int = 0) -> Drive
     def frames():
         for number in range(track.frames):
             face = {name: value[number] for name, value in all_faces.items()}
+            if seen:
+                face['image'] = portraits.picture(track, number, size)
             picture = simplejpeg.decode_jpeg(track.image[number]) if number in shown else None
             yield Frame(face, picture, moments[number])
 
@@ -167,6 +178,11 @@ def from_motion(
     Raises:
       UserError: the file holds no motion, or none that drives the model.
     """
+    if 'image' in driven_by:
+        raise UserError(
+            f'{path}: motion without pictures, and the model is driven by images; give the video '
+            'itself, or take a bundle that landmarks drive'
+        )
     content = motion.read(path)
     placed = content.landmarks if content.points == points else None
     by_units = 'aus' in driven_by
@@ -219,7 +235,7 @@ def times_of(track: Track) -> Timeline:
     return timeline.read(np.float64(track.seconds - track.seconds[0]), None, (rate_of(track),))
 
 
-def _detected(stream, size, points, follower: Follower, shown, side) -> Iterator[Frame]:
+def _detected(stream, size, points, follower: Follower, shown, side, seen) -> Iterator[Frame]:
     """Yield the face of every frame, in the crop of the first one of its shot."""
     window, shot = None, 0
     for number, (image, begin, end) in enumerate(stream):
@@ -232,6 +248,8 @@ def _detected(stream, size, points, follower: Follower, shown, side) -> Iterator
             window = lm.crop_box(landmarks[None]) if window is None else window
             there = crops.into_crop(landmarks, window, size)
             known = portraits.known(there, found.face.aus, found.face.aus_valid)
+            if seen:
+                known['image'] = np.asarray(images.to_float(crops.crop(image, window, size)))
         picture = _show(image, window, side) if number in shown else None
         yield Frame(known, picture, (begin, end), shot)
 

@@ -29,7 +29,7 @@ def read(driver: Driver, source: Portrait, options: Options) -> Driving:
     """Find where relative motion starts.
 
     With the reference 'best' the whole driver is read for it. A driver of one frame starts at the
-    source's own face (`starts.onto`).
+    source's own face (`starts.of_still`).
     """
     start, number, fault, pictures, times = None, 0, None, {}, []
     shots = Shots([], {})
@@ -39,7 +39,7 @@ def read(driver: Driver, source: Portrait, options: Options) -> Driving:
     first, faces = starts.first(_faces(driver, pictures, times, shots.numbers, options.smooth))
     if options.is_relative and first is not None:
         if driver.count == 1:
-            start = starts.onto(source.known, first)
+            start = starts.of_still(source, first)
         if start is None:
             fault = starts.fault(first, source.known)
     return Driving(faces, start, number, fault, pictures, times, shots)

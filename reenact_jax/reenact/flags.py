@@ -110,6 +110,11 @@ def _motion(add) -> None:
     )
     add('--smooth', action='store_true', help="filter the driver's jitter (1 euro filter)")
     add(
+        '--adapt-scale',
+        action='store_true',
+        help="scale a relative motion of keypoints by the faces' sizes, the areas of their hulls",
+    )
+    add(
         '--transfer',
         metavar='NAME',
         help="'none': the driver's landmarks as they are, the driver's "

@@ -36,7 +36,7 @@ class Clip:
 
     Attributes:
       frames: RGB.
-      landmarks: as they were rendered, pixels of the source's crop.
+      landmarks: as they were rendered (or keypoints), pixels of the source's crop.
       held: numbers of frames in which the driver's face was not found; they keep the motion before.
       rate: frames a second, exact; the mean where they are not even.
       sound: the driver's sound; None: it has none.
@@ -192,8 +192,10 @@ class Model:
         spec = self.bundle.size, self.bundle.points, self._detector()
         exact_rate = Fraction(rate).limit_denominator(1001)
         if isinstance(driving, np.ndarray):
-            return drivers.from_pictures(_pictures(driving, 4), exact_rate, *spec, which)
-        return drivers.from_file(os.fspath(driving), *spec, rate=exact_rate, which=which)
+            pictures = _pictures(driving, 4)
+            return drivers.from_pictures(pictures, exact_rate, *spec, which, seen=self.bundle.sees)
+        path, seen = os.fspath(driving), self.bundle.sees
+        return drivers.from_file(path, *spec, rate=exact_rate, which=which, seen=seen)
 
     def _detector(self) -> Detector:
         if self._found is None:

@@ -29,6 +29,7 @@ class Options:
       strength: how much of a relative motion is taken, 0 to 3.
       regions: what moves, with relative motion: 'eyes', 'brows', 'mouth', 'pose', 'all'.
       smooth: filter the driver's jitter (smoothing.py).
+      adapt_scale: scale a relative motion of keypoints by the sizes of the two faces.
       units: changes of the driver's action units and head angles, before the transfer.
       edits: strengths of landmark edits by name, such as {'smile': 0.5}, after the transfer.
       background: picture to put behind the head in the square crop, which is then the whole
@@ -47,6 +48,7 @@ class Options:
     strength: float = 1.0
     regions: Sequence[str] = (ALL,)
     smooth: bool = False
+    adapt_scale: bool = False
     units: Sequence[Change] = ()
     edits: Mapping[str, float] = dataclasses.field(default_factory=dict)
     background: UInt8[np.ndarray, 's s 3'] | None = None
@@ -60,6 +62,8 @@ class Options:
                 raise UserError(f'{name} {value!r}: one of {", ".join(known)}')
         if regions.check(self.amount) != Amount() and not self.is_relative:
             raise UserError('strength and regions are of relative motion, not of absolute')
+        if self.adapt_scale and not self.is_relative:
+            raise UserError('--adapt-scale: is of relative motion, not of absolute')
 
     @property
     def is_relative(self) -> bool:

@@ -6,6 +6,7 @@ from fractions import Fraction
 import numpy as np
 from tqdm import tqdm
 
+from reenact_jax.bundle import LANDMARKS
 from reenact_jax.common import storage
 from reenact_jax.geometry import layouts
 from reenact_jax.media import measuring, sheets, timeline
@@ -96,19 +97,21 @@ def record_lead(animation: Animation, driver: Driver | None, steps: int, output:
 
 
 def _end(animation: Animation, frame: Frame | None):
-    """Return a lead's last landmarks: the source's own, or as a still driver moves them."""
+    """Return a lead's last motion: the source's own, or as a still driver moves it."""
     source, start = animation.source, None
     if frame is None:
-        return source.known['landmarks']
+        return animation.own()
     if animation.options.is_relative and frame.face is not None:
-        start = starts.onto(source.known, frame.face)
+        start = starts.of_still(source, frame.face)
     ((points, _),) = animation.landmarks([frame.face], start)
-    return points[0, :, :2]
+    return points[0, :, :2] if animation.bundle.motion == LANDMARKS else points[0]
 
 
 def _row(animation: Animation, portrait, picture, result: ResultFrame) -> tuple:
     """Return the pictures of a row of the sheet: source, driver, landmarks, result."""
-    drawn = sheets.drawing(result.landmarks, animation.bundle.size, animation.bundle.points)
+    bundle = animation.bundle
+    points = bundle.points if bundle.motion == LANDMARKS else None
+    drawn = sheets.drawing(result.landmarks, bundle.size, points)
     return portrait, picture, drawn, animation.painter.close_up(result.image)
 
 

@@ -13,7 +13,8 @@ import numpy as np
 from reenact_jax.geometry import frames, layouts, openings
 from reenact_jax.geometry import landmarks as lm
 from reenact_jax.geometry.layouts import Layout
-from reenact_jax.reenact import relative
+from reenact_jax.reenact import keypoint_motion, relative
+from reenact_jax.reenact.portraits import Portrait
 
 # From here a turn of the driver takes a portrait visibly further than the driver goes: at 15
 # degrees a face shows one cheek clearly more than the other.
@@ -56,7 +57,12 @@ def turned(face: dict, source: dict) -> float:
 
 
 def distance(face: dict, source: dict) -> float:
-    """Rate how badly relative motion starts at a face: 0 for the source itself."""
+    """Rate how badly relative motion starts at a face: 0 for the source itself.
+
+    Of faces that are seen by their image landmarks alone count (`keypoint_motion.apart`).
+    """
+    if 'image' in face:
+        return keypoint_motion.apart(face['landmarks'], source['landmarks'])
     here, there = look(face), look(source)
     shapes = (_shape(one['landmarks']) for one in (face, source))
     apart = np.sqrt(np.square(np.subtract(*shapes)).mean()) / _SHAPE
@@ -110,6 +116,17 @@ def onto(source: dict, face: dict) -> dict:
     if 'landmarks3d' in source:
         result['landmarks3d'] = np.float32(moved)
     return result
+
+
+def of_still(portrait: Portrait, face: dict) -> dict:
+    """Return where relative motion starts for a still driver.
+
+    It is the source's face, where the driver's is (`onto`). A driver that is seen by its image
+    starts at the source's image: its keypoints are taken as they are.
+    """
+    if 'image' in face:
+        return {**portrait.known, 'image': portrait.image}
+    return onto(portrait.known, face)
 
 
 def _points(face: dict) -> tuple[np.ndarray, Layout]:

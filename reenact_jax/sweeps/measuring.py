@@ -136,11 +136,11 @@ def speed(table: Table, row: Row, seconds: float = 3.0) -> dict[str, float]:
     }
     source = {'image': np.zeros((1, side, side, 3), np.float32)}
     source |= {'landmarks': np.float32(np.random.default_rng(0).uniform(0, side, (1, 68, 2)))}
-    driving = {'landmarks': np.repeat(source['landmarks'], 8, 0)}
+    driving = {name: np.repeat(value, 8, 0) for name, value in source.items()}
     identity, look = bundle.identify(source), bundle.encode(source)
 
     def frames():
-        points = bundle.transfer(identity, driving, {'landmarks': source['landmarks']})
+        points = bundle.transfer(identity, driving, source)
         jax.block_until_ready(bundle.render(look, points))
 
     frames()

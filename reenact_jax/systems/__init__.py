@@ -16,6 +16,7 @@ SYSTEMS: dict[str, str | ModuleType] = {
     'facegan': 'reenact_jax.systems.facegan',
     'marionette': 'reenact_jax.systems.marionette',
     'pix2pix': 'reenact_jax.systems.pix2pix',
+    'fomm': 'reenact_jax.systems.fomm',
 }
 
 

@@ -27,6 +27,21 @@ class Stage(NamedTuple):
     neighbour: str = 'other_identity'  # rule for partners, one of batches.loader.NEIGHBOURS
 
 
+class Motion(NamedTuple):
+    """What `transfer` gives and `render` takes: an array [b, n, d] of a named kind.
+
+    `landmarks` are n points of the data's point set in pixels of the source's crop, d = 2, or 3
+    with depth; any transfer of this kind goes with any generator of it. Other kinds (`keypoints`)
+    say n and d.
+    """
+
+    kind: str
+    shape: tuple[int, int] | None = None  # (n, d); None: that of landmarks
+
+
+LANDMARKS = Motion('landmarks')
+
+
 class System(Protocol):
     """A system's module: pure functions under these names.
 
@@ -64,8 +79,11 @@ class System(Protocol):
 
     def transfer(
         self, hp, nets: dict, variables: dict, identity: Any, driving: Face, first: Face
-    ) -> Float[Array, 'b n 2']:
-        """Move the source's landmarks as the driver moves; `first` is the driver's first frame."""
+    ) -> Float[Array, 'b n d']:
+        """Move the source's landmarks as the driver moves; `first` is the driver's first frame.
+
+        A system with a `motion` of its own gives that instead.
+        """
         ...
 
     # An image generator
@@ -85,8 +103,13 @@ class System(Protocol):
     RENAMED: dict[str, Callable]  # field of old configs -> (value) -> today's fields
     EARLIER: dict[str, Any]  # field that old configs lack -> the value that they were trained with
     NEEDS: dict[str, tuple[str, ...]]  # function -> networks without which it cannot be called
-    DRIVEN_BY: tuple[str, ...]  # fields of a `Face` that `identify` and `transfer` take
+    # Fields of a `Face` that `identify` and `transfer` take; `identify` gets the image in any case.
+    DRIVEN_BY: tuple[str, ...]
     TAKES_BACKGROUND: bool  # whether `encode` can put the face before another background
+
+    def motion(self, hp) -> Motion:
+        """Say what `transfer` gives and `render` takes, if not landmarks."""
+        ...
 
     def takes_depth(self, hp) -> bool:
         """Tell whether `render` takes landmarks with depth, d = 3."""
@@ -123,6 +146,7 @@ OPTIONAL = {
     'NEEDS': {},
     'DRIVEN_BY': ('landmarks',),
     'TAKES_BACKGROUND': False,
+    'motion': lambda hp: LANDMARKS,
     'takes_depth': lambda hp: False,
 }
 

@@ -8,10 +8,16 @@ import jax.numpy as jnp
 import optax
 
 SCHEDULES = ('constant', 'cosine', 'late_linear', 'early_linear', 'staircase')
+FALLS = (0.3, 0.6, 0.9)
 
 
 def adam(
-    learning_rate: float, steps: int, schedule: str = 'constant', b1: float = 0.9, b2: float = 0.999
+    learning_rate: float,
+    steps: int,
+    schedule: str = 'constant',
+    b1: float = 0.9,
+    b2: float = 0.999,
+    falls: tuple[float, ...] = FALLS,
 ) -> optax.GradientTransformation:
     """Make Adam with a schedule.
 
@@ -22,11 +28,13 @@ def adam(
       steps: length of the schedule, updates.
       schedule: `constant`; `cosine`: falls to 0 over `steps`; `late_linear`: constant for the first
         half of the steps, then linear to 0; `early_linear`: constant for 4/11 of them, then linear
-        to 0 (FReeNet's code: after 40 of 110 epochs); `staircase`: divided by ten after each 0.3
-        of them (FReeNet, section 4.1: every 300 of 1,000 and every 120 of 400 epochs).
+        to 0 (FReeNet's code: after 40 of 110 epochs); `staircase`: divided by ten at each of
+        `falls`.
       b1, b2: decay of the first and the second moment.
+      falls: shares of the steps; FReeNet, section 4.1: every 300 of 1,000 and every 120 of 400
+        epochs.
     """
-    rate = _rate(learning_rate, steps, schedule)
+    rate = _rate(learning_rate, steps, schedule, falls)
     return optax.inject_hyperparams(optax.adam)(rate, b1=b1, b2=b2)
 
 
@@ -43,7 +51,9 @@ def rmsprop(
     return rmsprop(rate, decay=decay, eps=1e-8, eps_in_sqrt=False)
 
 
-def _rate(learning_rate: float, steps: int, schedule: str) -> optax.Schedule:
+def _rate(
+    learning_rate: float, steps: int, schedule: str, falls: tuple[float, ...] = FALLS
+) -> optax.Schedule:
     """Return the schedule of that name."""
     if schedule == 'cosine':
         return optax.cosine_decay_schedule(learning_rate, max(steps, 1))
@@ -52,7 +62,7 @@ def _rate(learning_rate: float, steps: int, schedule: str) -> optax.Schedule:
         return optax.linear_schedule(learning_rate, 0.0, max(steps - stays, 1), stays)
     if schedule == 'staircase':
         return optax.piecewise_constant_schedule(
-            learning_rate, {math.ceil(steps * part): 0.1 for part in (0.3, 0.6, 0.9)}
+            learning_rate, {math.ceil(steps * part): 0.1 for part in falls}
         )
     return optax.constant_schedule(learning_rate)
 

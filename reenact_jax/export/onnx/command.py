@@ -86,7 +86,7 @@ def measure(
             'background': source['image'],
             'driving': driving,
             'first': {name: value[:1] for name, value in driving.items()},
-            'landmarks': driving['landmarks3d'],
+            'landmarks': _motion(calls['render'], driving['landmarks3d']),
         }
         for name in first:
             inputs = values | {'identity': (source['landmarks'],)} if name == 'carry' else values
@@ -102,6 +102,14 @@ def measure(
                 gap = _difference(name, output, np.asarray(x), y)
                 largest[name][output] = max(largest[name][output], gap)
     return largest
+
+
+def _motion(render: Call, points: np.ndarray) -> np.ndarray:
+    """Return landmarks, or noise of another kind of motion, as `render` takes it."""
+    shape = onnx_graphs.parameters(render)['landmarks'].shape[1:]
+    if shape[0] == points.shape[1]:
+        return points
+    return np.random.default_rng(0).normal(size=(len(points), *shape)).astype(np.float32)
 
 
 def _arguments(call: Call, values: dict) -> tuple:

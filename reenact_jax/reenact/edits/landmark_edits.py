@@ -72,9 +72,9 @@ def apply(
 
 
 def between(
-    start: Float[AnyArray, 'n 2'], end: Float[AnyArray, 'n 2'], amount: Float[AnyArray, ' b']
-) -> Points:
-    """Interpolate from one landmark set to another.
+    start: Float[AnyArray, 'n d'], end: Float[AnyArray, 'n d'], amount: Float[AnyArray, ' b']
+) -> Float[AnyArray, 'b n d']:
+    """Interpolate from one landmark set, or motion of another kind, to another.
 
     Args:
       start: landmarks at 0.
