@@ -5,7 +5,8 @@ import re
 from collections.abc import Callable
 
 FUNCTIONS = ('identify', 'transfer', 'encode', 'encode_onto', 'render', 'layers', 'carry')
-FIELDS = ('landmarks', 'landmarks3d', 'aus', 'aus_valid')  # of a face
+FIELDS = ('landmarks', 'landmarks3d', 'aus', 'aus_valid', 'image')  # of a face
+LANDMARKS = 'landmarks'  # the kind of motion of a card that names none
 POINTS = {'68': 68, '68c': 68, '106': 106}  # landmarks of each point set
 SIZES = 8, 4096  # of a crop, pixels
 TEXT = 10_000  # most characters of a text
@@ -40,8 +41,11 @@ def check(card: dict) -> None:
     _model('generator', card.get('generator'))
     depth = card['generator'].get('takes_depth', False)
     _expect('generator.takes_depth', depth, lambda x: isinstance(x, bool), 'true or false')
+    _expect('motion', card.get('motion', LANDMARKS), _is_word, 'the name of a kind of motion')
     if 'transfer' not in card:
         raise ValueError('transfer: missing')
+    if card['transfer'] is None and not moves_landmarks(card):
+        raise ValueError(f'transfer: missing, which {card["motion"]} need')
     if card['transfer'] is not None:
         _model('transfer', card['transfer'])
         driven = card['transfer'].get('driven_by', ['landmarks'])
@@ -54,6 +58,11 @@ def check(card: dict) -> None:
     _functions(card)
 
 
+def moves_landmarks(card: dict) -> bool:
+    """Tell whether what moves a bundle are landmarks, and not a motion of another kind."""
+    return card.get('motion', LANDMARKS) == LANDMARKS
+
+
 def _files(files) -> None:
     _expect('files', files, lambda x: _is_map(x, FILES, _is_digest), 'SHA-256 digests by file name')
 
@@ -61,12 +70,12 @@ def _files(files) -> None:
 def _functions(card: dict) -> None:
     functions = card.get('functions')
     _expect('functions', functions, lambda x: _is_map(x, 16, _is_dict), 'objects by name')
-    needed = {'encode', 'render', 'carry'}
+    needed = {'encode', 'render'} | ({'carry'} if moves_landmarks(card) else set())
     if card['transfer'] is not None:
         needed |= {'identify', 'transfer'}
     if missing := needed - set(functions):
         raise ValueError(f'functions: without {", ".join(sorted(missing))}')
-    allowed = set(FUNCTIONS) - ({'identify', 'transfer'} - needed)
+    allowed = set(FUNCTIONS) - ({'identify', 'transfer', 'carry'} - needed)
     if unknown := set(functions) - allowed:
         raise ValueError(
             f'functions: {sorted(unknown)[0]!r} is none of {", ".join(sorted(allowed))}'

@@ -7,11 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 import safetensors
 
-from reenact_jax.trust.cards import POINTS
+from reenact_jax.trust.cards import POINTS, moves_landmarks
 from reenact_jax.trust.stablehlo import Refused
 
 DTYPES = {'F32': np.float32, 'F16': np.float16, 'BF16': jnp.bfloat16, 'I32': np.int32}
 _LAST = {'landmarks': 2, 'landmarks3d': 3}
+MOTION = 1024, 64  # most points of a motion of another kind, and most values of each
 
 
 def check(card: dict, functions: dict[str, jax.export.Exported]) -> None:
@@ -24,7 +25,7 @@ def check(card: dict, functions: dict[str, jax.export.Exported]) -> None:
     takes = _arguments(card, functions, count)
     b = jax.export.symbolic_shape('b')[0]
     size = card['size']
-    motion = _floats(b, count, 2)
+    motion = _motion(card, functions['render'], count, 2)
     returns = {'render': _floats(b, size, size, 3), 'transfer': motion, 'carry': motion}
     for name, function in functions.items():
         given, named = jax.tree.unflatten(function.in_tree, function.in_avals)
@@ -85,8 +86,8 @@ def _arguments(card: dict, functions: dict, count: int) -> dict[str, tuple]:
     plain = ('landmarks',)
     deep = card['generator'].get('takes_depth', False)
     source = {'image': image, **_face(1, count, (*plain, *(('landmarks3d',) if deep else ())))}
-    points = _face(b, count, ('landmarks3d',) if deep else plain)
-    drawn = (tuple(functions['encode'].out_avals), *points.values())
+    points = _motion(card, functions['render'], count, 3 if deep else 2)
+    drawn = (tuple(functions['encode'].out_avals), points)
     takes = {
         'encode': (source,),
         'encode_onto': (source, image),
@@ -97,16 +98,28 @@ def _arguments(card: dict, functions: dict, count: int) -> dict[str, tuple]:
     if card['transfer'] is not None:
         fields = tuple(card['transfer'].get('driven_by', plain))
         identity = tuple(functions['identify'].out_avals)
-        takes['identify'] = ({'image': image, **_face(1, count, fields)},)
-        takes['transfer'] = (identity, _face(b, count, fields), _face(1, count, fields))
+        first, rows = _face(1, count, fields, size), _face(b, count, fields, size)
+        takes['identify'] = (first | {'image': image},)
+        takes['transfer'] = (identity, rows, first)
     return takes
 
 
-def _face(rows, count: int, fields: tuple[str, ...]) -> dict:
-    return {
-        name: _floats(rows, count, _LAST[name]) if name in _LAST else _floats(rows, 20)
-        for name in fields
-    }
+def _motion(card: dict, render: jax.export.Exported, count: int, last: int):
+    """Return what `render` takes as motion: landmarks, or what it says if that is bounded."""
+    b = jax.export.symbolic_shape('b')[0]
+    if moves_landmarks(card):
+        return _floats(b, count, last)
+    given, _ = jax.tree.unflatten(render.in_tree, render.in_avals)
+    shape = getattr(given[-1], 'shape', ())
+    right = len(shape) == 3 and all(isinstance(n, int) for n in shape[1:])
+    if not right or not all(0 < n <= most for n, most in zip(shape[1:], MOTION, strict=True)):
+        raise Refused(f'render: takes {_brief(_described(given[-1]))} as {card["motion"]}')
+    return _floats(b, *shape[1:])
+
+
+def _face(rows, count: int, fields: tuple[str, ...], size: int = 0) -> dict:
+    shapes = {name: (count, last) for name, last in _LAST.items()} | {'image': (size, size, 3)}
+    return {name: _floats(rows, *shapes.get(name, (20,))) for name in fields}
 
 
 def _floats(*shape) -> jax.ShapeDtypeStruct:
