@@ -253,6 +253,26 @@ def _arrays(content: bytes) -> dict[str, np.ndarray]:
     }
 
 
+def read_weights(directory: str | os.PathLike) -> dict[str, dict[str, np.ndarray]]:
+    """Read the weights alone, as they are stored; every digest of theirs is checked.
+
+    Returns:
+      'generator' or 'transfer' -> 'network/collection/module/parameter' -> array.
+
+    Raises:
+      UserError: the folder is no bundle, or a file is missing or damaged.
+    """
+    folder, card, end = _folder(directory), read_card(directory), '.safetensors'
+    try:
+        files = {name: digest for name, digest in card['files'].items() if name.endswith(end)}
+        return {
+            name.removesuffix(end): _arrays(_read(folder, name, digest))
+            for name, digest in files.items()
+        }
+    except _DAMAGE as error:
+        raise UserError(f'{directory}: a damaged bundle ({error!r}); export it again') from None
+
+
 def read_card(directory: str | os.PathLike) -> dict:
     """Read the model card of a bundle.
 

@@ -20,8 +20,8 @@ media
 faces
 nets
 systems
-train
 bundle
+train
 export
 reenact
 evaluate.estimators
