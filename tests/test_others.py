@@ -8,9 +8,19 @@ from bundles import SIZE, drawing_model, landmark_model
 from fakes import fake_shards, fake_track
 from PIL import Image
 
+from reenact_jax import bundle
 from reenact_jax.common.errors import UserError
 from reenact_jax.data import shards
-from reenact_jax.evaluate import alignment, handing, others, pairs, video_lists
+from reenact_jax.evaluate import (
+    alignment,
+    cases,
+    figure,
+    handing,
+    methods,
+    others,
+    pairs,
+    video_lists,
+)
 from reenact_jax.evaluate.baselines import COPY
 from reenact_jax.evaluate.command import main
 from reenact_jax.export import command as export
@@ -155,3 +165,39 @@ def test_lists_of_videos(tmp_path, capsys):
         video_lists.read(file, part)
     pairs.write(tmp_path / 'pairs.csv', pairs.make(part, 'self', 1), part)
     assert not video_lists.is_list(tmp_path / 'pairs.csv')
+
+
+def test_a_matrix_shows_references_and_drivers(model, data):
+    loaded = bundle.load(model)
+    grid, columns = figure.matrix(loaded, data, 2, 5, 'absolute', 3)
+    assert len(grid) == 3 and [len(row) for row in grid] == [2, 2, 2] and grid[0][0] is None
+    people = np.unique(data.identity, return_index=True)[1]
+    driver = (set(people.tolist()) - {people[0], people[-1]}).pop()  # one person is left
+    shown = cases.face(data.track(int(driver)), range(3), SIZE, '68')['image']
+    np.testing.assert_allclose(grid[0][1], (shown + 1) * 127.5, atol=1)
+    rows = np.array([(people[-1], 0, driver, n, -1, -1) for n in range(3)])
+    case = cases.read(data, 'cross', rows, SIZE, '68')
+    points = methods.driven(loaded, case)['ldnet']
+    expected = methods.rendered(loaded, case.source, points)
+    np.testing.assert_allclose(grid[2][1], (expected + 1) * 127.5, atol=1)
+    assert figure.sheet(grid, columns, 99).shape[1] == 2 + 2 * figure.CELL
+
+
+def test_a_figure_has_a_column_for_each_method(model, data, tmp_path):
+    chosen = pairs.make(data, 'self', 2)
+    pairs.write(tmp_path / 'pairs.csv', chosen, data)
+    for case in range(2):
+        (tmp_path / 'them' / f'{case:04d}').mkdir(parents=True)
+        for n in range(FRAMES - 1):
+            white = np.full((SIZE, SIZE, 3), 255, np.uint8)
+            Image.fromarray(white).save(tmp_path / 'them' / f'{case:04d}' / f'{n}.png')
+    arguments = ['--model', f'one={model}', f'two={model}', '--data', data.directory]
+    arguments += ['--pairs', str(tmp_path / 'pairs.csv'), '--results', f'X={tmp_path / "them"}']
+    out, video = tmp_path / 'figure.png', tmp_path / 'figure.mp4'
+    assert main(['figure', *arguments, '--out', str(out), '--video', str(video)]) == 0
+    picture = reading.read_still(out)
+    assert picture.shape[1] == 2 + 6 * figure.CELL, 'source, driver, one, two, X, ground truth'
+    assert (picture[30:100, 4 * figure.CELL + 4 : 5 * figure.CELL - 8] == 255).all()
+    assert len(frames_of(video)) == FRAMES - 1 and writing.is_marked(video)
+    with pytest.raises(UserError, match='twice; name them'):
+        main(['figure', '--model', str(model), str(model), *arguments[3:], '--out', 'x.png'])

@@ -114,7 +114,7 @@ def main(arguments: list[str], commands: str) -> int:
     args = options(arguments, commands)
     if not args.export_pairs:
         credentials.check()  # the sheet is signed, after hours
-        command_line.say_device()
+    command_line.say_device()
     part = ShardSet(args.data, args.split or ('gt_cross' if args.pairs == 'gt_cross' else 'test'))
     chosen = choose(args.pairs, part, args.most, args.seed)
     if args.export_pairs:

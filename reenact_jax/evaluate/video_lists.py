@@ -9,7 +9,6 @@ VoxCeleb's are gone.
 
 import csv
 import io
-import pathlib
 import sys
 
 import numpy as np
@@ -104,6 +103,6 @@ def _find(name: str, places: dict[str, int]) -> int | None:
 
 def _forms(text: str) -> list[str]:
     """Return a name without its folder, and without its ending too."""
-    path = pathlib.PurePosixPath(text)
-    ending = len(path.suffix) in (4, 5) and path.suffix[1:].isalnum()
-    return [form for form in (path.name, path.stem if ending else '') if form]
+    name = text.rpartition('/')[2]
+    stem, _, ending = name.rpartition('.')
+    return [form for form in (name, stem if ending.isalnum() else '') if form]
