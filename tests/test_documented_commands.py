@@ -87,6 +87,7 @@ NOT_RUN = {
     'results.md: reenact-jax report': 'needs those trainings; CHAIN has the same command',
     'results.md: reenact-jax evaluate': 'needs those trainings; test_evaluate.py has all measures',
     'evaluation.md: reenact-jax evaluate': 'needs a model or results of others; test_others.py',
+    'reenact-jax compare': 'needs runs; test_runs.py',
     'reenact-jax export --generator out/me': 'needs a clip; CHAIN has the same command',
     'reenact-jax sweep': 'hours; test_sweep.py runs tables at `:tiny`',
     'reenact-jax bench memory': 'ten minutes; test_bench.py',

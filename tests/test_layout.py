@@ -22,6 +22,7 @@ nets
 systems
 bundle
 train
+runs
 export
 reenact
 evaluate.estimators

@@ -13,10 +13,16 @@ FOLDER/KIND for each list of pairs (`evaluate --export-pairs` writes what is to 
 
     reenact-jax sweep fdgan_table3 --workdir gs://... \\
         --data heads=DATA --data people=DATA -- --config.hparams.vgg_weights=vgg19.safetensors
+
+With --config it is a sweep of settings of your own, and no paper's table (its flags:
+`reenact-jax sweep --config aan:quick --help`):
+
+    reenact-jax sweep --config aan:quick --data DATA --grid hparams.lambda_c=1,5,25 --workdir out/w
 """
 
 import argparse
 import json
+import re
 import shlex
 import sys
 from typing import Any
@@ -26,7 +32,7 @@ from etils import epath
 from reenact_jax.common import command_line, errors, storage
 from reenact_jax.common.errors import UserError
 from reenact_jax.evaluate import compare
-from reenact_jax.sweeps import clusters, collecting, data, measuring, plan, text, training
+from reenact_jax.sweeps import clusters, collecting, data, grid, measuring, plan, text, training
 from reenact_jax.sweeps.plan import Table
 
 
@@ -75,6 +81,8 @@ def options(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command and return its exit code; 42: stopped by a signal, run it again."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    if any(re.match('--(config|grid)(=|$)', word) for word in _own(arguments)):
+        return grid.main(arguments)
     args, extra = options(arguments)
     table, workdir = plan.load(args.table), storage.path(args.workdir)
     results = measuring.results_of(table, args.results)
@@ -105,6 +113,11 @@ def main(arguments: list[str] | None = None) -> int:
     command = shlex.join(['reenact-jax', 'sweep', *arguments])
     args.results = results
     return _tabulate(table, args, trainings, missing, folders, workdir, command)
+
+
+def _own(arguments: list[str]) -> list[str]:
+    """Return the arguments before those for the trainings."""
+    return arguments[: arguments.index('--')] if '--' in arguments else arguments
 
 
 def _tabulate(table: Table, args, trainings, missing, folders, workdir, command: str) -> int:

@@ -59,7 +59,7 @@ def pairs(
     with compare.measuring(args) as measure:
         description = compare.described(str(parts[0]), model, part, chosen, measure, args.stored)
         description |= {'results': {one.name: one.facts() for one in others}} if others else {}
-        results = _earlier(target, description)
+        results = earlier(target, description)
         if results is None:
             print(f'\n{row.name}, seed {seed}: {target}', flush=True)
             compare.run(model, part, chosen, measure, target, description, others)
@@ -100,7 +100,8 @@ def _assembled(row: Row, trainings: dict, seed: int):
     return live.assemble(generator, transfer)
 
 
-def _earlier(target: epath.Path, description: dict) -> dict | None:
+def earlier(target: epath.Path, description: dict) -> dict | None:
+    """Return what an earlier call measured and wrote here; None: nothing, or something else."""
     file = target / 'table.json'
     if not storage.exists(file):
         return None
