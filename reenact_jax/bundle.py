@@ -49,6 +49,7 @@ CARD = 'card.json'
 FORMAT = 1  # format of the folder; grows when an older reader could not read it
 MAX_CARD = 16_000_000  # bytes
 MAX_PROGRAM = 64_000_000
+MAX_WEIGHTS = 2_000_000_000  # of a file that is read without the functions that use it
 MAX_HEADER = 16_000_000  # of a file of weights: names and shapes
 # What the libraries raise that read damaged files.
 _DAMAGE = (LookupError, TypeError, AttributeError, ValueError, struct.error, SafetensorError)
@@ -287,6 +288,28 @@ def _weights(folder, card: dict, exported: dict) -> dict[str, dict]:
         weights[name] = {key: tensors[part][key] for key in entry['names']}
         trust.signatures.check_weights(name, exported[name], weights[name])
     return weights
+
+
+def read_weights(directory: str | os.PathLike) -> dict[str, dict[str, np.ndarray]]:
+    """Read the weights alone, as they are stored; every digest of theirs is checked.
+
+    Returns:
+      'generator' or 'transfer' -> 'network/collection/module/parameter' -> array.
+
+    Raises:
+      UserError: the folder is no bundle, or a file is missing or damaged.
+    """
+    folder, card, end = _folder(directory), read_card(directory), '.safetensors'
+    try:
+        files = {name: digest for name, digest in card['files'].items() if name.endswith(end)}
+        return {
+            name.removesuffix(end): trust.signatures.arrays(
+                _read(folder, name, digest, MAX_WEIGHTS)
+            )
+            for name, digest in files.items()
+        }
+    except _DAMAGE as error:
+        raise UserError(f'{directory}: a damaged bundle ({error!r}); export it again') from None
 
 
 def read_card(directory: str | os.PathLike) -> dict:

@@ -60,6 +60,7 @@ COMMANDS: dict[str, Command | dict[str, Command]] = {
         'reenact_jax.export.import_weights', "a bundle or a run of an official program's weights"
     ),
     'onnx': Command('reenact_jax.export.onnx.command', 'write trained runs as ONNX graphs'),
+    'compare': Command('reenact_jax.runs.command', 'runs side by side: curves, pictures, settings'),
     'report': Command('reenact_jax.evaluate.report', 'scores, pictures and videos of a bundle'),
     'evaluate': Command(
         'reenact_jax.evaluate.command', "score pairs of frames; the papers' measures"
@@ -71,7 +72,7 @@ COMMANDS: dict[str, Command | dict[str, Command]] = {
 GROUPS = {  # heading: its commands, in the order in which they are used
     'use a model': ('reenact', 'app', 'provenance'),
     'make data': ('prepare', 'inspect', 'shards'),
-    'train a model': ('config', 'summary', 'train', 'import-weights', 'export', 'onnx'),
+    'train a model': ('config', 'summary', 'train', 'compare', 'import-weights', 'export', 'onnx'),
     'measure': ('report', 'evaluate', 'sweep', 'bench', 'compile-check'),
 }
 ABOUT = {  # what the commands do that have parts

@@ -201,6 +201,7 @@ def test_data_that_cannot_work_is_refused_at_the_start(tmp_path):
     for neighbour in ('other_identity', 'same_expression'):
         with pytest.raises(UserError, match='two people or more'):
             loader(alone, neighbour=neighbour)
+    assert next(loader(alone, neighbour='unused')).identity.tolist() == [0] * 4
     items = [fakes.fake_track(n, identity=n, size=16 * (n + 1)) for n in range(2)]
     shards.write(tmp_path / 'b', 'train', items)
     with pytest.raises(UserError, match=r'sizes \[16, 32\]'):

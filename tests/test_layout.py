@@ -20,9 +20,10 @@ media
 faces
 nets
 systems
-train
 trust
 bundle
+train
+runs
 export
 reenact
 evaluate.estimators

@@ -1,15 +1,20 @@
 """Partners: who shows the same expression, by label or by action units, and the same pose."""
 
+import dataclasses
 import types
 
 import fakes
+import jax
 import numpy as np
 import pytest
-from loading import loader, records
+from loading import assert_same, loader, records
 
 from reenact_jax.common.errors import UserError
-from reenact_jax.data import shards
+from reenact_jax.configs import aan, facegan, freenet, ldnet_fdgan, marionette, pix2pix
+from reenact_jax.data import shards, tracks
 from reenact_jax.data.batches import Reading, similar
+from reenact_jax.systems import losses
+from reenact_jax.train import config, summary
 
 
 @pytest.fixture(scope='module')
@@ -160,3 +165,38 @@ def test_same_pose_without_labels_is_refused(tmp_path):
     part = fakes.fake_shards(tmp_path, size=16, pose_id=np.full(4, -1))
     with pytest.raises(UserError, match='--own-poses'):
         loader(part, neighbour='same_pose')
+
+
+def test_where_no_loss_looks_at_partners_one_person_is_enough(part, tmp_path):
+    """Every record is a base once an epoch; with more people nothing changes."""
+    for count in (1, 5):
+        alone = fakes.fake_shards(tmp_path / str(count), identities=1, tracks=count, size=16)
+        stream = loader(alone, neighbour='unused', batch_size=2)
+        rows = np.stack([records(alone, next(stream)) for _ in range(count)])
+        assert sorted(rows[:, 0]) == list(range(count))
+        assert set(rows[:, 1]) <= set(range(count))
+    one, other = (loader(part, neighbour=rule) for rule in ('other_identity', 'unused'))
+    for _ in range(4):
+        assert_same(next(one), next(other))
+
+
+@pytest.mark.parametrize('module, preset', [
+    (aan, 'tiny'), (aan, 'printed'), (pix2pix, 'unet_tiny'), (pix2pix, 'hd_tiny'),
+    (facegan, 'tiny'), (marionette, 'tiny'), (ldnet_fdgan, 'fdgan_tiny'),
+    (ldnet_fdgan, 'tiny'), (freenet, 'tiny'),
+])  # fmt: skip
+def test_a_stage_that_says_so_looks_at_no_partner(module, preset, monkeypatch):
+    values = module.get_config(preset).to_dict() | {'data': '-'}
+    system, _, hp = config.resolve(values)
+    hp = dataclasses.replace(hp, lambda_c=0.0) if preset == 'fdgan_tiny' else hp
+    data = tracks.DataInfo(identities=4, examples=8)
+    nets = system.networks(hp, data)
+    frames = max(stage.frames for stage in system.stages(hp, data))
+    example = summary.example(data, 64, frames)
+    variables = jax.eval_shape(lambda key: system.init(hp, nets, key, example), jax.random.key(0))
+    calls = []
+    monkeypatch.setattr(losses, 'partner', lambda x: calls.append(1) or x)
+    for stage in system.stages(hp, data):
+        calls.clear()
+        summary._record(stage, nets, variables, system.constants(hp, load=False), data, 64, {})
+        assert bool(calls) == (stage.neighbour != 'unused'), stage.name

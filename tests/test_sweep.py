@@ -10,6 +10,7 @@ import sys
 import jax
 import pytest
 from fakes import fake_track
+from PIL import Image
 
 from reenact_jax.common.errors import UserError
 from reenact_jax.configs.ablations import tables
@@ -121,6 +122,16 @@ def test_a_sweep_trains_measures_and_goes_on(heads, tmp_path, capsys, monkeypatc
     said = capsys.readouterr()
     assert 'case' not in said.err and 'compiling' not in said.out
     assert 'evaluations' not in said.out
+    # Another program's pictures fill in its row, and are no row without training.
+    black = workdir / 'theirs' / 'gt_cross' / '0000'
+    black.mkdir(parents=True)
+    for n in range(2):
+        Image.new('RGB', (32, 32)).save(black / f'{n}.png')
+    assert sweep.main([*arguments, '--results', f'Someone={black.parent.parent}', *behind]) == 0
+    filled = (workdir / 'small_table_tiny' / 'table.md').read_text()
+    measured = json.loads((workdir / 'small_table_tiny' / 'table.json').read_text())['gt_cross']
+    assert f'| Someone | 0.5 | {measured["Someone"]["0"]["l1"]["mean"]:.4f} (' in filled
+    assert filled.count('| Someone |') == 2, 'in the tables of gt_cross and of ace'
     # Without one of the models the other's row stays; where a job ran changes nothing.
     table = plan.load(f'{file}:tiny')
     sets = {'heads': str(heads), 'expressions': str(workdir / 'data' / 'expressions_tiny')}
@@ -166,6 +177,7 @@ def test_flags_of_other_systems_are_left_out():
         ('configs/ablations/aan_table3.py', [], 'needs your data: --data heads=SHARDS --data pe'),
         ('configs/ablations/aan_table3.py', ['--data', 'x'], '--data x: expected KIND=SHARDS'),
         ('configs/ablations/aan_table3.py', ['--only', 'x'], '--only x: the models are no_local'),
+        ('aan_table2', ['--results', 'AAN=x'], 'ROW of another program: X2face, NeuralHead-FF, '),
         ('aan_table3', ['--only', 'full', '--collect'], '--only trains and --collect measures'),
         ('aan_table3', ['--print-as', 'jobset'], 'needs your data: --data heads=SHARDS --data pe'),
         ('freenet_table2', ['--print-as=xpk'], 'freenet_table2 trains nothing'),

@@ -8,5 +8,7 @@ trains every row and writes the table. A single model of it is a preset for `ree
         --data DATA --workdir out/spade
 
 A file has `MODELS` (name -> `tables.Model`), `MEASURES` (kind of measurement -> metrics shown) and
-`sweep(add)`, which calls `add` for every row. Sizes: none (the paper's), `cpu`, `tiny` (tests).
+`sweep(add)`, which calls `add` for every row. A row of another program has no
+model; `add(NAME, results=FOLDER)` or --results NAME=FOLDER gives its pictures. Sizes: none (the
+paper's), `cpu`, `tiny` (tests).
 """

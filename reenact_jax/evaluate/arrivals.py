@@ -24,10 +24,21 @@ class Answer(NamedTuple):
     sharpness: Float[np.ndarray, ' g']
 
 
-def answer(method: str, image, points, faces: Faces, case: Case) -> Answer:
-    """Note down a method's result; its images' sharpness is that of the face they show."""
-    shown = (case.source if method == COPY else case.driving)['landmarks']
-    shown = shown if points is None else points
+def answer(
+    method: str, image, points, faces: Faces, case: Case, shown: Float[np.ndarray, 'g n d'] | None
+) -> Answer:
+    """Note down a method's result; its images' sharpness is that of the face they show.
+
+    Args:
+      method: its name.
+      image: its images.
+      points: the landmarks that it was given, if any.
+      faces: those found in its images.
+      case: the case.
+      shown: where the faces of its images are; None: where the source's or the driver's are.
+    """
+    if shown is None:
+        shown = (case.source if method == COPY else case.driving)['landmarks']
     shown = np.broadcast_to(shown, (len(image), *shown.shape[1:]))
     return Answer(points, faces, sharpness(image, shown))
 

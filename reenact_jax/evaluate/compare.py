@@ -7,12 +7,16 @@ scores.csv (a row for each pair and method), pairs.csv (the list; give it as --p
 same pairs again) and sheet.png (best, median and worst pairs). If interrupted, run the same command
 again: it resumes. Frames are scored before video encoding, at the model's size. Further
 measurements are commands of their own, listed below.
+
+Other programs: `--export-pairs FOLDER` writes what they have to animate, and --results NAME=FOLDER
+scores what they made beside the model.
 """
 
 import argparse
 import contextlib
 import json
 import sys
+from collections.abc import Sequence
 
 from etils import epath
 
@@ -21,7 +25,19 @@ from reenact_jax.bundle import Bundle
 from reenact_jax.common import command_line, errors, storage
 from reenact_jax.common.errors import UserError
 from reenact_jax.data.shards import ShardSet, manifest
-from reenact_jax.evaluate import cases, estimators, examples, pairs, progress, scoring, tables
+from reenact_jax.evaluate import (
+    cases,
+    estimators,
+    examples,
+    handing,
+    pairs,
+    progress,
+    scoring,
+    tables,
+    video_lists,
+)
+from reenact_jax.evaluate.others import Other, warnings
+from reenact_jax.evaluate.others import find as find_results
 from reenact_jax.evaluate.pairs import Pairs
 from reenact_jax.evaluate.scoring import Estimators, Scores
 from reenact_jax.export import live, trained
@@ -44,7 +60,7 @@ def options(arguments: list[str], commands: str) -> argparse.Namespace:
         + f'\n\nfurther measures, `reenact-jax evaluate NAME --help`:\n{commands}',
     )
     add = parser.add_argument
-    add('--model', required=True, metavar='BUNDLE_or_WORKDIR', help='bundle, or folder of a run')
+    add('--model', metavar='BUNDLE_or_WORKDIR', help='bundle, or folder of a run')
     add('--transfer', metavar='WORKDIR', help='landmark transfer for a --model that is a workdir')
     add('--data', required=True, metavar='SHARDS', help='set with people kept out of training')
     add('--split', help='split of the set; default: gt_cross for those pairs, else test')
@@ -57,10 +73,17 @@ def options(arguments: list[str], commands: str) -> argparse.Namespace:
         'or leave it where the transfer puts it; default truth',
     )  # fmt: skip
     add('--out', metavar='DIR', help='folder to write; default: out/evaluation/MODEL-LIST')
+    add(
+        '--results', action='append', default=[], metavar='NAME=FOLDER',
+        help='results of another program for this list, see --export-pairs; several times',
+    )  # fmt: skip
+    add('--export-pairs', metavar='FOLDER', help='write the list for other programs; score nothing')
     estimator_flags(add)
     args = parser.parse_args(arguments)
     if args.most < 1:
         raise UserError(f'--most {args.most}: must be at least 1')
+    if not args.model and not args.export_pairs:
+        parser.error('the following arguments are required: --model')
     return args
 
 
@@ -89,17 +112,26 @@ def estimator_flags(add) -> None:
 def main(arguments: list[str], commands: str) -> int:
     """Run `reenact-jax evaluate` without a name; return its exit code."""
     args = options(arguments, commands)
-    credentials.check()  # the sheet is signed, after hours
+    if not args.export_pairs:
+        credentials.check()  # the sheet is signed, after hours
     command_line.say_device()
-    model = read_model(args.model, args.transfer)
     part = ShardSet(args.data, args.split or ('gt_cross' if args.pairs == 'gt_cross' else 'test'))
     chosen = choose(args.pairs, part, args.most, args.seed)
+    if args.export_pairs:
+        count = handing.write(args.export_pairs, part, chosen)
+        print(f'{args.export_pairs}: {count} cases; README.txt there says how to give results back')
+        return 0
+    others = find_results(args.results, chosen)
+    model = read_model(args.model, args.transfer)
     moved = '' if args.placement == cases.AT_TRUTH else f'-{args.placement}'
     name = f'{storage.path(storage.same(args.model)).name}-{chosen.kind}{moved}'
     out = storage.path(args.out or f'out/evaluation/{name}')
     with measuring(args) as measure:
         what = described(args.model, model, part, chosen, measure, args.stored, args.placement)
-        scores = run(model, part, chosen, measure, out, what)
+        what |= {'results': {one.name: one.facts() for one in others}} if others else {}
+        scores = run(model, part, chosen, measure, out, what, others)
+    for line in warnings(dict(scores.alignment)):
+        print(f'warning: {line}', file=sys.stderr)
     print(storage.read(out / tables.NAME).decode())
     print(json.dumps({'out': str(out), 'pairs': len(chosen.rows), 'methods': len(scores.values)}))
     return 0
@@ -108,6 +140,8 @@ def main(arguments: list[str], commands: str) -> int:
 def choose(given: str, part: ShardSet, most: int, seed: int) -> Pairs:
     """Return the list of pairs with this name, or from this file."""
     if given not in pairs.KINDS and storage.exists(given):
+        if video_lists.is_list(given):
+            return video_lists.read(given, part)
         return pairs.read(given, part)
     return pairs.make(part, given, most, seed)
 
@@ -191,7 +225,13 @@ def described(
 
 
 def run(
-    model: Bundle, part: ShardSet, chosen: Pairs, measure: Estimators, out: epath.Path, what: dict
+    model: Bundle,
+    part: ShardSet,
+    chosen: Pairs,
+    measure: Estimators,
+    out: epath.Path,
+    what: dict,
+    others: Sequence[Other] = (),
 ) -> Scores:
     """Score the pairs and write everything.
 
@@ -201,25 +241,27 @@ def run(
       chosen: the list of pairs.
       measure: the estimators.
       out: folder to write into.
-      what: what `described` returned.
+      what: what `described` returned, with the results of others.
+      others: results of other programs for the list.
 
     Raises:
       UserError: another evaluation is at work in the folder.
     """
     with storage.owning(out, what='an evaluation'):
-        return _run(model, part, chosen, measure, out, what)
+        return _run(model, part, chosen, measure, out, what, others)
 
 
-def _run(model, part, chosen, measure, out, what) -> Scores:
+def _run(model, part, chosen, measure, out, what, others) -> Scores:
     pairs.write(out / 'pairs.csv', chosen, part)
     progress_file = out / 'progress.jsonl'
     progress.begin(progress_file, what)
     stored, placement = what['driver'] == 'stored', what['placement']
-    scores = scoring.score(model, part, chosen, measure, progress_file, stored, placement)
+    kept = progress_file, stored, placement, others
+    scores = scoring.score(model, part, chosen, measure, *kept)
     storage.write(out / 'scores.csv', tables.rows(scores, chosen, part))
     storage.write_json(out / 'table.json', what | {'methods': tables.values(scores)})
     storage.write(out / tables.NAME, tables.document(scores, what, measure.cards()))
-    sheet = examples.sheet(model, part, chosen, scores, placement)
+    sheet = examples.sheet(model, part, chosen, scores, placement, others)
     if sheet is not None:
         writing.write_still(out / 'sheet.png', sheet)
     else:

@@ -48,7 +48,7 @@ def results(
         image = rendered(bundle, case.source, motion(bundle, case))
         yield f'{bundle.transfer_name} + {generator}', image, asked[NO_TRANSFER]
     elif case.kind == 'cross':
-        points = _relative(bundle, case)
+        points = moved(bundle, case)
         name = f'{bundle.transfer_name}, {RELATIVE} + {generator}'
         yield name, rendered(bundle, case.source, points), points[..., :2]
 
@@ -92,16 +92,16 @@ def rendered(bundle: Bundle, source: dict, points) -> Float[np.ndarray, 't h w 3
     return np.clip(in_rows(lambda rows: bundle.render(appearance, rows), points), -1, 1)
 
 
-def _relative(bundle: Bundle, case: Case) -> Float[np.ndarray, 'g n 3']:
-    """Move the source's landmarks as the driver has moved since its first frame."""
+def moved(bundle: Bundle, case: Case) -> Float[np.ndarray, 'g n 3']:
+    """Return the source's landmarks, moved as the driver has since its first frame."""
     identity = bundle.identify(case.source)
     begun = relative.start(bundle, identity, case.source, case.first, ROWS)
 
-    def moved(rows):
+    def step(rows):
         there = relative.transferred(bundle, begun, identity, case.source, rows)
         return np.float32(relative.move(begun, there, rows))
 
-    return in_rows(moved, {name: x for name, x in case.driving.items() if name != 'image'})
+    return in_rows(step, {name: x for name, x in case.driving.items() if name != 'image'})
 
 
 def _additive(case: Case) -> Float[np.ndarray, 'g n 2']:

@@ -1,5 +1,7 @@
 """Scores of pairs: a value for every pair, method and metric; case by case, resumable."""
 
+import itertools
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +13,7 @@ from reenact_jax.bundle import Bundle
 from reenact_jax.common.errors import UserError
 from reenact_jax.data.shards import ShardSet
 from reenact_jax.evaluate import (
+    alignment,
     arrivals,
     asked,
     cases,
@@ -20,8 +23,10 @@ from reenact_jax.evaluate import (
     metrics,
     progress,
 )
+from reenact_jax.evaluate.alignment import Alignment
 from reenact_jax.evaluate.cases import Case
 from reenact_jax.evaluate.measures import FACE, REFERENCE
+from reenact_jax.evaluate.others import Other
 from reenact_jax.evaluate.pairs import Pairs
 
 REAL = 'real'  # the name of the real images' features
@@ -46,6 +51,7 @@ class Scores(NamedTuple):
     values: dict[str, dict[str, Float[np.ndarray, ' p']]]
     features: dict[str, Float[np.ndarray, 'p n']]  # method or `REAL` -> features of images
     case: Float[np.ndarray, ' p']  # number of each pair's case: pairs of a case are not independent
+    alignment: Mapping[str, list[Alignment]] = {}  # other program -> where its cases lie
 
     def mean(self, method: str, metric: str) -> float | None:
         """Return the mean over all pairs; None if the method has no such metric."""
@@ -61,6 +67,7 @@ def score(
     kept: epath.PathLike | None = None,
     stored: bool = False,
     placement: str = cases.AT_TRUTH,
+    others: Sequence[Other] = (),
 ) -> Scores:
     """Score every method on every pair.
 
@@ -72,9 +79,10 @@ def score(
       kept: a file that keeps finished cases; after an interruption the same call resumes.
       stored: take the driver's pose and action units from the data, do not estimate them.
       placement: where faces are scored, of `cases.PLACEMENTS`.
+      others: results of other programs for the list, scored beside ours.
 
     Raises:
-      UserError: the data lack images or points.
+      UserError: the data lack images or points, or a file of other results is damaged.
     """
     groups = pairs.groups()
     done = progress.done(kept)[: len(groups)] if kept else []
@@ -82,16 +90,19 @@ def score(
     with progress.adding(kept) as add:
         for rows in tqdm(ahead, unit='case', desc=pairs.kind, initial=len(done), total=len(groups)):
             case = cases.read(part, pairs.kind, rows, bundle.size, bundle.points, placement)
-            done.append(_case(bundle, case, measure, stored))
+            size, number = bundle.size, len(done)
+            theirs = {one.name: one.frames(number, len(rows), size) for one in others}
+            done.append(_case(bundle, case, measure, stored, theirs))
             add(done[-1])
     return _joined(done)
 
 
-def _case(bundle: Bundle, case: Case, measure: Estimators, stored: bool) -> dict:
-    """Score a case: {'values': method -> metric -> values, 'features': method -> array}."""
+def _case(bundle: Bundle, case: Case, measure: Estimators, stored: bool, theirs: dict) -> dict:
+    """Score a case: {'values': method -> metric -> values, 'features': method -> array, ...}."""
     reference = _references(case, measure, stored)
     values, features, answers = {}, {}, {}
-    for method, image, points in methods.results(bundle, case):
+    others = [(name, image, None) for name, image in theirs.items()]
+    for method, image, points in itertools.chain(methods.results(bundle, case), others):
         found = values[method] = {}
         if case.truth is not None:
             found |= measures.of_images(image, case.truth['image'])
@@ -103,7 +114,8 @@ def _case(bundle: Bundle, case: Case, measure: Estimators, stored: bool) -> dict
             if f', {methods.RELATIVE} + ' in method:
                 compared = reference | {'driving': reference['asked']}
             found |= measures.of_faces(faces, compared, case, image.shape[1])
-            answers[method] = arrivals.answer(method, image, points, faces, case)
+            shown = faces.points if method in theirs else points
+            answers[method] = arrivals.answer(method, image, points, faces, case, shown)
         embedding = None
         if (identity := measure.identity) is not None:
             at = faces.points if faces else _own_points(points, case)
@@ -120,7 +132,13 @@ def _case(bundle: Bundle, case: Case, measure: Estimators, stored: bool) -> dict
     kept = {name: np.float32(array) for name, array in features.items() if array is not None}
     for found in values.values():
         found.update({name: np.float64(value) for name, value in found.items()})
-    return {'count': len(case.rows), 'values': values, 'features': kept}
+    lies = {name: _alignment(image, case) for name, image in theirs.items()}
+    return {'count': len(case.rows), 'values': values, 'features': kept, 'alignment': lies}
+
+
+def _alignment(image, case: Case) -> list[int]:
+    truth = None if case.truth is None else case.truth['image']
+    return list(alignment.measure(image, truth, case.driving['image']))
 
 
 def _references(case: Case, measure: Estimators, stored: bool) -> dict:
@@ -191,4 +209,8 @@ def _joined(done: list[dict]) -> Scores:
         name: np.concatenate([case['features'][name] for case in done])
         for name in first['features']
     }
-    return Scores(values, features, np.repeat(np.arange(len(done)), counts))
+    lies = {
+        name: [Alignment(*case['alignment'][name]) for case in done]
+        for name in first.get('alignment', {})
+    }
+    return Scores(values, features, np.repeat(np.arange(len(done)), counts), lies)

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from reenact_jax.data.shards import ShardSet
+from reenact_jax.evaluate import others
 from reenact_jax.evaluate.cases import AT_TRANSFER, AT_TRUTH
 from reenact_jax.evaluate.columns import ASKED, COLUMNS, MAIN
 from reenact_jax.evaluate.estimators import Card, table
@@ -122,6 +123,7 @@ Data {what['data']} (digest {what['digest']}), split {what['split']}; {what['cou
 The driver's pose and action units are {what['driver']}.{_PLACED[what['placement']]}""",
         markdown(scores, features),
         arriving(scores),
+        others.section(what.get('results', {}), dict(scores.alignment)),
         table(cards) if cards else 'No estimator of faces.',
     ]
     return '\n\n'.join(part for part in parts if part) + '\n'

@@ -8,14 +8,21 @@ command again: it resumes. Tables in one --workdir share models and measurements
 WORKDIR/TABLE/table.md and table.json. For a cluster, --print shows one command for each training,
 and --print-as shows them as a Slurm array, as JobSets or for xpk; --collect measures what is
 trained so far and names what is missing. Flags after `--` go to every training, hparams to those
-systems that have them:
+systems that have them. --results ROW=FOLDER fills in the row of another program, with a folder
+FOLDER/KIND for each list of pairs (`evaluate --export-pairs` writes what is to be animated):
 
     reenact-jax sweep fdgan_table3 --workdir gs://... \\
         --data heads=DATA --data people=DATA -- --config.hparams.vgg_weights=vgg19.safetensors
+
+With --config it is a sweep of settings of your own, and no paper's table (its flags:
+`reenact-jax sweep --config aan:quick --help`):
+
+    reenact-jax sweep --config aan:quick --data DATA --grid hparams.lambda_c=1,5,25 --workdir out/w
 """
 
 import argparse
 import json
+import re
 import shlex
 import sys
 from typing import Any
@@ -25,7 +32,7 @@ from etils import epath
 from reenact_jax.common import command_line, errors, storage
 from reenact_jax.common.errors import UserError
 from reenact_jax.evaluate import compare
-from reenact_jax.sweeps import clusters, collecting, data, measuring, plan, text, training
+from reenact_jax.sweeps import clusters, collecting, data, grid, measuring, plan, text, training
 from reenact_jax.sweeps.plan import Table
 
 
@@ -62,6 +69,10 @@ def options(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
     add('--print-as', choices=clusters.FORMS, help='show the trainings as jobs; run nothing')
     add('--prepare', action='store_true', help='make the data that are not given; do nothing else')
     add('--collect', action='store_true', help='train nothing; measure what is trained so far')
+    add(
+        '--results', action='append', default=[], metavar='ROW=FOLDER',
+        help='results of another program, for a row without a model here; FOLDER/self, ...',
+    )  # fmt: skip
     compare.estimator_flags(add)
     args = parser.parse_args(arguments[:cut])
     return args, arguments[cut + 1 :]
@@ -70,8 +81,11 @@ def options(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command and return its exit code; 42: stopped by a signal, run it again."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    if any(re.match('--(config|grid)(=|$)', word) for word in _own(arguments)):
+        return grid.main(arguments)
     args, extra = options(arguments)
     table, workdir = plan.load(args.table), storage.path(args.workdir)
+    results = measuring.results_of(table, args.results)
     if args.only and args.only not in table.models:
         raise UserError(f'--only {args.only}: the models are {", ".join(table.models)}')
     if args.only and args.collect:
@@ -97,8 +111,14 @@ def main(arguments: list[str] | None = None) -> int:
     if args.only:
         return 0
     command = shlex.join(['reenact-jax', 'sweep', *arguments])
+    args.results = results
     with storage.owning(workdir / table.name, what='a sweep'):
         return _tabulate(table, args, trainings, missing, folders, workdir, command)
+
+
+def _own(arguments: list[str]) -> list[str]:
+    """Return the arguments before those for the trainings."""
+    return arguments[: arguments.index('--')] if '--' in arguments else arguments
 
 
 def _tabulate(table: Table, args, trainings, missing, folders, workdir, command: str) -> int:
@@ -214,14 +234,19 @@ def _pairs(table: Table, kind: str, args, trainings: dict, folders: dict, workdi
     results: dict = {'estimators': []}
     scores = None
     place = workdir / 'evaluations'
+    waiting = args.results
     for row in table.rows:
         for seed in args.seeds if row.generator else ():
-            scores = measuring.pairs(table, row, kind, trainings, seed, folders, place, args)
+            measured = table, row, kind, trainings, seed, folders, place, args
+            scores = measuring.pairs(*measured, waiting)
+            results |= {name: {0: scores['methods'][name]} for name in waiting}
+            waiting = {}  # scored once, beside the first row
             results.setdefault(row.name, {})[seed] = scores['methods'][scores['ours']]
             results['estimators'] = scores['estimators']
     if scores is None:  # no row is trained yet
         return results
     generator = scores['ours'].rpartition(' + ')[2]
     trained = {f'{name} + {generator}' for name in (scores['ours'].rpartition(' + ')[0], 'none')}
+    trained |= args.results.keys()
     rules = {name: {0: row} for name, row in scores['methods'].items() if name not in trained}
     return results | {'rules': rules}

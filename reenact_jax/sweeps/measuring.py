@@ -2,12 +2,14 @@
 
 import argparse
 import time
+from collections.abc import Mapping
 
 import jax
 import numpy as np
 from etils import epath
 
 from reenact_jax.common import storage
+from reenact_jax.common.errors import UserError
 from reenact_jax.data.shards import ShardSet
 from reenact_jax.data.tracks import DataInfo
 from reenact_jax.evaluate import compare, tables
@@ -29,6 +31,7 @@ def pairs(
     data: dict,
     folder: epath.Path,
     args: argparse.Namespace,
+    theirs: Mapping[str, str] = {},
 ) -> dict:
     """Measure a row on a list of pairs; what an earlier call measured is read from its file.
 
@@ -41,6 +44,7 @@ def pairs(
       data: kind of data -> shard set.
       folder: where evaluations are kept.
       args: the command's options.
+      theirs: row of another program -> folder of its results, which are scored too.
 
     Returns:
       `methods`: {method: {metric: ...}}; `ours`: the name of the row's own method; `estimators`.
@@ -50,16 +54,44 @@ def pairs(
     model = _assembled(row, trainings, seed)
     part = ShardSet(data['heads'], 'gt_cross' if kind == 'gt_cross' else 'test')
     chosen = compare.choose(kind, part, args.most, seed=0)
+    others = compare.find_results([f'{n}={path}/{kind}' for n, path in theirs.items()], chosen)
     target = folder / name
     with compare.measuring(args) as measure:
         description = compare.described(str(parts[0]), model, part, chosen, measure, args.stored)
-        results = _earlier(target, description)
+        description |= {'results': {one.name: one.facts() for one in others}} if others else {}
+        results = earlier(target, description)
         if results is None:
             print(f'\n{row.name}, seed {seed}: {target}', flush=True)
-            compare.run(model, part, chosen, measure, target, description)
+            compare.run(model, part, chosen, measure, target, description, others)
             results = storage.read_json(target / 'table.json')
     ours = f'{model.transfer_name} + {model.card["generator"]["system"]}'
     return {'methods': results['methods'], 'ours': ours, 'estimators': results['estimators']}
+
+
+def results_of(table: Table, texts: list[str]) -> dict[str, str]:
+    """Return the folders of other programs' results: those of the table, and of `--results`.
+
+    Args:
+      table: whose rows may name a folder.
+      texts: ROW=FOLDER, for any row without a model here.
+
+    Returns:
+      Row -> folder.
+
+    Raises:
+      UserError: a text has another form, or the table has no such row.
+    """
+    folders = {row.name: row.results for row in table.rows if row.results}
+    free = [row.name for row in table.rows if not row.ours]
+    for text in texts:
+        name, sign, folder = text.partition('=')
+        if not sign or name not in free:
+            known = ', '.join(free) or 'none in this table'
+            raise UserError(
+                f'--results {text}: expected ROW=FOLDER, ROW of another program: {known}'
+            )
+        folders[name] = folder
+    return folders
 
 
 def _assembled(row: Row, trainings: dict, seed: int):
@@ -68,7 +100,8 @@ def _assembled(row: Row, trainings: dict, seed: int):
     return live.assemble(generator, transfer)
 
 
-def _earlier(target: epath.Path, description: dict) -> dict | None:
+def earlier(target: epath.Path, description: dict) -> dict | None:
+    """Return what an earlier call measured and wrote here; None: nothing, or something else."""
     file = target / 'table.json'
     if not storage.exists(file):
         return None

@@ -22,6 +22,7 @@ class Row(NamedTuple):
     generator: str | None
     transfer: str | None
     paper: Mapping[str, Mapping[str, float]]  # measurement -> metric -> the paper's number
+    results: str | None = None  # folder of another program's pictures
 
     @property
     def ours(self) -> bool:
@@ -83,11 +84,13 @@ def load(text: str) -> Table:
         raise UserError(f'{file}: has no {", ".join(missing)}; see configs/ablations/__init__.py')
     rows: list[Row] = []
 
-    def add(name: str, generator=None, *, transfer=None, paper=None) -> None:
+    def add(name: str, generator=None, *, transfer=None, paper=None, results=None) -> None:
         for model in (generator, transfer):
             if model is not None and model not in module.MODELS:
                 raise UserError(f'{file}, row {name!r}: no model {model!r} in MODELS')
-        rows.append(Row(name, generator, transfer, paper or {}))
+        if results and (generator or transfer):
+            raise UserError(f'{file}, row {name!r}: has a model here, and results of others')
+        rows.append(Row(name, generator, transfer, paper or {}, results))
 
     module.sweep(add)
     unknown = set(module.MEASURES) - {*KINDS, *LANDMARKS, SPEED}

@@ -72,7 +72,7 @@ def _grid(table: Table, found: dict, kind: str, names: list[str], late) -> str:
                 value = _paper(row, kind, name)
                 cells.append('' if value is None else f'{value:g}')
             ours = 'not trained yet' if row in late else _ours(found[kind], row.name, name)
-            cells.append(ours if row.ours else 'not run')
+            cells.append(ours if row.ours or row.name in found[kind] else 'not run')
         lines.append('| ' + ' | '.join(cells) + ' |')
     for rule_name in found[kind].get('rules', {}):
         cells = [rule_name]

@@ -4,12 +4,12 @@ import hashlib
 import json
 from typing import NamedTuple
 
-import numpy as np
 from etils import epath
 
 from reenact_jax import systems
 from reenact_jax.common import storage
 from reenact_jax.data.shards import manifest
+from reenact_jax.runs import reading
 from reenact_jax.sweeps.plan import Table
 from reenact_jax.train import command as train
 from reenact_jax.train import logs
@@ -75,14 +75,5 @@ def run(training: Training) -> int:
 
 
 def minutes(training: Training) -> float:
-    """Sum up the minutes of a training's steps, without the time between stop and start.
-
-    The run's own log tells. A gap between two lines of more than five times the stage's median gap
-    counts as a stop.
-    """
-    logged = logs.read(training.workdir)
-    total = 0.0
-    for stage in {line['stage'] for line in logged}:
-        gaps = np.diff([line['time'] for line in logged if line['stage'] == stage])
-        total += gaps[gaps <= 5 * np.median(gaps)].sum() if len(gaps) else 0.0
-    return total / 60
+    """Return the minutes of a training's steps, see `reading.minutes`."""
+    return reading.minutes(logs.read(training.workdir))

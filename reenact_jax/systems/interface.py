@@ -24,7 +24,8 @@ class Stage(NamedTuple):
     ema: tuple[str, ...] = ()  # networks that are averaged, with their running statistics
     reads: tuple[str, ...] = ('landmarks', 'identity')  # Batch fields that the loader must bring
     frames: int = 2  # K, frames of one track in a row
-    neighbour: str = 'other_identity'  # rule for partners, one of batches.loader.NEIGHBOURS
+    # Rule for partners, one of batches.loader.NEIGHBOURS; 'unused': no loss looks at them.
+    neighbour: str = 'other_identity'
 
 
 class Motion(NamedTuple):

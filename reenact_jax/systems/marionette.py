@@ -181,6 +181,7 @@ def stages(hp: Hparams, data: DataInfo) -> tuple[Stage, ...]:
             ema=('M',),
             reads=('landmarks', 'landmarks3d', 'identity'),
             frames=hp.frames,
+            neighbour='unused',
         ),
     )
 

@@ -175,6 +175,7 @@ def stages(hp: Hparams, data: DataInfo) -> tuple[Stage, ...]:
             hp.batch_size,
             ema=generators,
             reads=('image', 'landmarks', 'identity'),
+            neighbour='unused',
         )
 
     if hp.variant == 'pix2pix':

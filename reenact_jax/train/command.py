@@ -9,6 +9,11 @@ command with the same --workdir resumes: after a crash, a SIGTERM (which saves a
 code 42), or to add stages. The folder then holds config.json, checkpoints/, metrics.jsonl and
 tensorboard/ (`tensorboard --logdir=WORKDIR`).
 
+Fine-tuning: `--init WORKDIR|BUNDLE[:NETWORK,...]` starts from the weights of another run or of a
+bundle, as far as names and shapes fit; a table shows what does. `--config.freeze=NETWORK,...` keeps
+networks as they are, `--config.rate_factors=NAME=FACTOR,...` changes learning rates by network or
+player.
+
 Several hosts: start the same command on each, with a --workdir that all of them see, and either
 --distributed (where the cluster's environment names the processes: Slurm, Cloud TPU, Open MPI, K8s)
 or --coordinator=HOST:PORT --num_processes=N --process_id=I. When one of them is lost, the others
@@ -35,6 +40,11 @@ def define_flags(values: flags.FlagValues) -> None:
     command_line.define_data(values)
     text = 'folder of the run; created if it does not exist'
     flags.DEFINE_string('workdir', None, text, flag_values=values)
+    text = (
+        'WORKDIR|BUNDLE[:NETWORK,...] whose weights the run starts from; may be given several '
+        'times; a run that resumes ignores it'
+    )
+    flags.DEFINE_multi_string('init', [], text, flag_values=values)
     text = "join the other processes, which the cluster's environment names"
     flags.DEFINE_bool('distributed', False, text, flag_values=values)
     flags.DEFINE_string('coordinator', None, 'address of process 0, HOST:PORT', flag_values=values)
@@ -57,6 +67,8 @@ def main(arguments: list[str] | None = None) -> int:
     values = command_line.start(define_flags, __doc__, arguments, ('config', 'workdir'))
     if values is None:
         return 0
+    if values.init:
+        values.config.init = tuple(values.init)
     _join(values)  # first, so that a config which is wrong on one host ends all of them
     with peers.leaving_with_them():
         checked = agreement.reach(lambda: config.to_json(values.config))

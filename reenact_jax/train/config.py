@@ -20,6 +20,7 @@ from reenact_jax.common import settings
 from reenact_jax.common.errors import UserError
 from reenact_jax.common.settings import setting
 from reenact_jax.systems.interface import member
+from reenact_jax.train import tuning
 
 SYSTEM = 'system'
 HPARAMS = 'hparams'
@@ -74,6 +75,14 @@ class Run:
     cache_gb: float = setting(10.0, low=0.001, high=1e6, doc='largest size of that folder, GB')
     # Length and size
     stages: tuple[str, ...] = setting((), doc='names of the stages to train; empty: all, in order')
+    # Weights to start from, what does not move, and how fast the rest does
+    init: tuple[str, ...] = setting(
+        (), doc='runs and bundles to start from, WORKDIR|BUNDLE[:NETWORK,...], see pretrained.py'
+    )
+    freeze: tuple[str, ...] = setting((), doc='networks that do not move, NAME,NAME')
+    rate_factors: str = setting(
+        '', doc='factors of learning rates, by network or player: NAME=FACTOR,NAME=FACTOR'
+    )
     batch_size: int | None = settings.batch(
         None, "rows of a step over all devices; None: the stage's"
     )
@@ -120,12 +129,13 @@ class Run:
 
 # A resumed run may differ in these: they leave the numbers and their order as they are, but for
 # the size of a batch, with which a run may move to more or fewer devices (all schedules count
-# steps). The data are recognised by their digest, not by their place. Of a system's fields those
-# that end in `steps` may change as well: a run may be made longer.
+# steps). The data are recognised by their digest, not by their place. A run that has begun keeps to
+# the weights that it started from, whatever `init` says. Of a system's fields those that end in
+# `steps` may change as well: a run may be made longer.
 FREE = frozenset(
     {'data', 'threads', 'bad_record_budget', 'stages', 'scan', 'sharding', 'nan_limit', 'keep'}
     | {'checkpoint_every', 'checkpoint_seconds', 'log_every', 'preview_every', 'compilation_cache'}
-    | {'fences', 'batch_size', 'accumulate', 'workers', 'requests', 'cache', 'cache_gb'}
+    | {'fences', 'batch_size', 'accumulate', 'workers', 'requests', 'cache', 'cache_gb', 'init'}
 )
 A_HOSTS_OWN = frozenset(  # may differ between hosts
     {'data', 'threads', 'workers', 'requests', 'cache', 'cache_gb', 'compilation_cache'}
@@ -161,6 +171,8 @@ def resolve(config: Mapping | ml_collections.ConfigDict) -> tuple[types.ModuleTy
         raise UserError(f'config.{SYSTEM}: missing; make the config with config.build')
     system = systems.find(values.pop(SYSTEM))
     given = _renamed(system, values.pop(HPARAMS, {}))
+    if 'freeze' in values:
+        values['freeze'] = tuning.names(values['freeze'])
     run = settings.build(Run, values, 'config')
     hparams = settings.build(system.Hparams, given, f'config.{HPARAMS}')
     _together(run)
@@ -299,5 +311,6 @@ def _together(run: Run) -> None:
             f'config.batch_size: {size} does not give each of config.accumulate = '
             f'{run.accumulate} microbatches an even number of rows'
         )
+    tuning.factors(run.rate_factors)
     if len(set(run.stages)) != len(run.stages):
         raise UserError(f'config.stages: a name stands twice in {list(run.stages)}')

@@ -13,7 +13,7 @@ from reenact_jax.data.tracks import Batch, DataInfo, Unread
 from reenact_jax.nets.blocks import fenced
 from reenact_jax.systems import interface
 from reenact_jax.systems.interface import Stage
-from reenact_jax.train import config, feed, sharding, step
+from reenact_jax.train import config, feed, sharding, step, tuning
 from reenact_jax.train.config import Run
 from reenact_jax.train.step import State
 
@@ -139,9 +139,12 @@ def _planned(values: dict, info: DataInfo, side: int, mesh) -> Job:
     """Make a job without shards and constants, and check its stages."""
     system, run, hparams = config.resolve(values)
     nets = system.networks(hparams, info)
-    table = system.stages(hparams, info)
+    stages, rates = system.stages(hparams, info), tuning.factors(run.rate_factors)
+    tuning.check(stages, nets, run.freeze, rates)
+    table = tuple(tuning.tuned(stage, run.freeze, rates) for stage in stages)
     chosen = config.chosen(table, run)
     for stage in chosen.values():
+        tuning.require_movement(stage)
         interface.check(stage, nets)
         interface.check_rows(stage, stage.batch_size, mesh.size, run.accumulate)
     prepare = feed.preparation(run, run.size or side)

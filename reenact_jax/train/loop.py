@@ -11,8 +11,19 @@ from typing import NamedTuple
 
 import jax
 
+from reenact_jax.common import storage
 from reenact_jax.common.errors import UserError
-from reenact_jax.train import agreement, config, disk, feed, jobs, peers, workdirs
+from reenact_jax.train import (
+    agreement,
+    config,
+    disk,
+    feed,
+    jobs,
+    peers,
+    pretrained,
+    sharding,
+    workdirs,
+)
 from reenact_jax.train.checkpoints.places import Place
 from reenact_jax.train.checkpoints.store import Store
 from reenact_jax.train.config import Run
@@ -58,9 +69,9 @@ def train(values: dict, workdir: str, profiled: int = 0) -> int:
       UserError: data, folder or checkpoints do not fit, or the run has failed.
     """
     with peers.leaving_with_them(), disk.explained(workdir), contextlib.ExitStack() as at_the_end:
-        job = agreement.reach(lambda: jobs.make_job(values), _facts)
+        job = agreement.reach(lambda: jobs.make_job(workdirs.recall(workdir, values)), _facts)
         agreement.reach(lambda: at_the_end.enter_context(workdirs.owned(workdir)))
-        agreement.reach(lambda: workdirs.claim(workdir, values))
+        agreement.reach(lambda: workdirs.claim(workdir, job.values))
         agreement.reach(lambda: workdirs.require(workdir))
         workdirs.keep_programs(job.run)
         store = Store(workdir, job.run.keep)
@@ -85,6 +96,8 @@ def _facts(job: Job) -> dict:
 def _stages(job: Job, tools: Tools, place: Place | None, workdir: str) -> int:
     """Train all stages that are not done; continue the one under way."""
     start = _start(job, tools.store, place)
+    if place is None and job.run.init:
+        start = Start(networks=_given(job, workdir))
     left = {n: stage for n, stage in job.chosen.items() if n >= start.number}
     networks = start.networks
     for n, stage in left.items():
@@ -121,6 +134,22 @@ def _start(job: Job, store: Store, place: Place | None) -> Start:
         )
     _say(f'resuming stage {stage.name} after step {place.step}')
     return Start(place.number, None, store.restore(place, shapes), position['loader'])
+
+
+def _given(job: Job, workdir: str) -> dict:
+    """Return the networks that the first stage starts from: given weights, fresh ones elsewhere."""
+    system, first = job.values[config.SYSTEM], next(iter(job.chosen.values()))
+    sources = agreement.reach(lambda: [pretrained.read(text, system) for text in job.run.init])
+    fresh = job.fresh(first, None).variables
+    networks, rows = pretrained.fit(sources, {network: fresh[network] for network in job.nets})
+    _say(pretrained.table(rows))
+    if jax.process_index() == 0:
+        file = storage.path(workdir) / pretrained.NAME
+        storage.write_json(file, pretrained.record(sources, rows))
+    return jax.tree.map(
+        lambda leaf: leaf if isinstance(leaf, jax.Array) else sharding.to_all(leaf, job.mesh),
+        networks,
+    )
 
 
 def _check_place(job: Job, place: Place, position: dict) -> None:

@@ -9,6 +9,7 @@ from etils import epath
 from reenact_jax.common import storage
 from reenact_jax.common.errors import UserError
 from reenact_jax.train import config
+from reenact_jax.train.checkpoints.places import places
 from reenact_jax.train.config import Run
 
 CONFIG = 'config.json'
@@ -51,6 +52,29 @@ def claim(workdir: epath.PathLike, values: dict) -> None:
         raise UserError(f'--workdir {workdir}: holds files but no run ({CONFIG}); name another')
     if jax.process_index() == 0:
         storage.write_json(file, values)
+
+
+def recall(workdir: epath.PathLike, values: dict) -> dict:
+    """Return the config with the weights that the run in this folder started from, if it has begun.
+
+    Before its first checkpoint a run starts again, from what is given now, or else from what was.
+
+    Args:
+      workdir: folder of the run; it need not exist, and what is not a run's is left to `claim`.
+      values: the config, from `config.to_json`.
+    """
+    file, given = storage.path(workdir) / CONFIG, values.get('init', [])
+    if not storage.exists(file):
+        return values
+    before = list(storage.read_json(file).get('init', ()))
+    if given in ([], before):
+        return {**values, 'init': before}
+    if not places(workdir):
+        return values
+    if jax.process_index() == 0:
+        begun = f'started from {", ".join(before)}' if before else 'started from nothing'
+        print(f'--init: ignored, the run in {workdir} resumes; it {begun}')
+    return {**values, 'init': before}
 
 
 def require(workdir: epath.PathLike) -> None:

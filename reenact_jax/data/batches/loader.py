@@ -28,7 +28,7 @@ from reenact_jax.data.batches.pairs import Pairs
 from reenact_jax.data.shards import ShardSet
 from reenact_jax.data.tracks import BATCH_FIELDS, POINT_SETS, Batch
 
-NEIGHBOURS = ('other_identity', 'same_expression', 'same_pose')
+NEIGHBOURS = ('other_identity', 'same_expression', 'same_pose', 'unused')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,8 +107,8 @@ class Loader:
         _check(shards, batch_size, reads, frames, neighbour, points, seed, devices)
         _check_host(host, hosts, devices)
         self._shards, self._reading, self._seed = shards, reading, seed
-        if neighbour == 'other_identity':
-            rule = partners.OtherIdentity(shards)
+        if neighbour in ('other_identity', 'unused'):
+            rule = partners.OtherIdentity(shards, neighbour == 'unused')
         else:
             rule = partners.SameExpression(shards, reading.au_bound, neighbour == 'same_pose')
         if idle := len(shards) - len(rule.bases):

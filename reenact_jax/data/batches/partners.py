@@ -25,8 +25,19 @@ def draw_frames(frames: int, k: int, rng: np.random.Generator) -> Int[np.ndarray
 class OtherIdentity:
     """Partners have different identities; every record of another person is equally likely."""
 
-    def __init__(self, shards: ShardSet):
-        _refuse_one_person(shards)
+    def __init__(self, shards: ShardSet, unused: bool = False):
+        """Sort the records of a set by person.
+
+        Args:
+          shards: the split.
+          unused: no loss looks at partners: in a set of one person any record will do.
+
+        Raises:
+          UserError: there is one person alone, and partners are used.
+        """
+        self._alone = unused and shards.people < 2
+        if not self._alone:
+            _refuse_one_person(shards)
         self._shards = shards  # not its columns: another process maps them itself
         self._order = np.argsort(shards.identity, kind='stable')
         ordered = shards.identity[self._order]
@@ -41,7 +52,7 @@ class OtherIdentity:
 
     def candidates(self, base: int, frame: int, rng) -> Iterator[tuple[int, int]]:
         """List (record, its frame 0) of possible partners, in order; the frame -1 means any."""
-        person = self._first[base], self._last[base]
+        person = (0, 0) if self._alone else (self._first[base], self._last[base])
         for place in _outside(0, len(self._order), *person, rng):
             yield int(self._order[place]), -1
 
@@ -184,6 +195,6 @@ def _outside(first, last, hole_first, hole_last, rng) -> Iterator[int]:
 def _refuse_one_person(shards: ShardSet) -> None:
     if shards.people < 2:
         raise UserError(
-            f'{shards.directory}, split {shards.split}: {shards.people} person; partners of '
-            'different identity need two people or more'
+            f'{shards.directory}, split {shards.split}: {shards.people} person; the losses of this '
+            'stage tell people apart, which needs two people or more'
         )

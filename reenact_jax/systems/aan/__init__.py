@@ -168,6 +168,7 @@ def stages(hp: Hparams, data: DataInfo) -> tuple[Stage, ...]:
             hp.batch_size,
             ema=generator,
             reads=('image', 'landmarks', 'identity') + ('landmarks3d',) * hp.occlusion,
+            neighbour='unused',
         ),
     )
 

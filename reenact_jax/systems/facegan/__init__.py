@@ -199,7 +199,17 @@ def stages(hp: Hparams, data: DataInfo) -> tuple[Stage, ...]:
             return terms(hp, apply, constants, batch)
 
         tx = dict.fromkeys(players, adam)
-        return Stage(name, players, stage_losses, tx, steps, rows, ema=averaged, reads=reads)
+        return Stage(
+            name,
+            players,
+            stage_losses,
+            tx,
+            steps,
+            rows,
+            ema=averaged,
+            reads=reads,
+            neighbour='unused',
+        )
 
     def images(name, own, network, terms, steps):
         players = {own[0][:-1]: own, network[:-1]: (network,)}

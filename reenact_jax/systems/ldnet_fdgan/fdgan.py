@@ -154,6 +154,8 @@ def stages(hp: Hparams, data: DataInfo) -> tuple[Stage, ...]:
             hp.batch_size,
             ema=players['G'],
             reads=('image', 'landmarks', 'identity'),
+            # With one person C has one class, and its complement no logarithm.
+            neighbour='other_identity' if hp.lambda_c else 'unused',
         ),
     )
 
