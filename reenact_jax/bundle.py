@@ -301,12 +301,13 @@ def read_weights(directory: str | os.PathLike) -> dict[str, dict[str, np.ndarray
     """
     folder, card, end = _folder(directory), read_card(directory), '.safetensors'
     try:
-        files = {name: digest for name, digest in card['files'].items() if name.endswith(end)}
         return {
-            name.removesuffix(end): trust.signatures.arrays(
-                _read(folder, name, digest, MAX_WEIGHTS)
+            name.removesuffix(end): trust.signatures.arrays(content)
+            for name, content in (
+                (name, _read(folder, name, digest, MAX_WEIGHTS))
+                for name, digest in card['files'].items()
+                if name.endswith(end)
             )
-            for name, digest in files.items()
         }
     except _DAMAGE as error:
         raise UserError(f'{directory}: a damaged bundle ({error!r}); export it again') from None

@@ -37,7 +37,9 @@ def read(description: str | None, arguments: list[str] | None = None) -> argpars
     _faces(faces)
     _motion(faces)
     _changes(parser.add_argument_group('changes').add_argument)
-    _results(parser.add_argument_group('result').add_argument)
+    results = parser.add_argument_group('result').add_argument
+    _results(results)
+    _marks(results)
     args = parser.parse_args(arguments)
     _check(args)
     return args
@@ -178,19 +180,6 @@ def _results(add) -> None:
         action='store_true',
         help='every frame of the result shows source, driver and result',
     )
-    add(
-        '--no-watermark',
-        action='store_true',
-        help='leave out the invisible mark of synthetic pixels, which `reenact-jax provenance` '
-        'finds; the metadata say so in any case',
-    )
-    add(
-        '--no-credentials',
-        action='store_true',
-        help='leave out content credentials: the signed C2PA manifest that results get where '
-        'c2pa-python is installed; environment variables REENACT_C2PA_CERT and REENACT_C2PA_KEY '
-        'name the PEM files of your own certificate chain and its key',
-    )
     add('--sheet', metavar='FILE.png', help='contact sheet: source, driving, landmarks, result')
     add('--rows', type=int, default=6, help='rows of the sheet, even in time; default 6')
     add('--overwrite', action='store_true', help='replace files that are there; else: refuse')
@@ -209,6 +198,22 @@ def _results(add) -> None:
         '--save-motion',
         metavar='FILE',
         help="write the driver's landmarks and action units, with --au and --pose: .csv or .json",
+    )
+
+
+def _marks(add) -> None:
+    add(
+        '--no-watermark',
+        action='store_true',
+        help='leave out the invisible mark of synthetic pixels, which `reenact-jax provenance` '
+        'finds; the metadata say so in any case',
+    )
+    add(
+        '--no-credentials',
+        action='store_true',
+        help='leave out content credentials: the signed C2PA manifest that results get where '
+        'c2pa-python is installed; environment variables REENACT_C2PA_CERT and REENACT_C2PA_KEY '
+        'name the PEM files of your own certificate chain and its key',
     )
 
 
