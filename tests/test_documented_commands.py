@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 from bundles import landmark_model, layered_model, units_model
 from documented import ROOT, commands, run, shell, stand_ins
+from PIL import Image
 
 from reenact_jax import commands as programs
 from reenact_jax.bench import compile_check
@@ -169,8 +170,12 @@ LATE = {name for names in BEFORE_WORK.values() for name in names} | {'config'}
 @pytest.fixture
 def asked(tmp_path, monkeypatch):
     """Reads commands to their end in a folder that has what they name, and does no work."""
-    for name in (*PICTURES, 'clip.mp4', 'motion.csv'):
-        (tmp_path / name).write_bytes(b'')
+    for name in PICTURES:
+        Image.new('RGB', (8, 8)).save(tmp_path / name)
+    (tmp_path / 'clip.mp4').write_bytes(
+        b'\0\0\0\x18ftypmp42\0\0\0\0mp42isom'
+    )  # what tells its kind
+    (tmp_path / 'motion.csv').write_bytes(b'')
     (tmp_path / 'configs').symlink_to(ROOT / 'configs')
     page = (ROOT / 'docs' / 'adding_a_system.md').read_text()
     for name, code in re.findall(r'^`([\w/]+\.py)`\n\n```python\n(.*?)^```$', page, re.M | re.S):
@@ -184,6 +189,8 @@ def asked(tmp_path, monkeypatch):
         monkeypatch.setattr(module, name, late)
 
     def read(words):
+        if '--save-motion' in words:
+            (tmp_path / 'motion.csv').unlink()
         if is_form(words) or not LATE & set(words[1:3]):
             parse = stopping(errors.Parser.parse_args)
             monkeypatch.setattr(errors.Parser, 'parse_args', parse)

@@ -7,7 +7,7 @@ opcode and name is refused by name: nothing is imported, called or built.
 
 import pickletools
 from collections.abc import Callable
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from reenact_jax.common.errors import UserError
 
@@ -58,7 +58,7 @@ _TUPLES = {'TUPLE1': 1, 'TUPLE2': 2, 'TUPLE3': 3}
 _PUT, _GET = ('BINPUT', 'LONG_BINPUT', 'MEMOIZE'), ('BINGET', 'LONG_BINGET')
 
 
-def read(file: IO[bytes], where: str) -> Any:
+def read(file, where: str) -> Any:
     """Read one pickle from where a file stands, and leave the file behind it.
 
     Args:

@@ -9,7 +9,7 @@ import math
 import struct
 import zipfile
 from collections.abc import Callable, Mapping
-from typing import IO, Any
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -56,7 +56,7 @@ def read(path: str, parts: tuple[str, ...]) -> dict[str, dict[str, np.ndarray]]:
         return _old(file, path, parts)
 
 
-def _zip(file: IO[bytes], path: str, parts: tuple[str, ...]) -> dict:
+def _zip(file, path: str, parts: tuple[str, ...]) -> dict:
     """Read the zip format."""
     try:
         with zipfile.ZipFile(file) as archive:
@@ -89,7 +89,7 @@ def _check_order(archive: zipfile.ZipFile, members: Mapping[str, str], path: str
         raise UserError(f'{path}: written on a big-endian machine; save it again on another')
 
 
-def _old(file: IO[bytes], path: str, parts: tuple[str, ...]) -> dict:
+def _old(file, path: str, parts: tuple[str, ...]) -> dict:
     """Read the format before PyTorch 1.6."""
     if pickles.read(file, path) != _MAGIC or pickles.read(file, path) != _VERSION:
         raise UserError(f'{path}: not a checkpoint of PyTorch, nor .safetensors')
