@@ -91,7 +91,7 @@ def _by_motion(result, driving) -> int:
         return 0
     likeness = {}
     for offset in range(-MOST, MOST + 1):
-        one, other = _overlap(*moved, offset)
+        one, other = _overlap(moved[0], moved[1], offset)
         likeness[offset] = float(np.corrcoef(one, other)[0, 1])
     best = max(likeness, key=lambda offset: (likeness[offset], -abs(offset)))
     return best if likeness[best] > likeness[0] + _CLEARER else 0

@@ -37,10 +37,10 @@ def answer(
       case: the case.
       shown: where the faces of its images are; None: where the source's or the driver's are.
     """
-    if shown is None:
-        shown = (case.source if method == COPY else case.driving)['landmarks']
-    shown = np.broadcast_to(shown, (len(image), *shown.shape[1:]))
-    return Answer(points, faces, sharpness(image, shown))
+    known = (case.source if method == COPY else case.driving)['landmarks']
+    at = np.asarray(known if shown is None else shown)
+    at = np.broadcast_to(at, (len(image), *at.shape[1:]))
+    return Answer(points, faces, sharpness(image, at))
 
 
 def scores(

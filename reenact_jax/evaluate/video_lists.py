@@ -47,11 +47,12 @@ def read(path: epath.PathLike, part: ShardSet) -> Pairs:
     for number, cells in enumerate(table[1:], 2):
         if len(cells) <= max(at):
             raise UserError(f'{path}, line {number}: {len(cells)} cells, expected {len(head)}')
-        records = [_find(cells[i].strip(), places) for i in at]
-        if None in records:
+        found = [_find(cells[i].strip(), places) for i in at]
+        records = [record for record in found if record is not None]
+        if len(records) < len(at):
             absent += 1
-            continue
-        rows += _pairs(part, *records)
+        else:
+            rows += _pairs(part, *records)
     if not rows:
         raise UserError(
             f'{path}: {part.directory}, split {part.split}, has none of its videos, such as '

@@ -3,6 +3,7 @@
 import difflib
 import math
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import jax
 import optax
@@ -123,11 +124,12 @@ def _scaled(
     if all(value == 1 for value in factor.values()):
         return tx
 
-    def update(grads, state, params=None):
-        updates, state = tx.update(grads, state, params)
+    def update(updates, state, params=None):
+        changes: Any
+        changes, state = tx.update(updates, state, params)
         return {
             network: jax.tree.map(lambda x, by=factor[network]: x * by, part)
-            for network, part in updates.items()
+            for network, part in changes.items()
         }, state
 
     return optax.GradientTransformation(tx.init, update)

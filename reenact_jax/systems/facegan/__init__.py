@@ -199,17 +199,8 @@ def stages(hp: Hparams, data: DataInfo) -> tuple[Stage, ...]:
             return terms(hp, apply, constants, batch)
 
         tx = dict.fromkeys(players, adam)
-        return Stage(
-            name,
-            players,
-            stage_losses,
-            tx,
-            steps,
-            rows,
-            ema=averaged,
-            reads=reads,
-            neighbour='unused',
-        )
+        made = Stage(name, players, stage_losses, tx, steps, rows, ema=averaged, reads=reads)
+        return made._replace(neighbour='unused')
 
     def images(name, own, network, terms, steps):
         players = {own[0][:-1]: own, network[:-1]: (network,)}
