@@ -22,7 +22,6 @@ from reenact_jax.systems.aan.terms import _painted
 from reenact_jax.train import step
 
 HP = dataclasses.replace(aan.Hparams(**configs.PRESETS['tiny']), lambda_gan=0.0, prior_grid=48)
-HP = dataclasses.replace(HP, prior_reach=False)  # random landmarks have no outline of a head
 DATA, SIDE = DataInfo(identities=4, examples=4), 32
 FOLDS = tuple(folds.of_layout(layouts.LAYOUTS['68']).values())
 

@@ -7,7 +7,7 @@ from scipy.ndimage import map_coordinates
 from scipy.spatial import Delaunay
 
 from reenact_jax.evaluate import cases
-from reenact_jax.geometry import flows, folds, heads, images, layouts
+from reenact_jax.geometry import flows, folds, images, layouts
 
 COPY = 'copy of the source'
 WARP = 'landmark warp'
@@ -52,8 +52,8 @@ def prior_warp(
 ) -> Float[np.ndarray, 't h h c']:
     """Move the source's pixels by the flow that its landmarks ask for: `flows.landmark_flow`.
 
-    It ends beyond the head (`heads.FACE`). A generator with such a prior starts from this flow.
-    Sampling is bilinear, and the border is repeated.
+    A generator with such a prior starts from this flow. Sampling is bilinear, and the border is
+    repeated.
 
     Args:
       image: the source.
@@ -68,9 +68,7 @@ def _by_flow(image, source, driving):
     rows, size = len(driving), image.shape[0]
     source, image = (jax.numpy.repeat(one[None], rows, 0) for one in (source, image))
     opens = tuple(folds.of_layout(layouts.of_count(driving.shape[1])).values())
-    flow = flows.landmark_flow(source, driving, size, size, folds=opens)
-    places = images.pixel_grid(size, size)[None]
-    return images.warp(image, flow * heads.moving(source, driving, places, heads.FACE))
+    return images.warp(image, flows.landmark_flow(source, driving, size, size, folds=opens))
 
 
 def _warped(image, start, end, pixels) -> Float[np.ndarray, 'h w c']:

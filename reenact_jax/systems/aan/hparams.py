@@ -118,8 +118,8 @@ class Hparams:
     )
     prior_reach: bool = setting(
         False,
-        doc='with `prior`: this flow ends a little beyond the face, so that the background stays '
-        '(`heads.FACE`; ours)',
+        doc='with `prior`: this flow ends a little beyond the face, so that the background stays, '
+        'and so does hair that should move (`heads.FACE`; ours, in no preset)',
     )
     flow_bound: float = setting(
         0.0,
