@@ -145,10 +145,10 @@ def test_the_command_animates_tracks(tracks, tmp_path, capsys):
     frames = np.stack(list(reading.Reader(files[0])))
     assert len(frames) == 5 and np.abs(np.diff(frames.astype(int), axis=0)).max() > 3
     with pytest.raises(UserError, match='--edit: acts on landmarks'):
-        reenact.main([*whole, *driving, '--edit', 'smile=1'])
+        reenact.main([*whole, *driving, '--overwrite', '--edit', 'smile=1'])
     (tmp_path / 'm.csv').write_text('AU12\n1\n')
     with pytest.raises(UserError, match='motion without pictures'):
-        reenact.main([*whole, '--driving', str(tmp_path / 'm.csv')])
+        reenact.main([*whole, '--overwrite', '--driving', str(tmp_path / 'm.csv')])
 
 
 def test_a_still_leads_from_the_sources_own_keypoints(model, portrait):

@@ -87,7 +87,7 @@ def test_card(calls, monkeypatch, tmp_path):
     }
     assert set(card['files']) == {entry['file'] for entry in card['functions'].values()}
     (tmp_path / 'card.json').write_text(json.dumps(card))
-    with pytest.raises(UserError, match='bundle format onnx-1'):
+    with pytest.raises(UserError, match="bundle format 'onnx-1'"):
         bundle.load(tmp_path)
 
 

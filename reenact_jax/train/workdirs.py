@@ -64,9 +64,12 @@ def recall(workdir: epath.PathLike, values: dict) -> dict:
       values: the config, from `config.to_json`.
     """
     file, given = storage.path(workdir) / CONFIG, values.get('init', [])
-    if not storage.exists(file):
+    try:
+        before = list(storage.read_json(file).get('init', ())) if storage.exists(file) else None
+    except (UserError, AttributeError, TypeError):  # damaged
+        before = None
+    if before is None:
         return values
-    before = list(storage.read_json(file).get('init', ()))
     if given in ([], before):
         return {**values, 'init': before}
     if not places(workdir):
