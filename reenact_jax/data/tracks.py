@@ -190,10 +190,11 @@ def decode(record: bytes, where: str = 'record') -> Track:
       UserError: the bytes are not a face track of this version.
     """
     features, frames = _features(record, where)
-    times = None
+    times: Any = None
     if 'seconds' in features:
         times = _value(features['seconds'], TIMES, frames, f'{where}, field seconds')
-    return Track(**read_fields(record, FIELDS, where), seconds=times)
+    fields: Any = read_fields(record, FIELDS, where)
+    return Track(**fields, seconds=times)
 
 
 def read_fields(record: bytes, names: Iterable[str], where: str = 'record') -> dict[str, Any]:

@@ -29,7 +29,7 @@ def reduced(image: Float[AnyArray, 'b h w c'], scale: float) -> Float[AnyArray, 
     deviation = (step - 1) / 2
     half = round(deviation * 4)
     taps = np.exp(-np.square(np.arange(-half, half + 1)) / (2 * deviation**2))
-    taps = np.float32(taps / taps.sum())
+    taps = (taps / taps.sum()).astype(np.float32)
     return _along(_along(image, 1, taps, step), 2, taps, step)
 
 

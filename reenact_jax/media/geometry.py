@@ -16,7 +16,8 @@ class Layout(NamedTuple):
     @property
     def shown(self) -> tuple[int, int]:
         """Width and height as shown."""
-        return self.stored[::-1] if self.turn[0][0] == 0 else self.stored
+        width, height = self.stored
+        return (height, width) if self.turn[0][0] == 0 else (width, height)
 
     def apply(self, image: UInt8[np.ndarray, 'h w 3']) -> UInt8[np.ndarray, 'H W 3']:
         """Turn and mirror a frame."""

@@ -56,7 +56,7 @@ def _formats(name: str) -> list[str]:
 
 def _use_heif(path) -> None:
     try:
-        import pillow_heif
+        import pillow_heif  # pyright: ignore[reportMissingImports]
     except ImportError:
         raise UserError(
             f'{path}: reading HEIC needs pillow-heif: pip install "reenact_jax[heif]"'
@@ -84,7 +84,8 @@ def size(path: epath.PathLike) -> tuple[int, int]:
             swap = image.getexif().get(_TURN, 1) >= 5  # these orientations swap the sides
         except BROKEN as error:  # a PNG is decoded for it
             raise UserError(f'{path}: broken or truncated image ({error})') from None
-        return image.size[::-1] if swap else image.size
+        width, height = image.size
+        return (height, width) if swap else (width, height)
 
 
 def read(path: epath.PathLike) -> UInt8[np.ndarray, 'h w 3']:

@@ -82,7 +82,9 @@ class VideoWriter:
         self._container: Any = None
         self._stream: Any = None
         self._sound: Any = None
-        self._sound_of = Track(str(sound)) if sound and not isinstance(sound, Track) else sound
+        self._sound_of: Track | None = None
+        if sound:
+            self._sound_of = sound if isinstance(sound, Track) else Track(str(sound))
         self._signed, self._ticks, self._lengths = signed, timeline.Ticks(self.rate), {}
         self.frames = 0
 

@@ -1,5 +1,7 @@
 """Networks of the first order motion model (Siarohin et al. 2019), as in its code."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
@@ -78,7 +80,7 @@ class KeypointDetector(nn.Module):
         """Return [b, h - 6, w - 6, n] and, four numbers a keypoint, [b, h - 6, w - 6, 4 n]."""
         x = Hourglass(self.width, self.depth, self.most, name='hourglass')(x, train)
         logits = Conv(self.keypoints, 7, padding=0, name='places')(x, train)
-        start = dict(kernel_init=nn.initializers.zeros, bias_init=_identities)
+        start: dict[str, Any] = dict(kernel_init=nn.initializers.zeros, bias_init=_identities)
         matrices = Conv(4 * self.keypoints, 7, padding=0, name='jacobians', **start)(x, train)
         return logits, matrices
 

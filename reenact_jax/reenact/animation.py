@@ -249,7 +249,7 @@ def _padded(rows, count: int):
 
 def _batches(driving, batch: int, shots: Shots | None):
     """Yield (faces as arrays [k, ...], held [k], shot) of at most `batch` frames, gaps filled."""
-    part: list[tuple[dict, bool]] = []
+    part: list[tuple[Any, bool]] = []
     last = 0
     for face, held, shot in _filled(driving, shots):
         if part and shot != last:

@@ -232,7 +232,8 @@ def times_of(track: Track) -> Timeline:
     """Return the times of a stored track's frames, from nought."""
     if track.seconds is None or track.frames < 2:
         return timeline.even(track.frames, rate_of(track))
-    return timeline.read(np.float64(track.seconds - track.seconds[0]), None, (rate_of(track),))
+    seconds = np.asarray(track.seconds - track.seconds[0], np.float64)
+    return timeline.read(seconds, None, (rate_of(track),))
 
 
 def _detected(stream, size, points, follower: Follower, shown, side, seen) -> Iterator[Frame]:

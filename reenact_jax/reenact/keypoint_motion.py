@@ -67,8 +67,8 @@ def start(
       rows: how many faces the transfer is called with, so that it is compiled once.
       adapt_scale: scale differences by the sizes of the two faces (`scale`).
     """
-    both = [taken(bundle, identity, source, one, rows) for one in (source, first)]
-    return Start(*both, scale(*both) if adapt_scale else 1.0)
+    own, other = (taken(bundle, identity, source, one, rows) for one in (source, first))
+    return Start(own, other, scale(own, other) if adapt_scale else 1.0)
 
 
 def taken(bundle: Bundle, identity: tuple, source: dict, face: dict, rows: int):
@@ -79,7 +79,7 @@ def taken(bundle: Bundle, identity: tuple, source: dict, face: dict, rows: int):
 
 def scale(source: Float[np.ndarray, '1 n 6'], first: Float[np.ndarray, '1 n 6']) -> float:
     """Return the ratio of the faces' sizes: roots of the areas that their keypoints span."""
-    areas = [hull_area(keypoints.places(one)[0]) for one in (source, first)]
+    areas = [hull_area(np.asarray(keypoints.places(one)[0])) for one in (source, first)]
     return float(np.sqrt(areas[0] / max(areas[1], _NO_AREA)))
 
 
@@ -96,8 +96,8 @@ def move(
     """
     whole = np.asarray(keypoints.moved(begun.source, begun.first, driving, begun.scale))
     if strength == 1:
-        return np.float32(whole)
-    return np.float32(begun.source + strength * (whole - begun.source))
+        return np.asarray(whole, np.float32)
+    return np.asarray(begun.source + strength * (whole - begun.source), np.float32)
 
 
 def apart(face: Float[np.ndarray, 'n 2'], other: Float[np.ndarray, 'n 2']) -> float:
@@ -109,18 +109,18 @@ def apart(face: Float[np.ndarray, 'n 2'], other: Float[np.ndarray, 'n 2']) -> fl
 
 
 def _normalised(points) -> np.ndarray:
-    centred = np.float64(points) - np.mean(points, 0, dtype=np.float64, keepdims=True)
+    centred = np.asarray(points, np.float64) - np.mean(points, 0, dtype=np.float64, keepdims=True)
     return centred / np.sqrt(max(hull_area(centred), _NO_AREA))
 
 
 def hull_area(points: Float[np.ndarray, 'n 2']) -> float:
     """Return the area of the convex hull of points; of points on a line, 0."""
-    ordered = sorted(np.float64(points).tolist())
+    ordered: list = sorted(np.asarray(points, np.float64).tolist())
     hull = []
     for half in (ordered, ordered[::-1]):  # below, then above (Andrew 1979)
         chain = []
         for point in half:
-            while len(chain) > 1 and _turn(*chain[-2:], point) <= 0:
+            while len(chain) > 1 and _turn(chain[-2], chain[-1], point) <= 0:
                 chain.pop()
             chain.append(point)
         hull += chain[:-1]

@@ -213,7 +213,7 @@ def _times(stamps: Float[np.ndarray, ' t'], path) -> Float[np.ndarray, ' t'] | N
         return None
     if (wrong := np.flatnonzero(np.diff(stamps) <= 0)).size:
         raise UserError(f'{path}, row {wrong[0] + 2}: its timestamp is not after the one before')
-    return np.float64(stamps) - min(float(stamps[0]), 0.0)
+    return np.asarray(stamps, np.float64) - min(float(stamps[0]), 0.0)
 
 
 def _rate(times: Float[np.ndarray, ' t'], path) -> Fraction:

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable
+from typing import Any
 
 FUNCTIONS = ('identify', 'transfer', 'encode', 'encode_onto', 'render', 'layers', 'carry')
 FIELDS = ('landmarks', 'landmarks3d', 'aus', 'aus_valid', 'image')  # of a face
@@ -68,7 +69,7 @@ def _files(files) -> None:
 
 
 def _functions(card: dict) -> None:
-    functions = card.get('functions')
+    functions: Any = card.get('functions')
     _expect('functions', functions, lambda x: _is_map(x, 16, _is_dict), 'objects by name')
     needed = {'encode', 'render'} | ({'carry'} if moves_landmarks(card) else set())
     if card['transfer'] is not None:

@@ -16,9 +16,11 @@ import resource
 import subprocess
 import sys
 import time
+from typing import Any
 
 import jax
 import jaxlib
+from jax import core as jax_core
 
 from reenact_jax.common.errors import UserError
 from reenact_jax.trust import stablehlo
@@ -60,12 +62,12 @@ def examine(content: bytes) -> None:
     exported = jax.export.deserialize(bytearray(content))
     _check_call(exported)
     module = stablehlo.read(exported.mlir_module_serialized)  # lives as long as its parts are used
-    main = stablehlo.check(module)
+    main: Any = stablehlo.check(module)
     kind = main.attributes['function_type'].value
     kept = [exported.in_avals[n] for n in exported.module_kept_var_idx]
     given = [_shape(one) for one in kind.inputs]
     if len(exported.platforms) > 1:
-        kept.insert(0, jax.core.ShapedArray((), 'int32'))
+        kept.insert(0, jax_core.ShapedArray((), 'int32'))
     for found, wanted in ((given, kept), ([_shape(x) for x in kind.results], exported.out_avals)):
         if found != [_aval(one) for one in wanted]:
             raise Refused('its function does not have the arguments and results that it names')

@@ -7,7 +7,7 @@ that follows from the number of rows b counts as 1 here; `limits` looks again wh
 
 import math
 import re
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from jaxlib.mlir import ir
 from jaxlib.mlir.dialects import chlo, func, stablehlo
@@ -79,13 +79,13 @@ def check(module: ir.Module) -> func.FuncOp:
     if unknown := set(_names(module.operation)) - _MODULE:
         raise Refused(f'the module has attributes {sorted(unknown)}')
     for name in ('mhlo.num_partitions', 'mhlo.num_replicas'):
-        if name in module.operation.attributes and module.operation.attributes[name].value != 1:
+        if name in module.operation.attributes and _value(module.operation, name) != 1:
             raise Refused(f'{name} is not 1')
     functions = {}
     for op in module.body.operations:
         if op.operation.name != 'func.func':
             raise Refused(f'operation {op.operation.name} outside of functions')
-        functions[op.attributes['sym_name'].value] = op
+        functions[_value(op, 'sym_name')] = op
     if 'main' not in functions:
         raise Refused('there is no function main')
     cost = _Walk(functions).function('main', 0)
@@ -138,7 +138,7 @@ class _Walk:
             if _ATTRIBUTE.match(attribute):
                 raise Refused(f'{name} with attribute {attribute}')
         if name == 'func.call':
-            return Cost(1, 1) + self.function(op.attributes['callee'].value, depth)
+            return Cost(1, 1) + self.function(_value(op, 'callee'), depth)
         if name == 'stablehlo.custom_call':
             _check_target(op)
             return Cost(1)
@@ -192,15 +192,22 @@ def _check_function(op: func.FuncOp) -> None:
         ):
             raise Refused(f'a function with attribute {attribute}')
         if attribute in ('arg_attrs', 'res_attrs'):
-            for one in op.attributes[attribute]:
+            entries: Any = op.attributes[attribute]
+            for one in entries:
                 for entry in one:
                     label = entry if isinstance(entry, str) else entry.name
                     if not _ARGUMENT.fullmatch(label):
                         raise Refused(f'an argument with attribute {label}')
 
 
+def _value(op, name: str) -> Any:
+    """Return the plain value of an attribute."""
+    attribute: Any = op.attributes[name]
+    return attribute.value
+
+
 def _check_target(op: ir.Operation) -> None:
-    target = op.attributes['call_target_name'].value
+    target = _value(op, 'call_target_name')
     if target not in TARGETS:
         raise Refused(f'a call of {target[:80]!r}, code of this machine')
     unknown = set(_names(op)) - {
@@ -208,7 +215,7 @@ def _check_target(op: ir.Operation) -> None:
     }  # fmt: skip
     if unknown or len(op.results):
         raise Refused(f'a call of {target!r} that jax does not make')
-    message = op.attributes['error_message'].value
+    message = _value(op, 'error_message')
     for index in re.findall(r'{[^{}]*}|[{}]', message):
         if not re.fullmatch(r'{\d}', index) or int(index[1]) >= len(op.operands) - 1:
             raise Refused(f'a call of {target!r} that jax does not make')

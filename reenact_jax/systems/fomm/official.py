@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from flax import traverse_util
@@ -71,7 +72,8 @@ def variables(
       UserError: a tensor is missing, of another shape, or without a place.
     """
     leaves, used = {}, {part: set() for part in state}
-    for path, leaf in traverse_util.flatten_dict(dict(template)).items():
+    shapes: dict[tuple, Any] = dict(traverse_util.flatten_dict(dict(template)))
+    for path, leaf in shapes.items():
         part, name = PARTS[path[0]], official(path, depths)
         tensors = state[part]
         if path[-1] == 'kernel' and f'{name}_orig' in tensors:

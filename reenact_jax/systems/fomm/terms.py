@@ -55,11 +55,11 @@ def _perceptual(hp: Hparams, constants: dict, made, truth) -> Float[Array, '']:
     """Sum the weighted distances of VGG's maps over the scales."""
     total = jnp.zeros(())
     for scale in hp.scales:
-        maps = [
+        ours, theirs = (
             vgg.features(constants['vgg'], 2 * pyramid.reduced(image, scale) - 1)
             for image in (made, truth)
-        ]
-        total = total + losses.perceptual(*maps, hp.lambda_perceptual)
+        )
+        total = total + losses.perceptual(ours, theirs, hp.lambda_perceptual)
     return total
 
 
