@@ -79,7 +79,7 @@ def test_the_best_frame_has_the_pose_and_the_expression():
         known(2, mild),
     ]
     for order in ([0, 1, 2, 3], [3, 2, 1, 0]):
-        _, _, number = reference_frame.nearest(driver_of(*(some[n] for n in order)), portrait())
+        _, _, number, *_ = reference_frame.nearest(driver_of(*(some[n] for n in order)), portrait())
         assert order[number] == 3
     assert reference_frame.nearest(driver_of(*some), portrait(AU25=1, AU26=1))[2] == 0
     assert starts.distance(portrait().known, portrait().known) == pytest.approx(0, abs=1e-6)
@@ -146,7 +146,7 @@ def test_command_warns_once_and_takes_amounts(folder, data, tmp_path, capsys, mo
     told = capsys.readouterr()
     assert told.err.count('its eyes are shut; --reference best starts') == 1
     assert json.loads(told.out.splitlines()[-1])['start'] == 'its eyes are shut'
-    reenact.main([str(one) for one in (*first, '--reference', 'best')])
+    reenact.main([str(one) for one in (*first, '--overwrite', '--reference', 'best')])
     assert 'its eyes are shut' not in capsys.readouterr().err
     assert seen == [Amount(1.5, ('eyes', 'pose')), Amount()]
 
