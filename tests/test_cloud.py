@@ -117,7 +117,7 @@ def test_a_killed_run_resumes_and_ends(chain, server):
     assert sorted(variables) == ['C', 'D', 'E', 'G']
     # `keep=1`: older checkpoints are gone, nothing half deleted is left.
     checkpoints = {tuple(n.split('/')[2:4]) for n in server.names(prefix='run/checkpoints/')}
-    assert checkpoints == {('0-one', '000000006'), ('1-two', '000000004')}
+    assert checkpoints == {('0-one', '000000006'), ('1-two', '000000004'), ('newest.json',)}
 
 
 def test_metrics_are_there_once_and_in_order(chain, server):
