@@ -96,5 +96,5 @@ Next, your own (a picture and a video of a face):
   $COMMAND reenact --model $OUT/bundle --source portrait.jpg \\
     --driving clip.mp4 --out result.mp4 --sheet result.png
 or a page with sliders:
-  $VENV/bin/pip install -e .[app] && $COMMAND app --model $OUT/bundle
+  $VENV/bin/pip install -e ".[app]" && $COMMAND app --model $OUT/bundle
 END
