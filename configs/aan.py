@@ -55,6 +55,7 @@ SMALL = dict(
 )
 WARPED = dict(
     prior=True,
+    prior_reach=True,
     flow_bound=0.1,
     mask=True,
     lambda_mask=0.1,  # a pixel is painted where that takes 0.02 off its L1

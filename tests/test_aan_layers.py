@@ -179,28 +179,29 @@ def test_what_fen_adds_is_bounded(built):
     np.testing.assert_allclose(flow(0.1) - prior, 0.1, atol=1e-4)
 
 
-def test_the_prior_ends_beyond_the_face(built):
-    """On the landmarks the flow is the prior's in full; at the image's corners it is FEN's."""
+def test_in_use_the_flow_ends_beyond_the_face(built):
+    """The background of `render` stays; on the face it moves; layers carry the whole flow."""
     nets, variables = built
-    frozen, a = frozen_apply(nets, variables), faces(1, 3)
+    a = faces(1, 3)
     points = jnp.asarray(face_points(SIDE // 2)[None] + SIDE / 4)
-    driving = points + jnp.array([[[1.5, -1.0]]])
+    points = jnp.pad(points, ((0, 0), (0, 0), (0, 1)))
+    source = Face(a.image, points[..., :2], points)
+    driving = points + jnp.array([[[1.5, -1.0, 0]]])
 
-    def apply(network, *given):
-        result = frozen(network, *given)
-        return 0 * result if network == 'FEN' else result
-
-    def flow(reach):
+    def layers(reach):
         hp = dataclasses.replace(HP, prior_reach=reach)
-        look = generator.encode(hp, apply, a.image, points)
-        return generator.draw(hp, apply, look, driving).layers.flow[0]
+        look = aan.encode(hp, nets, variables, source)
+        return aan.layers(hp, nets, variables, look, driving)
 
-    short, full = flow(True), flow(False)
-    rows, columns = np.int32(driving[0, :, 1]), np.int32(driving[0, :, 0])
-    np.testing.assert_allclose(short[rows, columns], full[rows, columns], atol=1e-5)
-    corners = short[jnp.array([0, 0, -1]), jnp.array([0, -1, 0])]
-    np.testing.assert_array_equal(corners, 0)
-    assert np.abs(full[0, 0]).min() > 0.05
+    short, full = layers(True), layers(False)
+    assert full.reach is None
+    np.testing.assert_array_equal(short.flow, full.flow)
+    used = composition.reached(short).flow[0]
+    rows, columns = np.int32(driving[0, :, 1] * 1.5), np.int32(driving[0, :, 0] * 1.5)
+    np.testing.assert_allclose(used[rows, columns], full.flow[0][rows, columns], atol=1e-5)
+    corners = jnp.array([0, 0, -1]), jnp.array([0, -1, 0])
+    np.testing.assert_array_equal(used[corners], 0)
+    assert np.abs(full.flow[0][corners]).min() > 0.03
 
 
 def test_depth_reaches_the_mask_alone(built):

@@ -40,6 +40,24 @@ def test_what_does_not_move_stays_bit_for_bit():
     np.testing.assert_array_equal(draw(region), large[:, :90, 10:90])
 
 
+def test_a_reach_ends_the_flow_in_the_image_but_not_below_a_reach_of_the_picture():
+    flow, source = bent(SIDE), picture(SIDE)
+    share = np.zeros((1, SIDE, SIDE, 1), np.float32)
+    share[:, :, : SIDE // 2] = 1
+    made, whole = layered(flow)._replace(reach=share), layered(flow)
+    np.testing.assert_array_equal(
+        compose(made, source)[:, :, SIDE // 2 :], source[:, :, SIDE // 2 :]
+    )
+    left = np.s_[:, :, : SIDE // 2 - 1]
+    np.testing.assert_allclose(compose(made, source)[left], compose(whole, source)[left], atol=1e-6)
+    window, region = jnp.array([0.0, 0.0, SIDE]), Region(0, 0, SIDE, SIDE)
+    ones = np.ones_like(share)
+    wide = compose_onto(made, source, window, region, Reach(ones, ones))
+    np.testing.assert_array_equal(
+        wide, compose_onto(whole, source, window, region, Reach(ones, ones))
+    )
+
+
 def test_mask_and_paint():
     source = picture(SIDE)
     np.testing.assert_allclose(compose(layered(mask=0, paint=0.5), source), 0.5, atol=1e-6)

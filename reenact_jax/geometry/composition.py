@@ -35,7 +35,7 @@ def compose(
       warped: what `images.warp` gives of source and flow, where that is known already and the
         flow's side is the source's.
     """
-    side = source.shape[1]
+    layers, side = reached(layers), source.shape[1]
     window, region = jnp.array([0.0, 0.0, side], source.dtype), Region(0, 0, side, side)
     if warped is None or layers.flow.shape[1] != side:
         return compose_onto(layers, source, window, region, cubic=False)
@@ -59,17 +59,26 @@ def compose_onto(
       picture: what the source's crop was cut from, [-1, 1]; 1 row or b.
       window: x0, y0 and side of the crop in the picture, pixels; may reach outside.
       region: what is drawn. Beyond the crop the flow of the crop's border goes on.
-      reach: where it may change; paint then ends softly at the crop's border. None: everywhere.
+      reach: where it may change; paint then ends softly at the crop's border. None: as far as the
+        layers say.
       cubic: sampling of the picture; False: bilinear.
 
     Returns:
       The region [b, H, W, 3] in [-1, 1].
     """
+    layers = reached(layers) if reach is None else layers
     enlarged = enlarge(join(layers), window, region)
     moves = None if reach is None else reach.moves
     warped, shown = move(picture, enlarged, window, region, moves, cubic)
     paints = None if reach is None else reach.paints
     return blend(warped, shown, enlarged, layers, window, region, paints)
+
+
+def reached(layers: Layers) -> Layers:
+    """Return layers whose flow ends where `layers.reach` does."""
+    if layers.reach is None:
+        return layers
+    return layers._replace(flow=layers.flow * layers.reach, reach=None)
 
 
 def join(layers: Layers) -> tuple[Float[AnyArray, 'b _ _ _'], ...]:

@@ -29,6 +29,9 @@ class Layers(NamedTuple):
     mask: Float[AnyArray, 'b s s 1']  # 0..1; 1: the warped source
     paint: Float[AnyArray, 'b s s 3']  # [-1, 1]
     parts: dict[str, Part]  # laid over the rest, in the order of their names
+    # Share of the flow, at its side, in the image that `render` gives; None: all of it. A picture
+    # of more than the crop has a wider one of its own, `Reach`.
+    reach: Float[AnyArray, 'b g g 1'] | None = None
 
 
 class Region(NamedTuple):
@@ -49,7 +52,8 @@ class Reach(NamedTuple):
 
 def as_tree(layers: Layers) -> dict:
     """Turn layers into plain dicts of arrays, which a bundle's functions give."""
-    return layers._asdict() | {'parts': {n: part._asdict() for n, part in layers.parts.items()}}
+    tree = layers._asdict() | {'parts': {n: part._asdict() for n, part in layers.parts.items()}}
+    return {name: layer for name, layer in tree.items() if layer is not None}
 
 
 def of_tree(tree: Mapping) -> Layers:

@@ -145,12 +145,17 @@ def _check_layers(tree, size: int) -> None:
     """Check what `layers` returns, see geometry.layers.Layers."""
     found = _described(tree)
     whole = {'mask': f'float32[b, {size}, {size}, 1]', 'paint': f'float32[b, {size}, {size}, 3]'}
-    right = isinstance(found, dict) and set(found) == {'flow', 'mask', 'paint', 'parts'}
+    right = isinstance(found, dict) and set(found) - {'reach'} == {'flow', 'mask', 'paint', 'parts'}
+    right = right and ('reach' not in found or _is_reach(tree))
     right = right and whole.items() <= {n: x for n, x in found.items() if n != 'parts'}.items()
     right = right and isinstance(found['parts'], dict) and _is_square(tree['flow'], 2)
     right = right and all(map(_is_part, tree['parts'].values()))
     if not right:
         raise Refused(f'layers: returns {_brief(found)}')
+
+
+def _is_reach(tree) -> bool:
+    return _is_square(tree['reach'], 1) and tree['reach'].shape[1] == tree['flow'].shape[1]
 
 
 def _is_part(part) -> bool:

@@ -29,7 +29,7 @@ from jaxtyping import Array, Float
 
 from reenact_jax.common.errors import UserError
 from reenact_jax.data.tracks import Batch, DataInfo, Face
-from reenact_jax.geometry import images, layouts
+from reenact_jax.geometry import composition, heads, images, layouts
 from reenact_jax.geometry.layers import Layers
 from reenact_jax.geometry.layouts import local_points
 from reenact_jax.nets import aan as net
@@ -226,9 +226,18 @@ def layers(
 
 
 def _drawn(hp, nets, variables, appearance, landmarks) -> generator.Drawn:
-    """Draw with a finer grid for the flow, which is cheap from landmarks alone."""
-    grid = max(hp.prior_grid, appearance['image'].shape[1]) if hp.mask else None
-    return generator.draw(hp, frozen_apply(nets, variables), appearance, landmarks, grid)
+    """Draw with a finer grid for the flow, which is cheap from landmarks alone, and bound it."""
+    side = appearance['image'].shape[1]
+    grid = max(hp.prior_grid, side) if hp.mask else None
+    drawn = generator.draw(hp, frozen_apply(nets, variables), appearance, landmarks, grid)
+    if drawn.layers is None or not hp.prior_reach:
+        return drawn
+    places = jnp.asarray(images.pixel_grid(grid, grid)[None]) * (side / grid)
+    driving = landmarks[..., :2]
+    source = jnp.broadcast_to(appearance['points'], driving.shape)
+    reach = heads.moving(source, driving, places, heads.FACE)
+    made = drawn.layers._replace(reach=reach)
+    return drawn._replace(image=composition.compose(made, appearance['image']), layers=made)
 
 
 def preview(hp: Hparams, nets: dict, variables: dict, batch: Batch) -> dict[str, Array]:

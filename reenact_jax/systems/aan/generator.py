@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from reenact_jax.geometry import flows, folds, heads, images, layouts, unseen
+from reenact_jax.geometry import flows, folds, images, layouts, unseen
 from reenact_jax.geometry import landmarks as lm
 from reenact_jax.geometry.composition import compose
 from reenact_jax.geometry.layers import Layers, Part
@@ -79,9 +79,6 @@ def draw(
         openings = tuple(folds.of_layout(layouts.of_count(points.shape[1])).values())
         start = spread(appearance['points'])
         prior = flows.landmark_flow(start, points, side, grid, folds=openings)
-        if hp.prior_reach:
-            pixels = jnp.asarray(images.pixel_grid(grid, grid)[None]) * (side / grid)
-            prior = prior * heads.moving(start, points, pixels, heads.FACE)
         if hp.flow_bound:
             flow = hp.flow_bound * jnp.tanh(flow / hp.flow_bound)
         flow = prior + images.resize(flow, grid)

@@ -118,8 +118,8 @@ class Hparams:
     )
     prior_reach: bool = setting(
         False,
-        doc='with `prior`: this flow ends a little beyond the face, so that the background stays, '
-        'and so does hair that should move (`heads.FACE`; ours, in no preset)',
+        doc='with `prior` and `mask`: in use, the flow of the image ends a little beyond the face '
+        '(`heads.FACE`), so that the background stays; training moves all of it (ours)',
     )
     flow_bound: float = setting(
         0.0,
