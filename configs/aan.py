@@ -78,7 +78,7 @@ PRESETS = {
     | dict(lambda_gan=0, steps=24_000, part_size=64, random_width=8)
     | dict(extractor=(16, 32, 48, 64), fusion=(48, 32), flow=(16, 32, 32, 48))
     | dict(local=(16, 32, 48, 64)),
-    'quick': QUICK | WARPED | dict(part_size=32, steps=1000, lambda_regions=0),
+    'quick': QUICK | WARPED | dict(part_size=32, steps=800, lambda_regions=0),
     'printed': QUICK,
     'tiny': SMALL
     | WARPED

@@ -13,7 +13,7 @@ cd "$(dirname "$0")/.."
 source launch/environment.sh
 
 OUT=out/quickstart
-HEADS="--identities 24 --test-identities 4 --tracks 5 --size 64 --cross-pairs 8"
+HEADS="--identities 24 --test-identities 4 --tracks 4 --size 64 --cross-pairs 8"
 POINTS="--identities 300 --tracks 8"
 DRIVER=100
 LDNET="--config ldnet_fdgan:quick"

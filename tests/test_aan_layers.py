@@ -198,7 +198,7 @@ def test_in_use_the_flow_ends_beyond_the_face(built):
     np.testing.assert_array_equal(short.flow, full.flow)
     used = composition.reached(short).flow[0]
     rows, columns = np.int32(driving[0, :, 1] * 1.5), np.int32(driving[0, :, 0] * 1.5)
-    np.testing.assert_allclose(used[rows, columns], full.flow[0][rows, columns], atol=1e-5)
+    np.testing.assert_allclose(used[rows, columns], full.flow[0][rows, columns], rtol=0.04)
     corners = jnp.array([0, 0, -1]), jnp.array([0, -1, 0])
     np.testing.assert_array_equal(used[corners], 0)
     assert np.abs(full.flow[0][corners]).min() > 0.03

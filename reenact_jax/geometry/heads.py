@@ -21,11 +21,12 @@ class Extent(NamedTuple):
 
     width: float  # radii in which all of it is there
     height: float
-    fade: float  # least width of the band around them in which it ends, in radii
+    fade: float = 0.0  # least width of the band around them in which it ends, in radii
     stretch: float = 0.0  # least width of that band in lengths of the head's way
-    jaw: float = 0.0  # what is as close to a landmark of the jaw counts too; 0: the ellipse alone
+    jaw: float | None = None  # what is as close to the jaw counts too; None: the ellipse alone
 
 
+BARE = Extent(0.85, 1.3, jaw=0.03)  # the face without ears and hair
 FACE = Extent(1.05, 1.6, fade=0.15, stretch=1.6, jaw=0.15)  # all landmarks, ears, some hair
 WIDE = 0.43  # distance from eyes to mouth over that between the ends of the jaw, at the ears
 
@@ -44,12 +45,7 @@ def near(
       extent: how far it reaches.
       way: how far the head has moved, pixels; None: not at all.
     """
-    (x, y), length = _axes(points, places), unit(points)[:, None, None]
-    width = extent.width * length
-    radius = jnp.sqrt((x / width) ** 2 + (y / (extent.height * length)) ** 2 + 1e-9)
-    beyond, band = radius - 1, extent.fade
-    if extent.jaw:
-        beyond = jnp.minimum(beyond, (_from_jaw(points, places) - extent.jaw * length) / width)
+    (beyond, width), band = _beyond(points, places, extent), extent.fade
     if way is not None:
         band = jnp.maximum(band, extent.stretch * way[:, None, None] / width)
     return (1 - smooth(beyond / band))[..., None]
@@ -67,6 +63,26 @@ def moving(
     return jnp.maximum(near(source, places, extent, way), near(driving, places, extent, way))
 
 
+def within(
+    source: Float[AnyArray, 'b n 2'],
+    driving: Float[AnyArray, 'b n 2'],
+    places: Float[AnyArray, '1 h w 2'],
+    side: float,
+) -> Float[AnyArray, 'b h w 1']:
+    """Return the share of a change in an image whose border stays: 1 on the face, 0 at the border.
+
+    It ends a little beyond the face (`FACE`) and, as in a warp whose corners are held, the sooner
+    the nearer the border is to the driving face.
+
+    Args:
+      side: the image's, pixels.
+    """
+    beyond, width = _beyond(driving, places, BARE)
+    head = (jnp.maximum(beyond, 0) * width)[..., None]
+    border = jnp.minimum(places, side - places).min(-1, keepdims=True)
+    return moving(source, driving, places, FACE) * border / (border + head)
+
+
 def smooth(t):
     """Return 0 below 0, 1 above 1 and a cubic between."""
     t = t.clip(0, 1)
@@ -80,6 +96,17 @@ def unit(points: Float[AnyArray, 'b n 2']) -> Float[AnyArray, ' b']:
     # Looking up or down brings eyes and mouth nearer to each other, not the ends of the jaw.
     wide = points[:, parts['jaw'][-1]] - points[:, parts['jaw'][0]]
     return jnp.maximum(jnp.maximum(length, WIDE * jnp.sqrt((wide**2).sum(-1) + 1e-12)), 1e-3)
+
+
+def _beyond(points, places, extent: Extent):
+    """Return how far outside places are, in radii (across), and a radius, pixels."""
+    (x, y), length = _axes(points, places), unit(points)[:, None, None]
+    width = extent.width * length
+    radius = jnp.sqrt((x / width) ** 2 + (y / (extent.height * length)) ** 2 + 1e-9)
+    beyond = radius - 1
+    if extent.jaw is not None:
+        beyond = jnp.minimum(beyond, (_from_jaw(points, places) - extent.jaw * length) / width)
+    return beyond, width
 
 
 def _down(points):

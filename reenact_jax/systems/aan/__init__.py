@@ -235,7 +235,7 @@ def _drawn(hp, nets, variables, appearance, landmarks) -> generator.Drawn:
     places = jnp.asarray(images.pixel_grid(grid, grid)[None]) * (side / grid)
     driving = landmarks[..., :2]
     source = jnp.broadcast_to(appearance['points'], driving.shape)
-    reach = heads.moving(source, driving, places, heads.FACE)
+    reach = heads.within(source, driving, places, side)
     made = drawn.layers._replace(reach=reach)
     return drawn._replace(image=composition.compose(made, appearance['image']), layers=made)
 

@@ -119,7 +119,7 @@ class Hparams:
     prior_reach: bool = setting(
         False,
         doc='with `prior` and `mask`: in use, the flow of the image ends a little beyond the face '
-        '(`heads.FACE`), so that the background stays; training moves all of it (ours)',
+        '(`heads.within`), so that the background stays; training moves all of it (ours)',
     )
     flow_bound: float = setting(
         0.0,
