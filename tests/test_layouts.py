@@ -247,13 +247,15 @@ def test_ijbc(people, tmp_path):
 
 def test_ravdess(people, tmp_path):
     root = tmp_path / 'RAVDESS'
-    film(root / 'Actor_01/01-01-03-02-01-01-01.mp4', people[0])
-    film(root / 'Actor_01/02-01-03-02-01-01-01.mp4', people[0])  # the same take, without sound
+    film(root / 'speech/Actor_01/01-01-03-02-01-01-01.mp4', people[0])
+    film(root / 'silent/Actor_01/02-01-03-02-01-01-01.mp4', people[0])  # the same take
     film(root / 'Actor_01/02-01-01-01-01-01-01.mp4', people[0])
     film(root / 'Actor_02/01-02-01-01-01-01-02.mp4', people[1])
     tracks, _ = prepare('ravdess', root, '--test', '0')
     assert {name: len(some) for name, some in tracks.items()} == {'actor01': 2, 'actor02': 1}
-    assert 'the same take is there with sound' in (tmp_path / 'out/report.tsv').read_text()
+    report = (tmp_path / 'out/report.tsv').read_text()
+    left = 'silent/Actor_01/02-01-03-02-01-01-01.mp4\tunused'
+    assert left in report and 'is there as 01-01-03-02-01-01-01.mp4' in report
 
 
 def test_hdtf_clips(people, tmp_path):

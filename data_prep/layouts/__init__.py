@@ -81,7 +81,7 @@ def official(found: Found) -> dict[str, str]:
 
 def guess(paths: Sequence[Path]) -> list[str]:
     """Return the layouts by whose names most of the files go."""
-    texts = [path.resolve().as_posix() for path in paths]
+    texts = [path.absolute().as_posix() for path in paths]
     return [
         name
         for name, layout in LAYOUTS.items()

@@ -23,7 +23,7 @@ import re
 from reenact_jax.data_prep.footage import Source
 from reenact_jax.data_prep.layouts.listing import Found, Listing, Rights, below, matches
 
-RAVDESS = r'/(?P<modality>0[12])-(?P<take>0[12]-0[1-8]-0[12]-0[12]-0[12]-(?P<actor>\d\d))\.mp4$'
+RAVDESS = r'/0[12]-(?P<take>0[12]-0[1-8]-0[12]-0[12]-0[12]-\d\d)\.mp4$'
 FOMM = r'/(?:(?P<split>train|test)/)?(?P<name>(?P<person>[^/#]+)#[^/]+)$'
 
 
@@ -34,15 +34,13 @@ def ravdess(listing: Listing, rights: Rights) -> Found:
         if not match:
             unused[below(path, listing.folder)] = 'not named as in RAVDESS'
             continue
-        take = match['take']
-        if take in best:  # 01 comes before 02
-            unused[below(path, listing.folder)] = 'the same take is there with sound'
-        if take not in best or match['modality'] == '01':
-            best[take] = path, match['actor']
-    sources = [
-        Source(path, f'{take}/{path.stem}', f'actor{actor}', *rights)
-        for take, (path, actor) in best.items()
-    ]
+        take, kept = match['take'], path
+        if take in best:
+            other = best[take]
+            kept, left = (path, other) if other.stem > path.stem else (other, path)
+            unused[below(left, listing.folder)] = f'the same take is there as {kept.name}'
+        best[take] = kept
+    sources = [Source(path, path.stem, f'actor{take[-2:]}', *rights) for take, path in best.items()]
     return Found(sources, unused)
 
 

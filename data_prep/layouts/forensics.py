@@ -47,7 +47,7 @@ def ffpp(listing: Listing, rights: Rights) -> Found:
     for path, match in matches(ORIGINAL, listing.videos):
         name = below(path, listing.folder)
         if not match:
-            manipulated = '/manipulated_sequences/' in f'/{path.resolve().as_posix()}'
+            manipulated = '/manipulated_sequences/' in path.absolute().as_posix()
             unused[name] = MANIPULATED if manipulated else 'not named as in FaceForensics++'
             continue
         rank, key = COMPRESSIONS.index(match['rate']), f'{match["kind"]}/{match["name"]}'

@@ -59,7 +59,7 @@ def matches(pattern: str, paths: list[Path]) -> Iterator[tuple[Path, re.Match | 
     """Search whole paths for a pattern, so that any folder of a set may be given."""
     compiled = re.compile(pattern)
     for path in paths:
-        yield path, compiled.search('/' + path.resolve().as_posix().lstrip('/'))
+        yield path, compiled.search(path.absolute().as_posix())
 
 
 def words(path: Path) -> Iterator[tuple[int, list[str]]]:
