@@ -127,6 +127,9 @@ def test_parameters_are_split_along_fsdp_alone(world):
     kernel = state.variables['E']['params']['Dense_0']['kernel']  # [136, 16]
     assert {shard.data.shape for shard in kernel.addressable_shards} == {(68, 16)}
     assert len({str(shard.index) for shard in kernel.addressable_shards}) == 2, 'two copies'
+    mesh = sharding.make_mesh(mode='fsdp', shape='2x2')
+    odd = sharding.of_tree(np.zeros((6, 15)), mesh, 'fsdp', large=64)  # 4 divides neither side
+    assert odd.spec == jax.P('fsdp', None)
 
 
 def test_rows_lie_in_order_and_partners_together():
