@@ -14,6 +14,7 @@ from reenact_jax.data.shards import framing as tfrecord
 from reenact_jax.data_prep import records
 from reenact_jax.data_prep.footage import Source
 from reenact_jax.data_prep.outcome import Outcome, finish
+from reenact_jax.data_prep.parts import WHOLE, Part
 from reenact_jax.faces import SELFIE, Detector, segmenter
 from reenact_jax.faces import mesh as facemesh
 from reenact_jax.faces.following import Finder
@@ -68,7 +69,8 @@ def extract(
     written = []
     try:
         with storage.writing(target) as file:
-            stretches, rate = _follow(path, options, detector, outcome, progress)
+            part = source.part() if source.part else WHOLE
+            stretches, rate = _follow(path, part, options, detector, outcome, progress)
             for track in _records(path, key, stretches, rate, options, detector, rejected):
                 file.write(tfrecord.frame(tracks.encode(track)))
                 written.append(track.identity)
@@ -79,7 +81,7 @@ def extract(
     return finish(target, outcome, written, rejected)
 
 
-def _follow(path: Path, options: Options, detector: Detector, outcome: Outcome, progress):
+def _follow(path: Path, part: Part, options, detector: Detector, outcome: Outcome, progress):
     """Find and follow faces: the first pass.
 
     Returns:
@@ -88,13 +90,13 @@ def _follow(path: Path, options: Options, detector: Detector, outcome: Outcome, 
     Raises:
       UserError: the file is broken.
     """
-    reader = reading.Reader(path)
+    reader = reading.Reader(path, part.rate)
     still = reader.probe.kind == 'still'
     rate = 0.0 if still else float(reader.timeline.mean)
     step, half = 1 / options.rate, 0.5 / max(rate, 1.0)  # seconds
     tracker = Tracker(options.clip_seconds, max(step + half, options.gap_seconds))
     finder, due, stretches = Finder(detector, options.cut), -math.inf, []
-    for number, (image, time, _) in enumerate(reader.frames()):
+    for number, (image, time, _) in part.frames(reader):
         outcome.frames += 1
         progress()
         finder.watch(image)
@@ -102,12 +104,13 @@ def _follow(path: Path, options: Options, detector: Detector, outcome: Outcome, 
             continue
         due = time + step - half
         found, cut = finder.search(image, time, tracker.boxes())
+        found = part.chosen(found, time, *image.shape[1::-1])
         outcome.frames_searched += 1
         outcome.frames_with_face += bool(found)
         stretches += _kept(tracker.update(number, found, time, cut), options)
     stretches += _kept(tracker.finish(), options)
     outcome.tracks = tracker.tracks
-    if fault := reader.fault():
+    if fault := part.fault(reader, outcome.frames):
         raise UserError(fault)
     return stretches, rate
 

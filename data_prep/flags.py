@@ -71,4 +71,4 @@ def show(out: str, outcomes: Sequence[Outcome], dealing: Dealing) -> None:
         print(f'{split}: {len(part)} records of {part.people} people')
     shares = {'train': 1, 'val': dealing.val, 'test': dealing.test}
     if missing := [split for split in SPLITS if split not in splits and shares[split]]:
-        print(f'no {", ".join(missing)}: with fewer than three people all are in train')
+        print(f'no {", ".join(missing)}: that takes three people or more who may be in any split')

@@ -1,34 +1,45 @@
 """The footage to be read: videos and stills from folders and globs, and who is in them."""
 
 import glob
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from reenact_jax.common import tables
 from reenact_jax.common.errors import UserError
 from reenact_jax.data_prep.gather import CONSENT
+from reenact_jax.data_prep.parts import WHOLE, Part
 from reenact_jax.media import kinds, reading
 
 
 class Source(NamedTuple):
-    """An input file with its labels."""
+    """An input file, or a part of one, with its labels."""
 
-    path: Path
+    path: Path  # a video, a still, or a folder of stills
     key: str  # path below the input it was found in: unique in the set
     identity: str  # name of the person; files with the same name show the same person
     licence: str
     consent: str
+    split: str = ''  # where a published list puts the person, see `gather.deal`; '': nowhere
+    tables: tuple[Path, ...] = ()  # files that tell the part
+    part: Callable[[], Part] | None = None  # reads it; None: the whole file
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """Return the file itself: a video is one input."""
-        return (self.path,)
+        """Return the file itself, for a video is one input, and the tables of its part."""
+        return (self.path, *self.tables)
 
     @property
     def frames(self) -> int:
-        """Count the frames that the header promises."""
-        return promised(self.path)
+        """Count the frames that the header promises, or those of the part at 25 a second."""
+        try:
+            part = self.part() if self.part else WHOLE
+        except UserError:
+            return 0
+        if math.isinf(part.end):
+            return promised(self.path)
+        return round((part.end - part.begin) * 25)
 
 
 def promised(path: Path) -> int:
@@ -125,6 +136,30 @@ def label(
     if rows and len(unused) == len(rows):
         raise UserError(f'{table}: names none of the input files (its column `file`)')
     return sources
+
+
+def doubts(sources: Sequence[Source], table: str | Path | None) -> str | None:
+    """Say what is odd about identities that come from the names of folders; None: nothing.
+
+    Args:
+      sources: from `label`.
+      table: the labels; with them nothing is odd.
+    """
+    people = {source.identity for source in sources}
+    if table or len(sources) < 2:
+        return None
+    if len(people) == 1 and all(len(Path(source.key).parts) > 1 for source in sources):
+        return (
+            f'all {len(sources)} files are taken to show one person, {people.pop()!r}, the name of '
+            'the only sub-folder; give the folder whose sub-folders are people, --labels, or '
+            "a set's --layout"
+        )
+    if len(people) == len(sources):
+        return (
+            f'each of the {len(sources)} files is taken to show another person; where that is not '
+            "so, give a folder with a sub-folder a person, --labels, or a set's --layout"
+        )
+    return None
 
 
 def _expand(item: str) -> list[tuple[Path, str]]:

@@ -8,7 +8,7 @@ import functools
 import hashlib
 import json
 import multiprocessing
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import NamedTuple, Protocol, runtime_checkable
@@ -73,6 +73,7 @@ def prepare(
     face_landmarker: str | None = None,
     parameters: Mapping = {},
     others: Sequence[Outcome] = (),
+    official: Mapping[str, str] = {},
 ) -> list[Outcome]:
     """Write the shards of a set.
 
@@ -86,6 +87,7 @@ def prepare(
       face_landmarker: model file of the detector.
       parameters: more for the set's description of how it was made.
       others: lines of the report about files that are no inputs.
+      official: as `deal` takes it.
 
     Returns:
       The outcome of each input.
@@ -101,7 +103,8 @@ def prepare(
         raise UserError(f'no usable face in {len(sources)} inputs; see {out}/report.tsv')
     people = {o.file: o.people for o in outcomes if o.records}
     used = [source for source in sources if source.key in people]
-    splits = deal([source.identity for source in used], dealing.val, dealing.test, dealing.seed)
+    shares = dealing.val, dealing.test, dealing.seed
+    splits = deal([source.identity for source in used], *shares, official)
     _refuse_leftovers(out, splits)
     description = {**dataclasses.asdict(options), 'seed': dealing.seed, **parameters}
     first = 0
@@ -116,7 +119,9 @@ def prepare(
     return outcomes
 
 
-def deal(names: Sequence[str], val: float, test: float, seed: int) -> dict[str, list[str]]:
+def deal(
+    names: Sequence[str], val: float, test: float, seed: int, official: Mapping[str, str] = {}
+) -> dict[str, list[str]]:
     """Assign people to splits by a hash of name and seed, the same on every machine.
 
     Args:
@@ -125,23 +130,37 @@ def deal(names: Sequence[str], val: float, test: float, seed: int) -> dict[str, 
         more people; with fewer, all of them are in train.
       test: likewise.
       seed: of the hash.
+      official: name -> the split of a published list, or `dev`: not in test, so in train or val by
+        the hash. Who is absent goes into any split.
 
     Returns:
       Split -> names; a split without people is absent.
 
     Raises:
-      UserError: nobody is left to train on.
+      UserError: nobody is left to train on, and not all are on a list.
     """
-    unique = sorted(set(names), key=lambda name: _digest(f'{seed}:{name}'))
+    known = {name: official.get(name, '') for name in names}
+    listed = {name for name, split in known.items() if split in SPLITS}
+    dev = {name for name, split in known.items() if split == 'dev'}
+    parts: dict[str, list[str]] = {split: [] for split in SPLITS}
+    for name in listed:
+        parts[known[name]].append(name)
+    for some, share in ((dev, 0.0), (known.keys() - listed - dev, test)):
+        for split, part in _by_hash(some, val, share, seed).items():
+            parts[split] += part
+    if not parts['train'] and len(listed) < len(known):
+        raise UserError(f'--val {val} --test {test}: nobody of {len(known)} is left to train on')
+    return {split: sorted(part) for split, part in parts.items() if part}
+
+
+def _by_hash(names: Iterable[str], val: float, test: float, seed: int) -> dict[str, list[str]]:
+    unique = sorted(names, key=lambda name: _digest(f'{seed}:{name}'))
     sizes = {}
     for split, share in (('val', val), ('test', test)):
         wanted = max(1, round(share * len(unique))) if share > 0 else 0
         sizes[split] = wanted if len(unique) >= 3 else 0
     cut = sizes['val'], sizes['val'] + sizes['test']
-    parts = {'train': unique[cut[1] :], 'val': unique[: cut[0]], 'test': unique[cut[0] : cut[1]]}
-    if not parts['train']:
-        raise UserError(f'--val {val} --test {test}: nobody of {len(unique)} is left to train on')
-    return {split: sorted(part) for split, part in parts.items() if part}
+    return {'train': unique[cut[1] :], 'val': unique[: cut[0]], 'test': unique[cut[0] : cut[1]]}
 
 
 def _digest(text: str) -> str:

@@ -40,6 +40,7 @@ class Still(NamedTuple):
     track: str  # pictures of one person that become one record: same place, light and clothes
     expression: str = ''  # '': the name does not tell
     pose: int = -1  # number of the camera; -1: the name does not tell
+    box: tuple[float, float, float, float] | None = None  # x0 y0 x1 y1 of the face; None: largest
 
 
 class Contents(NamedTuple):

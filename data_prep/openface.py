@@ -306,7 +306,7 @@ def main(arguments: list[str] | None = None) -> int:
     tables = {key: table for _, key, table in pairs}
     files = [(video, key) for video, key, _ in pairs]
     sources = [
-        Paired(s.path, tables[s.key], *s[1:])
+        Paired(s.path, tables[s.key], s.key, s.identity, s.licence, s.consent)
         for s in footage.label(files, args.labels, args.licence, args.consent)
     ]
     outcomes = gather.prepare(

@@ -30,6 +30,7 @@ from reenact_jax.data_prep import flags, gather, namings, records
 from reenact_jax.data_prep.extract import unfit
 from reenact_jax.data_prep.namings import NAMINGS, NEUTRAL, Contents, Still
 from reenact_jax.data_prep.outcome import Outcome, finish
+from reenact_jax.data_prep.parts import Part
 from reenact_jax.faces import SELFIE, Detector, choose, segmenter
 from reenact_jax.faces import mesh as facemesh
 from reenact_jax.faces.tracking import Sighting
@@ -117,7 +118,7 @@ def extract(
     for still in group.stills:
         progress()
         outcome.frames += 1
-        image, face, reason = _look(still.path, options, detector)
+        image, face, reason = _look(still, options, detector)
         if not reason and images and image.shape != images[0].shape:
             reason = 'not as large as the others'
         outcome.frames_with_face += face is not None
@@ -139,16 +140,22 @@ def extract(
     return finish(target, outcome, [0] * bool(seen), rejected)
 
 
-def _look(path: Path, options: Options, detector: Detector):
-    """Read an image and find its largest face; tell why they are not used ('' if they are)."""
+def _look(still: Still, options: Options, detector: Detector):
+    """Read an image and find the face in its box, or the largest; tell why they are not used."""
     try:
-        image = reading.read_still(path)
+        image = reading.read_still(still.path)
     except UserError:
         return None, None, 'broken'
     faces = detector.detect(image, thorough=True)
     if not faces:
         return image, None, 'no face'
-    face = choose(faces, 'largest', str(path))
+    if still.box:
+        height, width = image.shape[:2]
+        part = Part(boxes=((0.0, *still.box),), size=(width, height))
+        faces = part.chosen(faces, 0.0, width, height)
+    if not faces:
+        return image, None, 'no face in the box'
+    face = choose(faces, 'largest', str(still.path))
     reason = unfit([Sighting(0, face)], 1, 0, options)
     if not reason and not detector.is_certain(image, face):
         reason = 'not certainly a human face'

@@ -94,6 +94,17 @@ def test_it_comes_back_on_other_devices(written):
     assert len(restored.step.sharding.device_set) == 1
 
 
+def test_it_comes_back_on_another_mesh(written):
+    workdir, saved = written
+    _, (stage, _), _, variables = make()
+    place = {'mesh': sharding.make_mesh(mode='fsdp', shape='2x2'), 'mode': 'fsdp', 'large': 64}
+    like = sharding.born(functools.partial(start, stage), variables, **place)
+    restored = Store(workdir).restore(Place(0, 'one', 2), like)
+    assert not changed(saved[2], restored)
+    kernel = restored.variables['E']['params']['Dense_0']['kernel']
+    assert kernel.sharding.spec == jax.P('fsdp', None)
+
+
 def test_networks_without_optimisers(written):
     workdir, saved = written
     config, variables, where = load_networks(workdir)

@@ -104,13 +104,38 @@ def test_forms_that_tpus_print(line, expected):
     assert [(one.kind, one.shape, one.bytes) for one in collectives.read(text)] == expected
 
 
+def test_what_slices_send_each_other():
+    """A TPU slice hands sums to its host, which meets the other slices' hosts."""
+    megascale = 'frontend_attributes={_xla_megascale_transfer_type="ALL_REDUCE"}'
+    name = 'metadata={op_name="jit(step)/transpose(jvp(MLP))/dot_general"}'
+    text = (
+        'ENTRY %main (p: f32[64,8,128]) -> f32[64,8,128] {\n'
+        f'  %p = f32[64,8,128]{{2,1,0:T(8,128)}} add(%a, %b), {name}\n'
+        '  %mean = f32[8]{0} add(%a, %b), metadata={op_name="jit(step)/reduce_sum"}\n'
+        '  %sums = (f32[8]{0}, f32[64,8,128]{2,1,0:T(8,128)}) all-reduce(%mean, %p)\n'
+        '  %sum = f32[64,8,128]{2,1,0:T(8,128)} get-tuple-element(%sums), index=1\n'
+        f'  %send = (f32[64,8,128]{{2,1,0:T(8,128)}}, u32[], token[]) send(%sum, %t), {megascale}\n'
+        '  %other = (f32[8]{0}, u32[], token[]) send(%p, %t), is_host_transfer=true\n'
+        '  %recv = (f32[64,8,128]{2,1,0:T(8,128)}, u32[], token[]) recv(%t), ' + megascale + '\n}\n'
+    )
+    (one,) = [sent for sent in collectives.read(text) if sent.link == collectives.DCN]
+    assert 'transpose(jvp(MLP))' in one.source
+    assert (one.kind, one.bytes, one.link) == ('all-reduce', 4 * 64 * 8 * 128, collectives.DCN)
+    assert collectives.purpose(one, set(), set(), fsdp=False, slices=2) == GRADIENTS
+    mean = one._replace(source='jit(step)/reduce_sum')
+    assert collectives.purpose(mean, set(), set(), fsdp=False, slices=2) == STATISTICS
+    piece = one._replace(kind='reduce-scatter', link=collectives.ICI, source='')
+    assert collectives.purpose(piece, set(), set(), fsdp=False, slices=2) == collectives.PIECES
+    assert collectives.purpose(piece, set(), set(), fsdp=False) == OTHER
+
+
 def sent_by(values, number, **changes):
     """What a stage's step sends on four devices, and how many numbers its gradients are.
 
     Gradients of a single number, which counts as a statistic, are left out.
     """
     values = config.to_json(values) | {'batch_size': 16, **changes}
-    job = jobs.make_abstract_job(values, DATA, 32, sharding.make_mesh())
+    job = jobs.make_abstract_job(values, DATA, 32)
     stage = job.chosen[number]
     lowered = compile_check._traced(job, stage).lower()
     sent = compile_check._sent(job, stage, lowered.compile(compiler_options=QUICK).as_text())
@@ -147,7 +172,7 @@ def test_aan_sends_gradients_and_means_alone():
 def test_fences_are_in_the_step_when_asked_for():
     def count(fences):
         values = config.to_json(small(aan)) | {'batch_size': 8, 'fences': fences}
-        job = jobs.make_abstract_job(values, DATA, 32, sharding.make_mesh())
+        job = jobs.make_abstract_job(values, DATA, 32)
         text = compile_check._traced(job, job.chosen[0]).lower().as_text()
         return text.count('optimization_barrier')
 
@@ -157,7 +182,7 @@ def test_fences_are_in_the_step_when_asked_for():
 @pytest.fixture
 def four_chips(monkeypatch):
     """The command with this process's four CPU devices in the place of v5e:2x2."""
-    monkeypatch.setattr(chips, 'devices', lambda name: jax.devices())
+    monkeypatch.setattr(chips, 'devices', lambda name, slices=1: jax.devices())
 
 
 def command(*arguments):
@@ -179,6 +204,18 @@ def test_command(four_chips, tmp_path, capsys):
     assert {one['for'] for one in report['collectives']} == {GRADIENTS, STATISTICS}
     text = capsys.readouterr().out
     assert 'two: v5e:2x2, 4 chips' in text and 'gradient sums' in text
+    assert {one['link'] for one in report['collectives']} == {'ICI'}
+    assert (report['slices'], report['mesh']) == (1, {'data': 4, 'fsdp': 1})
+
+
+def test_command_with_a_mesh(four_chips, tmp_path):
+    out = tmp_path / 'report.json'
+    flags = ['--config.stages=two', '--batch-per-chip=4', f'--out={out}']
+    assert command(*flags, '--config.sharding=fsdp', '--config.mesh=2x2') == 0
+    (report,) = json.loads(out.read_text())
+    assert report['mesh'] == {'data': 2, 'fsdp': 2}
+    with pytest.raises(UserError, match='3x2 is 6 devices; there are 4'):
+        command(*flags, '--config.sharding=fsdp', '--config.mesh=3x2')
 
 
 def test_what_does_not_fit_is_refused(four_chips, monkeypatch, capsys):
@@ -212,9 +249,11 @@ def test_refusals(monkeypatch, four_chips):
 
 @pytest.mark.long
 @pytest.mark.timeout(1200)
-def test_with_libtpu(tmp_path):
+@pytest.mark.parametrize('slices', [1, 2])
+def test_with_libtpu(slices, tmp_path):
     pytest.importorskip('libtpu', reason='libtpu is not installed: pip install -e .[tpu-check]')
     arguments = ['--config=ldnet_fdgan:tiny', '--topology=v5e:4x4', '--batch-per-chip=4']
+    arguments += [f'--slices={slices}']
     out = tmp_path / 'report.json'
     done = subprocess.run(
         [sys.executable, '-m', 'launch.compile_check', *arguments, f'--out={out}'],
@@ -227,5 +266,8 @@ def test_with_libtpu(tmp_path):
         pytest.skip('another process uses libtpu')
     assert done.returncode == 0, done.stderr
     for report in json.loads(out.read_text()):
-        assert {one['for'] for one in report['collectives']} == {GRADIENTS, STATISTICS}
-        assert np.isclose(report['FLOPs a step'], 16 * report['FLOPs a chip'])
+        between = {one['for'] for one in report['collectives'] if one['link'] == 'DCN'}
+        assert (GRADIENTS in between) == (slices == 2) and between <= {GRADIENTS, STATISTICS}
+        if slices == 1:
+            assert {one['for'] for one in report['collectives']} == {GRADIENTS, STATISTICS}
+        assert np.isclose(report['FLOPs a step'], 16 * slices * report['FLOPs a chip'])

@@ -3,6 +3,9 @@
 Nothing here reaches a cloud: gcloud, srun and scontrol are scripts of the tests.
 """
 
+import copy
+import json
+import lzma
 import os
 import pathlib
 import shutil
@@ -10,6 +13,7 @@ import subprocess
 import threading
 
 import goldens
+import jsonschema
 import pytest
 import yaml
 
@@ -19,6 +23,7 @@ from reenact_jax.train.signals import STOPPED
 
 ROOT = pathlib.Path(__file__).parent.parent
 LAUNCH = ROOT / 'launch'
+VENDOR = ROOT / 'tests' / 'vendor'
 SCRIPTS = ['tpu_vm.sh', 'slurm.sbatch', 'first_minutes_tpu.sh', 'first_minutes_gpu.sh']
 SCRIPTS += ['train_portrait.sh']
 PLACE = ['--name=aan', '--zone', 'us-west4-a', '--type=v5litepod-16']
@@ -269,19 +274,37 @@ def jobset_faults(job: dict) -> list[str]:
 
 
 def check_schema(jobs: list[dict]) -> None:
-    """Against JobSet's own definition, where JOBSET_CRD names its file and jsonschema is there."""
-    if file := os.environ.get('JOBSET_CRD'):
-        jsonschema = pytest.importorskip('jsonschema')
-        definition = yaml.safe_load(pathlib.Path(file).read_text())
-        schema = definition['spec']['versions'][0]['schema']['openAPIV3Schema']
-        for job in jobs:
-            jsonschema.Draft7Validator(schema).validate(job)
+    """Against JobSet's own definition, tests/vendor/; unknown fields are refused, as by kubectl."""
+    text = lzma.decompress((VENDOR / 'jobset_v1alpha2.json.xz').read_bytes())
+    validator = jsonschema.Draft7Validator(closed(json.loads(text)))
+    for job in jobs:
+        validator.validate(job)
+
+
+def closed(schema):
+    """A schema whose objects have no other fields than those it names."""
+    if isinstance(schema, list):
+        return [closed(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    inner = {key: closed(value) for key, value in schema.items()}
+    if isinstance(inner.get('properties'), dict) and inner.get('type') == 'object':
+        inner.setdefault('additionalProperties', False)
+    return inner
 
 
 def test_the_jobset_holds_together():
     job = yaml.safe_load((LAUNCH / 'jobset.yaml').read_text())
     assert jobset_faults(job) == []
     check_schema([job])
+    for path, value in ((('failurePolicy', 'maxRestarts'), 'five'), (('sucessPolicy',), {})):
+        wrong = copy.deepcopy(job)
+        place = wrong['spec']
+        for name in path[:-1]:
+            place = place[name]
+        place[path[-1]] = value
+        with pytest.raises(jsonschema.ValidationError):
+            check_schema([wrong])
     job['spec']['replicatedJobs'][0]['template']['spec']['parallelism'] = 2
     assert len(jobset_faults(job)) == 2, 'a test that can fail'
 

@@ -56,6 +56,7 @@ OF_THIS_MACHINE = {
     'data_prep.extract': 'footage',
     'data_prep.footage': 'footage',
     'data_prep.gather': 'footage',
+    'data_prep.layouts': 'footage',
     'data_prep.namings': 'footage',
     'data_prep.openface': 'footage',
     'data_prep.points_csv': 'names in tables',

@@ -7,7 +7,7 @@ import pytest
 from reenact_jax.bench import products
 from reenact_jax.configs import aan, facegan, fomm, freenet, ldnet_fdgan, pix2pix
 from reenact_jax.data.tracks import DataInfo
-from reenact_jax.train import config, jobs, sharding
+from reenact_jax.train import config, jobs
 
 # What may be float32 in a bfloat16 run of images, and why.
 EXACT = {
@@ -41,8 +41,8 @@ def traced(module, preset, dtype='bfloat16'):
     chosen = module.get_config(preset)
     chosen.data, chosen.dtype = '(none)', dtype
     values = config.to_json(chosen) | {'batch_size': 4}
-    mesh = sharding.make_mesh(jax.devices()[:1])
-    job = jobs.make_abstract_job(values, DataInfo(identities=8, examples=64), 64, mesh)
+    here = jax.devices()[:1]
+    job = jobs.make_abstract_job(values, DataInfo(identities=8, examples=64), 64, here)
     for stage in job.chosen.values():
         state = job.shapes(stage)
         arguments = state, job.constants, job.abstract_batch(stage)

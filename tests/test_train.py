@@ -156,12 +156,13 @@ def test_a_profile_is_of_the_steps_that_were_asked_for(reference, data, tmp_path
     assert not changed(raw(reference, 'two', 4), raw(tmp_path / 'run', 'two', 4))
 
 
-def test_two_processes_give_what_one_gives(reference, data, tmp_path):
+@pytest.mark.parametrize('mesh', [[], ['--config.sharding=fsdp', '--config.mesh=2x2']])
+def test_two_processes_give_what_one_gives(mesh, reference, data, tmp_path):
     with socket.socket() as free:
         free.bind(('127.0.0.1', 0))
         port = free.getsockname()[1]
     extra = ["--config.stages=('one',)", '--config.checkpoint_every=3', '--num_processes=2']
-    extra += [f'--coordinator=127.0.0.1:{port}']
+    extra += [f'--coordinator=127.0.0.1:{port}', *mesh]
     flags, os.environ['XLA_FLAGS'] = (
         os.environ['XLA_FLAGS'], '--xla_force_host_platform_device_count=2',
     )  # fmt: skip

@@ -205,8 +205,8 @@ def test_labels(tmp_path):
     table = tmp_path / 'who.tsv'
     table.write_text('file\tidentity\tlicence_as_stated\na.png\t7\tCC0\n')
     sources = {s.key: s for s in footage.label(found, table, consent='yes')}
-    assert sources['a.png'][2:] == ('7', 'CC0', 'yes')
-    assert sources['b.png'][2:] == ('b', 'unknown', 'yes')
+    assert sources['a.png'][2:5] == ('7', 'CC0', 'yes')
+    assert sources['b.png'][2:5] == ('b', 'unknown', 'yes')
     table.write_text('file\tperson\na.png\t7\n')
     with pytest.raises(UserError, match="no column 'identity'"):
         footage.label(found, table)

@@ -73,11 +73,12 @@ def parse(name: str) -> tuple[Chip, tuple[int, ...]]:
     return chip, sides
 
 
-def devices(name: str) -> list:
+def devices(name: str, slices: int = 1) -> list:
     """List the devices of a topology, to compile for; none of them has to be there.
 
     Args:
       name: see `parse`.
+      slices: how many such slices, joined by the network of the data centre.
 
     Raises:
       UserError: libtpu is absent or in use, or the name is wrong.
@@ -92,7 +93,8 @@ def devices(name: str) -> list:
         os.environ.setdefault(variable, value)
     host = {'chips_per_host_bounds': [1, 1, 1]} if set(sides) == {1} else {}  # else 2 x 2 x 1
     try:
-        return topologies.get_topology_desc(name, platform='tpu', **host).devices
+        more = {'num_slices': slices} if slices > 1 else {}
+        return topologies.get_topology_desc(name, platform='tpu', **host, **more).devices
     except jax.errors.JaxRuntimeError as error:
         if 'lockfile' in str(error) or 'in use' in str(error):
             raise UserError(

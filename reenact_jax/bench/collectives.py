@@ -18,12 +18,14 @@ KINDS = (
     'ragged-all-to-all',
     'collective-broadcast',
 )
-GRADIENTS, STATISTICS, PARAMETERS, OTHER = (
+GRADIENTS, STATISTICS, PARAMETERS, PIECES, OTHER = (
     'gradient sums',
     'statistics of the global batch',
     'parameter gathers of fsdp',
+    'pieces of sums over slices',
     'other',
 )
+ICI, DCN = 'ICI', 'DCN'  # links between the chips of a slice; the network between slices
 
 _ARRAY = re.compile(r'\b([a-z]+)(\d*)[a-z0-9]*\[([\d,]*)\]')  # f32[8,16], pred[], f8e4m3fn[4]
 _NAME = re.compile(r'%([\w.\-]+)')
@@ -31,6 +33,9 @@ _INSTRUCTION = re.compile(r'\s+(?:ROOT )?%?([\w.\-]+) = (.+)')
 _COMPUTATION = re.compile(r'(ENTRY )?%?([\w.\-]+) \(.*\{\s*$')
 _CALLED = re.compile(r'\b(?:body|calls|to_apply|branch_computations)=\{?((?:%[\w.\-]+(?:, )?)+)')
 _TRIPS = re.compile(r'known_trip_count[^\d]*(\d+)')
+# Slices of TPUs send by way of their hosts: what a host is told to do with it stands in attributes.
+_BETWEEN_SLICES = re.compile(r'_xla_megascale_transfer_type="(\w+)"')
+_INDEX = re.compile(r'\bindex=(\d+)')
 _OP_NAME = re.compile(r'op_name="([^"]*)"')
 
 
@@ -43,6 +48,7 @@ class Sent(NamedTuple):
     bytes: int  # on one device: an all-gather's output, any other operation's input
     source: str  # its origin by JAX's name, such as `jit(step)/transpose(jvp(MLP))/dot_general`
     times: int  # how often one call of the program sends it; more than 1 inside a loop
+    link: str = ICI  # what it passes: ICI or DCN
 
 
 class _Instruction(NamedTuple):
@@ -66,6 +72,13 @@ def read(text: str) -> list[Sent]:
     sent = []
     for name, node in program.items():
         kind = node.opcode.removesuffix('-start')
+        if kind == 'send' and (transfer := _BETWEEN_SLICES.search(node.rest)):
+            kind, link = transfer[1].lower().replace('_', '-'), DCN
+            (shape, size), *_ = node.arrays
+            source = _source(program, node.operands[0])
+            times_sent = times.get(node.computation, 1)
+            sent.append(Sent(kind, name, shape, size, source, times_sent, link))
+            continue
         if kind not in KINDS:
             continue
         arrays = [array for operand in node.operands for array in program[operand].arrays]
@@ -79,7 +92,9 @@ def read(text: str) -> list[Sent]:
     return sent
 
 
-def purpose(sent: Sent, parameters: set[int], statistics: set[int], fsdp: bool) -> str:
+def purpose(
+    sent: Sent, parameters: set[int], statistics: set[int], fsdp: bool, slices: int = 1
+) -> str:
     """Infer from an array's shape and source what it is sent for.
 
     Sums that are computed together share one name, so a few sums of normalisation layers can be
@@ -90,11 +105,18 @@ def purpose(sent: Sent, parameters: set[int], statistics: set[int], fsdp: bool) 
       parameters: numbers of elements of the parameters' arrays.
       statistics: numbers of elements of the running statistics' arrays.
       fsdp: whether parameters are split over devices.
+      slices: that are joined. Of several, each sums pieces of its own, sends them to the others and
+        gathers them again; these operations are the compiler's and have no name.
 
     Returns:
-      `GRADIENTS`, `STATISTICS`, `PARAMETERS` or `OTHER`.
+      `GRADIENTS`, `STATISTICS`, `PARAMETERS`, `PIECES` or `OTHER`.
     """
     count = math.prod(sent.shape)
+    if sent.link == DCN and sent.kind == 'all-reduce':
+        # A piece of an array, padded: its size says nothing. What slices sum is over rows.
+        return (
+            GRADIENTS if 'transpose(' in sent.source and 'Norm_' not in sent.source else STATISTICS
+        )
     if sent.kind in ('all-reduce', 'reduce-scatter'):
         # A single number is a mean over rows (loss, metric) or a flag; the gradient of a single
         # number looks the same. A normalisation's sums have the shape of a bias, also in the
@@ -107,7 +129,7 @@ def purpose(sent: Sent, parameters: set[int], statistics: set[int], fsdp: bool) 
             return STATISTICS
     if sent.kind == 'all-gather' and fsdp and count in parameters:
         return PARAMETERS
-    return OTHER
+    return PIECES if slices > 1 and not sent.source else OTHER
 
 
 def _instructions(text: str) -> Iterator[tuple[str, _Instruction]]:
@@ -165,7 +187,13 @@ def _source(program: dict[str, _Instruction], name: str) -> str:
     """Find JAX's name of an array's origin, looking behind moves and joins without a name."""
     instruction = program[name]
     while not _op_name(instruction) and instruction.operands:
-        instruction = program[instruction.operands[0]]
+        at, inner = 0, program[instruction.operands[0]]
+        if inner.opcode.removesuffix('-start') in KINDS and len(inner.operands) == len(
+            inner.arrays
+        ):
+            at = int((*_INDEX.findall(instruction.rest), 0)[0])  # which of its arrays
+            instruction = inner
+        instruction = program[instruction.operands[at]]
     return _op_name(instruction)
 
 

@@ -5,12 +5,13 @@
 Compiles every stage's step, the same program that training calls, for a slice of TPUs that need
 not be there. Prints for each stage: the memory that a chip needs and has; the FLOPs of a step; the
 share of float32, and the lines of code that ask for most arithmetic; and everything that the chips
-send each other: by which operation, how much, and for what. The exit code is 1 if a step does not
-fit.
+send each other: by which operation, how much, for what, and over which link. ICI joins the chips of
+a slice, DCN the slices (--slices=2). The exit code is 1 if a step does not fit.
 
 It needs no data and no pretrained weights: image size, number of people and of records are flags.
 
 The settings of a run count as in training: --config.stages=NAME, --config.sharding=fsdp,
+--config.mesh=2x16 (parameters split over 16 chips, 2 copies),
 --config.dtype=bfloat16, --config.accumulate=4 (a chip's rows are split into 4 microbatches).
 
 It needs libtpu (`pip install -e .[tpu-check]`), which serves one process at a time. Compiling
@@ -42,7 +43,9 @@ ADVICE = (
 )
 
 
-def check(values: dict, info: DataInfo, side: int, topology: str, rows: int) -> Iterator[dict]:
+def check(
+    values: dict, info: DataInfo, side: int, topology: str, rows: int, slices: int = 1
+) -> Iterator[dict]:
     """Compile the stages of a config, one after the other.
 
     Args:
@@ -51,6 +54,7 @@ def check(values: dict, info: DataInfo, side: int, topology: str, rows: int) -> 
       side: side of the images, pixels.
       topology: see `chips.parse`.
       rows: rows of a batch on each chip.
+      slices: number of such slices.
 
     Yields:
       A report of each stage: plain values, bytes and FLOPs; `refused` is there if it does not fit.
@@ -64,12 +68,11 @@ def check(values: dict, info: DataInfo, side: int, topology: str, rows: int) -> 
             f'--batch-per-chip: {rows} rows are not pairs for each of config.accumulate = '
             f'{unit // 2} microbatches; give a multiple of {unit}'
         )
-    values = values | {'batch_size': rows * math.prod(sides)}
-    mesh = sharding.make_mesh(chips.devices(topology))
-    job = jobs.make_abstract_job(values, info, side, mesh)
+    values = values | {'batch_size': rows * math.prod(sides) * slices}
+    job = jobs.make_abstract_job(values, info, side, chips.devices(topology, slices))
     alone = values | {'batch_size': rows, 'accumulate': 1, 'scan': 1, 'sharding': 'replicated'}
-    here = sharding.make_mesh(jax.devices('cpu')[:1])
-    one_chip = jobs.make_abstract_job(alone, info, side, here)
+    here = jax.devices('cpu')[:1]
+    one_chip = jobs.make_abstract_job(alone | {'mesh': ''}, info, side, here)
     for number, stage in job.chosen.items():
         traced = _traced(one_chip, one_chip.chosen[number])
         costs: Any = traced.lower().cost_analysis()
@@ -77,7 +80,9 @@ def check(values: dict, info: DataInfo, side: int, topology: str, rows: int) -> 
         yield {
             'stage': stage.name,
             'topology': topology,
-            'chips': mesh.size,
+            'slices': slices,
+            'chips': job.mesh.size,
+            'mesh': dict(job.mesh.shape),
             'rows a chip': rows,
             'sharding': job.run.sharding,
             'dtype': job.run.dtype,
@@ -88,7 +93,7 @@ def check(values: dict, info: DataInfo, side: int, topology: str, rows: int) -> 
                 for leaf in jax.tree.leaves(job.shapes(stage))
             ),
             'FLOPs a chip': flops,
-            'FLOPs a step': flops * mesh.size,
+            'FLOPs a step': flops * job.mesh.size,
             **products.report(traced.jaxpr),
             **_compiled(job, stage, chip.hbm),
         }
@@ -137,32 +142,35 @@ def memory(analysis) -> dict[str, int]:
 
 def _sent(job: Job, stage: Stage, text: str) -> list[dict]:
     """Group the arrays sent in a step by kind and purpose; name the sources of `OTHER`."""
+    slices = len({sharding.slice_of(device) for device in job.mesh.devices.flat})
     sizes = {True: set(), False: set()}  # those of parameters, those of running statistics
     for variables in job.shapes(stage).variables.values():
         for name, tree in variables.items():
             sizes[name == 'params'] |= {leaf.size for leaf in jax.tree.leaves(tree)}
     fsdp, groups = job.run.sharding == 'fsdp', {}
     for one in collectives.read(text):
-        purpose = collectives.purpose(one, sizes[True], sizes[False], fsdp)
-        groups.setdefault((one.kind, purpose), []).append(one)
+        purpose = collectives.purpose(one, sizes[True], sizes[False], fsdp, slices)
+        groups.setdefault((one.kind, purpose, one.link), []).append(one)
     return [
         {
             'kind': kind,
             'for': purpose,
+            'link': link,
             'operations': len({one.operation for one in some}),
             'arrays': sum(one.times for one in some),
             'bytes': sum(one.bytes * one.times for one in some),
             'sources': sorted({one.source for one in some}) if purpose == collectives.OTHER else [],
         }
-        for (kind, purpose), some in sorted(groups.items())
+        for (kind, purpose, link), some in sorted(groups.items())
     ]
 
 
 def table(report: dict) -> str:
     """Write a stage's report as text."""
     share = f'{report["rows a chip"]} rows a chip, {report["sharding"]}, {report["dtype"]}'
+    slices = f'{report["slices"]} x ' if report['slices'] > 1 else ''
     lines = [
-        f'{report["stage"]}: {report["topology"]}, {report["chips"]} chips, {share}, '
+        f'{report["stage"]}: {slices}{report["topology"]}, {report["chips"]} chips, {share}, '
         f'accumulate {report["accumulate"]}',
         f'  FLOPs: {report["FLOPs a step"]:.4g} a step, {report["FLOPs a chip"]:.4g} a chip; '
         f'state: {report["state"] / GIB:.3f} GiB a chip',
@@ -177,11 +185,13 @@ def table(report: dict) -> str:
         lines += [f'    {name:<12}{size / GIB:>9.3f}' for name, size in report['memory'].items()]
         share = report['memory']['total'] / report['HBM']
         lines.append(f'    {"HBM":<12}{report["HBM"] / GIB:>9.3f}   {share:.1%} used')
-        lines.append(f'  {"sent":<20}{"for":<32}{"operations":>10}{"arrays":>8}{"MB":>12}')
+        lines.append(
+            f'  {"sent":<20}{"for":<32}{"link":<6}{"operations":>10}{"arrays":>8}{"MB":>12}'
+        )
         for item in report['collectives']:
             size = f'{item["bytes"] / 1e6:.6f}'
             counts = f'{item["operations"]:>10}{item["arrays"]:>8}{size:>12}'
-            lines.append(f'  {item["kind"]:<20}{item["for"]:<32}{counts}')
+            lines.append(f'  {item["kind"]:<20}{item["for"]:<32}{item["link"]:<6}{counts}')
             lines += [f'      from {source or "(no name)"}' for source in item['sources'][:8]]
     if 'refused' in report:
         lines.append(f'  DOES NOT FIT: {report["refused"]}')
@@ -193,6 +203,7 @@ def define_flags(values: flags.FlagValues) -> None:
     summary.define_flags(values)
     text = 'slice of TPUs, such as v5e:16x16, v6e:4x4 or v5p:2x2x2'
     flags.DEFINE_string('topology', None, text, flag_values=values)
+    flags.DEFINE_integer('slices', 1, 'number of such slices', 1, 64, flag_values=values)
     flags.DEFINE_integer('batch-per-chip', 8, 'rows of a batch on each chip', 2, flag_values=values)
     flags.DEFINE_string('out', None, 'JSON file to write', flag_values=values)
 
@@ -210,7 +221,8 @@ def main(arguments: list[str] | None = None) -> int:
     info = DataInfo(values.identities, values.examples, values.config.points)
     rows: Any = values['batch-per-chip'].value
     reports = []
-    for report in check(config.to_json(values.config), info, values.size, values.topology, rows):
+    place = values.topology, rows, values.slices
+    for report in check(config.to_json(values.config), info, values.size, *place):
         reports.append(report)
         print(table(report), flush=True)
         if values.out:

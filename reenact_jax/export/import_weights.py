@@ -30,7 +30,7 @@ from reenact_jax.export.trained import Trained
 from reenact_jax.geometry import layouts
 from reenact_jax.systems import fomm
 from reenact_jax.systems.fomm import official
-from reenact_jax.train import config, feed, jobs, sharding, workdirs
+from reenact_jax.train import config, feed, jobs, workdirs
 from reenact_jax.train.checkpoints.places import Place
 from reenact_jax.train.checkpoints.store import Store
 from reenact_jax.train.jobs import Job
@@ -139,7 +139,7 @@ def _workdir(args: flags.FlagValues, state: State, file: str, record: dict) -> d
         raise UserError(f'--config: of {values[config.SYSTEM]}, and {file} is of fomm')
     shards, info, data = feed.open_data(config.resolve(values)[1])
     side = int(shards.columns.size[0])
-    job = jobs.make_abstract_job(values, info, side, sharding.make_mesh())
+    job = jobs.make_abstract_job(values, info, side)
     job = job._replace(shards=shards, record=data)
     networks = _networks(job, state, file)
     workdirs.claim(args.out, values)

@@ -102,6 +102,9 @@ class Run:
         choices=('replicated', 'fsdp'),
         doc='how parameters lie on the devices, see sharding.py',
     )
+    mesh: str = setting(
+        '', doc="devices as DATAxFSDP, such as 2x16; '': FSDP is a slice with sharding=fsdp, else 1"
+    )
     fences: bool = setting(
         False, doc='keep compilers from fusing across normalisations, see nets/blocks.py; for v6e'
     )
@@ -136,6 +139,7 @@ FREE = frozenset(
     {'data', 'threads', 'bad_record_budget', 'stages', 'scan', 'sharding', 'nan_limit', 'keep'}
     | {'checkpoint_every', 'checkpoint_seconds', 'log_every', 'preview_every', 'compilation_cache'}
     | {'fences', 'batch_size', 'accumulate', 'workers', 'requests', 'cache', 'cache_gb', 'init'}
+    | {'mesh'}
 )
 A_HOSTS_OWN = frozenset(  # may differ between hosts
     {'data', 'threads', 'workers', 'requests', 'cache', 'cache_gb', 'compilation_cache'}

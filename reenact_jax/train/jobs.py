@@ -1,7 +1,7 @@
 """What a run has before its first step: data, networks, stages, first states."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -118,26 +118,30 @@ def make_job(values: dict) -> Job:
     """Open the data and check all that can be checked before anything is computed."""
     system, run, hparams = config.resolve(values)
     shards, info, record = feed.open_data(run)
-    job = _planned(values, info, int(shards.columns.size[0]), sharding.make_mesh())
+    job = _planned(values, info, int(shards.columns.size[0]))
     constants = sharding.to_all(system.constants(hparams), job.mesh)
     return job._replace(shards=shards, record=record, constants=constants)
 
 
-def make_abstract_job(values: dict, info: DataInfo, side: int, mesh: jax.sharding.Mesh) -> Job:
+def make_abstract_job(
+    values: dict, info: DataInfo, side: int, devices: Sequence | None = None
+) -> Job:
     """Make a job to compile for devices that need not be there: no data, constants are shapes.
 
     Args:
       info: what the data would be.
       side: of the stored images, pixels.
+      devices: to compile for; None: those that are there.
     """
-    job = _planned(values, info, side, mesh)
+    job = _planned(values, info, side, devices)
     arrays = job.system.constants(job.hparams, load=False)
-    return job._replace(constants=sharding.abstract(arrays, sharding.replicated(mesh)))
+    return job._replace(constants=sharding.abstract(arrays, sharding.replicated(job.mesh)))
 
 
-def _planned(values: dict, info: DataInfo, side: int, mesh) -> Job:
+def _planned(values: dict, info: DataInfo, side: int, devices=None) -> Job:
     """Make a job without shards and constants, and check its stages."""
     system, run, hparams = config.resolve(values)
+    mesh = sharding.make_mesh(devices, run.sharding, run.mesh)
     nets = system.networks(hparams, info)
     stages, rates = system.stages(hparams, info), tuning.factors(run.rate_factors)
     tuning.check(stages, nets, run.freeze, rates)

@@ -1,28 +1,82 @@
-"""Where arrays lie: one mesh over all devices of all processes, the batch split along `data`.
+"""Where arrays lie: one mesh of two axes over all devices of all processes.
 
-Parameters are replicated, or with `fsdp` split too: every leaf of at least `LARGE` numbers along
-the largest of its axes that the devices divide. The state is created where it will lie.
+Rows of the batch are split over both axes, `data` and `fsdp`. Parameters are replicated, or with
+`fsdp` split along that axis: every leaf of at least `LARGE` numbers along the largest of its sides
+that the axis divides. Along `data` they are replicated. The state is created where it will lie.
+
+Devices of one slice (of TPUs; of GPUs: a host or what NVLink joins) follow one another, and an axis
+`fsdp` lies within a slice: what is gathered for every layer passes quick links alone, and slices
+send each other sums of gradients.
 """
 
 import functools
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
+from reenact_jax.common.errors import UserError
 from reenact_jax.train.step import State
 
-AXIS = 'data'
+DATA, FSDP = AXES = ('data', 'fsdp')
 LARGE = 2**16  # size of a leaf from which splitting it pays for its gathering
 MODES = ('replicated', 'fsdp')
 
 
-def make_mesh(devices=None) -> Mesh:
-    """Make the mesh of the given devices, by default of all devices of all processes."""
-    devices = np.asarray(jax.devices() if devices is None else devices)
-    return Mesh(devices, (AXIS,), axis_types=(AxisType.Auto,))
+def make_mesh(devices: Sequence | None = None, mode: str = 'replicated', shape: str = '') -> Mesh:
+    """Make the mesh of devices.
+
+    Args:
+      devices: by default all devices of all processes.
+      mode: 'replicated' or 'fsdp'.
+      shape: DATAxFSDP, the lengths of its axes, such as 2x16; '': with 'fsdp' as many along `fsdp`
+        as a slice has devices, otherwise one.
+
+    Raises:
+      UserError: the shape does not suit the devices, see `grid`.
+    """
+    devices = jax.devices() if devices is None else devices
+    return Mesh(grid(devices, mode, shape), AXES, axis_types=(AxisType.Auto, AxisType.Auto))
+
+
+def grid(devices: Sequence, mode: str, shape: str) -> np.ndarray:
+    """Lay devices out as a mesh [data, fsdp]; arguments as of `make_mesh`.
+
+    Raises:
+      UserError: there are not so many devices, or `fsdp` would reach over slices, or is longer than
+        one without being asked for.
+    """
+    devices = sorted(devices, key=slice_of)
+    count = len(devices)
+    within = count // len({slice_of(device) for device in devices})
+    data, split = _lengths(shape) if shape else (0, within if mode == 'fsdp' else 1)
+    if shape and data * split != count:
+        raise UserError(f'config.mesh: {shape} is {data * split} devices; there are {count}')
+    if within % split:
+        raise UserError(
+            f'config.mesh: {shape}: {split} along fsdp do not divide the {within} devices of '
+            'a slice'
+        )
+    if split > 1 and mode != 'fsdp':
+        raise UserError(f'config.mesh: {shape}: only config.sharding=fsdp splits along fsdp')
+    laid_out = np.empty(count, object)
+    laid_out[:] = devices
+    return laid_out.reshape(-1, split)
+
+
+def slice_of(device) -> int:
+    """Return the number of a device's slice; 0 where devices have none."""
+    return getattr(device, 'slice_index', None) or 0
+
+
+def _lengths(shape: str) -> tuple[int, int]:
+    match = re.fullmatch(r'([1-9]\d*)x([1-9]\d*)', shape)
+    if not match:
+        raise UserError(f'config.mesh: expected DATAxFSDP, such as 2x16, found {shape!r}')
+    return int(match[1]), int(match[2])
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
@@ -32,7 +86,7 @@ def replicated(mesh: Mesh) -> NamedSharding:
 
 def rows(mesh: Mesh, leading: int = 0) -> NamedSharding:
     """Return the sharding of rows after `leading` unsplit axes (1 for a stack of batches)."""
-    return NamedSharding(mesh, PartitionSpec(*(None,) * leading, AXIS))
+    return NamedSharding(mesh, PartitionSpec(*(None,) * leading, AXES))
 
 
 def of_tree(tree: Any, mesh: Mesh, mode: str = 'replicated', large: int = LARGE) -> Any:
@@ -143,11 +197,11 @@ def to_all(tree: Any, mesh: Mesh) -> Any:
 
 def _spec(leaf, mesh: Mesh, mode: str, large: int) -> PartitionSpec:
     """Choose the axis along which a leaf is split, if any."""
-    shape, count = leaf.shape, mesh.size
-    if mode == 'replicated' or np.prod(shape, dtype=int) < large:
+    shape, count = leaf.shape, mesh.shape[FSDP]
+    if mode == 'replicated' or count == 1 or np.prod(shape, dtype=int) < large:
         return PartitionSpec()
     divisible = [axis for axis, side in enumerate(shape) if side % count == 0]
     if not divisible:
         return PartitionSpec()
     largest = max(divisible, key=lambda axis: shape[axis])
-    return PartitionSpec(*(AXIS if axis == largest else None for axis in range(len(shape))))
+    return PartitionSpec(*(FSDP if axis == largest else None for axis in range(len(shape))))
