@@ -39,6 +39,12 @@ def times(film: Film) -> list[Fraction]:
     ]
 
 
+def end(film: Film) -> tuple[float, float]:
+    """When the last frame ends: at its own length, or, where none is stated, at the one before's."""
+    at = times(film)
+    return float(at[-1] + 1 / film.rate), float(2 * at[-1] - at[-2])
+
+
 def make(path, film: Film, cut: float = 0.0):
     """Write a film; the picture is white and the tone sounds from `JUMP` on the common clock.
 

@@ -55,9 +55,9 @@ def agrees(tmp_path, film: Film, suffix: str = '.mp4', cut: float = 0.0, rate=No
     assert shown - (sounds - cut) == pytest.approx(0, abs=FRAME), 'motion against sound'
     assert shown == pytest.approx(jump, abs=FRAME)
     assert facts['seconds'] == pytest.approx(reader.timeline.end, abs=FRAME)
-    expected = films.LENGTH + film.late - min(film.late, film.tone_late) - cut
+    shortest, longest = (one + film.late - min(film.late, film.tone_late) for one in films.end(film))
     # An encoder puts up to 0.03 s before the sound where no edit list can say so.
-    assert reader.timeline.end == pytest.approx(expected, abs=2.2 * FRAME)
+    assert shortest - cut - FRAME < reader.timeline.end < longest - cut + FRAME
     return facts
 
 
