@@ -40,7 +40,7 @@ def times(film: Film) -> list[Fraction]:
 
 
 def end(film: Film) -> tuple[float, float]:
-    """When the last frame ends: at its own length, or, where none is stated, at the one before's."""
+    """When the last frame ends: of its own length, or of the one before's if none is stated."""
     at = times(film)
     return float(at[-1] + 1 / film.rate), float(2 * at[-1] - at[-2])
 

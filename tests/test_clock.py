@@ -55,7 +55,9 @@ def agrees(tmp_path, film: Film, suffix: str = '.mp4', cut: float = 0.0, rate=No
     assert shown - (sounds - cut) == pytest.approx(0, abs=FRAME), 'motion against sound'
     assert shown == pytest.approx(jump, abs=FRAME)
     assert facts['seconds'] == pytest.approx(reader.timeline.end, abs=FRAME)
-    shortest, longest = (one + film.late - min(film.late, film.tone_late) for one in films.end(film))
+    shortest, longest = (
+        one + film.late - min(film.late, film.tone_late) for one in films.end(film)
+    )
     # An encoder puts up to 0.03 s before the sound where no edit list can say so.
     assert shortest - cut - FRAME < reader.timeline.end < longest - cut + FRAME
     return facts

@@ -1,6 +1,7 @@
 """Pixels as they are seen: turned, mirrored, square, in sRGB, whatever a file is."""
 
 import io
+import types
 from fractions import Fraction
 
 import films
@@ -210,7 +211,10 @@ def test_covers_are_no_film_and_the_default_sound_is_heard(tmp_path):
         assert containers.sound(file).index == 1
 
     class Stream:
-        codec_context, disposition = object(), av.stream.Disposition.attached_pic
+        codec_context, disposition = (
+            types.SimpleNamespace(name='h264'),
+            av.stream.Disposition.attached_pic,
+        )
 
     class Film(Stream):
         disposition = av.stream.Disposition.default
