@@ -207,6 +207,8 @@ def _note(summary: Mapping, rate: float) -> str:
     note = [f'{summary["frames"]} frames at {rate:.4g} a second, marked as synthetic.']
     if summary['held']:
         note.append(f'No face in {summary["held"]} of them: the motion before was held.')
+    if summary.get('certain') is False:
+        note.append('What was found in the driver is hardly a human face.')
     if summary.get('cuts'):
         note.append(f'The driver cuts {len(summary["cuts"])} times: motion starts anew there.')
     if summary.get('switches'):

@@ -151,12 +151,13 @@ def _deep(image: Image.Image) -> UInt8[np.ndarray, 'h w 3']:
 
 def _boxed_profile(image: Image.Image) -> bytes | None:
     """Find the ICC profile of a JPEG 2000, which Pillow passes over: a box `colr`, method 2."""
-    if image.format != 'JPEG2000' or image.fp is None:
+    file = getattr(image, 'fp', None)
+    if image.format != 'JPEG2000' or file is None:
         return None
-    place = image.fp.tell()
-    image.fp.seek(0)
-    head = image.fp.read(_MOST_PROFILE)
-    image.fp.seek(place)
+    place = file.tell()
+    file.seek(0)
+    head = file.read(_MOST_PROFILE)
+    file.seek(place)
     at = head.find(b'colr\2')
     if at < 4 or at > head.find(b'jp2c') > -1:
         return None
