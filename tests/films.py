@@ -133,6 +133,19 @@ def heard(path) -> float:
     return begin + loud / rate
 
 
+def loud(path) -> float:
+    """When the tone begins by the times of its frames, which a gap sets apart."""
+    import av
+
+    with av.open(str(path)) as file:
+        stream = file.streams.audio[0]
+        frames = [(float(f.time), np.abs(f.to_ndarray().astype('f8')).max(0))
+                  for f in file.decode(stream)]  # fmt: skip
+        least = max(level.max() for _, level in frames) / 4
+        time, level = next(frame for frame in frames if (frame[1] > least).any())
+        return time + np.argmax(level > least) / stream.codec_context.sample_rate
+
+
 def picture(height: int = 96, width: int = 128) -> np.ndarray:
     """A reference picture without fine detail, in which each corner is another."""
     y, x = np.mgrid[:height, :width] / np.array([height, width])[:, None, None]

@@ -157,6 +157,25 @@ def test_sound_alone_begins_with_the_picture(tmp_path, name, codec, form):
     assert films.heard(tmp_path / 'out.mp4') == pytest.approx(films.JUMP, abs=1.3 * FRAME)
 
 
+@pytest.mark.parametrize('suffix', ['.mp4', '.mov', '.webm'])
+@pytest.mark.parametrize('container', ['mkv', 'webm', 'ts', 'mp4'])
+def test_a_gap_in_the_sound_stays(tmp_path, container, suffix):
+    import av
+
+    codec, form = {'mp4': ('aac', 'mp4')}.get(container, CODECS[container][1:])
+    path, out = tmp_path / f'a.{container}', tmp_path / f'out{suffix}'
+    with av.open(str(path), 'w', format=form) as file:
+        stream = file.add_stream(codec, rate=48_000, layout='mono')
+        for packet in films.tone(av, stream, Film(), 48_000):
+            if not 0.3 <= packet.pts * packet.time_base < 0.8:
+                file.mux(packet)
+    with writing.VideoWriter(out, 25, sound=str(path), signed=False) as video:
+        for n in range(50):
+            video.write(np.full((64, 64, 3), n, np.uint8))
+    assert films.heard(path) < films.JUMP - 0.4  # there is one
+    assert films.loud(out) == pytest.approx(films.JUMP, abs=FRAME)
+
+
 @pytest.mark.parametrize('container', [*CODECS])
 def test_a_file_that_was_cut_short_is_noticed(tmp_path, container):
     path = films.make(tmp_path / f'film.{container}', Film(container))

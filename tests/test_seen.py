@@ -173,12 +173,15 @@ def test_a_folder_says_what_it_leaves_out(tmp_path):
     for number in (2, 10):
         Image.fromarray(PICTURE).save(tmp_path / f'frame{number}.png')
     Image.fromarray(PICTURE).save(tmp_path / '.hidden.png')
+    Image.fromarray(PICTURE).save(tmp_path / 'frame1.png')
+    (tmp_path / 'frame1.png').rename(tmp_path / 'frame1.mp4')  # what counts is the content
     (tmp_path / 'notes.txt').write_text('x')
     (tmp_path / 'more').mkdir()
     films.make(tmp_path / 'film.mkv', films.Film('mkv'))
     reader = reading.Reader(tmp_path, Fraction(10))
-    assert [one.begin for one in reader.frames()] == [0, 0.1]
-    assert [path.name for path in reading.stills(tmp_path)] == ['frame2.png', 'frame10.png']
+    assert [one.begin for one in reader.frames()] == [0, 0.1, 0.2]
+    names = ['frame1.mp4', 'frame2.png', 'frame10.png']
+    assert [path.name for path in reading.stills(tmp_path)] == names
     assert reader.unused == {
         'film.mkv': 'a video or animation (Matroska), not a still',
         'more': 'a folder',

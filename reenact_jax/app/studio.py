@@ -195,11 +195,10 @@ def _driver(studio: Studio, model: Bundle, source: Portrait, driving: str, film:
         if film.side_by_side:
             raise UserError('side by side: motion without pictures cannot be shown')
         return drivers.from_motion(driving, source, *spec, model.driven_by)
-    pictures = (sys.maxsize, recording.BESIDE) if film.side_by_side else ()
-    which = DRIVING_FACES[film.driving_face]
     return drivers.from_file(
-        driving, *spec, studio.detector, *pictures, which=which, seen=model.sees
-    )
+        driving, *spec, studio.detector, sys.maxsize if film.side_by_side else 0, recording.BESIDE,
+        which=DRIVING_FACES[film.driving_face], seen=model.sees,
+    )  # fmt: skip
 
 
 def _note(summary: Mapping, rate: float) -> str:
