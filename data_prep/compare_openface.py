@@ -14,11 +14,15 @@ from reenact_jax.common import errors
 from reenact_jax.common.errors import UserError
 from reenact_jax.data.tracks import AU_NAMES, POSE_NAMES
 from reenact_jax.faces import Detector, openface
+from reenact_jax.faces.following import Follower
 from reenact_jax.media import reading
 
 
 def pairs(table: openface.Table, video: str, detector: Detector):
     """Collect both tools' numbers of the frames in which both found the face.
+
+    Rows belong to frames by number: OpenFace's times are those of a constant rate from nought.
+    MediaPipe's face is the one that is followed through the video (faces/following.py).
 
     Args:
       table: OpenFace's table of the video.
@@ -32,15 +36,20 @@ def pairs(table: openface.Table, video: str, detector: Detector):
       UserError: there are fewer than three such frames.
     """
     rows = {int(frame): row for row, frame in enumerate(table.frame) if table.success[row]}
-    found, known, theirs, near = [], [], [], ()
-    reader = reading.Reader(video)
-    for number, image in enumerate(tqdm(reader, total=reader.probe.frames, unit='frame')):
-        faces = detector.detect(image, near=near)
-        near = (faces[0].box,) if faces else ()
-        if faces and number in rows:
-            found.append(faces[0].aus)
-            known.append(faces[0].aus_valid)
+    found, known, theirs = [], [], []
+    reader, follower = reading.Reader(video), Follower(detector, where=video)
+    frames = tqdm(reader.frames(), total=reader.probe.frames, unit='frame')
+    for number, shown in enumerate(frames):
+        face = follower(shown.image, shown.begin).face
+        if face is not None and number in rows:
+            found.append(face.aus)
+            known.append(face.aus_valid)
             theirs.append(table.aus[rows[number]])
+    if rows and max(rows) >= reader.given:
+        raise UserError(
+            f'{video}: {reader.given} frames, but its table goes to frame {max(rows) + 1}; give '
+            'the video that the table was made of'
+        )
     if len(found) < 3:
         raise UserError(f'{video}: only {len(found)} frames in which both found a face')
     return np.array(found), np.array(known), np.array(theirs)
@@ -78,7 +87,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument('--face-landmarker', metavar='FILE', help="the detector's model file")
     options = parser.parse_args(arguments)
     table = openface.read(options.table)
-    with Detector(options.face_landmarker, faces=1) as detector:
+    with Detector(options.face_landmarker) as detector:
         print(text(*pairs(table, options.video, detector)))
     return 0
 

@@ -39,6 +39,12 @@ def times(film: Film) -> list[Fraction]:
     ]
 
 
+def end(film: Film) -> tuple[float, float]:
+    """When the last frame ends: of its own length, or of the one before's if none is stated."""
+    at = times(film)
+    return float(at[-1] + 1 / film.rate), float(2 * at[-1] - at[-2])
+
+
 def make(path, film: Film, cut: float = 0.0):
     """Write a film; the picture is white and the tone sounds from `JUMP` on the common clock.
 
@@ -125,6 +131,19 @@ def heard(path) -> float:
         level = np.concatenate(levels)
         loud = np.argmax(level > level.max() / 4)
     return begin + loud / rate
+
+
+def loud(path) -> float:
+    """When the tone begins by the times of its frames, which a gap sets apart."""
+    import av
+
+    with av.open(str(path)) as file:
+        stream = file.streams.audio[0]
+        frames = [(float(f.time), np.abs(f.to_ndarray().astype('f8')).max(0))
+                  for f in file.decode(stream)]  # fmt: skip
+        least = max(level.max() for _, level in frames) / 4
+        time, level = next(frame for frame in frames if (frame[1] > least).any())
+        return time + np.argmax(level > least) / stream.codec_context.sample_rate
 
 
 def picture(height: int = 96, width: int = 128) -> np.ndarray:

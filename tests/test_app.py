@@ -6,6 +6,7 @@ import os
 import shutil
 import time
 
+import films
 import numpy as np
 import pytest
 from bundles import drawing_model, keypoint_model, landmark_model, random_face, shifting_model
@@ -16,7 +17,7 @@ from reenact_jax.common.errors import UserError
 from reenact_jax.export import command as export
 from reenact_jax.export import live
 from reenact_jax.faces.model import find_model
-from reenact_jax.media import reading, writing
+from reenact_jax.media import measuring, reading, writing
 from reenact_jax.reenact.edits.landmark_edits import EDITS
 from reenact_jax.reenact.portraits import Portrait
 
@@ -97,6 +98,40 @@ def test_result_is_marked(model, tmp_path):
     assert np.abs(before.astype(int) - after).max() > 50
 
 
+@pytest.fixture(scope='module')
+def driven(model, tmp_path_factory):
+    """A function that animates the portrait with the synthetic driver."""
+    pytest.importorskip('mediapipe', reason='finding faces needs the extra [video]')
+    with faces.Detector(find_model(None)) as detector:
+        made = studio.Studio(model, detector, tmp_path_factory.mktemp('made'), itertools.count())
+        _, driver = studio.examples()
+        yield lambda **film: studio.clip(made, source(), driver, studio.Film(**film))
+
+
+def test_the_page_has_the_rate_the_sound_and_the_driver_beside(driven, tmp_path):
+    tone = films.make(tmp_path / 'tone.mkv', films.Film('mkv'))
+    out, note = driven(rate='25', sound=str(tone), side_by_side=True)
+    facts = measuring.measured(out)
+    assert note.startswith('100 frames at 25 a second') and facts['rate'] == '25'
+    assert facts['sound'] == 'flac' and facts['size'][0] > 2 * facts['size'][1]
+    out, note = driven(rate=' ', sound=str(tone), silent=True)
+    assert note.startswith('50 frames at 12.5 a second')
+    assert measuring.measured(out)['sound'] is None
+
+
+def test_wrong_wishes_are_named(driven, model, tmp_path):
+    with pytest.raises(UserError, match='face 3 asked for, but 1 found'):
+        driven(driving_face='number 3 from the left')
+    with pytest.raises(UserError, match='--rate fast: frames a second'):
+        driven(rate='fast')
+    silent = films.make(tmp_path / 'silent.mp4', films.Film(sound=False))
+    with pytest.raises(UserError, match='it has no sound'):
+        driven(sound=str(silent))
+    made = studio.Studio(model, None, tmp_path, itertools.count())
+    with pytest.raises(UserError, match='motion without pictures'):
+        studio.clip(made, source(), 'motion.csv', studio.Film(side_by_side=True))
+
+
 def test_wrong_flags(monkeypatch):
     monkeypatch.delenv(command.AUTH, raising=False)
     with pytest.raises(UserError, match=r'--host 0\.0\.0\.0: others could reach the page; set REE'):
@@ -168,8 +203,11 @@ def test_in_a_browser(address, browser, tmp_path):
     page.get_by_role('tab', name='Driver').click()
     page.locator('#driver input[type=file]').set_input_files(driver)
     page.wait_for_selector('#driver video')
+    page.get_by_text('Face, rate and sound').click()
+    page.locator('#rate textarea, #rate input').fill('25')
+    page.get_by_label('Source and driver beside it').check()
     page.click('#animate')
-    page.get_by_text('50 frames at 12.5 a second, marked as synthetic.').wait_for()
+    page.get_by_text('100 frames at 25 a second, marked as synthetic.').wait_for()
     page.wait_for_selector('#animation video')
     assert not errors
     assert all(url.startswith((address, 'data:', 'blob:')) for url in asked), asked

@@ -152,3 +152,17 @@ def test_a_head_is_followed_over_its_top(detector):
     ]  # fmt: skip
     assert not wrong
     assert sum(roll is not None for roll in rolls) >= 8, (rolls, report)
+
+
+def test_a_driver_that_is_hardly_human_is_reported(detector, monkeypatch):
+    images = [scene((HEAD, 200, 100))] * 4
+    assert followed(detector, images)[1]['certain'] is True
+    assert followed(detector, [ROOM])[1]['certain'] is None
+    asked = []
+    monkeypatch.setattr(detector, 'is_certain', lambda *_: bool(asked.append(1)))
+    follower, found = Follower(detector), detector.detect(images[0], thorough=True)
+    monkeypatch.setattr(follower._finder, 'search', lambda *_: (found, False))
+    for n, image in enumerate(images):
+        follower(image, n * STEP)
+    assert follower.report()['certain'] is False
+    assert len(asked) == 2  # at nought, and again after half a second

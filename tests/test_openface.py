@@ -3,8 +3,10 @@
 import csv
 from fractions import Fraction
 
+import films
 import numpy as np
 import pytest
+from test_reenact import FakeDetector
 
 from reenact_jax.common.errors import UserError
 from reenact_jax.data import shards, tracks
@@ -138,6 +140,22 @@ def test_wrong_tables_are_refused(folder):
         openface.pair([str(folder / 'tables')], str(folder / 'videos'))
     with pytest.raises(UserError, match='no such file'):
         openface.pair([str(folder / 'absent.csv')], None)
+
+
+def test_rows_belong_to_frames_by_number(tmp_path):
+    """Times of OpenFace are of a constant rate from nought; those of this film are not."""
+    pytest.importorskip('av', reason='videos need the extra [video]')
+    film = films.Film('mkv', True, 0.72)
+    path = str(films.make(tmp_path / 'a.mkv', film))
+    count = len(films.times(film))
+    bright = [n for n, at in enumerate(films.times(film)) if float(at) + film.late >= films.JUMP]
+    ones, aus = np.ones(count), np.tile(np.arange(count)[:, None], 20)
+    table = tables.Table(ones, np.arange(count), ones, ones, ones > 0, aus, None)
+    _, known, theirs = compare_openface.pairs(table, path, FakeDetector())
+    assert theirs[:, 0].tolist() == bright and known.shape == (len(bright), 20)
+    longer = table._replace(frame=np.arange(count) + 1)
+    with pytest.raises(UserError, match=f'{count} frames, but its table goes to frame {count + 1}'):
+        compare_openface.pairs(longer, path, FakeDetector())
 
 
 def test_both_detectors_side_by_side():

@@ -343,11 +343,21 @@ def test_portrait_of_a_photograph():
         detector.is_certain = lambda *_: False  # as of a cat's face
         with pytest.raises(UserError, match=r'hardly a human face.*--face largest'):
             portraits.from_picture(photograph, 64, '68', detector)
+        assert found.certain
+        assert not portraits.from_picture(photograph, 64, '68', detector, 'largest').certain
     assert found.image.shape == (64, 64, 3)
     centre, half = landmarks.box(found.known['landmarks'])
     # crop_box: the face's box is 1 / CROP_SCALE of the side, CROP_RAISE below its middle.
     np.testing.assert_allclose(half, 32 / landmarks.CROP_SCALE, atol=0.1)
     np.testing.assert_allclose(centre, [32, 64 * (0.5 + landmarks.CROP_RAISE)], atol=0.1)
+
+
+def test_faces_that_are_hardly_human_are_warned_of(capsys):
+    for certain, expected in ((False, True), (True, False), (None, False)):
+        reenact._warn_of_following('cat.mp4', {'held': 0, 'certain': certain})
+        assert (
+            'warning: cat.mp4: what was found is hardly a human' in capsys.readouterr().err
+        ) is (expected)
 
 
 def test_portrait_of_a_frame_of_a_video(tmp_path):

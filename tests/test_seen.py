@@ -1,6 +1,7 @@
 """Pixels as they are seen: turned, mirrored, square, in sRGB, whatever a file is."""
 
 import io
+import types
 from fractions import Fraction
 
 import films
@@ -172,12 +173,15 @@ def test_a_folder_says_what_it_leaves_out(tmp_path):
     for number in (2, 10):
         Image.fromarray(PICTURE).save(tmp_path / f'frame{number}.png')
     Image.fromarray(PICTURE).save(tmp_path / '.hidden.png')
+    Image.fromarray(PICTURE).save(tmp_path / 'frame1.png')
+    (tmp_path / 'frame1.png').rename(tmp_path / 'frame1.mp4')  # what counts is the content
     (tmp_path / 'notes.txt').write_text('x')
     (tmp_path / 'more').mkdir()
     films.make(tmp_path / 'film.mkv', films.Film('mkv'))
     reader = reading.Reader(tmp_path, Fraction(10))
-    assert [one.begin for one in reader.frames()] == [0, 0.1]
-    assert [path.name for path in reading.stills(tmp_path)] == ['frame2.png', 'frame10.png']
+    assert [one.begin for one in reader.frames()] == [0, 0.1, 0.2]
+    names = ['frame1.mp4', 'frame2.png', 'frame10.png']
+    assert [path.name for path in reading.stills(tmp_path)] == names
     assert reader.unused == {
         'film.mkv': 'a video or animation (Matroska), not a still',
         'more': 'a folder',
@@ -210,7 +214,10 @@ def test_covers_are_no_film_and_the_default_sound_is_heard(tmp_path):
         assert containers.sound(file).index == 1
 
     class Stream:
-        codec_context, disposition = object(), av.stream.Disposition.attached_pic
+        codec_context, disposition = (
+            types.SimpleNamespace(name='h264'),
+            av.stream.Disposition.attached_pic,
+        )
 
     class Film(Stream):
         disposition = av.stream.Disposition.default

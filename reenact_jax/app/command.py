@@ -8,8 +8,8 @@ background with FACEGAN's generator. Or choose or record a driver, and animate.
 
 The page is served to this machine alone, and asks nothing of any other. Pictures stay in a
 temporary folder that is removed when the command ends. For others to reach the page, use
---host 0.0.0.0, with a user and a password in REENACT_APP_AUTH=USER:PASSWORD. The page needs Gradio:
-pip install -e .[app]
+--host 0.0.0.0, with a user and a password in REENACT_APP_AUTH=USER:PASSWORD; where they do so by a
+name that is not this machine's, add --allow-host NAME. The page needs Gradio: pip install -e .[app]
 """
 
 import argparse
@@ -19,10 +19,10 @@ import os
 import pathlib
 import signal
 import sys
-import tempfile
 from typing import Any
 
 from reenact_jax import bundle, faces
+from reenact_jax.app import checks, gate, scratch
 from reenact_jax.app.studio import Studio
 from reenact_jax.common import command_line, errors
 from reenact_jax.common.errors import UserError
@@ -43,6 +43,13 @@ def options(arguments: list[str] | None) -> argparse.Namespace:
     flags.model(add)
     add('--host', default='127.0.0.1', help='address to serve; default 127.0.0.1, this machine')
     add('--port', type=int, default=7860, help='default 7860; 0: one that is free')
+    add(
+        '--allow-host',
+        metavar='NAME',
+        action='append',
+        default=[],
+        help='another name by which browsers reach the page, as of a proxy; as often as wanted',
+    )
     add('--browser', action='store_true', help='open the page')
     args = parser.parse_args(arguments)
     if not 0 <= args.port < 65536:
@@ -98,16 +105,10 @@ def serve(args: argparse.Namespace, folder: pathlib.Path, detector):
         raise UserError('the page needs Gradio: pip install -e .[app]') from None
     from reenact_jax.app import page
 
-    auth = login(os.environ.get(AUTH))
     studio = Studio(bundle.load(args.model), detector, folder, itertools.count())
     plain = dict(font='system-ui', font_mono='monospace')  # other fonts would come from a server
-    setup: dict[str, Any] = dict(
-        theme=gr.themes.Default(**plain), css=page.CSS, footer_links=[], ssr_mode=False
-    )
-    setup |= dict(share=False, quiet=True, inbrowser=args.browser, prevent_thread_lock=True)
-    setup |= dict(auth=auth, max_file_size=LARGEST, show_error=True, server_name=args.host)
-    if args.port:
-        setup['server_port'] = args.port
+    setup: dict[str, Any] = dict(theme=gr.themes.Default(**plain), css=page.CSS, footer_links=[])
+    setup |= _served(args, folder)
     blocks = page.build(studio)
     try:
         _, address, _ = blocks.launch(**setup)
@@ -118,6 +119,18 @@ def serve(args: argparse.Namespace, folder: pathlib.Path, detector):
     return blocks, address
 
 
+def _served(args: argparse.Namespace, folder: pathlib.Path) -> dict[str, Any]:
+    """Return the settings of the server: where it listens, and whom it answers."""
+    from starlette.middleware import Middleware
+
+    rules = gate.Rules(folder, checks.names_of(args.host, args.allow_host))
+    setup: dict[str, Any] = dict(share=False, quiet=True, ssr_mode=False, enable_monitoring=False)
+    setup |= dict(inbrowser=args.browser, prevent_thread_lock=True, show_error=True)
+    setup |= dict(auth=login(os.environ.get(AUTH)), max_file_size=LARGEST, server_name=args.host)
+    setup['app_kwargs'] = {'middleware': [Middleware(gate.Gate, rules=rules)]}
+    return setup | ({'server_port': args.port} if args.port else {})
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run `reenact-jax app`; return its exit code."""
     args = options(arguments)
@@ -125,7 +138,7 @@ def main(arguments: list[str] | None = None) -> int:
     credentials.check()
     for number in (signal.SIGTERM, signal.SIGHUP):  # so that the folder is removed then, too
         signal.signal(number, lambda *_: sys.exit(1))
-    with tempfile.TemporaryDirectory() as folder, faces.Detector(args.face_landmarker) as detector:
-        page, _ = serve(args, pathlib.Path(folder), detector)
+    with scratch.folder() as folder, faces.Detector(args.face_landmarker) as detector:
+        page, _ = serve(args, folder, detector)
         page.block_thread()
     return 0

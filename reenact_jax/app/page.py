@@ -149,6 +149,7 @@ def _driver(studio: Studio, source, background, whole) -> None:
                 sorted(transfers), value=studio.model.transfer_name, label='Landmark transfer',
                 info="none: the driver's landmarks, face shape included",
             )  # fmt: skip
+            film = _film()
             go = gr.Button('Animate', variant='primary', elem_id='animate')
         with gr.Column():
             show: dict[str, Any] = dict(height=300, autoplay=True, buttons=['download'])
@@ -157,6 +158,7 @@ def _driver(studio: Studio, source, background, whole) -> None:
 
     @_reporting
     def animate(source, video, file, background, whole, transfer, *values):
+        values, asked = values[: len(options)], values[len(options) :]
         if source is None:
             raise UserError(NO_PORTRAIT)
         if not (file or video):
@@ -164,13 +166,14 @@ def _driver(studio: Studio, source, background, whole) -> None:
         chosen = dict(zip(options, values, strict=True))
         chosen = {name: value for name, value in chosen.items() if value is not None}
         place = dict(transfer=transfer, background=background, whole=whole)
-        return behind.clip(studio, source, file or video, **place, **chosen)
+        wanted = behind.Film(*asked)
+        return behind.clip(studio, source, file or video, wanted, **place, **chosen)
 
     def watched(*args, progress=gr.Progress(track_tqdm=True)):
         del progress  # asking for it shows recording's bar on the page
         return animate(*args)
 
-    takes = [source, video, file, background, whole, transfer, *options.values()]
+    takes = [source, video, file, background, whole, transfer, *options.values(), *film]
     go.click(watched, takes, [result, report], **ONE)
 
 
@@ -212,6 +215,25 @@ def _options(by_landmarks: bool) -> dict:
     }
 
 
+def _film() -> list:
+    """Build controls for the fields of `studio.Film`, in their order."""
+    with gr.Accordion('Face, rate and sound', open=False):
+        face = gr.Dropdown(
+            list(behind.DRIVING_FACES), value=behind.Film().driving_face,
+            label='Which face of the driver', elem_id='driving-face',
+        )  # fmt: skip
+        rate = gr.Textbox(
+            label='Frames a second', elem_id='rate',
+            info="such as 25 or 30000/1001; empty: the driver's, with their times",
+        )  # fmt: skip
+        sound = gr.File(
+            label="Sound of another file; else the driver's", elem_id='sound', height=100
+        )
+        silent = gr.Checkbox(False, label='No sound', elem_id='silent')
+        beside = gr.Checkbox(False, label='Source and driver beside it', elem_id='beside')
+    return [face, rate, sound, silent, beside]
+
+
 def _picture(**settings) -> gr.Image:
     """Build an image whose file is passed on unchanged to media/reading.py, which has limits."""
     image = gr.Image(type='filepath', image_mode=None, **settings)
@@ -235,4 +257,7 @@ def _reporting(function: Callable) -> Callable:
 def _message(error: UserError) -> str:
     """Return the text without the folder of an upload; a flag has another name here."""
     text = re.sub(r"[^\s']*/[0-9a-f]{64}/", '', str(error))
-    return text.replace('--face', 'Which face:')
+    named = {'--face': 'Which face:', '--rate': 'Frames a second:', '--sound': 'Sound:'}
+    for flag, name in named.items():
+        text = text.replace(f'{flag} ', f'{name} ')
+    return text

@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -13,17 +14,18 @@ from reenact_jax.common.errors import UserError
 from reenact_jax.data.tracks import AU_NAMES
 from reenact_jax.faces import Detector
 from reenact_jax.media import reading
-from reenact_jax.reenact import drivers, motion, portraits, recording
+from reenact_jax.reenact import drivers, flags, motion, portraits, recording
 from reenact_jax.reenact.animation import Animation
 from reenact_jax.reenact.edits import landmark_edits, unit_edits
 from reenact_jax.reenact.edits.unit_edits import ANGLES, Change
 from reenact_jax.reenact.options import Options
-from reenact_jax.reenact.output import Output
+from reenact_jax.reenact.output import NO_SOUND, Output
 from reenact_jax.reenact.portraits import Portrait
 
 ONLY = 'the only one'
 # Which face of a portrait, as the command's --face; the page has no more than four.
 FACES = {ONLY: None, 'the largest': 'largest'} | {f'number {n} from the left': n for n in range(4)}
+DRIVING_FACES = {name: which for name, which in FACES.items() if which is not None}
 KEPT = 32  # results of one kind that stay on disk; the page has copied the older ones
 ANGLE = 40  # largest angle, degrees either way: what models have seen
 _LEAST = 0.005  # a slider moved by less has not been moved
@@ -40,6 +42,28 @@ class Studio(NamedTuple):
     def place(self, suffix: str) -> str:
         """Name a file for the next result."""
         return str(self.folder / f'result-{next(self.counter) % KEPT}{suffix}')
+
+
+class Film(NamedTuple):
+    """How a driver is followed and what its video is: the page's controls of both."""
+
+    driving_face: str = 'the largest'  # a key of `DRIVING_FACES`
+    rate: str | None = None  # frames a second, as the command's --rate; None or empty: the driver's
+    sound: str | None = None  # another file's; None: the driver's
+    silent: bool = False
+    side_by_side: bool = False  # source and driver beside the result
+
+    def output(self, path: str) -> Output:
+        """Say what is written.
+
+        Raises:
+          UserError: the rate is none, or the file has no sound.
+        """
+        sound = NO_SOUND if self.silent else self.sound
+        rate = flags.rate(self.rate.strip()) if self.rate and self.rate.strip() else None
+        output = Output(path, side_by_side=self.side_by_side, rate=rate, sound=sound)
+        output.check()
+        return output
 
 
 def names(model: Bundle) -> list[str]:
@@ -131,6 +155,7 @@ def clip(
     studio: Studio,
     source: Portrait,
     driving: str,
+    film: Film = Film(),
     *,
     transfer: str | None = None,
     background: str | None = None,
@@ -143,6 +168,7 @@ def clip(
       studio: the model and its detector.
       source: the portrait.
       driving: file of the driver.
+      film: how it is followed, and what the video is.
       transfer: as `Bundle.using` takes it.
       background: file of another background.
       whole: show the whole picture instead of the square crop alone.
@@ -152,23 +178,36 @@ def clip(
     Returns:
       The file of the video, and a text on it.
     """
-    model = studio.model.using(transfer)
-    spec = model.size, model.points
-    if Path(driving).suffix.lower() in motion.SUFFIXES:
-        driver = drivers.from_motion(driving, source, *spec, model.driven_by)
-    else:
-        driver = drivers.from_file(driving, *spec, studio.detector, seen=model.sees)
+    model, output = studio.model.using(transfer), film.output(studio.place('.mp4'))
+    driver = _driver(studio, model, source, driving, film)
     if options.get('motion') == 'absolute':
         of_relative = 'strength', 'regions', 'adapt_scale'
         options = {n: value for n, value in options.items() if n not in of_relative}
     animation = Animation(model, source, _framed(Options(**options), model, background, whole))
-    out = studio.place('.mp4')
-    summary = recording.record(animation, driver, Output(out))
-    note = [
-        f'{summary["frames"]} frames at {float(driver.rate):.4g} a second, marked as synthetic.'
-    ]
+    summary = recording.record(animation, driver, output)
+    return output.path, _note(summary, float(output.rate or driver.rate))
+
+
+def _driver(studio: Studio, model: Bundle, source: Portrait, driving: str, film: Film):
+    """Open a driver."""
+    spec = model.size, model.points
+    if Path(driving).suffix.lower() in motion.SUFFIXES:
+        if film.side_by_side:
+            raise UserError('side by side: motion without pictures cannot be shown')
+        return drivers.from_motion(driving, source, *spec, model.driven_by)
+    return drivers.from_file(
+        driving, *spec, studio.detector, sys.maxsize if film.side_by_side else 0, recording.BESIDE,
+        which=DRIVING_FACES[film.driving_face], seen=model.sees,
+    )  # fmt: skip
+
+
+def _note(summary: Mapping, rate: float) -> str:
+    """Say what became of a driver."""
+    note = [f'{summary["frames"]} frames at {rate:.4g} a second, marked as synthetic.']
     if summary['held']:
         note.append(f'No face in {summary["held"]} of them: the motion before was held.')
+    if summary.get('certain') is False:
+        note.append('What was found in the driver is hardly a human face.')
     if summary.get('cuts'):
         note.append(f'The driver cuts {len(summary["cuts"])} times: motion starts anew there.')
     if summary.get('switches'):
@@ -177,7 +216,7 @@ def clip(
         note.append(f'Motion starts at the first frame, and {summary["start"]}: try the best one.')
     if summary['fault']:
         note.append(f'The driver is broken: {summary["fault"]}.')
-    return out, ' '.join(note)
+    return ' '.join(note)
 
 
 def examples() -> tuple[list[str], str]:

@@ -92,6 +92,7 @@ class Follower:
       lost: [from, to] of the times without the person, seconds; the last may be open: to None.
       cuts: times of cuts.
       switches: times from which somebody else is followed, who took the person's place in a cut.
+      certain: whether any of the faces was surely a human's.
     """
 
     def __init__(self, detector: Detector, which: str | int | None = None, where: str = 'driver'):
@@ -114,6 +115,7 @@ class Follower:
         self.lost: list[list[float | None]] = []
         self.cuts: list[float] = []
         self.switches: list[float] = []
+        self.certain, self._asked = False, -np.inf
 
     def __call__(self, image: UInt8[np.ndarray, 'h w 3'], time: float) -> FollowedFace:
         """Find the person in the next frame.
@@ -140,13 +142,19 @@ class Follower:
             self._others |= seen.keys() - {self._me}
             self._last, self._seen = face, time
             self._learn(face)
+            if not self.certain and time - self._asked >= AGAIN:
+                self.certain, self._asked = self._finder.detector.is_certain(image, face), time
         return FollowedFace(face, self._shot)
 
-    def report(self) -> dict[str, list]:
-        """Say where the person was lost, and where the film cuts or another one is followed."""
+    def report(self) -> dict[str, Any]:
+        """Say where the person was lost, and where the film cuts or another one is followed.
+
+        'certain' says whether it is a person at all: an animal or a drawing is not; None: no face.
+        """
         lost = [[_round(value) for value in pair] for pair in self.lost]
         cuts, switches = ([_round(t) for t in times] for times in (self.cuts, self.switches))
-        return {'lost': lost, 'cuts': cuts, 'switches': switches}
+        certain = None if self._last is None else self.certain
+        return {'lost': lost, 'cuts': cuts, 'switches': switches, 'certain': certain}
 
     @property
     def _is_lost(self) -> bool:

@@ -33,7 +33,7 @@ def header(path: epath.PathLike) -> Header:
     """
     with stills.opened(path) as image:
         try:
-            return Header(getattr(image, 'n_frames', 1), *image.size)
+            return Header(getattr(image, 'n_frames', 1), *stills.shown_size(image))
         except stills.BROKEN as error:
             raise UserError(f'{path}: broken or truncated image ({error})') from None
 
@@ -65,8 +65,10 @@ def _times(path: str, length: int, changed: float) -> Timeline:
 def frames(path: epath.PathLike) -> Iterator[tuple[UInt8[np.ndarray, 'h w 3'], float]]:
     """Give frames, and the seconds at which they begin, up to the first that does not decode."""
     at = 0.0
+    turn = None
     for image, length in _decoded(path):
-        yield stills.seen(image), at
+        turn = stills.orientation(image) if turn is None else turn  # the first frame has it
+        yield stills.turned(stills.seen(image), turn), at
         at += length
 
 

@@ -18,6 +18,7 @@ from jaxtyping import Float, UInt8
 _BT709, _BT601, _BT2020 = 1, 6, 9  # primaries and matrices
 _P3 = (11, 12)  # primaries of DCI and Display P3
 _PQ, _HLG = 16, 18  # transfer characteristics
+_LIMITED = 1  # FFmpeg's number of the range 16..235
 _HD = 720, 1280  # smallest height or width that is taken for BT.709
 # Linear light of other primaries to BT.709's (Lindbloom; white points are D65).
 _FROM_2020 = (1.6605, -0.5876, -0.0728), (-0.1246, 1.1329, -0.0083), (-0.0182, -0.1006, 1.1187)
@@ -49,7 +50,11 @@ class Converter:
         if trc in (_PQ, _HLG):
             rgb = _scaled(frame, width, height, 'rgb48le')
             return self._from_hdr(frame, rgb, trc, primaries)
+        if _has_alpha(frame):
+            return _over_white(_scaled(frame, width, height, 'rgba'))
         rgb = _scaled(frame, width, height, 'rgb24')
+        if frame.format.name.startswith('gray') and int(frame.color_range) == _LIMITED:
+            return _expanded()[rgb]
         if primaries in _TO_709 and not _is_rgb(frame):
             return _encode(_linear()[rgb] @ _matrix(primaries))
         return rgb
@@ -87,6 +92,25 @@ def rounding() -> Any:
     from av.video.reformatter import Interpolation as Way
 
     return Way.BICUBIC | Way.ACCURATE_RND | Way.FULL_CHR_H_INT | Way.FULL_CHR_H_INP
+
+
+def _has_alpha(frame) -> bool:
+    return frame.format.name.startswith(('yuva', 'rgba', 'argb', 'bgra', 'abgr', 'gbrap', 'ya'))
+
+
+def _over_white(rgba: UInt8[np.ndarray, 'h w 4']) -> UInt8[np.ndarray, 'h w 3']:
+    """Lay a frame over white; one without any opaque pixel has a channel that nobody filled."""
+    rgb, alpha = rgba[..., :3], rgba[..., 3:]
+    if not alpha.any() or alpha.min() == 255:
+        return np.ascontiguousarray(rgb)
+    share = alpha.astype(np.float32) / 255
+    return (rgb * share + 255 * (1 - share) + 0.5).astype(np.uint8)
+
+
+@functools.cache
+def _expanded() -> UInt8[np.ndarray, ' 256']:
+    """Return full range by limited range, which FFmpeg's scaler leaves in grey frames."""
+    return np.clip((np.arange(256) - 16) * (255 / 219) + 0.5, 0, 255).astype(np.uint8)
 
 
 def _is_rgb(frame) -> bool:

@@ -15,6 +15,9 @@ MAX_PIXELS = 80_000_000  # in one frame: a header of 100 KB may promise gigabyte
 MAX_SECONDS = 4 * 3600  # in a video
 # No film: a cover, a still of a photo, thumbnails.
 _NO_FILM = ('attached_pic', 'timed_thumbnails', 'still_image')
+_PICTURES = ('mjpeg', 'png', 'bmp', 'gif', 'webp', 'tiff')  # codecs of covers that are not marked
+_BARE = ('mpegvideo', 'h264', 'hevc')  # no container: what it says of times is a guess
+_SWAPPED = ('h264', 'hevc')  # codecs whose frames AVI gives the times of others
 
 
 def pyav():
@@ -83,7 +86,7 @@ def film(path: epath.PathLike, container: Any) -> Any:
     streams = [s for s in streams if not any(_is(s, name) for name in _NO_FILM)]
     if not streams:
         raise UserError(f'{path}: not a readable video (it has no video stream, or an unknown one)')
-    return _preferred(streams)
+    return _preferred([s for s in streams if s.codec_context.name not in _PICTURES] or streams)
 
 
 def sound(container: Any) -> Any:
@@ -105,6 +108,7 @@ class Clock(NamedTuple):
 
     zero: Fraction  # on the container's clock, seconds
     film: Timeline  # seconds from zero
+    ordered: bool = False  # frames have no times of their own, but those of the timeline in order
 
     def seconds(self, pts: int, base: Fraction) -> float:
         """Convert a time stamp of a stream to seconds from zero."""
@@ -123,11 +127,14 @@ def clock(path: epath.PathLike) -> Clock:
     with opened(path) as container:
         stream, audio = film(path, container), sound(container)
         base = Fraction(stream.time_base)
-        stamps, end = _stamps(container, stream)
+        stamps, end, ordered = _stamps(container, stream)
         if len(stamps) > 1 and (stamps[-1] - stamps[0]) * base > MAX_SECONDS:
             raise UserError(_too_long(path, float((stamps[-1] - stamps[0]) * base)))
         first = stamps[0] * base if stamps else Fraction(0)
         rates = (stream.guessed_rate, stream.average_rate, stream.base_rate)
+        if ordered and (not stamps or container.format.name in _BARE):
+            rate = next((Fraction(rate) for rate in rates if rate), timeline.DEFAULT)
+            return Clock(first, timeline.even(ordered, rate), True)
         times = [float(stamp * base - first) for stamp in stamps]
         last = None if end is None else float(end * base - first)
         frames = timeline.read(times, last, rates, float(base))
@@ -135,7 +142,7 @@ def clock(path: epath.PathLike) -> Clock:
         zero = first if heard is None or first - heard < 1 / frames.mean else heard
     off = float(first - zero)
     moved = Timeline(frames.times + off, frames.end + off, frames.rate)
-    return Clock(zero, moved)
+    return Clock(zero, moved, ordered > 0)
 
 
 def _begin(stream) -> Fraction:
@@ -149,10 +156,11 @@ def _too_long(path, seconds: float) -> str:
     )
 
 
-def _stamps(container, stream) -> tuple[list[int], int | None]:
+def _stamps(container, stream) -> tuple[list[int], int | None, int]:
     """Return the time stamps of the frames that are shown, in order, and where the last one ends.
 
-    Where a container has decoding times alone (AVI), these in order are the times of showing.
+    Where a container has decoding times alone (AVI), these in order are the times of showing; bare
+    streams have none. The last value is the number of such frames, 0 where frames have times.
     """
     shown, decoded, end = [], [], None
     for packet in packets(container, stream):
@@ -162,9 +170,11 @@ def _stamps(container, stream) -> tuple[list[int], int | None]:
         shown.append(packet.pts)
         if packet.pts is not None and packet.duration:
             end = max(packet.pts + packet.duration, end or 0)
-    if any(pts is None for pts in shown):
-        return sorted({dts for dts in decoded if dts is not None}), None
-    return sorted(set(shown)), end
+    name = container.format.name
+    swapped = name == 'avi' and stream.codec_context.name in _SWAPPED
+    if swapped or name in _BARE or any(pts is None for pts in shown):
+        return sorted({dts for dts in decoded if dts is not None}), None, len(shown)
+    return sorted(set(shown)), end, 0
 
 
 def packets(container, stream) -> Iterator[Any]:

@@ -55,7 +55,8 @@ _VIDEOS = (  # beginning, FFmpeg's demuxer, name
     (b'DKIF', 'ivf', 'IVF'),
     (b'YUV4MPEG2 ', 'yuv4mpegpipe', 'Y4M'),
     (b'\x06\x0e\x2b\x34\x02\x05\x01\x01', 'mxf', 'MXF'),
-    (b'\0\0\0\1\x67', 'h264', 'H.264'),
+    *((b'\0\0\0\1' + first, 'h264', 'H.264') for first in (b'\x67', b'\x27', b'\x09')),
+    (b'\0\0\0\1\x40\1', 'hevc', 'H.265'),
 )
 _SOUNDS = (  # beginning, FFmpeg's demuxer
     (b'ID3', 'mp3'),

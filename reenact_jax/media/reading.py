@@ -134,7 +134,7 @@ class Reader:
         self.path, self.unused = storage.path(path), {}
         self.probe = probe(path)
         self._promised = self.probe.frames if self.probe.counted else 0
-        self.zero, self._files = Fraction(0), [self.path]
+        self.zero, self._ordered, self._files = Fraction(0), False, [self.path]
         self._format = None if self.probe.kind == 'folder' else kinds.required(path)
         self.timeline = self._times(rate or FOLDER_RATE)
         self.given = self.errors = 0
@@ -149,7 +149,7 @@ class Reader:
         elif self._format and self._format.kind == 'animation':
             times = animations.times(self.path)
         else:
-            self.zero, times = containers.clock(self.path)
+            self.zero, times, self._ordered = containers.clock(self.path)
         counted = dict(frames=len(times.times), rate=times.mean, duration=times.end)
         self.probe = self.probe._replace(**counted)
         return times
@@ -217,7 +217,7 @@ class Reader:
     def _begin(self, frame, number: int) -> float:
         """Return when a frame begins, on the grid if frames are even."""
         times, rate = self.timeline.times, self.timeline.rate
-        if frame.pts is None or not len(times):
+        if self._ordered or frame.pts is None or not len(times):
             return float(times[min(number, len(times) - 1)]) if len(times) else 0.0
         time = float(frame.pts * frame.time_base - self.zero)
         if rate:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 from etils import epath
 from jaxtyping import UInt8
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageCms
 
 from reenact_jax.common import storage
 from reenact_jax.common.errors import UserError
@@ -18,6 +18,7 @@ from reenact_jax.media.kinds import Format
 
 MOST_JPEG = 400_000_000  # pixels of a JPEG, which is reduced while it is decoded
 BROKEN = (OSError, SyntaxError, ValueError, EOFError)  # what Pillow raises for broken files
+_MOST_PROFILE = 4_000_000  # bytes of a JPEG 2000 in which its profile is looked for
 _TURN = 0x0112  # EXIF's number of the orientation
 
 
@@ -81,11 +82,29 @@ def size(path: epath.PathLike) -> tuple[int, int]:
     """
     with opened(path) as image:
         try:
-            swap = image.getexif().get(_TURN, 1) >= 5  # these orientations swap the sides
+            return shown_size(image)
         except BROKEN as error:  # a PNG is decoded for it
             raise UserError(f'{path}: broken or truncated image ({error})') from None
-        width, height = image.size
-        return (height, width) if swap else (width, height)
+
+
+def shown_size(image: Image.Image) -> tuple[int, int]:
+    """Return the width and height of an open picture as it is seen."""
+    width, height = image.size
+    return (height, width) if orientation(image) >= 5 else (width, height)
+
+
+def orientation(image: Image.Image) -> int:
+    """Return EXIF's orientation, 1 to 8."""
+    found = image.getexif().get(_TURN, 1)
+    return found if isinstance(found, int) and 1 <= found <= 8 else 1
+
+
+def turned(pixels: UInt8[np.ndarray, 'h w 3'], orientation: int) -> UInt8[np.ndarray, 'H W 3']:
+    """Turn and mirror pixels as EXIF's orientation says."""
+    if orientation >= 5:
+        pixels = pixels.swapaxes(0, 1)
+    flips = orientation in (3, 4, 7, 8), orientation in (2, 3, 6, 7)  # up and down, left and right
+    return np.ascontiguousarray(pixels[:: -1 if flips[0] else 1, :: -1 if flips[1] else 1])
 
 
 def read(path: epath.PathLike) -> UInt8[np.ndarray, 'h w 3']:
@@ -99,17 +118,16 @@ def read(path: epath.PathLike) -> UInt8[np.ndarray, 'h w 3']:
     """
     with opened(path) as image:
         try:
-            return seen(ImageOps.exif_transpose(image))
+            return turned(seen(image), orientation(image))
         except BROKEN as error:
             raise UserError(f'{path}: broken or truncated image ({error})') from None
 
 
 def seen(image: Image.Image) -> UInt8[np.ndarray, 'h w 3']:
     """Return the pixels of a decoded picture as they are seen, without turning it."""
-    profile = image.info.get('icc_profile')
-    if image.mode.startswith('I'):  # 16 bits a sample
-        grey = np.clip(np.asarray(image, np.float32) / 257 + 0.5, 0, 255).astype(np.uint8)
-        return np.repeat(grey[..., None], 3, -1)
+    profile = image.info.get('icc_profile') or _boxed_profile(image)
+    if image.mode.startswith('I') or image.mode == 'F':
+        return _deep(image)
     if image.has_transparency_data:
         image = image.convert('RGBA')
         colours = _converted(image.convert('RGB'), profile)
@@ -118,6 +136,32 @@ def seen(image: Image.Image) -> UInt8[np.ndarray, 'h w 3']:
     if image.mode not in ('RGB', 'CMYK', 'L', 'LAB'):
         image = image.convert('RGB')
     return np.array(_converted(image, profile))
+
+
+def _deep(image: Image.Image) -> UInt8[np.ndarray, 'h w 3']:
+    """Return the pixels of a grey picture of 16 bits a sample, or of floats from 0 to 1 or 255."""
+    values = np.nan_to_num(np.asarray(image, np.float32))
+    most = 65535 if image.mode != 'F' else 1 if values.max(initial=0) <= 1 else 255
+    grey = np.clip(values * (255 / most) + 0.5, 0, 255).astype(np.uint8)
+    clear = image.info.get('transparency')
+    if isinstance(clear, int):  # this value is
+        grey[values == clear] = 255
+    return np.repeat(grey[..., None], 3, -1)
+
+
+def _boxed_profile(image: Image.Image) -> bytes | None:
+    """Find the ICC profile of a JPEG 2000, which Pillow passes over: a box `colr`, method 2."""
+    file = getattr(image, 'fp', None)
+    if image.format != 'JPEG2000' or file is None:
+        return None
+    place = file.tell()
+    file.seek(0)
+    head = file.read(_MOST_PROFILE)
+    file.seek(place)
+    at = head.find(b'colr\2')
+    if at < 4 or at > head.find(b'jp2c') > -1:
+        return None
+    return head[at + 7 : at - 4 + int.from_bytes(head[at - 4 : at], 'big')]
 
 
 def _converted(image: Image.Image, profile: bytes | None) -> Image.Image:

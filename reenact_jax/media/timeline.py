@@ -78,7 +78,10 @@ def read(
 
 
 def _candidates(times: Float[np.ndarray, ' t'], promised: Iterable) -> Iterator[Fraction]:
-    yield from (Fraction(rate) for rate in promised if rate)
+    for rate in (Fraction(rate) for rate in promised if rate):
+        # Guesses of times that were rounded: 19001/317 is meant to be 60000/1001.
+        yield from (one for one in COMMON if abs(one - rate) < rate / 5000)
+        yield rate
     mean = (len(times) - 1) / float(times[-1] - times[0])
     yield from sorted(COMMON, key=lambda rate: abs(float(rate) - mean))[:2]
     yield Fraction(mean).limit_denominator(1001)
@@ -134,12 +137,14 @@ def ends(stream: Iterable[tuple[Any, float]], last: float) -> Iterator[tuple[Any
     """Give every frame of (frame, begin) the time at which it ends: that of the next one.
 
     Args:
-      stream: frames with the times at which they begin, in order.
+      stream: frames with the times at which they begin, in order; times that a broken file lets go
+        back are put right after the ones before.
       last: seconds at which the last one ends, where that is after its begin.
     """
     before = None
     for frame, begin in stream:
         if before is not None:
+            begin = max(begin, before[1] + TICK)
             yield *before, begin
         before = frame, begin
     if before is not None:

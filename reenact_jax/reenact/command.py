@@ -58,6 +58,8 @@ from reenact_jax.reenact.edits import landmark_edits, unit_edits
 from reenact_jax.reenact.options import Options
 from reenact_jax.reenact.portraits import Portrait
 
+HARDLY = 'what was found is hardly a human face (an animal, a drawing?); look at the result'
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run `reenact-jax reenact`; return its exit code."""
@@ -74,6 +76,8 @@ def main(arguments: list[str] | None = None) -> int:
             _warn(
                 f'{args.source}: the picture ends within the face; what it does not show is guessed'
             )
+        if not source.certain:
+            _warn(f'{args.source}: {HARDLY}')
         driver = _driver(args, bundle, detector, source) if args.driving else None
         summary = _record(args, bundle, source, driver)
     summary['credentials'] = credentials.is_available() and not args.no_credentials
@@ -161,6 +165,8 @@ def _warn_of_following(path: str | None, summary: dict) -> None:
     if summary['held']:
         when = f' ({lost} s)' if lost else ''
         _warn(f'{path}: no face in {summary["held"]} frames{when}; the motion before was held')
+    if summary.get('certain') is False:
+        _warn(f'{path}: {HARDLY}')
     if cuts := summary.get('cuts'):
         when = ', '.join(f'{time:.2f}' for time in cuts)
         _warn(f'{path}: it cuts at {when} s; relative motion starts anew there')

@@ -27,6 +27,7 @@ class Portrait(NamedTuple):
     image: Float[np.ndarray, 's s 3']  # in [-1, 1]
     known: dict[str, np.ndarray]  # landmarks [n, 2] and more, pixels of the crop
     canvas: Canvas | None = None  # what it was cut from; None: unknown
+    certain: bool = True  # whether it is surely a human face, no animal or drawing
 
     def face(self) -> dict:
         """Return the portrait as a bundle's `source`: arrays with a leading axis of 1."""
@@ -104,7 +105,8 @@ def from_picture(
     """
     found = Finder(detector).at_any_roll(picture)
     face = faces.choose(found, which, where)
-    if which is None and not detector.is_certain(picture, face):
+    certain = detector.is_certain(picture, face)
+    if which is None and not certain:
         raise UserError(
             f'{where}: what was found is hardly a human face (an animal, a drawing?); if it is '
             'one, say so: --face largest'
@@ -113,7 +115,7 @@ def from_picture(
     window = lm.crop_box(landmarks[None])
     image = np.asarray(images.to_float(crops.crop(picture, window, size)))
     moved = known(crops.into_crop(landmarks, window, size), face.aus, face.aus_valid)
-    return Portrait(image, moved, Canvas(picture, window))
+    return Portrait(image, moved, Canvas(picture, window), certain)
 
 
 def astronaut() -> UInt8[np.ndarray, 'h w 3']:
