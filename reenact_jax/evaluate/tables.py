@@ -59,7 +59,7 @@ def summary(scores: Scores, seed: int = 0) -> dict[str, dict[str, Mean]]:
                 filled = None
                 if column.worst is not None and REFERENCE in values:
                     all_pairs = np.where(values[FACE] > 0, values[name], column.worst)
-                    filled = float(np.mean(all_pairs[values[REFERENCE] > 0]))
+                    filled = float(np.nanmean(all_pairs[values[REFERENCE] > 0]))
                 means[method][name] = Mean(mean, low, high, count, filled)
     return means
 

@@ -49,6 +49,7 @@ from reenact_jax import faces
 from reenact_jax.bundle import Bundle
 from reenact_jax.common import command_line
 from reenact_jax.common.errors import UserError
+from reenact_jax.faces import point_files
 from reenact_jax.media import credentials
 from reenact_jax.reenact import drivers, portraits, recording
 from reenact_jax.reenact import flags as reenact_flags
@@ -67,8 +68,8 @@ def main(arguments: list[str] | None = None) -> int:
     with contextlib.ExitStack() as stack:
         detector = None
         seen = args.driving and not args.driving_track and not reenact_flags.is_motion(args)
-        if seen or not args.source_track:
-            detector = stack.enter_context(faces.Detector(args.face_landmarker))
+        if seen or not (args.source_track or args.source_landmarks):
+            detector = stack.enter_context(_detector(args))
         source = _source(args, bundle, detector)
         if source.is_cut:
             _warn(
@@ -89,6 +90,12 @@ def main(arguments: list[str] | None = None) -> int:
         )
     print(json.dumps(summary))
     return 0
+
+
+def _detector(args: argparse.Namespace) -> faces.AnyDetector:
+    if args.detector:
+        return faces.PointDetector(args.detector)
+    return faces.Detector(args.face_landmarker)
 
 
 def _record(args: argparse.Namespace, bundle: Bundle, source: Portrait, driver) -> dict:
@@ -134,6 +141,10 @@ def _source(args: argparse.Namespace, bundle: Bundle, detector) -> Portrait:
     if args.source_track:
         track = portraits.find_track(args.source, args.source_track)
         return portraits.from_track(track, args.source_frame, bundle.size, bundle.points)
+    if args.source_landmarks:
+        picture = portraits.read(args.source, args.source_frame)
+        given = point_files.one(args.source_landmarks, args.source)
+        return portraits.from_points(picture, given, bundle.size, bundle.points)
     spec = bundle.size, bundle.points, detector
     return portraits.from_file(args.source, *spec, args.face, args.source_frame)
 

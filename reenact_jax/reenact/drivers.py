@@ -60,7 +60,7 @@ def from_file(
     path: str,
     size: int,
     points: str,
-    detector: faces.Detector,
+    detector: faces.AnyDetector,
     pictures: int = 0,
     shown_side: int = SHOWN,
     rate: Fraction | None = None,
@@ -103,7 +103,7 @@ def from_pictures(
     rate: Fraction,
     size: int,
     points: str,
-    detector: faces.Detector,
+    detector: faces.AnyDetector,
     which: str | int | None = None,
     *,
     seen: bool = False,
@@ -245,7 +245,7 @@ def _detected(stream, size, points, follower: Follower, shown, side, seen) -> It
             window, shot = None, found.shot
         known = None
         if found.face is not None:
-            landmarks = getattr(found.face, f'landmarks_{points}')
+            landmarks = found.face.landmarks(points)
             window = lm.crop_box(landmarks[None]) if window is None else window
             there = crops.into_crop(landmarks, window, size)
             known = portraits.known(there, found.face.aus, found.face.aus_valid)

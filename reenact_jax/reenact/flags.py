@@ -69,6 +69,17 @@ def _faces(add) -> None:
         'from the left, from 0',
     )
     add(
+        '--source-landmarks',
+        metavar='FILE',
+        help="the source's landmarks, instead of detection: .csv, .npz or .npy with points in "
+        'pixels of the picture',
+    )
+    add(
+        '--detector',
+        metavar='NAME',
+        help='a detector of your own, my_package.faces:find, a function from a picture to points',
+    )
+    add(
         '--driving',
         help='video, still, folder of stills, a shard set, or motion as .csv or .json '
         '(--save-motion, OpenFace); not needed with a change',
@@ -277,6 +288,11 @@ def _check(args: argparse.Namespace) -> None:
     for name in ('batch', 'rows'):
         if getattr(args, name) < 1:
             raise UserError(f'--{name} {getattr(args, name)}: must be at least 1')
+    if args.source_landmarks and (args.source_track or args.face):
+        raise UserError(
+            '--source-landmarks: says where the face of a picture is; not for --source-track or '
+            '--face'
+        )
     for name in ('face', 'driving_face'):
         given = getattr(args, name)
         if given not in (None, 'largest', 'left', 'right') and not given.isdigit():
@@ -325,7 +341,15 @@ def _check_changes(args: argparse.Namespace) -> None:
 def _check_places(args: argparse.Namespace) -> None:
     """Reject a file that is read or written twice."""
     taken = {}
-    for name in ('source', 'driving', 'background', 'out', 'sheet', 'save_motion'):
+    for name in (
+        'source',
+        'source_landmarks',
+        'driving',
+        'background',
+        'out',
+        'sheet',
+        'save_motion',
+    ):
         if value := getattr(args, name):
             flag, place = f'--{name.replace("_", "-")}', storage.same(value)
             if place in taken and name in ('out', 'sheet', 'save_motion'):
