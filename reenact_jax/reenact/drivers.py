@@ -49,6 +49,7 @@ class Driver(NamedTuple):
     timeline: Timeline | None = None  # when they are shown; None: at the rate, from nought
     unused: Mapping[str, str] = {}  # files of its folder that are no stills, with the reason
     report: Callable[[], dict] = dict  # after the last frame: `Follower.report`
+    detected: bool = False  # whether its points are detected, and tremble
 
     @property
     def times(self) -> Timeline:
@@ -94,7 +95,7 @@ def from_file(
     frames = _detected(reader.frames(), size, points, follower, shown, shown_side, seen)
     heard = reader.probe.kind == 'video' and has_sound(path)
     sound = Sound(path, reader.zero) if heard else None
-    more = sound, times, reader.unused, follower.report
+    more = sound, times, reader.unused, follower.report, True
     return Driver(frames, reader.probe.frames, times.mean, reader.fault, shown, *more)
 
 
@@ -124,7 +125,7 @@ def from_pictures(
     shown = itertools.starmap(reading.TimedFrame, stream)
     follower = Follower(detector, which, 'the driving pictures')
     frames = _detected(shown, size, points, follower, frozenset(), SHOWN, seen)
-    return Driver(frames, len(pictures), rate, lambda: None, report=follower.report)
+    return Driver(frames, len(pictures), rate, lambda: None, report=follower.report, detected=True)
 
 
 def from_track(

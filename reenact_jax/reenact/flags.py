@@ -121,7 +121,12 @@ def _motion(add) -> None:
         help=f'what moves, as often as wanted: {", ".join(regions.NAMES)} (default); the mouth '
         'with the jaw; pose: rotation, size and place; with relative motion',
     )
-    add('--smooth', action='store_true', help="filter the driver's jitter (1 euro filter)")
+    add(
+        '--smooth',
+        action=argparse.BooleanOptionalAction,
+        help="filter the jitter of the driver's points, without delay; default: if they are "
+        'detected, not if they are stored (tracks of shard sets, motion files)',
+    )
     add(
         '--adapt-scale',
         action='store_true',

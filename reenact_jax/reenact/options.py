@@ -28,7 +28,8 @@ class Options:
         looks most as the source does (reference_frame.py; reads the driver twice).
       strength: how much of a relative motion is taken, 0 to 3.
       regions: what moves, with relative motion: 'eyes', 'brows', 'mouth', 'pose', 'all'.
-      smooth: filter the driver's jitter (smoothing.py).
+      smooth: filter the jitter of the driver's points (smoothing.py); None: if they are detected,
+        not if they are stored.
       adapt_scale: scale a relative motion of keypoints by the sizes of the two faces.
       units: changes of the driver's action units and head angles, before the transfer.
       edits: strengths of landmark edits by name, such as {'smile': 0.5}, after the transfer.
@@ -47,7 +48,7 @@ class Options:
     reference: str = REFERENCES[0]
     strength: float = 1.0
     regions: Sequence[str] = (ALL,)
-    smooth: bool = False
+    smooth: bool | None = None
     adapt_scale: bool = False
     units: Sequence[Change] = ()
     edits: Mapping[str, float] = dataclasses.field(default_factory=dict)
