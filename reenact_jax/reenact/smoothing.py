@@ -3,8 +3,10 @@
 A value becomes a mean of those of the frames around it, as many before as behind, with weights that
 fall with the distance in time and with how far the part of the face has moved. What rests is
 averaged; what moves quickly, such as a lid, is left as it is; what moves evenly is met by the mean,
-since both sides weigh alike. A filter that looks back alone (the 1 euro filter) removes as much
-jitter at rest, and follows a mouth 23 ms late: tests/test_smoothing.py measures it.
+since both sides weigh alike. On ten real clips it leaves 62 % of the jitter at rest (second
+differences), and lids and mouths come less than 0.3 ms late, with 98 and 99 % of their range. The 1
+euro filter, which looks back alone, leaves 36 %, and they come 21 and 24 ms late: the long test of
+tests/test_smoothing.py.
 """
 
 import collections
