@@ -43,6 +43,7 @@ import contextlib
 import dataclasses
 import json
 import sys
+from fractions import Fraction
 
 from reenact_jax import bundle as bundles
 from reenact_jax import faces
@@ -51,7 +52,7 @@ from reenact_jax.common import command_line
 from reenact_jax.common.errors import UserError
 from reenact_jax.faces import point_files
 from reenact_jax.media import credentials
-from reenact_jax.reenact import drivers, portraits, recording
+from reenact_jax.reenact import drivers, portraits, recording, scenes
 from reenact_jax.reenact import flags as reenact_flags
 from reenact_jax.reenact.animation import Animation
 from reenact_jax.reenact.drivers import Driver
@@ -100,7 +101,8 @@ def _detector(args: argparse.Namespace) -> faces.AnyDetector:
 
 def _record(args: argparse.Namespace, bundle: Bundle, source: Portrait, driver) -> dict:
     """Write the result: a driver's motion, or the way to a changed face or to a still driver's."""
-    options, output = _options(args, bundle), reenact_flags.output(args)
+    rate = recording.LEAD_RATE if driver is None or args.steps else driver.rate
+    options, output = _options(args, bundle, rate), reenact_flags.output(args)
     if args.sweep:
         unit = unit_edits.unit(args.sweep, '--sweep')
         low, high = (unit_edits.Change(unit, value, False) for value in (0.0, 1.0))
@@ -119,7 +121,7 @@ def _record(args: argparse.Namespace, bundle: Bundle, source: Portrait, driver) 
     return recording.record(animation, driver, output)
 
 
-def _options(args: argparse.Namespace, bundle: Bundle) -> Options:
+def _options(args: argparse.Namespace, bundle: Bundle, rate: Fraction) -> Options:
     amount = reenact_flags.amount(args)
     return Options(
         motion=args.motion,
@@ -130,7 +132,7 @@ def _options(args: argparse.Namespace, bundle: Bundle) -> Options:
         adapt_scale=args.adapt_scale,
         units=reenact_flags.units(args),
         edits=landmark_edits.parse(args.edit),
-        background=portraits.scene(args.background, bundle.size) if args.background else None,
+        background=scenes.read(args.background, bundle.size, rate) if args.background else None,
         crop=args.crop,
         max_side=args.max_side,
         batch=args.batch,

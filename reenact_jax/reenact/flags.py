@@ -167,8 +167,9 @@ def _changes(add) -> None:
     )
     add(
         '--background',
-        metavar='IMAGE',
-        help='another background for the square crop (generator facegan)',
+        metavar='FILE',
+        help='another background for the square crop, a picture or a video (generator facegan)'
+        ', frame by frame; its last frame stays',
     )
 
 

@@ -228,7 +228,11 @@ def scene(path: str, size: int) -> UInt8[np.ndarray, 'size size 3']:
     Raises:
       UserError: the file is no picture.
     """
-    photo = reading.read_still(path)
-    height, width = photo.shape[:2]
+    return middle(reading.read_still(path), size)
+
+
+def middle(picture: UInt8[np.ndarray, 'h w 3'], size: int) -> UInt8[np.ndarray, 'size size 3']:
+    """Cut the middle square out of a picture."""
+    height, width = picture.shape[:2]
     side = min(height, width)
-    return crops.crop(photo, ((width - side) / 2, (height - side) / 2, side), size)
+    return crops.crop(picture, ((width - side) / 2, (height - side) / 2, side), size)
