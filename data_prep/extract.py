@@ -15,8 +15,7 @@ from reenact_jax.data_prep import records
 from reenact_jax.data_prep.footage import Source
 from reenact_jax.data_prep.outcome import Outcome, finish
 from reenact_jax.data_prep.parts import WHOLE, Part
-from reenact_jax.faces import SELFIE, Detector, segmenter
-from reenact_jax.faces import mesh as facemesh
+from reenact_jax.faces import SELFIE, AnyDetector, segmenter
 from reenact_jax.faces.following import Finder
 from reenact_jax.faces.tracking import Sighting, Stretch, Tracker, sample
 from reenact_jax.media import reading
@@ -38,6 +37,7 @@ class Options:
     gap_seconds: float = setting(0.5, low=0.0, doc='a track ends if its face is unseen for longer')
     cut: float = setting(0.75, low=0.0, high=1.0, doc='share of colours common to one shot')
     confidence: float = setting(0.5, low=0.1, high=0.99, doc='detection threshold')
+    detector: str = setting('', doc='a detector of your own, my_package.faces:find')
     faces: int = setting(4, low=1, high=32, doc='most faces in a frame')
     quality: int = setting(95, low=50, high=100, doc='JPEG quality')
     segmenter: str = setting('', doc='model for masks with hair, a .tflite; see faces/segment.py')
@@ -48,7 +48,7 @@ def extract(
     source: Source,
     target: str,
     options: Options,
-    detector: Detector,
+    detector: AnyDetector,
     progress: Callable[[], object] = lambda: None,
 ) -> Outcome:
     """Write the records of a file to `target` (TFRecord framing), and its report beside it.
@@ -81,7 +81,7 @@ def extract(
     return finish(target, outcome, written, rejected)
 
 
-def _follow(path: Path, part: Part, options, detector: Detector, outcome: Outcome, progress):
+def _follow(path: Path, part: Part, options, detector: AnyDetector, outcome: Outcome, progress):
     """Find and follow faces: the first pass.
 
     Returns:
@@ -134,7 +134,7 @@ def _records(path, key, stretches, rate, options, detector, rejected) -> Iterato
             wanted.append(_Cutting(stretch, records.window(stretch.sightings)))
     if not wanted:
         return
-    face = facemesh.canonical(detector.model)
+    face = records.canonical(detector)
     people = _people([cutting.stretch for cutting in wanted])
     for number, image in enumerate(reading.Reader(path)):
         for cutting in [c for c in wanted if c.next.frame == number]:
@@ -203,7 +203,7 @@ class _Cutting:
     def next(self) -> Sighting:
         return self.stretch.sightings[len(self.pictures)]
 
-    def take(self, image, options: Options, detector: Detector) -> None:
+    def take(self, image, options: Options, detector: AnyDetector) -> None:
         if not self.certain and len(self.pictures) < _LOOKS:
             self.certain = detector.is_certain(image, self.next.face)
         picture = records.picture(image, self.crop, options.size, options.quality)
@@ -221,7 +221,7 @@ def unfit(sightings: Sequence[Sighting], length: int, rate: float, options) -> s
     """
     if rate and length < options.min_frames:
         return f'shorter than {options.min_frames} frames'
-    boxes = [s.face.landmarks_68[:, :2] for s in sightings]
+    boxes = [s.face.landmarks(s.face.sets[0])[:, :2] for s in sightings]
     width, height = (sorted(b[:, i].max() - b[:, i].min() for b in boxes) for i in range(2))
     middle = len(boxes) // 2
     if width[middle] < options.min_width or height[middle] < options.min_height:

@@ -15,13 +15,13 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 from tqdm import tqdm
 
-from reenact_jax.common import storage
+from reenact_jax.common import outside, storage
 from reenact_jax.common.errors import UserError
 from reenact_jax.data import shards, tracks
 from reenact_jax.data.shards import framing as tfrecord
 from reenact_jax.data_prep.outcome import Outcome, table
 from reenact_jax.data_prep.workers import end_with_parent
-from reenact_jax.faces import Detector
+from reenact_jax.faces import AnyDetector, Detector, PointDetector
 from reenact_jax.faces.model import find_model
 
 SPLITS = ('train', 'val', 'test')
@@ -49,7 +49,7 @@ class Source(Protocol):
 
 # Writes an input's records to a path and its Outcome beside them, and returns the Outcome; the last
 # argument has to be called for every image that is read.
-Extract = Callable[[Source, str, object, Detector | None, Callable[[], object]], Outcome]
+Extract = Callable[[Source, str, object, AnyDetector | None, Callable[[], object]], Outcome]
 
 
 class Dealing(NamedTuple):
@@ -95,7 +95,8 @@ def prepare(
     Raises:
       UserError: no input has a usable face, or `out` holds another set.
     """
-    model = str(find_model(face_landmarker)) if detect else None
+    own = getattr(options, 'detector', '')  # a function of the user's
+    model = own or (str(find_model(face_landmarker)) if detect else None)
     targets = {source.key: _target(out, source, options) for source in sources}
     outcomes = _extract_all(sources, targets, options, extract, model, dealing.workers)
     storage.write(f'{out}/report.tsv', table([*outcomes, *others]))
@@ -107,6 +108,8 @@ def prepare(
     splits = deal([source.identity for source in used], *shares, official)
     _refuse_leftovers(out, splits)
     description = {**dataclasses.asdict(options), 'seed': dealing.seed, **parameters}
+    if own:
+        description['points'] = _known(targets[used[0].key])
     first = 0
     for split, names in splits.items():
         chosen = [source for source in used if source.identity in names]
@@ -210,9 +213,18 @@ def _job(job, progress=lambda: None) -> Outcome:
 
 
 @functools.lru_cache(1)
-def _detector(model: str, faces: int, confidence: float) -> Detector:
+def _detector(model: str, faces: int, confidence: float) -> AnyDetector:
     """Make one detector a process: making it takes as long as ten frames."""
+    if outside.is_name(model):
+        return PointDetector(model)
     return Detector(model, faces, confidence)
+
+
+def _known(target: str) -> list[str]:
+    """Return the point sets that the records of an input have."""
+    _, _, record = next(iter(tfrecord.scan(target)))
+    track = tracks.decode(record, target)
+    return [name for name in tracks.POINT_SETS if getattr(track, f'landmarks_{name}').any()]
 
 
 def _name(identity: str, person: int) -> str:

@@ -24,7 +24,6 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-from PIL import Image, ImageDraw
 
 from reenact_jax.common import errors, storage
 from reenact_jax.common.errors import UserError
@@ -34,13 +33,9 @@ from reenact_jax.data.shards import framing as tfrecord
 from reenact_jax.data_prep import flags, footage, gather, records
 from reenact_jax.data_prep.outcome import Outcome, finish
 from reenact_jax.faces import SELFIE, openface, segmenter
-from reenact_jax.faces import mesh as facemesh
 from reenact_jax.faces.openface import Table
-from reenact_jax.geometry import landmarks, layouts
+from reenact_jax.geometry import landmarks
 from reenact_jax.media import reading
-
-# Points of iBUG's 68 that expressions do not move: bridge and base of the nose, eye corners.
-_RIGID = (*range(27, 36), 36, 39, 42, 45)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -242,11 +237,11 @@ def _record(
         size=size,
         image=tuple(pictures),
         segmentation=tuple(
-            records.segmented(jpeg, masks, inside) if masks else _classes(p, size, inside)
+            records.segmented(jpeg, masks, inside) if masks else records.outlined(p, size, inside)
             for jpeg, p in zip(pictures, points, strict=True)
         ),
         landmarks_68c=points,
-        reference_68c=_references(points, int(table.aus[rows, :17].sum(1).argmin())),
+        reference_68c=records.moved_still(points, int(table.aus[rows, :17].sum(1).argmin())),
         **absent,
         visible_68=np.zeros((count, 68), np.int64),
         visible_106=np.zeros((count, 106), np.int64),
@@ -265,24 +260,6 @@ def _record(
         licence='',
         consent='',
     )  # fmt: skip
-
-
-def _references(points: Float[np.ndarray, 't 68 3'], still: int) -> Float[np.ndarray, 't 68 3']:
-    """Move the neutral frame's face to every frame's pose, fitted on `_RIGID`."""
-    weights = np.zeros(68)
-    weights[list(_RIGID)] = 1 / len(_RIGID)
-    fits = [facemesh.similarity(points[still], face, weights) for face in points]
-    return np.float32([scale * points[still] @ turn.T + shift for scale, turn, shift in fits])
-
-
-def _classes(points: Float[np.ndarray, '68 3'], size: int, inside) -> bytes:
-    """Draw the classes as PNG: jaw and brows enclose the face."""
-    parts = layouts.layout('68c').parts
-    brows = sorted((*parts['left_brow'], *parts['right_brow']), reverse=True)
-    plane = Image.new('1', (size, size))
-    hull = [tuple(map(float, points[i, :2])) for i in (*parts['jaw'], *brows)]
-    ImageDraw.Draw(plane).polygon(hull, fill=1)
-    return records.classes(np.asarray(plane), (points[:, 0].min(), points[:, 0].max()), inside)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -1,9 +1,12 @@
-"""Track shards without images from tables of landmarks and names.
+"""Track shards from tables of landmarks and names, with the pictures that they are of or without.
 
     reenact-jax prepare points faces.csv --out data/faces --test 0.5
 
-A row is a face: a column `identity`, and x0, y0, x1, y1, ... in pixels of any image. Columns
-`expression` and `pose_id` (numbers that all people share) are kept if there are any. Points:
+A row is a face: a column `identity`, and x0, y0, x1, y1, ... (with depth: z0, ...) in pixels of an
+image. A column `image` names its file, from the table's folder; then the records have pictures, and
+a generator can be trained on them. Columns `expression` and `pose_id` (numbers that all people
+share) are kept if there are any. An .npz holds the same as arrays: `points` [rows, 68, 2 or 3],
+`identity`, `image`, ... Points:
   ibug68  iBUG's 68, as dlib gives them
   muct68  the first 68 of MUCT's, changed to iBUG's: linear maps of neighbouring points, since MUCT
           has 15 on the jaw, brows as outlines, and fewer on lids, nose and inner lips
@@ -27,28 +30,34 @@ from reenact_jax.common import errors, tables
 from reenact_jax.common.errors import UserError
 from reenact_jax.data import shards, tracks
 from reenact_jax.data.tracks import Track
+from reenact_jax.data_prep import records
 from reenact_jax.data_prep.gather import deal
-from reenact_jax.geometry import landmarks
+from reenact_jax.faces import point_files
+from reenact_jax.faces.point_files import MOST
+from reenact_jax.faces.points import of_points
+from reenact_jax.geometry import crops, landmarks
+from reenact_jax.media import reading
 
-SIDE = 256  # side of the crop that the points are put into, pixels
+SIDE = 256  # side of the crop that the points are put into, pixels; by default that of pictures
+QUALITY = 95  # of JPEGs, as `prepare videos` writes them
 FRAMES = 16  # most frames of a track
 LABELS = ('expression', 'pose_id')
-MOST = 1e6  # largest coordinate, pixels
 
 
 class Row(NamedTuple):
     """A face of the table."""
 
     identity: str
-    points: Float[np.ndarray, '68 2']
+    points: Float[np.ndarray, '68 _']  # with depth or without
     labels: tuple[int, ...]  # as LABELS; -1 unknown
+    image: str = ''  # file of the picture
 
 
 def read(path: str, scheme: str) -> tuple[list[Row], int]:
     """Read the faces of a table.
 
     Args:
-      path: a CSV file.
+      path: a CSV or NPZ file.
       scheme: the table's points, one of `SCHEMES`.
 
     Returns:
@@ -59,7 +68,7 @@ def read(path: str, scheme: str) -> tuple[list[Row], int]:
         file, and the line of the value.
     """
     convert = SCHEMES[scheme]
-    lines = tables.rows(tables.text(path), path)
+    lines = point_files.lines(path)
     header = tables.header(next(lines, (1, []))[1], path)
     names = _columns(path, header)
     rows, dropped = [], 0
@@ -68,12 +77,18 @@ def read(path: str, scheme: str) -> tuple[list[Row], int]:
         if len(cells) != len(header):
             raise UserError(f'{where}: {len(cells)} values, the header has {len(header)}')
         line = dict(zip(header, cells, strict=True))
-        points = np.array([tables.number(line[name], where, MOST) for name in names]).reshape(-1, 2)
+        points = np.array([tables.number(line[name], where, MOST) for name in names])
+        points = points.reshape(68, -1)
         labels = tuple(_label(line.get(name), f'{where}, {name}') for name in LABELS)
-        if not np.isfinite(points).all() or (points == 0).all(-1).any():
+        if not np.isfinite(points).all() or (points[:, :2] == 0).all(-1).any():
             dropped += 1
             continue
-        rows.append(Row(line['identity'], convert @ points, labels))
+        picture = ''
+        if 'image' in line:
+            if not line['image']:
+                raise UserError(f'{where}: no image; name one in every row, or in none')
+            picture = str(Path(path).parent / line['image'])
+        rows.append(Row(line['identity'], convert @ points, labels, picture))
     if not rows:
         raise UserError(f'{path}: no row with all its points')
     return rows, dropped
@@ -89,19 +104,10 @@ def _label(cell: str | None, where: str) -> int:
 
 
 def _columns(path: str, header: list[str]) -> list[str]:
-    """Find the columns x0, y0, x1, ... of 68 points, in any order, with leading zeros or not."""
-    columns = {}
-    for name in header:
-        if match := re.fullmatch(r'([xy])0*(\d+)', name.strip()):
-            columns[int(match[2]), match[1]] = name
-    keys = [(number, axis) for number in range(68) for axis in 'xy']
-    missing = [f'{axis}{number}' for number, axis in keys if (number, axis) not in columns]
+    """Return the columns x0, y0, x1, ... of 68 points, which may stand in any order."""
     if 'identity' not in header:
-        missing.insert(0, 'identity')
-    if missing:
-        more = ' ...' if len(missing) > 4 else ''
-        raise UserError(f'{path}: no column {", ".join(missing[:4])}{more}')
-    return [columns[key] for key in keys]
+        raise UserError(f'{path}: no column identity')
+    return [name for point in point_files.columns(header, 68, path) for name in point]
 
 
 def _muct() -> Float[np.ndarray, '68 68']:
@@ -142,7 +148,9 @@ def _muct() -> Float[np.ndarray, '68 68']:
 SCHEMES = {'ibug68': np.eye(68), 'muct68': _muct()}
 
 
-def build(rows: list[Row], identity: int, number: int, source: str, licence: str) -> Track:
+def build(
+    rows: list[Row], identity: int, number: int, source: str, licence: str, size: int = SIDE
+) -> Track:
     """Make a track of one person's rows, every face in a crop of its own.
 
     Args:
@@ -151,12 +159,17 @@ def build(rows: list[Row], identity: int, number: int, source: str, licence: str
       number: of the track, among the person's.
       source: path of the table.
       licence: of the table.
+      size: side of the crops, pixels.
+
+    Raises:
+      UserError: a picture is missing or broken.
     """
     count = len(rows)
-    points = np.zeros((count, 68, 3), np.float32)
-    for place, row in zip(points, rows, strict=True):
-        x0, y0, side = landmarks.crop_box(row.points[None])
-        place[:, :2] = (row.points - [x0, y0]) * (SIDE / side)
+    windows = [landmarks.crop_box(row.points[None]) for row in rows]
+    faces = [of_points(row.points).landmarks('68c') for row in rows]
+    points = np.stack([crops.into_crop(*face, size) for face in zip(faces, windows, strict=True)])
+    stored = [_stored(*row, size) for row in zip(rows, windows, points, strict=True)]
+    pictures, classes = zip(*stored, strict=True)
     unknown = {
         'landmarks_68': np.zeros((count, 68, 3), np.float32),
         'landmarks_106': np.zeros((count, 106, 3), np.float32),
@@ -167,9 +180,9 @@ def build(rows: list[Row], identity: int, number: int, source: str, licence: str
         track_id=f'{Path(source).stem}_{identity:05d}_{number:04d}',
         identity=identity,
         identity_name=rows[0].identity,
-        size=SIDE,
-        image=(b'',) * count,
-        segmentation=(b'',) * count,
+        size=size,
+        image=pictures,
+        segmentation=classes,
         landmarks_68c=points,
         reference_68c=points,  # nothing is known of the face at rest
         **unknown,
@@ -183,7 +196,7 @@ def build(rows: list[Row], identity: int, number: int, source: str, licence: str
         expression=labels[:, 0],
         pose_id=labels[:, 1],
         frame_number=np.arange(count) + number * FRAMES,
-        crop=np.float32([0, 0, SIDE, 0]),
+        crop=np.float32([0, 0, size, 0]),
         source_file=Path(source).name,
         detector='as the table has them',
         licence=licence,
@@ -191,7 +204,26 @@ def build(rows: list[Row], identity: int, number: int, source: str, licence: str
     )
 
 
-def write(paths: list[str], out: str, scheme: str, test: float, seed: int, licence: str) -> dict:
+def _stored(row: Row, window, points, size: int) -> tuple[bytes, bytes]:
+    """Return the crop of a row's picture as JPEG and its classes as PNG; nothing without one."""
+    if not row.image:
+        return b'', b''
+    image = reading.read_still(row.image)
+    (x0, y0, side), (height, width) = window, image.shape[:2]
+    inside = np.array([-x0, -y0, width - x0, height - y0]) * (size / side)
+    picture = records.picture(image, window, size, QUALITY)
+    return picture, records.outlined(points, size, inside)
+
+
+def write(
+    paths: list[str],
+    out: str,
+    scheme: str,
+    test: float,
+    seed: int,
+    licence: str,
+    size: int = SIDE,
+) -> dict:
     """Write the splits train and test.
 
     Args:
@@ -201,6 +233,7 @@ def write(paths: list[str], out: str, scheme: str, test: float, seed: int, licen
       test: share of the people in test, 0 to 1.
       seed: of the splits.
       licence: of the tables.
+      size: side of the crops, pixels.
 
     Returns:
       Counts: {split: [people, tracks, rows], 'dropped': rows}.
@@ -222,19 +255,25 @@ def write(paths: list[str], out: str, scheme: str, test: float, seed: int, licen
     for split, names in splits.items():
         numbers = {name: first + i for i, name in enumerate(sorted(names))}
         first += len(names)
-        output = list(_tracks(people, numbers, licence))
+        lengths: list[int] = []
+        output = _tracks(people, numbers, licence, size, lengths)
         shards.write(out, split, output, parameters=parameters | {'seed': seed})
-        counts[split] = [len(names), len(output), sum(track.frames for track in output)]
+        counts[split] = [len(names), len(lengths), sum(lengths)]
     return counts
 
 
-def _tracks(people: dict, numbers: dict[str, int], licence: str) -> Iterator[Track]:
+def _tracks(
+    people: dict, numbers: dict[str, int], licence: str, size: int, lengths: list[int]
+) -> Iterator[Track]:
+    """Yield the tracks of some people, and note down how many frames each has."""
     for name, identity in numbers.items():
         number = 0
         for path in dict.fromkeys(path for path, _ in people[name]):
             rows = [row for source, row in people[name] if source == path]
             for start in range(0, len(rows), FRAMES):
-                yield build(rows[start : start + FRAMES], identity, number, path, licence)
+                part = rows[start : start + FRAMES]
+                yield build(part, identity, number, path, licence, size)
+                lengths.append(len(part))
                 number += 1
 
 
@@ -248,20 +287,24 @@ def main(arguments: list[str] | None = None) -> int:
     add(
         'tables',
         nargs='+',
-        metavar='CSV',
-        help='table; a name means the same person in all of them',
+        metavar='TABLE',
+        help='.csv or .npz; a name means the same person in all of them',
     )
     add('--out', required=True, metavar='DIR', help='folder of the new shard set')
     add('--points', choices=SCHEMES, default='ibug68', help='points of the tables; default ibug68')
     add(
         '--test', type=float, default=0.5, help='share of the people in the split test; default 0.5'
     )
+    add('--size', type=int, default=SIDE, help=f'side of the crops, pixels; default {SIDE}')
     add('--seed', type=int, default=0, help='random seed of the splits; default 0')
     add('--licence', default='unknown', help='licence of the tables, kept in every record')
     args = parser.parse_args(arguments)
     if not 0 <= args.test < 1:
         raise UserError(f'--test {args.test}: must be 0 or more and less than 1')
-    print(json.dumps(write(args.tables, args.out, args.points, args.test, args.seed, args.licence)))
+    if not 8 <= args.size <= 4096:
+        raise UserError(f'--size {args.size}: from 8 to 4096 pixels')
+    spec = args.points, args.test, args.seed, args.licence, args.size
+    print(json.dumps(write(args.tables, args.out, *spec)))
     return 0
 
 

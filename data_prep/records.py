@@ -6,13 +6,14 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import simplejpeg
 from jaxtyping import Bool, Float, UInt8
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from reenact_jax.data import tracks
 from reenact_jax.data.tracks import Track
+from reenact_jax.faces import AnyDetector, Detected
 from reenact_jax.faces import mesh as facemesh
 from reenact_jax.faces.tracking import Sighting
-from reenact_jax.geometry import crops, landmarks
+from reenact_jax.geometry import crops, frames, landmarks, layouts
 
 SETS = ('68', '106', '68c')
 # Around the face's silhouette everything is unknown (hair, ears and neck are not detected), up to
@@ -20,9 +21,14 @@ SETS = ('68', '106', '68c')
 _HEAD_WIDTH = 1.8
 
 
+def canonical(detector: AnyDetector) -> facemesh.Canonical | None:
+    """Return the canonical face of a detector's model; None where it gives points alone."""
+    return None if detector.model is None else facemesh.canonical(detector.model)
+
+
 def window(sightings: Sequence[Sighting]) -> tuple[float, float, float]:
     """Choose the fixed crop of a record: (x0, y0, side) in pixels of its source."""
-    points = np.stack([s.face.landmarks_68[:, :2] for s in sightings])
+    points = np.stack([s.face.landmarks(s.face.sets[0])[:, :2] for s in sightings])
     return landmarks.crop_box(points)
 
 
@@ -51,7 +57,7 @@ def build(
     crop: tuple[float, float, float],
     size: int,
     source: tuple[int, int],
-    face: facemesh.Canonical,
+    face: facemesh.Canonical | None,
     still: int | None = None,
     segmenter: Callable | None = None,
     **provenance,
@@ -64,7 +70,7 @@ def build(
       crop: of `window`.
       size: side of the stored crop, pixels.
       source: width and height of the source's frames, pixels.
-      face: the canonical face of the detector's model.
+      face: the canonical face of the detector's model; None: it gives points alone.
       still: the frame whose face is neutral; None: that of `neutral`.
       segmenter: of faces/segment.py; None: only what the mesh covers is known.
       **provenance: the fields of `Track` that this function does not make, and `rate` (frames/s).
@@ -80,9 +86,7 @@ def build(
         size=size,
         image=tuple(pictures),
         segmentation=tuple(
-            segmented(jpeg, segmenter, inside)
-            if segmenter
-            else segmentation(f.mesh, face, size, inside)
+            segmented(jpeg, segmenter, inside) if segmenter else _unsegmented(f, face, size, inside)
             for jpeg, f in zip(pictures, faces, strict=True)
         ),
         **{f'landmarks_{n}': np.stack([getattr(f, f'landmarks_{n}') for f in faces]) for n in SETS},
@@ -90,11 +94,11 @@ def build(
             f'visible_{n}': np.stack([getattr(f, f'visible_{n}') for f in faces]).astype(np.int64)
             for n in SETS
         },
-        **references([f.mesh for f in faces], still, face),
+        **_references(faces, still, face),
         aus=np.stack([f.aus for f in faces]),
         aus_valid=np.stack([f.aus_valid for f in faces]).astype(np.int64),
         gaze=np.stack([f.gaze for f in faces]),
-        gaze_valid=np.ones(count, np.int64),
+        gaze_valid=np.full(count, face is not None, np.int64),
         expression=np.full(count, tracks.UNLABELLED),
         pose_id=np.full(count, tracks.UNLABELLED),
         frame_number=np.array([s.frame for s in sightings]),
@@ -102,6 +106,23 @@ def build(
         seconds=np.float32([s.time for s in sightings]) if rate else None,
         **provenance,
     )
+
+
+def _unsegmented(face: Detected, model: facemesh.Canonical | None, size: int, inside) -> bytes:
+    if face.mesh is None or model is None:
+        return outlined(face.landmarks(face.sets[0]), size, inside)
+    return segmentation(face.mesh, model, size, inside)
+
+
+def _references(faces: list[Detected], still: int, model: facemesh.Canonical | None) -> dict:
+    meshes = [face.mesh for face in faces if face.mesh is not None]
+    if model is not None and len(meshes) == len(faces):
+        return references(meshes, still, model)
+    points = {
+        f'reference_{n}': np.stack([getattr(f, f'landmarks_{n}') for f in faces]) for n in SETS
+    }
+    known = [f'reference_{name}' for name in faces[0].sets]
+    return points | {name: moved_still(points[name], still) for name in known}
 
 
 def neutral(faces: list) -> int:
@@ -136,6 +157,20 @@ def references(
             p[:, 2] -= p[:, 2].mean()
             result[f'reference_{name}'].append(p)
     return {name: np.float32(values) for name, values in result.items()}
+
+
+def moved_still(points: Float[np.ndarray, 't n 3'], still: int) -> Float[np.ndarray, 't n 3']:
+    """Move a frame's points to every frame's pose, fitted on eyes and nose.
+
+    Args:
+      points: of all frames.
+      still: number of the frame whose face is neutral.
+    """
+    at = frames.rigid(layouts.of_count(points.shape[1]))
+    weights = np.zeros(points.shape[1])
+    weights[at] = 1 / len(at)
+    fits = [facemesh.similarity(points[still], face, weights) for face in points]
+    return np.float32([scale * points[still] @ turn.T + shift for scale, turn, shift in fits])
 
 
 def segmented(picture: bytes, segmenter: Callable, inside: Float[np.ndarray, ' 4']) -> bytes:
@@ -175,6 +210,22 @@ def segmentation(
     """
     ends = mesh[:, 0].min(), mesh[:, 0].max()
     return classes(facemesh.silhouette(mesh, face, (size, size)) == 1, ends, inside)
+
+
+def outlined(points: Float[np.ndarray, 'n 3'], size: int, inside) -> bytes:
+    """Draw the classes of a crop as PNG where points alone are known: jaw and brows enclose it.
+
+    Args:
+      points: of the face, in pixels of the crop.
+      size: side of the stored crop, pixels.
+      inside: as of `classes`.
+    """
+    parts = layouts.of_count(len(points)).parts
+    brows = [*parts['left_brow'][:5], *parts['right_brow'][:5]]  # of 106 points the upper edges
+    plane = Image.new('1', (size, size))
+    hull = [tuple(map(float, points[i, :2])) for i in (*parts['jaw'], *reversed(brows))]
+    ImageDraw.Draw(plane).polygon(hull, fill=1)
+    return classes(np.asarray(plane), (points[:, 0].min(), points[:, 0].max()), inside)
 
 
 def classes(

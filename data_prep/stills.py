@@ -31,8 +31,7 @@ from reenact_jax.data_prep.extract import unfit
 from reenact_jax.data_prep.namings import NAMINGS, NEUTRAL, Contents, Still
 from reenact_jax.data_prep.outcome import Outcome, finish
 from reenact_jax.data_prep.parts import Part
-from reenact_jax.faces import SELFIE, Detector, choose, segmenter
-from reenact_jax.faces import mesh as facemesh
+from reenact_jax.faces import SELFIE, AnyDetector, choose, segmenter
 from reenact_jax.faces.tracking import Sighting
 from reenact_jax.media import reading
 
@@ -47,6 +46,7 @@ class Options:
     min_width: float = setting(48.0, low=1.0, doc='smallest width of the 68 points, source pixels')
     min_height: float = setting(64.0, low=1.0, doc='smallest height, source pixels')
     confidence: float = setting(0.5, low=0.1, high=0.99, doc='detection threshold')
+    detector: str = setting('', doc='a detector of your own, my_package.faces:find')
     faces: int = setting(4, low=1, high=32, doc='most faces in a picture; the largest is used')
     quality: int = setting(95, low=50, high=100, doc='JPEG quality')
     segmenter: str = setting('', doc='model for masks with hair, a .tflite; see faces/segment.py')
@@ -102,7 +102,7 @@ def extract(
     group: Group,
     target: str,
     options: Options,
-    detector: Detector,
+    detector: AnyDetector,
     progress: Callable[[], object] = lambda: None,
 ) -> Outcome:
     """Write the record of a group to `target` (TFRecord framing), and its report beside it.
@@ -140,7 +140,7 @@ def extract(
     return finish(target, outcome, [0] * bool(seen), rejected)
 
 
-def _look(still: Still, options: Options, detector: Detector):
+def _look(still: Still, options: Options, detector: AnyDetector):
     """Read an image and find the face in its box, or the largest; tell why they are not used."""
     try:
         image = reading.read_still(still.path)
@@ -162,7 +162,7 @@ def _look(still: Still, options: Options, detector: Detector):
     return image, face, reason or ''
 
 
-def _record(group, seen, images, neutral, options: Options, detector: Detector) -> tracks.Track:
+def _record(group, seen, images, neutral, options: Options, detector: AnyDetector) -> tracks.Track:
     stills, sightings = zip(*seen, strict=True)
     crop = records.window(list(sightings))
     pictures = [records.picture(image, crop, options.size, options.quality) for image in images]
@@ -172,7 +172,7 @@ def _record(group, seen, images, neutral, options: Options, detector: Detector) 
         crop,
         options.size,
         images[0].shape[1::-1],
-        facemesh.canonical(detector.model),
+        records.canonical(detector),
         segmenter=segmenter(options.segmenter, options.segmenter_classes),
         rate=0.0,
         still=neutral[0] if neutral else None,

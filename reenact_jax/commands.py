@@ -28,7 +28,9 @@ PREPARE = {
     'stills': Command('reenact_jax.data_prep.stills', 'labelled stills: RaFD, Multi-PIE, CelebV'),
     'openface': Command('reenact_jax.data_prep.openface', "videos with OpenFace's tables of them"),
     'synthetic': Command('reenact_jax.data_prep.synthetic', 'synthetic people; needs no footage'),
-    'points': Command('reenact_jax.data_prep.points_csv', 'tables of landmarks, without images'),
+    'points': Command(
+        'reenact_jax.data_prep.points_csv', 'tables of landmarks, with their pictures or without'
+    ),
     'mix': Command('reenact_jax.data_prep.mix', 'several shard sets, as one'),
     'bases': Command(
         'reenact_jax.data_prep.landmark_bases', "no set: the bases of MarioNETte's transformer"

@@ -84,6 +84,7 @@ NOT_RUN = {
     'reenact-jax prepare bases --data data/points': 'the same is run on data/people',
     'reenact-jax summary': 'compiles large networks; test_summary.py',
     'adding_a_system.md: ': 'test_adding_a_system.py runs the page',
+    'cookbook.md: ': 'test_cookbook.py runs the page',
     'training.md: reenact-jax train': 'days; each system is trained for some steps by its own test',
     'results.md: reenact-jax train': 'hours; each system is trained for some steps by its own test',
     'results.md: reenact-jax export': 'needs those trainings; CHAIN has the same command',
@@ -177,7 +178,8 @@ def asked(tmp_path, monkeypatch):
     )  # what tells its kind
     (tmp_path / 'motion.csv').write_bytes(b'')
     (tmp_path / 'configs').symlink_to(ROOT / 'configs')
-    page = (ROOT / 'docs' / 'adding_a_system.md').read_text()
+    pages = [(ROOT / 'docs' / name).read_text() for name in ('adding_a_system.md', 'cookbook.md')]
+    page = '\n'.join(pages)
     for name, code in re.findall(r'^`([\w/]+\.py)`\n\n```python\n(.*?)^```$', page, re.M | re.S):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(code)

@@ -4,13 +4,13 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from bundles import SIZE, drawing_model, landmark_model, random_face
+from bundles import drawing_model, landmark_model, random_face
 
 from reenact_jax import bundle
 from reenact_jax.common.errors import UserError
 from reenact_jax.export import command as export
 from reenact_jax.media import timeline
-from reenact_jax.reenact import drivers, motion, recording, reference_frame, smoothing
+from reenact_jax.reenact import drivers, motion, recording, reference_frame
 from reenact_jax.reenact.animation import Animation, Shots
 from reenact_jax.reenact.drivers import Driver, Frame
 from reenact_jax.reenact.options import Options
@@ -79,29 +79,6 @@ def test_relative_motion_starts_at_the_reference(carried, tmp_path):
     assert (summary['reference'], summary['frames'], summary['sound']) == (3, 5, False)
 
 
-def test_jitter_goes_and_motion_stays():
-    rate, rng = 25.0, np.random.default_rng(0)
-    face = random_face(2, 1)['landmarks'][0]
-    still = [face + rng.normal(0, 0.1, face.shape) for _ in range(100)]
-    made = [one['landmarks'] for one in smoothing.smooth(({'landmarks': p} for p in still), rate)]
-    before, after = (np.diff(x[20:], axis=0).std() for x in (still, made))
-    assert after < before / 2
-    # A quick turn: half a face's side in 0.2 s, and 0.1 s later it has nearly arrived.
-    step = np.float32([SIZE / 4, 0])
-    quick = [face + step * np.clip((n - 20) / 5, 0, 1) for n in range(60)]
-    made = [one['landmarks'] for one in smoothing.smooth(({'landmarks': p} for p in quick), rate)]
-    left = np.linalg.norm(made[28] - quick[28], axis=-1).mean() / (SIZE / 4)
-    assert left < 0.1
-    np.testing.assert_array_equal(made[0], quick[0])
-
-
-def test_gaps_stay_gaps_and_other_numbers_as_they_are():
-    faces = [{'landmarks': np.ones((4, 2), np.float32) * n, 'aus_valid': n} for n in range(3)]
-    made = list(smoothing.smooth([faces[0], None, faces[2]], 25.0))
-    assert made[1] is None and made[2]['aus_valid'] == 2
-    assert made[2]['landmarks'].dtype == np.float32
-
-
 def test_drivers_of_files_know_their_sound(tmp_path, monkeypatch):
     monkeypatch.setattr(drivers, 'has_sound', lambda path: True)
 
@@ -140,20 +117,6 @@ def test_relative_motion_starts_anew_where_the_driver_cuts(carried):
     made = list(Animation(carried, source).frames(driving, None, chosen))
     box = [p.max(0) + p.min(0) for p in (made[5].landmarks, source.known['landmarks'])]
     np.testing.assert_allclose(*box, atol=1e-3)
-
-
-def test_jitter_is_filtered_by_time():
-    """A face that rests for longer is nearer its place than one after a short step."""
-    face = random_face(2, 1)['landmarks'][0]
-    moved = face + np.float32([1, 0])
-    left = []
-    for gap in (0.04, 0.4):
-        times = [(0.0, 0.04), (0.04, 0.08), (0.04 + gap, 1.0)]
-        made = list(smoothing.smooth(({'landmarks': p} for p in (face, face, moved)), 25.0, times))
-        left.append(float(np.abs(made[2]['landmarks'] - moved).mean()))
-    assert left[1] < left[0] / 2
-    apart = list(smoothing.smooth(({'landmarks': p} for p in (face, moved)), 25.0, None, [0, 1]))
-    np.testing.assert_array_equal(apart[1]['landmarks'], moved)  # another shot
 
 
 def test_times_go_through_files_of_motion(tmp_path):

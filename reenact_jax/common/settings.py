@@ -15,10 +15,11 @@ import types
 import typing
 from collections.abc import Mapping
 
+from reenact_jax.common import outside
 from reenact_jax.common.errors import UserError
 
 
-def setting(default, *, low=None, high=None, choices=None, least=0, doc=''):
+def setting(default, *, low=None, high=None, choices=None, own=False, least=0, doc=''):
     """Make a dataclass field with its range or choices, its meaning and its source.
 
     Args:
@@ -26,11 +27,22 @@ def setting(default, *, low=None, high=None, choices=None, least=0, doc=''):
       low: smallest allowed value; of a tuple, of each item.
       high: largest allowed value, likewise.
       choices: allowed values.
+      own: whether a name in a module of the user's, `my_package.my_module:Name`, is allowed too.
       least: how many values a tuple must have.
       doc: the meaning, with the source in the paper.
     """
-    metadata = {'low': low, 'high': high, 'choices': choices, 'least': least, 'doc': doc}
+    metadata = {'low': low, 'high': high, 'choices': choices, 'own': own}
+    metadata |= {'least': least, 'doc': doc}
     return dataclasses.field(default=default, metadata=metadata)
+
+
+def own_parts(instance) -> dict[str, str]:
+    """Return the fields of a settings dataclass that name a part of the user's: field -> name."""
+    if not dataclasses.is_dataclass(instance):
+        return {}
+    fields = [field for field in dataclasses.fields(instance) if field.metadata.get('own')]
+    values = {field.name: getattr(instance, field.name) for field in fields}
+    return {name: value for name, value in values.items() if outside.is_name(value)}
 
 
 def weight(default: float, doc: str):
@@ -135,7 +147,11 @@ def _in_range(name: str, value, metadata: Mapping) -> None:
     if value is None:
         return
     if choices is not None and value not in choices:
-        raise UserError(f'{name}: {value!r} is not one of {", ".join(map(repr, choices))}')
+        if metadata.get('own') and ':' in value:
+            outside.named(value, name)
+            return
+        more = ', nor named as my_package.my_module:Name' if metadata.get('own') else ''
+        raise UserError(f'{name}: {value!r} is not one of {", ".join(map(repr, choices))}{more}')
     if low is not None and value < low:
         raise UserError(f'{name}: {value!r} is below the smallest allowed value, {low}')
     if high is not None and value > high:

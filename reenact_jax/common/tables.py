@@ -32,12 +32,12 @@ def text(path: epath.PathLike, most: int = MAX_BYTES) -> str:
     Raises:
       UserError: there is no such file, it is no regular file, too large, or in another encoding.
     """
-    content = _bytes(path, most)
-    encoding = 'utf-16' if content.startswith(_UTF16) else 'utf-8-sig'
+    given = content(path, most)
+    encoding = 'utf-16' if given.startswith(_UTF16) else 'utf-8-sig'
     try:
-        found = content.decode(encoding)
+        found = given.decode(encoding)
     except UnicodeDecodeError as error:
-        line = content.count(b'\n', 0, error.start) + 1
+        line = given.count(b'\n', 0, error.start) + 1
         raise UserError(
             f'{path}, line {line}: not {encoding.removesuffix("-sig").upper()} (perhaps Latin-1); '
             'save it as UTF-8'
@@ -107,7 +107,12 @@ def number(cell: object, where: str, largest: float = LARGEST) -> float:
     return value
 
 
-def _bytes(path: epath.PathLike, most: int) -> bytes:
+def content(path: epath.PathLike, most: int = MAX_BYTES) -> bytes:
+    """Read a whole file of at most `most` bytes.
+
+    Raises:
+      UserError: there is no such file, it is no regular file, or too large.
+    """
     if storage.is_local(path):
         try:
             return regular.read(storage.path(path), most)

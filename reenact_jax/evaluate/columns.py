@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from reenact_jax.evaluate.arrivals import SHARPNESS
 from reenact_jax.evaluate.asked import FLOORS
+from reenact_jax.evaluate.steadiness import FLICKER, JITTER
 
 
 class Column(NamedTuple):
@@ -44,4 +45,9 @@ ASKED = {f'slope_{name}': Column(_SLOPES[name], 2) for name in FLOORS} | {
 CORRELATIONS = {
     f'correlation_{name}': Column(f'correlation, {_SLOPES[name]}', 2) for name in FLOORS
 }
-COLUMNS = MAIN | ASKED | CORRELATIONS
+# 1: as steady as the ground truth; more: trembles, or flickers.
+STEADY = {
+    FLICKER: Column('flicker, driver at rest (1: as the truth)', 2),
+    JITTER: Column('jitter of landmarks (1: as the reference)', 2),
+}
+COLUMNS = MAIN | ASKED | STEADY | CORRELATIONS

@@ -22,7 +22,7 @@ from etils import epath
 
 from reenact_jax import bundle as bundles
 from reenact_jax.bundle import Bundle
-from reenact_jax.common import command_line, errors, storage
+from reenact_jax.common import command_line, errors, outside, storage
 from reenact_jax.common.errors import UserError
 from reenact_jax.data.shards import ShardSet, manifest
 from reenact_jax.evaluate import (
@@ -90,15 +90,17 @@ def options(arguments: list[str], commands: str) -> argparse.Namespace:
 def estimator_flags(add) -> None:
     """Add the flags that `measuring` reads; `add` is the `add_argument` of a parser."""
     add(
-        '--identity', default='dlib', metavar='dlib[=FILE]|none',
-        help="identity network for CSIM; default dlib: the extra [identity]'s",
+        '--identity', default='dlib', metavar='dlib[=FILE]|NAME|none',
+        help="identity network for CSIM; default dlib: the extra [identity]'s; NAME: a function of "
+        'your own, my_package.measures:embed (docs/cookbook.md)',
     )  # fmt: skip
     add(
-        '--attributes', default='mediapipe', choices=('mediapipe', 'none'),
-        help='estimator of points, pose and action units of results; default mediapipe',
+        '--attributes', default='mediapipe', metavar='mediapipe|NAME|none',
+        help='estimator of points, pose and action units of results; default mediapipe; NAME: a '
+        'detector of your own, which gives points alone',
     )  # fmt: skip
     add(
-        '--features', default='identity', metavar='identity|vgg19=FILE|random|none',
+        '--features', default='identity', metavar='identity|vgg19=FILE|random|NAME|none',
         help="features of the Frechet distance; default: the identity network's",
     )  # fmt: skip
     add(
@@ -182,18 +184,36 @@ def measuring(args: argparse.Namespace):
     Raises:
       UserError: an estimator is unknown or missing.
     """
-    kind, _, path = args.identity.partition('=')
-    if kind not in ('dlib', 'none'):
-        raise UserError(f'--identity {args.identity}: expected dlib, dlib=FILE or none')
-    identity = estimators.Identity(path or None) if kind == 'dlib' else None
+    identity = _identity(args.identity)
     features = None
-    if args.features not in ('identity', 'none'):
+    if outside.is_name(args.features):
+        features = estimators.Own(args.features, 'features')
+    elif args.features not in ('identity', 'none'):
         features = estimators.Features(args.features)
+    own = args.attributes if outside.is_name(args.attributes) else None
+    if own is None and args.attributes not in ('mediapipe', 'none'):
+        raise UserError(
+            f'--attributes {args.attributes}: expected mediapipe, none or a function of your own, '
+            'my_package.faces:find'
+        )
     with contextlib.ExitStack() as stack:
         attributes = None
-        if args.attributes == 'mediapipe':
-            attributes = stack.enter_context(estimators.Attributes(args.face_landmarker))
+        if args.attributes != 'none':
+            opened = estimators.Attributes(args.face_landmarker, own=own)
+            attributes = stack.enter_context(opened)
         yield Estimators(identity, attributes, features, args.features != 'none')
+
+
+def _identity(name: str) -> estimators.Identity | estimators.Own | None:
+    if outside.is_name(name):
+        return estimators.Own(name, 'identity')
+    kind, _, path = name.partition('=')
+    if kind not in ('dlib', 'none'):
+        raise UserError(
+            f'--identity {name}: expected dlib, dlib=FILE, none or a function of your own, '
+            'my_package.measures:embed'
+        )
+    return estimators.Identity(path or None) if kind == 'dlib' else None
 
 
 def described(

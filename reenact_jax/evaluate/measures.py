@@ -66,18 +66,22 @@ def of_faces(
     known = made.known[:, UNITS] & driving.known[:, UNITS]
     pair = made.aus[:, UNITS], driving.aus[:, UNITS], known
     distance = np.asarray(metrics.expression_distance(*pair))
-    values = {
-        'psim': metrics.similarity(made.aus[:, POSE], driving.aus[:, POSE]),
-        'prmse': metrics.prmse(made.aus[:, POSE], driving.aus[:, POSE]),
+    heads = made.aus[:, POSE], driving.aus[:, POSE]
+    # Of points alone neither angles nor units are known, and zeros would be alike.
+    angles = (made.known[:, POSE] & driving.known[:, POSE]).all(-1)
+    of_angles = {'psim': metrics.similarity(*heads), 'prmse': metrics.prmse(*heads)}
+    of_units = {
         'ed_l2': distance,
         'ed_mean': distance / np.maximum(known.sum(-1), 1),
         'aucon': metrics.au_agreement(*pair),
     }
+    values = {name: np.where(angles, value, np.nan) for name, value in of_angles.items()}
+    values |= {n: np.where(known.any(-1), value, np.nan) for n, value in of_units.items()}
     if case.truth is not None:
-        values['akd'] = metrics.ace(made.points, truth.points, size)
+        values['akd'] = np.asarray(metrics.ace(made.points, truth.points, size))
     if case.kind == 'lsim':
-        values['lsim'] = metrics.lsim(made.points, truth.points, size)
+        values['lsim'] = np.asarray(metrics.lsim(made.points, truth.points, size))
     measured = made.found & reference['seen']
-    values = {name: np.where(measured, np.asarray(value), np.nan) for name, value in values.items()}
+    values = {name: np.where(measured, value, np.nan) for name, value in values.items()}
     seen = {FACE: made.found, REFERENCE: reference['seen']}
     return values | {name: np.array(value, np.float32) for name, value in seen.items()}

@@ -22,6 +22,7 @@ from reenact_jax.evaluate import (
     methods,
     metrics,
     progress,
+    steadiness,
 )
 from reenact_jax.evaluate.alignment import Alignment
 from reenact_jax.evaluate.cases import Case
@@ -35,9 +36,9 @@ REAL = 'real'  # the name of the real images' features
 class Estimators(NamedTuple):
     """What measures faces; None: nothing does, and what depends on it is not measured."""
 
-    identity: estimators.Identity | None = None
+    identity: estimators.Identity | estimators.Own | None = None
     attributes: estimators.Attributes | None = None
-    features: estimators.Features | None = None
+    features: estimators.Features | estimators.Own | None = None
     distance: bool = True  # keep features for the Frechet distance, by default those of identity
 
     def cards(self) -> list[estimators.Card]:
@@ -106,6 +107,7 @@ def _case(bundle: Bundle, case: Case, measure: Estimators, stored: bool, theirs:
         found = values[method] = {}
         if case.truth is not None:
             found |= measures.of_images(image, case.truth['image'])
+            found |= _repeated(case, steadiness.FLICKER, _flicker(image, case))
         if points is not None and case.kind == 'gt_cross':
             found |= measures.of_landmarks(points, case)
         faces = measure.attributes(image) if measure.attributes else None
@@ -114,6 +116,9 @@ def _case(bundle: Bundle, case: Case, measure: Estimators, stored: bool, theirs:
             if f', {methods.RELATIVE} + ' in method:
                 compared = reference | {'driving': reference['asked']}
             found |= measures.of_faces(faces, compared, case, image.shape[1])
+            steady = reference['driving' if case.truth is None else 'truth']
+            trembles = steadiness.jitter(faces, steady, case.rows[:, 3])
+            found |= _repeated(case, steadiness.JITTER, trembles)
             shown = faces.points if method in theirs else points
             answers[method] = arrivals.answer(method, image, points, faces, case, shown)
         embedding = None
@@ -134,6 +139,17 @@ def _case(bundle: Bundle, case: Case, measure: Estimators, stored: bool, theirs:
         found.update({name: np.float64(value) for name, value in found.items()})
     lies = {name: _alignment(image, case) for name, image in theirs.items()}
     return {'count': len(case.rows), 'values': values, 'features': kept, 'alignment': lies}
+
+
+def _flicker(image, case: Case) -> float:
+    truth: dict = case.truth
+    driver = case.driving['landmarks']
+    return steadiness.flicker(np.asarray(image), truth['image'], driver, case.rows[:, 3])
+
+
+def _repeated(case: Case, name: str, value: float) -> dict[str, Float[np.ndarray, ' g']]:
+    """Give every pair the value of its case, which counts in a mean as its pairs do."""
+    return {name: np.full(len(case.rows), value)}
 
 
 def _alignment(image, case: Case) -> list[int]:

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from reenact_jax.data.shards import ShardSet
 from reenact_jax.evaluate import others
 from reenact_jax.evaluate.cases import AT_TRANSFER, AT_TRUTH
-from reenact_jax.evaluate.columns import ASKED, COLUMNS, MAIN
+from reenact_jax.evaluate.columns import ASKED, COLUMNS, MAIN, STEADY, Column
 from reenact_jax.evaluate.estimators import Card, table
 from reenact_jax.evaluate.measures import FACE, REFERENCE
 from reenact_jax.evaluate.metrics import frechet
@@ -30,6 +30,12 @@ How much of the requested change the result shows: slope of what is found in it 
 landmarks ask for (1: all of it, 0: nothing moves), over the tracks where that moves at all.
 Sharpness: variance of the Laplacian in the face's box, over the ground truth's, or the source's
 where there is none."""
+
+_STEADY = """## Steadiness
+
+Flicker: mean change between neighbouring frames while the driver rests, over that of the truth.
+Jitter: second differences of the landmarks found, over those of the truth, or of the driver where
+there is none. Neighbouring frames are those that the set stores one after the other."""
 
 
 class Mean(NamedTuple):
@@ -59,7 +65,7 @@ def summary(scores: Scores, seed: int = 0) -> dict[str, dict[str, Mean]]:
                 filled = None
                 if column.worst is not None and REFERENCE in values:
                     all_pairs = np.where(values[FACE] > 0, values[name], column.worst)
-                    filled = float(np.mean(all_pairs[values[REFERENCE] > 0]))
+                    filled = float(np.nanmean(all_pairs[values[REFERENCE] > 0]))
                 means[method][name] = Mean(mean, low, high, count, filled)
     return means
 
@@ -123,6 +129,7 @@ Data {what['data']} (digest {what['digest']}), split {what['split']}; {what['cou
 The driver's pose and action units are {what['driver']}.{_PLACED[what['placement']]}""",
         markdown(scores, features),
         arriving(scores),
+        steady(scores),
         others.section(what.get('results', {}), dict(scores.alignment)),
         table(cards) if cards else 'No estimator of faces.',
     ]
@@ -166,15 +173,24 @@ def markdown(scores: Scores, features: str) -> str:
 
 def arriving(scores: Scores) -> str:
     """Write the requested change as a table of its own, Markdown; '' where nothing was measured."""
+    return _section(scores, ASKED, _ARRIVING)
+
+
+def steady(scores: Scores) -> str:
+    """Write flicker and jitter as a table of its own, Markdown; '' where neither was measured."""
+    return _section(scores, STEADY, _STEADY)
+
+
+def _section(scores: Scores, columns: dict[str, Column], text: str) -> str:
     means = summary(scores)
-    names = [name for name in ASKED if any(name in row for row in means.values())]
+    names = [name for name in columns if any(name in row for row in means.values())]
     if not names:
         return ''
-    lines = [_row(['method', *(ASKED[name].heading for name in names)]), _rule(len(names))]
+    lines = [_row(['method', *(columns[name].heading for name in names)]), _rule(len(names))]
     for method, row in means.items():
-        cells = [_interval(row.get(name), ASKED[name].decimals) for name in names]
+        cells = [_interval(row.get(name), columns[name].decimals) for name in names]
         lines.append(_row([method, *cells]))
-    return '\n'.join([_ARRIVING, '', *lines])
+    return '\n'.join([text, '', *lines])
 
 
 def _with_failures(means_of: dict, names: list[str]) -> list[str]:

@@ -5,7 +5,7 @@ import importlib.metadata
 import inspect
 
 from reenact_jax import __version__, bundle
-from reenact_jax.common import storage
+from reenact_jax.common import settings, storage
 from reenact_jax.export.programs import PLATFORMS, Function, Trained, motion_of
 from reenact_jax.systems.interface import member
 
@@ -85,4 +85,6 @@ def _model(part: Trained) -> dict:
     entry = {'system': part.system, 'paper': ' '.join(paper.split()), **part.record}
     if hasattr(part.hp, 'features'):
         entry['perceptual_features'] = part.hp.features
+    if own := settings.own_parts(part.hp):
+        entry['own_parts'] = own
     return entry

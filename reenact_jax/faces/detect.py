@@ -61,7 +61,7 @@ _WHOLE, _WINDOW = 1280, 640  # longest side handed to the detector: whole image,
 class Detected:
     """A face in an image. Points in pixels of that image, z away from the camera, mean 0 a set."""
 
-    mesh: Float[np.ndarray, '478 3']
+    mesh: Float[np.ndarray, '478 3'] | None  # None: the detector gives points alone (points.py)
     landmarks_68: Float[np.ndarray, '68 3']
     landmarks_106: Float[np.ndarray, '106 3']
     landmarks_68c: Float[np.ndarray, '68 3']
@@ -72,16 +72,31 @@ class Detected:
     aus_valid: Bool[np.ndarray, ' 20']
     gaze: Float[np.ndarray, ' 2']  # yaw, pitch relative to the head
     blendshapes: dict[str, float]  # as the model names them: Left and Right are the person's
+    sets: tuple[str, ...] = ('68', '106', '68c')  # the point sets that are known
 
     @property
     def box(self) -> Float[np.ndarray, ' 4']:
-        """Return the mesh's bounding box x0, y0, x1, y1."""
-        return np.concatenate([self.mesh[:, :2].min(0), self.mesh[:, :2].max(0)])
+        """Return the bounding box x0, y0, x1, y1 of the mesh, or of the points."""
+        return windows.box(self.landmarks(self.sets[0]) if self.mesh is None else self.mesh)
+
+    def landmarks(self, points: str) -> Float[np.ndarray, 'n 3']:
+        """Return the landmarks of a point set.
+
+        Raises:
+          UserError: the detector does not give that set.
+        """
+        if points not in self.sets:
+            raise UserError(
+                f'the points are of the set {" or ".join(self.sets)}, and {points} is needed; take '
+                'another detector, or a model of that set'
+            )
+        return getattr(self, f'landmarks_{points}')
 
     def moved(self, x0: float, y0: float, scale: float) -> 'Detected':
         """Move the face into a crop that starts at (x0, y0) and is resampled by `scale`."""
         shift = np.array([x0, y0, 0], np.float32)
-        names = ('mesh', 'landmarks_68', 'landmarks_106', 'landmarks_68c')
+        names = [f'landmarks_{name}' for name in self.sets]
+        names += [] if self.mesh is None else ['mesh']
         return dataclasses.replace(
             self, **{name: (getattr(self, name) - shift) * np.float32(scale) for name in names}
         )
@@ -321,4 +336,5 @@ def _describe(mesh, blendshapes, face: facemesh.Canonical, size: tuple[int, int]
         aus_valid=np.concatenate([valid, np.ones(3, bool)]),
         gaze=gaze(blendshapes),
         blendshapes=blendshapes,
+        sets=('68', '106', '68c'),
     )

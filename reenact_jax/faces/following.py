@@ -12,7 +12,8 @@ from jaxtyping import Float, UInt8
 
 from reenact_jax.faces import detect, turning, windows
 from reenact_jax.faces import mesh as facemesh
-from reenact_jax.faces.detect import Detected, Detector
+from reenact_jax.faces.detect import Detected
+from reenact_jax.faces.points import AnyDetector
 from reenact_jax.faces.tracking import CutFinder, Tracker
 
 AGAIN, SELDOM = 0.5, 4.0  # seconds between thorough searches: after a loss, else
@@ -28,7 +29,7 @@ _FLIP = 60.0  # degrees of roll from one frame to the next that have to be confi
 class Finder:
     """A search for the faces of a film, frame after frame."""
 
-    def __init__(self, detector: Detector, cut: float = 0.75):
+    def __init__(self, detector: AnyDetector, cut: float = 0.75):
         """Begin before the first frame.
 
         Args:
@@ -95,7 +96,9 @@ class Follower:
       certain: whether any of the faces was surely a human's.
     """
 
-    def __init__(self, detector: Detector, which: str | int | None = None, where: str = 'driver'):
+    def __init__(
+        self, detector: AnyDetector, which: str | int | None = None, where: str = 'driver'
+    ):
         """Begin before the first frame.
 
         Args:
@@ -253,13 +256,13 @@ class Follower:
             self.lost[-1][1] = time
 
 
-def shape(face: Detected, detector: Detector) -> Float[np.ndarray, 'n 2'] | None:
+def shape(face: Detected, detector: AnyDetector) -> Float[np.ndarray, 'n 2'] | None:
     """Return the face's shape in the canonical pose: points that expressions spare, weighted.
 
     None where the detector has no canonical face.
     """
     model = getattr(detector, 'model', None)
-    if model is None:
+    if model is None or face.mesh is None:
         return None
     canonical, mesh = facemesh.canonical(model), face.mesh[:468]
     scale, turn, shift = facemesh.similarity(mesh, canonical.vertices, canonical.rigid)

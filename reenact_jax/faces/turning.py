@@ -10,7 +10,8 @@ import numpy as np
 from jaxtyping import UInt8
 
 from reenact_jax.faces import windows
-from reenact_jax.faces.detect import Detected, Detector, roll
+from reenact_jax.faces.detect import Detected, roll
+from reenact_jax.faces.points import AnyDetector
 
 UPRIGHT = 40.0  # degrees of roll up to which a face that is certain is taken as it is found
 _ALIKE = 25.0  # degrees within which two turned images agree
@@ -18,7 +19,7 @@ _SAME = 0.3  # overlap of the boxes of one face
 
 
 def find(
-    detector: Detector,
+    detector: AnyDetector,
     image: UInt8[np.ndarray, 'h w 3'],
     search: Callable[[int], list[Detected]],
 ) -> list[Detected]:

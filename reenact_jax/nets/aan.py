@@ -7,7 +7,7 @@ from jaxtyping import Array, Float
 from reenact_jax.geometry.images import pixel_shuffle, resize, soften
 from reenact_jax.nets.blocks import Conv, Head
 from reenact_jax.nets.initial import shuffled
-from reenact_jax.nets.modulation import START, Modulation, pair
+from reenact_jax.nets.modulation import START, modulation, pair
 from reenact_jax.nets.unet import UNet
 
 UPSCALES = 'shuffle', 'shuffle_soft', 'resize'
@@ -109,7 +109,7 @@ class Fusion(nn.Module):
     Attributes:
       widths: of the blocks, from the coarsest.
       residuals: number of residual layers.
-      modulation: a kind of `Modulation`.
+      modulation: a kind of `Modulation`, or the name of an own block (`modulation`).
       statistics: those of `Modulation`.
       upscale: one of `UPSCALES`.
       spectral: whether convolutions have spectral norm.
@@ -153,7 +153,7 @@ class Fusion(nn.Module):
             if canvas is not None:
                 x = jnp.concatenate([x, resize(canvas, x.shape[1])], -1)
             x = Conv(width, spectral=self.spectral)(x, train)
-            modulated = Modulation(
+            modulated = modulation(
                 self.modulation, self.statistics, self.spade_hidden, self.spectral, self.spade_map
             )
             x = nn.relu(modulated(x, condition, train))

@@ -5,8 +5,12 @@ All normalise a feature map and denormalise it with gamma and beta made from a c
     (F - mu_c) / sigma_c * gamma_{c,h,w} + beta_{c,h,w}
 
 They differ in where gamma and beta come from. (The formula is lost in the text of the AAN paper,
-its equations 2-4; this is SPADE's form, which it extends.)
+its equations 2-4; this is SPADE's form, which it extends.) `modulation` also finds blocks of the
+user's own.
 """
+
+import dataclasses
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,10 +18,13 @@ import numpy as np
 from flax import linen as nn
 from jaxtyping import Array, Float
 
+from reenact_jax.common import outside
+from reenact_jax.common.errors import UserError
 from reenact_jax.nets import initial
 from reenact_jax.nets.blocks import Conv, Head, Norm
 
 RESIZES = ('nearest', 'bilinear')
+CONDITIONS = ('theta', 'image')  # what an own block may take in AAN
 START = 0.1  # size of gamma - 1 and beta at the start, relative to a unit convolution (ours)
 
 
@@ -70,6 +77,41 @@ class Modulation(nn.Module):
     def _adain(self, x, condition, train):
         del train
         return pair(nn.Dense(2 * x.shape[-1], kernel_init=initial.lecun)(condition)[:, None, None])
+
+
+def modulation(kind: str, statistics: str, hidden: int, spectral: bool, resize: str) -> nn.Module:
+    """Make a `Modulation`, or a block of the user's own in its place.
+
+    An own block is a linen module, called as `Modulation` is: with a feature map, the condition and
+    `train`. It gets `statistics` and `spectral` if it has fields of these names.
+
+    Args:
+      kind: a kind of `Modulation`, or a name such as `my_package.blocks:Mine`.
+      statistics, hidden, spectral, resize: as of `Modulation`.
+    """
+    if not outside.is_name(kind):
+        return Modulation(kind, statistics, hidden, spectral, resize)
+    block = outside.named(kind, 'modulation')
+    given: dict[str, Any] = {'statistics': statistics, 'spectral': spectral}
+    fields = {field.name for field in dataclasses.fields(block)}
+    return block(**{name: value for name, value in given.items() if name in fields})
+
+
+def condition_of(kind: str) -> str:
+    """Say what condition a kind of modulation takes in AAN: 'theta' or 'image'.
+
+    `theta` is (gamma, beta) of the feature map's shape, which one network predicts from the source;
+    `image` is the source itself. An own block says which it takes by its attribute CONDITION.
+
+    Raises:
+      UserError: an own block says something else.
+    """
+    if not outside.is_name(kind):
+        return 'image' if kind == 'spade' else 'theta'
+    asked = getattr(outside.named(kind, 'modulation'), 'CONDITION', 'theta')
+    if asked not in CONDITIONS:
+        raise UserError(f'{kind}: CONDITION {asked!r}, expected one of {", ".join(CONDITIONS)}')
+    return asked
 
 
 def nearest(x: Float[Array, 'b h w c'], height: int, width: int) -> Float[Array, 'b H W c']:

@@ -103,7 +103,7 @@ class Animation:
         pending: Any = None  # drawn, points, held
         for points, held in self.landmarks(driving, start, shots):
             points = self._edited(points)
-            drawn = painter.draw(points), points, held
+            drawn = painter.draw(points, len(held)), points, held
             # The device works on this batch while the host finishes the one before.
             if pending is not None:
                 yield from self._finished(*pending)
@@ -183,7 +183,7 @@ class Animation:
         for first in range(0, steps, rows):
             some = points[first : first + rows]
             padded = _padded(some, rows)
-            yield from self._finished(painter.draw(padded), padded, [False] * len(some))
+            yield from self._finished(painter.draw(padded, len(some)), padded, [False] * len(some))
 
     def _by_own_units(self, share: Float[np.ndarray, ' b']):
         """Return the source's landmarks with a share of the changes of its units."""

@@ -43,14 +43,16 @@ import contextlib
 import dataclasses
 import json
 import sys
+from fractions import Fraction
 
 from reenact_jax import bundle as bundles
 from reenact_jax import faces
 from reenact_jax.bundle import Bundle
 from reenact_jax.common import command_line
 from reenact_jax.common.errors import UserError
+from reenact_jax.faces import point_files
 from reenact_jax.media import credentials
-from reenact_jax.reenact import drivers, portraits, recording
+from reenact_jax.reenact import drivers, portraits, recording, scenes
 from reenact_jax.reenact import flags as reenact_flags
 from reenact_jax.reenact.animation import Animation
 from reenact_jax.reenact.drivers import Driver
@@ -69,8 +71,8 @@ def main(arguments: list[str] | None = None) -> int:
     with contextlib.ExitStack() as stack:
         detector = None
         seen = args.driving and not args.driving_track and not reenact_flags.is_motion(args)
-        if seen or not args.source_track:
-            detector = stack.enter_context(faces.Detector(args.face_landmarker))
+        if seen or not (args.source_track or args.source_landmarks):
+            detector = stack.enter_context(_detector(args))
         source = _source(args, bundle, detector)
         if source.is_cut:
             _warn(
@@ -95,9 +97,16 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
+def _detector(args: argparse.Namespace) -> faces.AnyDetector:
+    if args.detector:
+        return faces.PointDetector(args.detector)
+    return faces.Detector(args.face_landmarker)
+
+
 def _record(args: argparse.Namespace, bundle: Bundle, source: Portrait, driver) -> dict:
     """Write the result: a driver's motion, or the way to a changed face or to a still driver's."""
-    options, output = _options(args, bundle), reenact_flags.output(args)
+    rate = recording.LEAD_RATE if driver is None or args.steps else driver.rate
+    options, output = _options(args, bundle, rate), reenact_flags.output(args)
     if args.sweep:
         unit = unit_edits.unit(args.sweep, '--sweep')
         low, high = (unit_edits.Change(unit, value, False) for value in (0.0, 1.0))
@@ -116,7 +125,7 @@ def _record(args: argparse.Namespace, bundle: Bundle, source: Portrait, driver) 
     return recording.record(animation, driver, output)
 
 
-def _options(args: argparse.Namespace, bundle: Bundle) -> Options:
+def _options(args: argparse.Namespace, bundle: Bundle, rate: Fraction) -> Options:
     amount = reenact_flags.amount(args)
     return Options(
         motion=args.motion,
@@ -127,7 +136,7 @@ def _options(args: argparse.Namespace, bundle: Bundle) -> Options:
         adapt_scale=args.adapt_scale,
         units=reenact_flags.units(args),
         edits=landmark_edits.parse(args.edit),
-        background=portraits.scene(args.background, bundle.size) if args.background else None,
+        background=scenes.read(args.background, bundle.size, rate) if args.background else None,
         crop=args.crop,
         max_side=args.max_side,
         batch=args.batch,
@@ -138,6 +147,10 @@ def _source(args: argparse.Namespace, bundle: Bundle, detector) -> Portrait:
     if args.source_track:
         track = portraits.find_track(args.source, args.source_track)
         return portraits.from_track(track, args.source_frame, bundle.size, bundle.points)
+    if args.source_landmarks:
+        picture = portraits.read(args.source, args.source_frame)
+        given = point_files.one(args.source_landmarks, args.source)
+        return portraits.from_points(picture, given, bundle.size, bundle.points)
     spec = bundle.size, bundle.points, detector
     return portraits.from_file(args.source, *spec, args.face, args.source_frame)
 

@@ -49,6 +49,7 @@ class Driver(NamedTuple):
     timeline: Timeline | None = None  # when they are shown; None: at the rate, from nought
     unused: Mapping[str, str] = {}  # files of its folder that are no stills, with the reason
     report: Callable[[], dict] = dict  # after the last frame: `Follower.report`
+    detected: bool = False  # whether its points are detected, and tremble
 
     @property
     def times(self) -> Timeline:
@@ -60,7 +61,7 @@ def from_file(
     path: str,
     size: int,
     points: str,
-    detector: faces.Detector,
+    detector: faces.AnyDetector,
     pictures: int = 0,
     shown_side: int = SHOWN,
     rate: Fraction | None = None,
@@ -94,7 +95,7 @@ def from_file(
     frames = _detected(reader.frames(), size, points, follower, shown, shown_side, seen)
     heard = reader.probe.kind == 'video' and has_sound(path)
     sound = Sound(path, reader.zero) if heard else None
-    more = sound, times, reader.unused, follower.report
+    more = sound, times, reader.unused, follower.report, True
     return Driver(frames, reader.probe.frames, times.mean, reader.fault, shown, *more)
 
 
@@ -103,7 +104,7 @@ def from_pictures(
     rate: Fraction,
     size: int,
     points: str,
-    detector: faces.Detector,
+    detector: faces.AnyDetector,
     which: str | int | None = None,
     *,
     seen: bool = False,
@@ -124,7 +125,7 @@ def from_pictures(
     shown = itertools.starmap(reading.TimedFrame, stream)
     follower = Follower(detector, which, 'the driving pictures')
     frames = _detected(shown, size, points, follower, frozenset(), SHOWN, seen)
-    return Driver(frames, len(pictures), rate, lambda: None, report=follower.report)
+    return Driver(frames, len(pictures), rate, lambda: None, report=follower.report, detected=True)
 
 
 def from_track(
@@ -245,7 +246,7 @@ def _detected(stream, size, points, follower: Follower, shown, side, seen) -> It
             window, shot = None, found.shot
         known = None
         if found.face is not None:
-            landmarks = getattr(found.face, f'landmarks_{points}')
+            landmarks = found.face.landmarks(points)
             window = lm.crop_box(landmarks[None]) if window is None else window
             there = crops.into_crop(landmarks, window, size)
             known = portraits.known(there, found.face.aus, found.face.aus_valid)

@@ -36,7 +36,8 @@ def read(driver: Driver, source: Portrait, options: Options) -> Driving:
     if options.reference == 'best' and options.is_relative and driver.count != 1:
         driver, start, number, best = reference_frame.nearest(driver, source)
         shots = Shots([], best)
-    first, faces = starts.first(_faces(driver, pictures, times, shots.numbers, options.smooth))
+    smooth = driver.detected if options.smooth is None else options.smooth
+    first, faces = starts.first(_faces(driver, pictures, times, shots.numbers, smooth))
     if options.is_relative and first is not None:
         if driver.count == 1:
             start = starts.of_still(source, first)

@@ -69,6 +69,17 @@ def _faces(add) -> None:
         'from the left, from 0',
     )
     add(
+        '--source-landmarks',
+        metavar='FILE',
+        help="the source's landmarks, instead of detection: .csv, .npz or .npy with points in "
+        'pixels of the picture',
+    )
+    add(
+        '--detector',
+        metavar='NAME',
+        help='a detector of your own, my_package.faces:find, a function from a picture to points',
+    )
+    add(
         '--driving',
         help='video, still, folder of stills, a shard set, or motion as .csv or .json '
         '(--save-motion, OpenFace); not needed with a change',
@@ -110,7 +121,12 @@ def _motion(add) -> None:
         help=f'what moves, as often as wanted: {", ".join(regions.NAMES)} (default); the mouth '
         'with the jaw; pose: rotation, size and place; with relative motion',
     )
-    add('--smooth', action='store_true', help="filter the driver's jitter (1 euro filter)")
+    add(
+        '--smooth',
+        action=argparse.BooleanOptionalAction,
+        help="filter the jitter of the driver's points, without delay; default: if they are "
+        'detected, not if they are stored (tracks of shard sets, motion files)',
+    )
     add(
         '--adapt-scale',
         action='store_true',
@@ -151,8 +167,9 @@ def _changes(add) -> None:
     )
     add(
         '--background',
-        metavar='IMAGE',
-        help='another background for the square crop (generator facegan)',
+        metavar='FILE',
+        help='another background for the square crop, a picture or a video (generator facegan)'
+        ', frame by frame; its last frame stays',
     )
 
 
@@ -277,6 +294,11 @@ def _check(args: argparse.Namespace) -> None:
     for name in ('batch', 'rows'):
         if getattr(args, name) < 1:
             raise UserError(f'--{name} {getattr(args, name)}: must be at least 1')
+    if args.source_landmarks and (args.source_track or args.face):
+        raise UserError(
+            '--source-landmarks: says where the face of a picture is; not for --source-track or '
+            '--face'
+        )
     for name in ('face', 'driving_face'):
         given = getattr(args, name)
         if given not in (None, 'largest', 'left', 'right') and not given.isdigit():
@@ -325,7 +347,15 @@ def _check_changes(args: argparse.Namespace) -> None:
 def _check_places(args: argparse.Namespace) -> None:
     """Reject a file that is read or written twice."""
     taken = {}
-    for name in ('source', 'driving', 'background', 'out', 'sheet', 'save_motion'):
+    for name in (
+        'source',
+        'source_landmarks',
+        'driving',
+        'background',
+        'out',
+        'sheet',
+        'save_motion',
+    ):
         if value := getattr(args, name):
             flag, place = f'--{name.replace("_", "-")}', storage.same(value)
             if place in taken and name in ('out', 'sheet', 'save_motion'):

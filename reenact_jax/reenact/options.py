@@ -10,6 +10,7 @@ from reenact_jax.common.errors import UserError
 from reenact_jax.reenact import regions
 from reenact_jax.reenact.edits.unit_edits import Change
 from reenact_jax.reenact.regions import ALL, Amount
+from reenact_jax.reenact.scenes import Scenes
 
 MOTIONS = ('relative', 'absolute')
 REFERENCES = ('first', 'best')
@@ -28,12 +29,13 @@ class Options:
         looks most as the source does (reference_frame.py; reads the driver twice).
       strength: how much of a relative motion is taken, 0 to 3.
       regions: what moves, with relative motion: 'eyes', 'brows', 'mouth', 'pose', 'all'.
-      smooth: filter the driver's jitter (smoothing.py).
+      smooth: filter the jitter of the driver's points (smoothing.py); None: if they are detected,
+        not if they are stored.
       adapt_scale: scale a relative motion of keypoints by the sizes of the two faces.
       units: changes of the driver's action units and head angles, before the transfer.
       edits: strengths of landmark edits by name, such as {'smile': 0.5}, after the transfer.
-      background: picture to put behind the head in the square crop, which is then the whole
-        result; None: the source's own.
+      background: picture or video (`scenes.read`) to put behind the head in the square crop, which
+        is then the whole result; None: the source's own.
       crop: the square crop alone instead of the whole picture.
       max_side: longest side of the result, pixels; None: the default of `painting.painter`.
       batch: frames in one call of the model.
@@ -47,11 +49,11 @@ class Options:
     reference: str = REFERENCES[0]
     strength: float = 1.0
     regions: Sequence[str] = (ALL,)
-    smooth: bool = False
+    smooth: bool | None = None
     adapt_scale: bool = False
     units: Sequence[Change] = ()
     edits: Mapping[str, float] = dataclasses.field(default_factory=dict)
-    background: UInt8[np.ndarray, 's s 3'] | None = None
+    background: UInt8[np.ndarray, 's s 3'] | Scenes | None = None
     crop: bool = False
     max_side: int | None = None
     batch: int = BATCH

@@ -5,12 +5,12 @@ model is pasted under a mask (pasting.py).
 """
 
 from collections.abc import Callable
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, UInt8
+from jaxtyping import Float, UInt8
 from PIL import Image
 
 from reenact_jax.bundle import Bundle
@@ -19,6 +19,7 @@ from reenact_jax.geometry import crops, images
 from reenact_jax.reenact.composing import MARGIN, Composer
 from reenact_jax.reenact.pasting import Canvas, Paster
 from reenact_jax.reenact.portraits import Portrait
+from reenact_jax.reenact.scenes import Scenes
 
 MOST_SIDE = 1024  # longest side of a result where nothing else is asked for, pixels
 LEAST_SIDE = 64
@@ -28,11 +29,19 @@ LEAST_SIDE = 64
 class Painter(Protocol):
     """What draws the frames of one source."""
 
-    def draw(self, points: Float[np.ndarray, 'b n _']) -> UInt8[Array, 'b h w 3']:
-        """Draw on the device; landmarks in pixels of the model's crop, with or without depth."""
+    def draw(self, points: Float[np.ndarray, 'b n _'], count: int | None = None) -> Any:
+        """Draw on the device; landmarks in pixels of the model's crop, with or without depth.
+
+        Args:
+          points: of a whole batch, whose last rows may be repetitions.
+          count: how many rows are wanted; None: all.
+
+        Returns:
+          What `finish` takes, by the number of the row, as far as it was wanted.
+        """
         ...
 
-    def finish(self, drawn: UInt8[np.ndarray, 'h w 3'], /) -> UInt8[np.ndarray, 'H W 3']:
+    def finish(self, drawn: Any, /) -> UInt8[np.ndarray, 'H W 3']:
         """Turn what was drawn into a frame of the result.
 
         Raises:
@@ -50,7 +59,7 @@ def painter(
     source: Portrait,
     *,
     whole: bool = False,
-    background: UInt8[np.ndarray, 's s 3'] | None = None,
+    background: UInt8[np.ndarray, 's s 3'] | Scenes | None = None,
     most: int | None = None,
 ) -> Painter:
     """Choose how the frames of a source are drawn.
@@ -59,10 +68,12 @@ def painter(
       bundle: the model.
       source: the portrait.
       whole: show the whole picture instead of the square crop alone.
-      background: picture to put behind the head in the square crop, which is then the whole result;
-        None: the source's own.
+      background: picture, or video, to put behind the head in the square crop, which is then the
+        whole result; None: the source's own.
       most: longest side of the result, pixels; None: `MOST_SIDE`.
     """
+    if isinstance(background, Scenes):
+        return _Before(bundle, source, background)
     if background is not None:
         appearance = bundle.encode(source.face(), images.to_float(background)[None])
         return _Pasted(bundle, appearance, None)
@@ -112,7 +123,8 @@ class _Pasted:
         self._paste: Callable = Paster(canvas) if canvas else lambda crop: crop
         self._finite = _Finite()
 
-    def draw(self, points):
+    def draw(self, points, count=None):
+        del count
         image = self._bundle.render(self._appearance, points)
         return images.to_uint8(self._finite.take(image))
 
@@ -124,6 +136,31 @@ class _Pasted:
         if self._canvas is None:
             return frame
         return crops.crop(frame, self._canvas.window, self._bundle.size)
+
+
+class _Before:
+    """A painter of the square crop before a background that moves."""
+
+    def __init__(self, bundle: Bundle, source: Portrait, scenes: Scenes):
+        self._bundle, self._face, self._scenes = bundle, source.face(), iter(scenes)
+        self._finite = _Finite()
+
+    def draw(self, points, count=None):
+        # The mixer sees source and background together: both are encoded anew for every frame.
+        drawn = []
+        for row in range(len(points) if count is None else count):
+            scene = images.to_float(next(self._scenes))[None]
+            appearance = self._bundle.encode(self._face, scene)
+            image = self._bundle.render(appearance, points[row : row + 1])
+            drawn.append(images.to_uint8(self._finite.take(image))[0])
+        return drawn
+
+    def finish(self, drawn):
+        self._finite.check()
+        return np.asarray(drawn)
+
+    def close_up(self, frame):
+        return frame
 
 
 class _Composed:
@@ -138,7 +175,8 @@ class _Composed:
         self._composer = Composer(self._canvas, source.known['landmarks'], bundle.size)
         self._finite = _Finite()
 
-    def draw(self, points):
+    def draw(self, points, count=None):
+        del count
         layers = self._finite.take(self._bundle.layers(self._appearance, points))
         return self._composer.draw(layers, np.asarray(points))
 

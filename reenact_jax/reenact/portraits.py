@@ -15,6 +15,7 @@ from reenact_jax.common.errors import UserError
 from reenact_jax.data import shards
 from reenact_jax.data.tracks import Track
 from reenact_jax.faces.following import Finder
+from reenact_jax.faces.points import of_points
 from reenact_jax.geometry import crops, images
 from reenact_jax.geometry import landmarks as lm
 from reenact_jax.media import reading
@@ -53,7 +54,7 @@ def from_file(
     path: str,
     size: int,
     points: str,
-    detector: faces.Detector,
+    detector: faces.AnyDetector,
     which: str | int | None = None,
     frame: int = 0,
 ) -> Portrait:
@@ -71,22 +72,30 @@ def from_file(
       UserError: there is no such picture or frame, no face in it, several faces and no choice among
         them, or hardly a human face.
     """
-    if reading.kind(path) == 'video':
-        reader = reading.Reader(path)
-        shown = next(itertools.islice(reader, frame, None), None) if frame >= 0 else None
-        if shown is None:
-            raise UserError(
-                f'--source-frame {frame}: {path} has {reader.probe.frames} frames, from 0'
-            )
-        return from_picture(shown, size, points, detector, which, f'{path}, frame {frame}')
-    return from_picture(reading.read_still(path), size, points, detector, which, path)
+    where = f'{path}, frame {frame}' if reading.kind(path) == 'video' else path
+    return from_picture(read(path, frame), size, points, detector, which, where)
+
+
+def read(path: str, frame: int = 0) -> UInt8[np.ndarray, 'h w 3']:
+    """Read a picture, or a frame of a video, from 0.
+
+    Raises:
+      UserError: there is no such picture or frame.
+    """
+    if reading.kind(path) != 'video':
+        return reading.read_still(path)
+    reader = reading.Reader(path)
+    shown = next(itertools.islice(reader, frame, None), None) if frame >= 0 else None
+    if shown is None:
+        raise UserError(f'--source-frame {frame}: {path} has {reader.probe.frames} frames, from 0')
+    return shown
 
 
 def from_picture(
     picture: UInt8[np.ndarray, 'h w 3'],
     size: int,
     points: str,
-    detector: faces.Detector,
+    detector: faces.AnyDetector,
     which: str | int | None = None,
     where: str = 'picture',
 ) -> Portrait:
@@ -111,11 +120,32 @@ def from_picture(
             f'{where}: what was found is hardly a human face (an animal, a drawing?); if it is '
             'one, say so: --face largest'
         )
-    landmarks = getattr(face, f'landmarks_{points}')
+    return _cut(picture, face, size, points)._replace(certain=certain)
+
+
+def from_points(
+    picture: UInt8[np.ndarray, 'h w 3'], given: Float[np.ndarray, 'n d'], size: int, points: str
+) -> Portrait:
+    """Take the face in a picture whose landmarks are known, without detection.
+
+    Args:
+      picture: RGB.
+      given: the landmarks, with depth or without, pixels of the picture.
+      size: side of the crop, pixels.
+      points: point set.
+
+    Raises:
+      UserError: the landmarks are of another point set.
+    """
+    return _cut(picture, of_points(given), size, points)
+
+
+def _cut(picture, face: faces.Detected, size: int, points: str) -> Portrait:
+    landmarks = face.landmarks(points)
     window = lm.crop_box(landmarks[None])
     image = np.asarray(images.to_float(crops.crop(picture, window, size)))
     moved = known(crops.into_crop(landmarks, window, size), face.aus, face.aus_valid)
-    return Portrait(image, moved, Canvas(picture, window), certain)
+    return Portrait(image, moved, Canvas(picture, window))
 
 
 def astronaut() -> UInt8[np.ndarray, 'h w 3']:
@@ -200,7 +230,11 @@ def scene(path: str, size: int) -> UInt8[np.ndarray, 'size size 3']:
     Raises:
       UserError: the file is no picture.
     """
-    photo = reading.read_still(path)
-    height, width = photo.shape[:2]
+    return middle(reading.read_still(path), size)
+
+
+def middle(picture: UInt8[np.ndarray, 'h w 3'], size: int) -> UInt8[np.ndarray, 'size size 3']:
+    """Cut the middle square out of a picture."""
+    height, width = picture.shape[:2]
     side = min(height, width)
-    return crops.crop(photo, ((width - side) / 2, (height - side) / 2, side), size)
+    return crops.crop(picture, ((width - side) / 2, (height - side) / 2, side), size)

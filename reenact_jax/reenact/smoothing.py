@@ -1,62 +1,39 @@
-"""Less jitter: the 1 euro filter (Casiez, Roussel, Vogel 2012) over a driver's faces.
+"""Less jitter, and no delay: a bilateral filter in time over a driver's faces.
 
-A first-order low pass whose cutoff grows with speed: still faces hold still, quick ones do not lag.
+A value becomes a mean of those of the frames around it, as many before as behind, with weights that
+fall with the distance in time and with how far the part of the face has moved. What rests is
+averaged; what moves quickly, such as a lid, is left as it is; what moves evenly is met by the mean,
+since both sides weigh alike. On ten real clips it leaves 62 % of the jitter at rest (second
+differences), and lids and mouths come less than 0.3 ms late, with 98 and 99 % of their range. The 1
+euro filter, which looks back alone, leaves 36 %, and they come 21 and 24 ms late: the long test of
+tests/test_smoothing.py.
 """
 
+import collections
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
 from reenact_jax.geometry import landmarks as lm
+from reenact_jax.geometry import layouts
 
-# Hz, and Hz per unit of speed (ours). Points are filtered in sides of the face's box, so that a
-# quick turn of the head, two sides a second, is followed at some 20 Hz.
-CUTOFF, SLOPE, SPEED_CUTOFF = 1.5, 10.0, 1.0
+REACH = 0.09  # seconds, on either side
+MOST = 6  # frames, likewise: what is kept of a driver of many frames a second
+# Root mean square distance that a part has moved, in sides of the face's box, and change of a unit
+# (0..1) or an angle (radians), from which a frame hardly counts. Detected points of real clips
+# tremble by 0.0007.
+MOVED, CHANGED = 0.006, 0.03
+SPREAD = 0.7  # standard deviation of the weights in time, in reaches
+UNEVEN = 0.25  # of a frame: a larger difference between the sides' times ends the reach
 SMOOTHED = ('landmarks', 'landmarks3d', 'aus')
 
 
-class OneEuro:
-    """The filter of one array of numbers."""
-
-    def __init__(self, rate: float | Fraction, cutoff: float = CUTOFF, slope: float = SLOPE):
-        """Start the filter.
-
-        Args:
-          rate: frames a second.
-          cutoff: hz at rest.
-          slope: hz per unit of speed.
-        """
-        self.rate, self.cutoff, self.slope = float(rate), cutoff, slope
-        self._value: Any = None  # from the first frame on: arrays
-        self._speed: Any = None
-
-    def __call__(
-        self, value: Float[np.ndarray, '*s'], scale: float = 1.0, rate: float | None = None
-    ) -> np.ndarray:
-        """Filter the value of the next frame.
-
-        Args:
-          value: the value.
-          scale: unit in which speeds count, a second.
-          rate: one by the seconds since the value before; None: the filter's.
-        """
-        rate = rate or self.rate
-        if self._value is None:
-            self._value, self._speed = np.float64(value), np.zeros_like(value, np.float64)
-            return value
-        speed = (value - self._value) * rate
-        self._speed += _share(SPEED_CUTOFF, rate) * (speed - self._speed)
-        cutoff = self.cutoff + self.slope * np.abs(self._speed) / scale
-        self._value = self._value + _share(cutoff, rate) * (value - self._value)
-        return self._value.astype(np.asarray(value).dtype)
-
-
-def _share(cutoff, rate: float):
-    """Return how much of the new value is taken."""
-    return 1 / (1 + rate / (2 * np.pi * cutoff))
+class _Moment(NamedTuple):
+    face: dict
+    time: float  # seconds
 
 
 def smooth(
@@ -67,28 +44,82 @@ def smooth(
 ) -> Iterator[dict | None]:
     """Filter a driver's faces (`portraits.known`, one crop for all); None stays None.
 
+    Reads up to `MOST` faces ahead. Nothing is averaged over a gap or a cut.
+
     Args:
       faces: the driver's.
       rate: frames a second.
       times: begin and end of every frame that has been read, seconds; None: by the rate.
-      shots: number of the shot of every frame that has been read; each is filtered by itself.
+      shots: number of the shot of every frame that has been read.
     """
-    filters: dict[str, OneEuro] = {}
-    last, shot = None, 0
+    reach = min(max(round(REACH * float(rate)), 1), MOST)
+    run: collections.deque[_Moment] = collections.deque()  # of one shot, without gaps
+    done, shot = 0, None  # of the run's faces those that have been given
     for number, face in enumerate(faces):
+        now = shots[number] if shots is not None else 0
+        if face is None or now != shot:
+            yield from (_mean(run, at, reach, float(rate)) for at in range(done, len(run)))
+            run.clear()
+            done, shot = 0, now
         if face is None:
             yield None
             continue
-        if shots and shots[number] != shot:
-            last, shot = None, shots[number]
-            filters.clear()
-        now = times[number][0] if times is not None else number / float(rate)
-        step = None if last is None else 1 / max(now - last, 1e-6)
-        last = now
-        side = 2 * float(lm.box(face['landmarks'])[1])
-        result = dict(face)
-        for name in SMOOTHED:
-            if name in face:
-                euro = filters.setdefault(name, OneEuro(rate))
-                result[name] = euro(face[name], side if name != 'aus' else 1.0, step)
-        yield result
+        time = times[number][0] if times is not None else number / float(rate)
+        run.append(_Moment(face, time))
+        if len(run) - done > reach:
+            yield _mean(run, done, reach, float(rate))
+            done += 1
+        if done > reach:
+            run.popleft()
+            done -= 1
+    yield from (_mean(run, at, reach, float(rate)) for at in range(done, len(run)))
+
+
+def _mean(run: Sequence[_Moment], at: int, reach: int, rate: float) -> dict:
+    """Return the face at a place of a run, averaged with those around it."""
+    pairs = []
+    for apart in range(1, min(reach, at, len(run) - 1 - at) + 1):
+        before, after = run[at].time - run[at - apart].time, run[at + apart].time - run[at].time
+        if abs(before - after) * rate > UNEVEN:
+            break
+        pairs.append((run[at - apart].face, run[at + apart].face))
+    face = run[at].face
+    if not pairs:
+        return face
+    fall = np.exp(-0.5 * (np.arange(1, len(pairs) + 1) / (SPREAD * reach)) ** 2)
+    result = dict(face)
+    side = 2 * float(lm.box(face['landmarks'])[1])
+    for name in SMOOTHED:
+        if name in face:
+            unit = CHANGED if name == 'aus' else MOVED * side
+            result[name] = _averaged(face, pairs, name, unit, fall)
+    return result
+
+
+def _averaged(face: dict, pairs: list, name: str, unit: float, fall) -> np.ndarray:
+    """Average a value over pairs of frames that lie alike before and behind."""
+    own = np.asarray(face[name], np.float64)
+    sides = np.array([[np.float64(one[name]) for one in pair] for pair in pairs])  # [k, 2, ...]
+    off = _distance(sides - own[None, None], name)
+    # Both sides weigh as the one that has moved further, so that no side pulls.
+    weight = np.exp(-0.5 * (off.max(1) / unit) ** 2) * fall.reshape(-1, *[1] * own.ndim)
+    total = own + (weight * sides.sum(1)).sum(0)
+    return (total / (1 + 2 * weight.sum(0))).astype(np.asarray(face[name]).dtype)
+
+
+def _distance(off: Float[np.ndarray, 'k 2 *s'], name: str) -> Float[np.ndarray, '...']:
+    """Measure how far values are apart: units one by one, points by the part of the face."""
+    if name == 'aus':
+        return np.abs(off)
+    square = np.square(off[..., :2]).sum(-1, keepdims=True)
+    result = np.empty_like(square)
+    for part in _parts(off.shape[-2]):
+        result[..., part, :] = square[..., part, :].mean(-2, keepdims=True)
+    return np.sqrt(result)
+
+
+def _parts(count: int) -> list[list[int]]:
+    """Return the points of the parts of a layout of this many points."""
+    if count not in {layout.count for layout in layouts.LAYOUTS.values()}:
+        return [list(range(count))]
+    return [list(part) for part in layouts.of_count(count).parts.values()]

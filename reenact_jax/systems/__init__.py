@@ -4,6 +4,7 @@ import difflib
 import importlib
 from types import ModuleType
 
+from reenact_jax.common import outside
 from reenact_jax.common.errors import UserError
 from reenact_jax.systems.interface import REQUIRED
 
@@ -45,15 +46,7 @@ def find(name: str) -> ModuleType:
 
 def _outside(path: str) -> ModuleType:
     """Import a system that is not ours."""
-    try:
-        module = importlib.import_module(path)
-    except ModuleNotFoundError as error:
-        if not f'{path}.'.startswith(f'{error.name}.'):  # something that the module itself imports
-            raise
-        raise UserError(
-            f'config.system: no module {path!r}; start the command in the folder that holds '
-            f'{path.partition(".")[0]}, or name that folder in PYTHONPATH'
-        ) from None
+    module = outside.module(path, 'config.system')
     if missing := [name for name in REQUIRED if not hasattr(module, name)]:
         raise UserError(
             f'config.system: {path} is no system: it lacks {", ".join(missing)}; '

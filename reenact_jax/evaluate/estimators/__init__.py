@@ -4,5 +4,6 @@ from reenact_jax.evaluate.estimators.attributes import Attributes, Faces
 from reenact_jax.evaluate.estimators.cards import Card, table
 from reenact_jax.evaluate.estimators.features import Features
 from reenact_jax.evaluate.estimators.identity import Identity
+from reenact_jax.evaluate.estimators.own import Own
 
-__all__ = ['Attributes', 'Card', 'Faces', 'Features', 'Identity', 'table']
+__all__ = ['Attributes', 'Card', 'Faces', 'Features', 'Identity', 'Own', 'table']

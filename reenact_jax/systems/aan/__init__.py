@@ -35,6 +35,7 @@ from reenact_jax.geometry.layouts import local_points
 from reenact_jax.nets import aan as net
 from reenact_jax.nets import frozen_apply, vgg
 from reenact_jax.nets.initial import init_each
+from reenact_jax.nets.modulation import condition_of
 from reenact_jax.nets.patch import MultiScale
 from reenact_jax.systems import optimisers
 from reenact_jax.systems.aan import generator
@@ -77,7 +78,9 @@ def networks(hp: Hparams, data: DataInfo) -> dict:
         )
     style: dict[str, Any] = dict(norm=hp.norm, spectral=hp.spectral)
     nets = {
-        'E_a': net.Extractor(hp.extractor, hp.fusion, hp.modulation == 'aan', **style),
+        'E_a': net.Extractor(
+            hp.extractor, hp.fusion, condition_of(hp.modulation) == 'theta', **style
+        ),
         'FEN': net.FlowNet(hp.flow, **style),
         'G_local': net.LocalNets(hp.local, **style, masks=hp.part_masks),
         'G_f': net.Fusion(
@@ -113,7 +116,7 @@ def init(hp: Hparams, nets: dict, rng: jax.Array, batch: Batch) -> dict:
     theta = []
     for i, width in enumerate(hp.fusion):
         pair = jnp.zeros((1, coarse * 2**i, coarse * 2**i, width))
-        theta.append((pair, pair) if hp.modulation == 'aan' else full)
+        theta.append((pair, pair) if condition_of(hp.modulation) == 'theta' else full)
     part = part_side(hp, side)
     layout = layouts.of_count(n)
     images_in = 3 + 3 * hp.part_masks + 2 * hp.unseen

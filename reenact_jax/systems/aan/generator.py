@@ -10,6 +10,7 @@ from reenact_jax.geometry import landmarks as lm
 from reenact_jax.geometry.composition import compose
 from reenact_jax.geometry.layers import Layers, Part
 from reenact_jax.geometry.layouts import INNER_MOUTH, local_points
+from reenact_jax.nets.modulation import condition_of
 from reenact_jax.systems.aan import palette
 from reenact_jax.systems.aan.hparams import Hparams, part_side, parts_of
 
@@ -35,7 +36,7 @@ def encode(hp: Hparams, apply, image: Float[Array, 'b h w 3'], points: Float[Arr
     side, places = image.shape[1], points
     points = points[..., :2]
     features, theta = apply('E_a', image)
-    if hp.modulation == 'spade':
+    if condition_of(hp.modulation) == 'image':
         theta = [image] * len(hp.fusion)
     appearance = {
         'F_a': features,

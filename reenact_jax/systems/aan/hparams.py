@@ -30,7 +30,11 @@ class Hparams:
     )
     local_net: bool = setting(True, doc='whether there are local nets; off: table 3, "-local net"')
     modulation: str = setting(
-        'aan', choices=('aan', 'spade'), doc='modulation of G_f; `spade`: table 3, "-aan +spade"'
+        'aan',
+        choices=('aan', 'spade'),
+        own=True,
+        doc='modulation of G_f; `spade`: table 3, "-aan +spade"; or an own block, '
+        '`my_package.blocks:Mine` (ours)',
     )
     spectral: bool = setting(True, doc='spectral norm on every convolution of the generator')
     gan: str = setting(
