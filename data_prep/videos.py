@@ -8,8 +8,9 @@ origin. The table --labels names the person, else the sub-folder does, else each
 its own; of faces seen together the first is that person, the others are called name+1, name+2.
 People, not frames, are assigned to train, val and test.
 
-A broken or truncated file is named in the report and not used; the others are. If interrupted, run
-the command again: it resumes (finished inputs are kept in OUT/.inputs).
+A broken or truncated file is named in the report and not used; the others are. So is one that ends
+the process that reads it (`crashed`), after a second try without others beside it. If interrupted,
+run the command again: it resumes (finished inputs are kept in OUT/.inputs).
 A still becomes a record of one frame, which the loader repeats where it needs several.
 """
 
