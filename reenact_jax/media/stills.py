@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import io
+import struct
 import warnings
 from collections.abc import Iterator
 
@@ -17,7 +18,8 @@ from reenact_jax.media import containers, kinds
 from reenact_jax.media.kinds import Format
 
 MOST_JPEG = 400_000_000  # pixels of a JPEG, which is reduced while it is decoded
-BROKEN = (OSError, SyntaxError, ValueError, EOFError)  # what Pillow raises for broken files
+# What Pillow raises for broken files, the last two where a header ends early.
+BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error)
 _TURN = 0x0112  # EXIF's number of the orientation
 
 
