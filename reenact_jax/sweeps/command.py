@@ -92,6 +92,7 @@ def main(arguments: list[str] | None = None) -> int:
         raise UserError('--only trains and --collect measures: give one of them')
     if args.print or args.print_as:
         return _commands(table, args, arguments)
+    data.missing(table.needs, table.size, data.read_flags(args.data))  # before a folder is made
     args.results = results
     if args.only or args.prepare:  # many at a time, as jobs of a cluster
         return _run(table, args, extra, arguments, workdir)
