@@ -1,6 +1,6 @@
 """Look up known vulnerabilities of what the lock files install.
 
-    python3 -m launch.audit
+    .venv/bin/python -m launch.audit
 
 It needs pip-audit (pip install pip-audit, in an environment of its own) and a way to the advisories
 of PyPI or OSV. pip-audit itself calls packages sound that it could not look up; this does not.
@@ -68,7 +68,7 @@ def audit(program: str, lock: pathlib.Path) -> int:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command and return its exit code."""
     parser = argparse.ArgumentParser(
-        prog='python3 -m launch.audit', description=__doc__,
+        prog="python -m launch.audit", description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     parser.add_argument('lock', nargs='*', type=pathlib.Path, help='default: all of launch/locks')

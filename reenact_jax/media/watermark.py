@@ -26,7 +26,6 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Complex, Float, Int16, UInt8
 from PIL import Image
-from scipy import fft
 from scipy.ndimage import gaussian_filter
 
 KEY = 'REENACT_WATERMARK_KEY'  # environment variable: the user's own
@@ -81,7 +80,8 @@ def score(frames: Iterable[UInt8[np.ndarray, 'h w 3']]) -> float:
 def _rest(frame: UInt8[np.ndarray, 'h w 3']) -> Float[np.ndarray, 'H W']:
     """Scale a frame's longer side to SIDE, and leave what is fine in it."""
     light = Image.fromarray(frame.astype(np.float32) @ _LUMA)
-    light = np.asarray(light.resize(_size(*frame.shape[:2])[::-1], Image.Resampling.BICUBIC))
+    height, width = _size(*frame.shape[:2])
+    light = np.asarray(light.resize((width, height), Image.Resampling.BICUBIC))
     return np.clip(light - gaussian_filter(light, BLUR), -LIMIT, LIMIT)
 
 
@@ -91,10 +91,10 @@ def _size(height: int, width: int) -> tuple[int, int]:
 
 
 def _score(rest: Float[np.ndarray, 'H W'], key: str) -> float:
-    spectrum = fft.rfft2(rest, (SIDE, SIDE))
+    spectrum = np.fft.rfft2(rest, (SIDE, SIDE))
     size = np.abs(spectrum)
     spectrum /= np.maximum(size, 1e-3 * size.max() or 1.0)
-    matches = fft.irfft2(spectrum * _conjugate(key, *rest.shape), (SIDE, SIDE))
+    matches = np.fft.irfft2(spectrum * _conjugate(key, *rest.shape), (SIDE, SIDE))
     spread = matches.std()
     return float(matches[0, 0] / spread) if spread > 1e-12 else 0.0
 
@@ -113,7 +113,7 @@ def _pattern(key: str) -> Float[np.ndarray, 'SIDE SIDE']:
 
 @functools.lru_cache(8)
 def _conjugate(key: str, height: int, width: int) -> Complex[np.ndarray, 'SIDE half']:
-    return np.conj(fft.rfft2(_pattern(key)[:height, :width], (SIDE, SIDE)))
+    return np.conj(np.fft.rfft2(_pattern(key)[:height, :width], (SIDE, SIDE)))
 
 
 @functools.lru_cache(8)
