@@ -1,5 +1,6 @@
 """Gathering of inputs into a shard set: read in parallel, kept, people assigned to splits.
 
+Inputs are read in other processes, as decoders are native code: one that dies loses one input.
 The caller decides what an input is (a video, a group of stills) and how its records are made.
 """
 
@@ -7,9 +8,7 @@ import dataclasses
 import functools
 import hashlib
 import json
-import multiprocessing
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -19,13 +18,14 @@ from reenact_jax.common import outside, storage
 from reenact_jax.common.errors import UserError
 from reenact_jax.data import shards, tracks
 from reenact_jax.data.shards import framing as tfrecord
+from reenact_jax.data_prep import workers
 from reenact_jax.data_prep.outcome import Outcome, table
-from reenact_jax.data_prep.workers import end_with_parent
 from reenact_jax.faces import AnyDetector, Detector, PointDetector
 from reenact_jax.faces.model import find_model
 
 SPLITS = ('train', 'val', 'test')
 CONSENT = ('yes', 'no', 'unknown', 'synthetic')
+_KEPT = '.inputs'  # folder of what each input gave
 _VERSION = 2  # of the extraction; raise it when the same input gives other records
 
 
@@ -93,23 +93,32 @@ def prepare(
       The outcome of each input.
 
     Raises:
-      UserError: no input has a usable face, or `out` holds another set.
+      UserError: no input has a usable face, `out` holds another set, or another process is at
+        work there.
     """
-    own = getattr(options, 'detector', '')  # a function of the user's
+    # A detector may be a function of the user's.
+    own = getattr(options, 'detector', '')
     model = own or (str(find_model(face_landmarker)) if detect else None)
-    targets = {source.key: _target(out, source, options) for source in sources}
-    outcomes = _extract_all(sources, targets, options, extract, model, dealing.workers)
-    storage.write(f'{out}/report.tsv', table([*outcomes, *others]))
-    if not any(outcome.records for outcome in outcomes):
-        raise UserError(f'no usable face in {len(sources)} inputs; see {out}/report.tsv')
-    people = {o.file: o.people for o in outcomes if o.records}
-    used = [source for source in sources if source.key in people]
+    with storage.owning(f'{out}/{_KEPT}', what='the preparation of a set'):
+        targets = {source.key: _target(out, source, options) for source in sources}
+        outcomes = _extract_all(sources, targets, options, extract, model, dealing.workers)
+        storage.write(f'{out}/report.tsv', table([*outcomes, *others]))
+        if not any(outcome.records for outcome in outcomes):
+            raise UserError(f'no usable face in {len(sources)} inputs; see {out}/report.tsv')
+        description = {**dataclasses.asdict(options), 'seed': dealing.seed, **parameters}
+        if own:
+            description['points'] = _known(next(targets[o.file] for o in outcomes if o.records))
+        people = {o.file: o.people for o in outcomes if o.records}
+        used = [source for source in sources if source.key in people]
+        _write(out, used, people, targets, dealing, official, description)
+    return outcomes
+
+
+def _write(out, used: list[Source], people, targets, dealing, official, description) -> None:
+    """Deal out the people and write the splits' shards."""
     shares = dealing.val, dealing.test, dealing.seed
     splits = deal([source.identity for source in used], *shares, official)
     _refuse_leftovers(out, splits)
-    description = {**dataclasses.asdict(options), 'seed': dealing.seed, **parameters}
-    if own:
-        description['points'] = _known(targets[used[0].key])
     first = 0
     for split, names in splits.items():
         chosen = [source for source in used if source.identity in names]
@@ -119,7 +128,6 @@ def prepare(
         first += len(everyone)
         items = _stored(chosen, targets, numbers)
         shards.write(out, split, items, shards=dealing.count, parameters=description)
-    return outcomes
 
 
 def deal(
@@ -176,40 +184,35 @@ def _target(out: str, source: Source, options) -> str:
     files = [part for name, s in stats for part in (name, s.st_size, s.st_mtime_ns)]
     made_from = [*files, source.key, _VERSION]
     name = _digest(json.dumps([made_from, dataclasses.asdict(options)]))[:24]
-    return f'{out}/.inputs/{name}.tfrecord'
+    return f'{out}/{_KEPT}/{name}.tfrecord'
 
 
-def _extract_all(sources, targets, options, extract, model, workers: int) -> list[Outcome]:
+def _extract_all(sources, targets, options, extract, model, count: int) -> list[Outcome]:
     done = {s.key: _finished(targets[s.key]) for s in sources}
     todo = [s for s in sources if done[s.key] is None]
     jobs = [(extract, s, targets[s.key], options, model) for s in todo]
     total = sum(source.frames for source in todo)
     with tqdm(total=total, unit='frame', desc='faces', disable=not todo) as bar:
-        # Worker processes cannot move the bar frame by frame.
-        for outcome in _run(jobs, workers, bar.update):
-            done[outcome.file] = outcome
-            bar.set_postfix_str(f'{outcome.file}: {outcome.status}')
-            if workers > 1:
-                bar.update(outcome.frames)
+        for number, found in workers.run(_job, jobs, count, bar.update):
+            key = todo[number].key
+            if isinstance(found, workers.Lost):  # not kept: tried again when the command is
+                _remove_partials(targets[key])
+                found = Outcome(key, 'crashed', detail=found.reason)
+            done[key] = found
+            bar.set_postfix_str(f'{key}: {found.status}')
     return [done[s.key] for s in sources]
 
 
-def _run(jobs: list, workers: int, progress) -> Iterator[Outcome]:
-    if workers == 1:
-        for job in jobs:
-            yield _job(job, progress)
-        return
-    context = multiprocessing.get_context('spawn')  # MediaPipe's threads do not survive a fork
-    with ProcessPoolExecutor(workers, context, end_with_parent) as pool:
-        yield from pool.map(_job, jobs)
-
-
-def _job(job, progress=lambda: None) -> Outcome:
+def _job(job, progress) -> Outcome:
     extract, source, target, options, model = job
-    place = storage.path(target)
-    storage.remove_partials(place.parent, place.name)
+    _remove_partials(target)
     detector = _detector(model, options.faces, options.confidence) if model else None
     return extract(source, target, options, detector, progress)
+
+
+def _remove_partials(target: str) -> None:
+    place = storage.path(target)
+    storage.remove_partials(place.parent, place.name)
 
 
 @functools.lru_cache(1)

@@ -12,7 +12,7 @@ class Outcome:
     """A line of the report: what an input gave."""
 
     file: str
-    status: str = 'ok'  # ok | no face | no track | broken | unused
+    status: str = 'ok'  # ok | no face | no track | broken | crashed | unused
     frames: int = 0  # frames read
     frames_with_face: int = 0  # among those that were searched
     frames_searched: int = 0

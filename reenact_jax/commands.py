@@ -40,6 +40,7 @@ BENCH = {
     'steps': Command('reenact_jax.bench.command', 'the training step, the data and the networks'),
     'reenact': Command('reenact_jax.bench.reenact', 'every part of an animation'),
     'memory': Command('reenact_jax.bench.memory', 'memory over minutes of animation'),
+    'marks': Command('reenact_jax.bench.marks', 'what the invisible mark survives'),
 }
 COMMANDS: dict[str, Command | dict[str, Command]] = {
     'reenact': Command(

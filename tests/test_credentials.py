@@ -2,7 +2,9 @@
 
 import json
 import struct
+import subprocess
 import sys
+import venv
 from fractions import Fraction
 from xml.etree import ElementTree
 
@@ -12,7 +14,7 @@ from PIL import Image
 from skimage import data
 
 from reenact_jax.common.errors import UserError
-from reenact_jax.media import certificates, credentials, provenance, reading, writing
+from reenact_jax.media import certificates, credentials, loops, provenance, reading, writing
 from reenact_jax.reenact import flags as reenact_flags
 
 PICTURE = data.astronaut()[:256, 100:356]
@@ -197,3 +199,45 @@ def test_manifests_elsewhere_are_not_fetched(tmp_path):
     Image.fromarray(PICTURE).save(tmp_path / 'a.jpg', xmp=packet.encode())
     found = credentials.read(tmp_path / 'a.jpg')
     assert found['state'] == 'not looked at' and 'must fetch' in found['reason']
+
+
+READER = """
+import json, sys, encypher_c2pa
+found = {}
+for name in sys.argv[1:]:
+    said = encypher_c2pa.verify(name, telemetry=False, online=False)
+    found[name] = [said[key] for key in ('present', 'signature', 'hard_binding', 'integrity')]
+print(json.dumps(found))
+"""
+
+
+@pytest.mark.long
+@needs_c2pa
+def test_an_independent_reader_agrees(tmp_path):
+    """encypher-c2pa 1.7.1, which shares no code with c2pa-python, in an environment of its own."""
+    venv.create(tmp_path / 'venv', with_pip=True)
+    python = str(tmp_path / 'venv' / 'bin' / 'python')
+    install = [python, '-m', 'pip', 'install', '-q', 'encypher-c2pa==1.7.1']
+    done = subprocess.run(install, capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip(f'encypher-c2pa cannot be installed: {done.stderr[-200:]}')
+    whole = [write(tmp_path / f'a.{suffix}') for suffix in ('png', 'jpg', 'mp4')]
+    for suffix in ('webp', 'gif'):
+        whole.append(tmp_path / f'a.{suffix}')
+        with loops.LoopWriter(whole[-1], Fraction(10)) as loop:
+            for shift in range(3):
+                loop.write(np.roll(PICTURE, shift, 1))
+    changed = []
+    for path in whole:
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 1
+        changed.append(path.with_stem('changed'))
+        changed[-1].write_bytes(content)
+    unsigned = write(tmp_path / 'unsigned.png', signed=False)
+    names = [str(path) for path in (*whole, *changed, unsigned)]
+    done = subprocess.run([python, '-c', READER, *names], capture_output=True, text=True, env={})
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert all(found[str(path)] == [True, 'valid', 'match', 'valid'] for path in whole), found
+    assert all(found[str(path)][3] != 'valid' for path in changed), found
+    assert not found[str(unsigned)][0]

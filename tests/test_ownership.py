@@ -2,19 +2,24 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
 
 import fakes
+import numpy as np
 import pytest
 import toy_config
+from bundles import drawing_model, landmark_model
+from PIL import Image
 
 from reenact_jax.common import storage
 from reenact_jax.common.errors import UserError
 from reenact_jax.common.storage import ownership
 from reenact_jax.data import shards
 from reenact_jax.evaluate import progress
+from reenact_jax.export import command as export
 from reenact_jax.train import command as train
 from reenact_jax.train import logs
 
@@ -117,6 +122,70 @@ def test_a_second_training_touches_nothing(data, other, tmp_path):
         train.main(arguments)
     assert {name: (workdir / name).read_text() for name in before} == before
     assert set(os.listdir(workdir)) == {*before, OWNER}
+
+
+def everything(folder):
+    """Names, times and contents below a folder, without the owner's file, which is renewed."""
+    files = (path for path in folder.rglob('*') if path.is_file() and path.name != OWNER)
+    return {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in files}
+
+
+@pytest.fixture(scope='module')
+def small(data, tmp_path_factory):
+    """A table of a sweep, a bundle, and footage."""
+    folder = tmp_path_factory.mktemp('small')
+    (folder / 'small_table.py').write_text(TABLE)
+    Image.fromarray(np.zeros((64, 64, 3), np.uint8)).save(folder / 'nobody.png')
+    export.write(folder / 'bundle', drawing_model(), landmark_model())
+    return folder
+
+
+TABLE = """'''A small table.'''
+from reenact_jax.configs.ablations import tables
+MODELS = {'gag': tables.freenet(ulc_epochs=0, lambda_tp=0.0)}
+MEASURES = {'gt_cross': ('l1',)}
+def sweep(add):
+    add('GAG', 'gag', paper={'gt_cross': dict(l1=0.25)})
+def get_config(preset='gag'):
+    return tables.build(MODELS, preset)
+"""
+COMMANDS = {  # command line; the folder in {out} that it owns
+    'train': ('train --config={toy} --data={data} --workdir={out}', '.'),
+    'sweep': (
+        'sweep {small}/small_table.py:tiny --workdir {out} --data heads={data}',
+        'small_table_tiny',
+    ),
+    'grid': ('sweep --config {toy} --data {data} --workdir {out} --grid hparams.rate=1,2', '.'),
+    'prepare': ('prepare videos {small}/nobody.png --out {out}', '.inputs'),
+    'evaluate': (
+        'evaluate --model {small}/bundle --data {data} --pairs self --split train --stored '
+        '--identity none --attributes none --features none --out {out}',
+        '.',
+    ),
+}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize('name', COMMANDS)
+def test_of_two_real_processes_the_second_touches_nothing(data, small, tmp_path, name):
+    text, owned = COMMANDS[name]
+    out = tmp_path / 'out'
+    places = dict(toy=toy_config.__file__, data=data, small=small, out=out)
+    command = [sys.executable, '-m', 'reenact_jax', *text.format(**places).split()]
+    first = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    try:
+        while not (out / owned / OWNER).exists():
+            assert first.poll() is None, first.stderr.read().decode()
+            time.sleep(0.005)
+        first.send_signal(signal.SIGSTOP)  # at work, as far as others can tell
+        before = everything(out)
+        second = subprocess.run(command, capture_output=True, text=True)
+        assert second.returncode == 1
+        assert f'is at work there: process {first.pid} on ' in second.stderr
+        assert everything(out) == before
+    finally:
+        first.kill()
+        first.wait()
 
 
 def test_a_second_writer_of_a_shard_touches_nothing(data):

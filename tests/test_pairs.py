@@ -1,5 +1,7 @@
 """Lists of pairs: what each kind promises, files that survive, files that are refused."""
 
+import os
+
 import numpy as np
 import pytest
 from fakes import fake_shards, fake_track
@@ -7,7 +9,7 @@ from fakes import fake_shards, fake_track
 from reenact_jax.common.errors import UserError
 from reenact_jax.data import shards
 from reenact_jax.data.tracks import AU_NAMES
-from reenact_jax.evaluate import pairs
+from reenact_jax.evaluate import pairs, video_lists
 
 
 @pytest.fixture(scope='module')
@@ -106,3 +108,31 @@ def test_files_that_are_refused(part, tmp_path, change, message):
     path.write_text(change(path.read_text()))
     with pytest.raises(UserError, match=message):
         pairs.read(path, part)
+
+
+def test_lists_are_read_as_other_tables(part, tmp_path):
+    path = tmp_path / 'list.csv'
+    made = pairs.make(part, 'self', 2)
+    pairs.write(path, made, part)
+    text = path.read_text()
+    for encoding in ('utf-16', 'utf-8-sig'):
+        path.write_bytes(text.replace('\n', '\r\n').encode(encoding))
+        np.testing.assert_array_equal(pairs.read(path, part).rows, made.rows)
+    refused = {
+        'line 3: not UTF-8': text.encode().replace(b'track', b'tr\xe4ck'),
+        'line 2: expected the columns': text.replace('\n', '\n\n\na,b\n', 1).encode(),
+        'column source twice': text.replace('source_frame', 'source', 1).encode(),
+        'no frame': text.replace('0000,1,', f'0000,{"9" * 5000},').encode(),
+        'field larger': text.replace('track0000', 'x' * 200_000).encode(),
+    }
+    for message, content in refused.items():
+        path.write_bytes(content)
+        with pytest.raises(UserError, match=message):
+            pairs.read(path, part)
+    path.write_text(text.replace('seed 0', f'seed {"9" * 5000}'))
+    assert pairs.read(path, part).seed == 0
+    path.unlink()
+    os.mkfifo(path)
+    for read in (pairs.read, video_lists.read):
+        with pytest.raises(UserError, match='a pipe or a device'):
+            read(path, part)

@@ -15,7 +15,7 @@ from reenact_jax.common.errors import UserError
 from reenact_jax.export import command as export
 from reenact_jax.faces.model import find_model
 from reenact_jax.geometry import crops, landmarks, layouts
-from reenact_jax.media import credentials, reading, writing
+from reenact_jax.media import credentials, provenance, reading, writing
 from reenact_jax.reenact import command as reenact
 from reenact_jax.reenact import drivers, motion, portraits
 from reenact_jax.reenact.animation import Animation
@@ -164,7 +164,7 @@ def test_command_with_tracks(folder, data, tmp_path, capsys):
     assert reading.probe(out).frames == 5
     assert reading.probe(out).rate == drivers.rate_of(track)
     assert writing.is_marked(out)
-    assert writing.is_marked(sheet)
+    assert writing.is_marked(sheet) and provenance.inspect(str(sheet)).watermark
     signed = [summary['credentials'], is_signed(out), is_signed(sheet)]
     assert signed == 3 * [credentials.is_available()]
     width, height = Image.open(sheet).size

@@ -155,20 +155,20 @@ def test_two_faces_are_two_tracks(made):
     assert first.crop[2] > second.crop[2]  # of faces that appear together the larger is meant
 
 
+def fail(*_):
+    raise AssertionError('read again')
+
+
 def test_started_again_nothing_is_read_twice(made, footage_folder, monkeypatch):
     out, outcomes = made
     before = all_tracks(out)
-
-    def fail(*_):
-        raise AssertionError('read again')
-
     monkeypatch.setattr(extract, 'extract', fail)
     again = prepare([footage_folder], out, consent='no')
     assert {o.file: o for o in again} == outcomes
     after = all_tracks(out)
     assert after.keys() == before.keys()
     assert {track.consent for _, track in after.values()} == {'no'}  # labels may change
-    with pytest.raises(AssertionError, match='read again'):
+    with pytest.raises(RuntimeError, match='AssertionError: read again'):
         other = extract.Options(size=32, frames=4, clip_seconds=1.0)
         prepare([footage_folder], out, other)
 

@@ -41,7 +41,7 @@ from reenact_jax.evaluate.others import find as find_results
 from reenact_jax.evaluate.pairs import Pairs
 from reenact_jax.evaluate.scoring import Estimators, Scores
 from reenact_jax.export import live, trained
-from reenact_jax.media import credentials, writing
+from reenact_jax.media import credentials, watermark, writing
 from reenact_jax.systems import interface
 
 
@@ -283,7 +283,7 @@ def _run(model, part, chosen, measure, out, what, others) -> Scores:
     storage.write(out / tables.NAME, tables.document(scores, what, measure.cards()))
     sheet = examples.sheet(model, part, chosen, scores, placement, others)
     if sheet is not None:
-        writing.write_still(out / 'sheet.png', sheet)
+        writing.write_still(out / 'sheet.png', watermark.embed(sheet))
     else:
         print('no sheet: nothing was measured that pairs can be ordered by', file=sys.stderr)
     progress.end(progress_file)

@@ -22,7 +22,7 @@ from reenact_jax.evaluate import cases, compare, methods, others
 from reenact_jax.evaluate.cases import Case
 from reenact_jax.evaluate.pairs import NONE, Pairs, spread
 from reenact_jax.geometry import images
-from reenact_jax.media import credentials, writing
+from reenact_jax.media import credentials, watermark, writing
 
 CELL = 160  # side of a picture, pixels
 RATE = 25  # frames/s of the video
@@ -70,11 +70,11 @@ def main(arguments: list[str]) -> int:
         theirs = others.find(args.results, chosen)
         grid, columns = beside(models, theirs, part, chosen, args.motion, args.frames)
     length = max(len(cell) for row in grid for cell in row if cell is not None)
-    writing.write_still(args.out, sheet(grid, columns, length // 2))
+    writing.write_still(args.out, watermark.embed(sheet(grid, columns, length // 2)))
     if args.video:
         with writing.VideoWriter(args.video, RATE) as video:
             for frame in range(length):
-                video.write(sheet(grid, columns, frame))
+                video.write(watermark.embed(sheet(grid, columns, frame)))
     print(f'{args.out}: {len(grid)} rows, {len(columns)} columns, {length} frames')
     return 0
 

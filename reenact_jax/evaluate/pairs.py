@@ -13,7 +13,7 @@ import numpy as np
 from etils import epath
 from jaxtyping import Int
 
-from reenact_jax.common import storage
+from reenact_jax.common import storage, tables
 from reenact_jax.common.errors import UserError
 from reenact_jax.data.shards import ShardSet
 from reenact_jax.data.tracks import AU_NAMES
@@ -87,23 +87,22 @@ def read(path: epath.PathLike, part: ShardSet) -> Pairs:
     """Read a stored list.
 
     Raises:
-      UserError: the file is no list, or a list of other data.
+      UserError: the file is no list, cannot be read (tables.py), or is a list of other data.
     """
-    head, _, body = storage.read(path).decode('utf-8', 'replace').partition('\n')
+    content = tables.text(path)
+    head = content[: len(HEAD) + 200].partition('\n')[0]
     words = head.replace(',', '').split()
-    if not head.startswith(HEAD) or 'kind' not in words or 'seed' not in words:
+    if not head.startswith(HEAD) or 'kind' not in words[:-1] or 'seed' not in words[:-1]:
         raise UserError(f'{path}: not a list of pairs (its first line is not {HEAD!r} ...)')
-    table = list(csv.reader(io.StringIO(body)))
-    if not table or tuple(table[0]) != COLUMNS:
+    _, *lines = tables.rows(content, path)
+    if not lines or tuple(tables.header(lines[0][1], path)) != COLUMNS:
         raise UserError(f'{path}, line 2: expected the columns {",".join(COLUMNS)}')
     records = {str(name): i for i, name in enumerate(part.columns.track_id)}
-    rows = [
-        _numbers(cells, records, part, f'{path}, line {n}') for n, cells in enumerate(table[1:], 3)
-    ]
+    rows = [_numbers(cells, records, part, f'{path}, line {n}') for n, cells in lines[1:]]
     if not rows:
         raise UserError(f'{path}: an empty list')
-    kind, seed = words[words.index('kind') + 1], words[words.index('seed') + 1]
-    return Pairs(kind, int(seed) if seed.isdecimal() else 0, np.array(rows, np.int64))
+    kind, seed = words[words.index('kind') + 1], _count(words[words.index('seed') + 1])
+    return Pairs(kind, seed or 0, np.array(rows, np.int64))
 
 
 def _numbers(cells: list[str], records: dict, part: ShardSet, where: str) -> list[int]:
@@ -119,11 +118,16 @@ def _numbers(cells: list[str], records: dict, part: ShardSet, where: str) -> lis
                 f'{where}: {part.directory}, split {part.split}, has no track {name!r}; the list '
                 'was made of other data'
             )
-        elif not frame.isdecimal() or int(frame) >= part.columns.frames[records[name]]:
-            raise UserError(f'{where}: track {name!r} has no frame {frame!r}')
+        elif (number := _count(frame)) is None or number >= part.columns.frames[records[name]]:
+            raise UserError(f'{where}: track {name!r} has no frame {frame[:40]!r}')
         else:
-            row += [records[name], int(frame)]
+            row += [records[name], number]
     return row
+
+
+def _count(cell: str) -> int | None:
+    """Read a number of at most 18 digits."""
+    return int(cell) if cell.isdecimal() and len(cell) <= 18 else None
 
 
 # --- kinds -----------------------------------------------------------------------------------

@@ -7,14 +7,12 @@ tracks of one file the first is taken. Videos that the set lacks are counted and
 VoxCeleb's are gone.
 """
 
-import csv
-import io
 import sys
 
 import numpy as np
 from etils import epath
 
-from reenact_jax.common import storage
+from reenact_jax.common import tables
 from reenact_jax.common.errors import UserError
 from reenact_jax.data.shards import ShardSet
 from reenact_jax.evaluate.pairs import NONE, Pairs
@@ -38,13 +36,16 @@ def read(path: epath.PathLike, part: ShardSet) -> Pairs:
       Pairs of the kind `self` or `cross`.
 
     Raises:
-      UserError: a row is short, or the set has none of the videos.
+      UserError: the file cannot be read (tables.py), a row is short, or the set has none of the
+        videos.
     """
     table = _table(path)
     columns, places = _kind(table) or SELF, _tracks(part)
-    head, rows, absent = [name.strip() for name in table[0]], [], 0
+    head, rows, absent = tables.header(table[0][1] if table else [], path), [], 0
+    if missing := [name for name in columns if name not in head]:
+        raise UserError(f'{path}: has no column {missing[0]!r}')
     at = [head.index(name) for name in columns]
-    for number, cells in enumerate(table[1:], 2):
+    for number, cells in table[1:]:
         if len(cells) <= max(at):
             raise UserError(f'{path}, line {number}: {len(cells)} cells, expected {len(head)}')
         found = [_find(cells[i].strip(), places) for i in at]
@@ -56,7 +57,7 @@ def read(path: epath.PathLike, part: ShardSet) -> Pairs:
     if not rows:
         raise UserError(
             f'{path}: {part.directory}, split {part.split}, has none of its videos, such as '
-            f'{table[1][at[0]] if len(table) > 1 else "(no rows)"}'
+            f'{table[1][1][at[0]] if len(table) > 1 else "(no rows)"}'
         )
     if absent:
         print(
@@ -76,15 +77,14 @@ def _pairs(part: ShardSet, source: int, driving: int | None = None) -> list[tupl
     return [(source, 0, driving, frame, NONE, NONE) for frame in frames]
 
 
-def _kind(table: list[list[str]]) -> tuple[str, ...] | None:
+def _kind(table: list[tuple[int, list[str]]]) -> tuple[str, ...] | None:
     """Return the columns that a table is read by; None: it is no such list."""
-    head = {name.strip() for name in table[0]} if table else set()
+    head = {name.strip() for name in table[0][1]} if table else set()
     return next((columns for columns in (CROSS, SELF) if head >= set(columns)), None)
 
 
-def _table(path: epath.PathLike) -> list[list[str]]:
-    text = storage.read(path).decode('utf-8', 'replace').lstrip('\ufeff')
-    return [cells for cells in csv.reader(io.StringIO(text)) if cells]
+def _table(path: epath.PathLike) -> list[tuple[int, list[str]]]:
+    return list(tables.rows(tables.text(path), path))
 
 
 def _tracks(part: ShardSet) -> dict[str, int]:

@@ -3,13 +3,14 @@
     reenact-jax provenance result.mp4 portrait.jpg
 
 It prints a line of JSON a file: `metadata` (digital source type trainedAlgorithmicMedia),
-`watermark` (whether the pixels bear reenact_jax's mark, from about 200 pixels a side on) and its
-`score`, in standard deviations of chance, and `c2pa`: null without content credentials, else their
-`state` (valid; invalid, as in a file that was changed after it was signed; or not looked at, for
-the `reason` given, for example that c2pa-python is missing), the `signer` they name and whether it
-is `trusted`, by the authorities in the file of --trust. An untrusted signer may be anybody. None of
-it proves that a picture is real: metadata and credentials can be removed, and the mark is of this
-program alone.
+`watermark` (whether the pixels bear reenact_jax's mark, from about 128 pixels a side on), its
+`score`, in standard deviations of chance, its `key` ('own': that of REENACT_WATERMARK_KEY;
+'default': the published one, which anybody can use), and `c2pa`: null without content credentials,
+else their `state` (valid; invalid, as in a file that was changed after it was signed; or not looked
+at, for the `reason` given, for example that c2pa-python is missing), the `signer` they name and
+whether it is `trusted`, by the authorities in the file of --trust. An untrusted signer may be
+anybody. None of it proves that a picture is real: metadata and credentials can be removed, and the
+mark is of this program alone.
 """
 
 import itertools
@@ -28,6 +29,7 @@ class Marks(NamedTuple):
     metadata: bool
     watermark: bool
     score: float
+    key: str | None
     c2pa: dict | None
 
 
@@ -43,11 +45,12 @@ def inspect(path: str, anchors: str | None = None) -> Marks:
     """
     reader = reading.Reader(path)
     step = max(1, -(-reader.probe.frames // FRAMES))
-    score = watermark.score(itertools.islice(reader, 0, None, step))
+    found = watermark.look(itertools.islice(reader, 0, None, step))
+    there = found.score >= watermark.FOUND
     is_file = reader.probe.kind != 'folder'
     marked = is_file and writing.is_marked(path)
     signed = credentials.read(path, anchors) if is_file else None
-    return Marks(marked, score >= watermark.FOUND, score, signed)
+    return Marks(marked, there, found.score, found.key if there else None, signed)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import io
+import struct
 import warnings
 from collections.abc import Iterator
 
@@ -17,8 +18,9 @@ from reenact_jax.media import containers, kinds
 from reenact_jax.media.kinds import Format
 
 MOST_JPEG = 400_000_000  # pixels of a JPEG, which is reduced while it is decoded
-BROKEN = (OSError, SyntaxError, ValueError, EOFError)  # what Pillow raises for broken files
 _MOST_PROFILE = 4_000_000  # bytes of a JPEG 2000 in which its profile is looked for
+# What Pillow raises for broken files, the last two where a header ends early.
+BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error)
 _TURN = 0x0112  # EXIF's number of the orientation
 
 

@@ -1,7 +1,8 @@
 """Files that were cut short: their own structure promises more bytes than there are.
 
 Decoders end early without a word. Containers that count neither frames nor bytes (a recording that
-was never closed) promise nothing, and nothing is missing from them.
+was never closed) promise nothing, and nothing is missing from them: of a stream of packets
+(MPEG-PS, MPEG-TS, FLV) that ends between two pictures nobody can tell that there were more.
 """
 
 import mmap
@@ -116,13 +117,47 @@ def _png(data) -> str | None:
     at = 8
     while data[at + 4 : at + 8] != b'IEND':
         at += 12 + struct.unpack('>I', data[at : at + 4])[0]
-    return None
+    return _missing(at + 12, data)
+
+
+def _flv(data) -> str | None:
+    """Tags: each states the size of its body, and the whole tag's behind it."""
+    (at,) = struct.unpack('>I', data[5:9])
+    at += 4
+    while at + 11 <= len(data):
+        at += 15 + int.from_bytes(data[at + 1 : at + 4], 'big')
+    return _missing(at, data)
+
+
+def _ivf(data) -> str | None:
+    """Frames of a stated size behind the header."""
+    (at,) = struct.unpack('<H', data[6:8])
+    while at + 12 <= len(data):
+        at += 12 + struct.unpack('<I', data[at : at + 4])[0]
+    return _missing(at, data)
+
+
+def _mxf(data) -> str | None:
+    """Keys of 16 bytes, lengths by ASN.1's basic rules, values."""
+    at = 0
+    while at + 17 <= len(data):
+        if data[at : at + 4] != b'\x06\x0e\x2b\x34':
+            return None  # rubbish after the last key
+        first = data[at + 16]
+        long = first & 127 if first & 128 else 0
+        length = int.from_bytes(data[at + 17 : at + 17 + long], 'big') if long else first
+        at += 17 + long + length
+    return _missing(at, data)
 
 
 def _program_stream(data) -> str | None:
-    """MPEG-PS: the last packet states its length."""
-    base = max(len(data) - _TAIL, 0)
-    tail = data[base:]
+    """MPEG-PS: the last packet states its length, and the last picture is as high as others."""
+    tail = data[max(len(data) - _TAIL, 0) :]
+    missing = _last_packet(tail)
+    return missing or _last_picture(_video(tail))
+
+
+def _last_packet(tail: bytes) -> str | None:
     at = tail.rfind(b'\0\0\1')
     while at >= 0:
         code = tail[at + 3] if at + 3 < len(tail) else 0
@@ -135,8 +170,44 @@ def _program_stream(data) -> str | None:
                 return 'it ends within a packet'
             (length,) = struct.unpack('>H', tail[at + 4 : at + 6])
             if length:
-                return _missing(base + at + 6 + length, data)
+                return _missing(at + 6 + length, tail)
         at = tail.rfind(b'\0\0\1', 0, at)
+    return None
+
+
+def _video(tail: bytes) -> bytes:
+    """Join the video of the packets of a program stream."""
+    at, parts = tail.find(b'\0\0\1\xba'), []
+    while at >= 0 and at + 14 <= len(tail) and tail[at : at + 3] == b'\0\0\1':
+        code = tail[at + 3]
+        if code == 0xBA:
+            at += 14 + (tail[at + 13] & 7) if tail[at + 4] >> 6 == 1 else 12
+            continue
+        body = tail[at + 6 : at + 6 + struct.unpack('>H', tail[at + 4 : at + 6])[0]]
+        if 0xE0 <= code < 0xF0 and body:
+            parts.append(body[_header(body) :])
+        at += 6 + len(body)
+    return b''.join(parts)
+
+
+def _header(body: bytes) -> int:
+    """Return the length of a packet's own header; of MPEG-2, else of MPEG-1."""
+    if body[0] >> 6 == 2:
+        return 3 + body[2]
+    at = len(body) - len(body.lstrip(b'\xff'))
+    at += 2 if body[at] >> 6 == 1 else 0
+    return at + {2: 5, 3: 10}.get(body[at] >> 4, 1)
+
+
+def _last_picture(video: bytes) -> str | None:
+    """MPEG-1 and 2: whether the last picture has slices down to where those before it have."""
+    bottoms = []
+    for part in video.split(b'\0\0\1\0')[1:]:  # pictures
+        slices = [code[0] for code in part.split(b'\0\0\1')[1:] if code[:1] and code[0] < 0xB0]
+        bottoms.append(max(slices, default=0))
+    *before, last = bottoms[-8:] or [0]
+    if len(before) >= 2 and len(set(before)) == 1 and last < before[0]:
+        return f'its last picture ends in row {last} of {before[0]}'
     return None
 
 
@@ -166,5 +237,9 @@ _CHECKS: dict[str, Callable] = {
     'GIF': _gif,
     'PNG': _png,
     'mpeg': _program_stream,
+    'mpegvideo': lambda data: _last_picture(data[max(len(data) - _TAIL, 0) :]),
     'mpegts': _transport_stream,
+    'flv': _flv,
+    'ivf': _ivf,
+    'mxf': _mxf,
 }

@@ -33,7 +33,7 @@ class Output:
         of every frame.
       save_motion: file of the driver's motion (motion.py), smoothed and with changed units if these
         are asked for; None: no such file.
-      mark: whether the pixels carry the invisible mark (watermark.py).
+      mark: whether the pixels carry the invisible mark (watermark.py), those of the sheet too.
       signed: whether content credentials (credentials.py) are added, to the sheet too.
       rate: frames a second of a video, exact; None: the driver's frames, with their times.
       sound: a file whose sound goes with a video; 'none': no sound; None: the driver's.
@@ -129,4 +129,5 @@ class Output:
         """
         if self.sheet:
             picture = sheets.sheet(list(rows.values()), list(rows))
+            picture = watermark.embed(picture) if self.mark else picture
             writing.write_still(self.sheet, picture, signed=self.signed)

@@ -92,6 +92,16 @@ def main(arguments: list[str] | None = None) -> int:
         raise UserError('--only trains and --collect measures: give one of them')
     if args.print or args.print_as:
         return _commands(table, args, arguments)
+    data.missing(table.needs, table.size, data.read_flags(args.data))  # before a folder is made
+    args.results = results
+    if args.only or args.prepare:  # many at a time, as jobs of a cluster
+        return _run(table, args, extra, arguments, workdir)
+    with storage.owning(workdir / table.name, what='a sweep'):
+        return _run(table, args, extra, arguments, workdir)
+
+
+def _run(table: Table, args, extra: list[str], arguments: list[str], workdir: epath.Path) -> int:
+    """Make the data, train and measure, as far as the arguments ask for it."""
     if not args.only:  # a training says it itself, once its other processes have started
         command_line.say_device()
     folders = data.gather(table.needs, table.size, data.read_flags(args.data), workdir)
@@ -111,9 +121,7 @@ def main(arguments: list[str] | None = None) -> int:
     if args.only:
         return 0
     command = shlex.join(['reenact-jax', 'sweep', *arguments])
-    args.results = results
-    with storage.owning(workdir / table.name, what='a sweep'):
-        return _tabulate(table, args, trainings, missing, folders, workdir, command)
+    return _tabulate(table, args, trainings, missing, folders, workdir, command)
 
 
 def _own(arguments: list[str]) -> list[str]:

@@ -58,6 +58,27 @@ def read_flags(texts: list[str]) -> dict[str, str]:
     return folders
 
 
+def missing(needs: list[str], size: str, folders: dict[str, str]) -> list[str]:
+    """List the kinds of data that are not given.
+
+    Args:
+      needs: kinds of data.
+      size: of the table.
+      folders: kind -> folder of the data that are given.
+
+    Raises:
+      UserError: some are missing at the paper's size.
+    """
+    kinds = [kind for kind in needs if kind not in folders]
+    if kinds and size not in REQUESTS:
+        flags = ' '.join(f'--data {kind}=SHARDS' for kind in kinds)
+        raise UserError(
+            f"the paper's size needs your data: {flags} (synthetic people are made for the sizes "
+            f'{", ".join(REQUESTS)})'
+        )
+    return kinds
+
+
 def gather(needs: list[str], size: str, folders: dict[str, str], workdir: epath.Path) -> dict:
     """Find the data of a table; what is not given is made in `workdir`/data.
 
@@ -73,14 +94,7 @@ def gather(needs: list[str], size: str, folders: dict[str, str], workdir: epath.
     Raises:
       UserError: data are missing at the paper's size, where synthetic people are no substitute.
     """
-    missing = [kind for kind in needs if kind not in folders]
-    if missing and size not in REQUESTS:
-        flags = ' '.join(f'--data {kind}=SHARDS' for kind in missing)
-        raise UserError(
-            f"the paper's size needs your data: {flags} (synthetic people are made for the sizes "
-            f'{", ".join(REQUESTS)})'
-        )
-    for kind in missing:
+    for kind in missing(needs, size, folders):
         folder = workdir / 'data' / f'{kind}_{size}'
         print(f'{kind}: {folder}')
         request: dict[str, Any] = REQUESTS[size][kind]

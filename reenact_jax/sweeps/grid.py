@@ -110,6 +110,12 @@ def main(arguments: list[str]) -> int:
     points = plan(args.grid, args.seeds, args.workdir)
     for point in points:  # a wrong field is refused before the first run
         command_line.parse(train.define_flags, _flags(args, point, extra), ('config', 'workdir'))
+    with storage.owning(args.workdir, what='a sweep'):
+        return _run(args, points, extra)
+
+
+def _run(args: argparse.Namespace, points: Sequence[Point], extra: list[str]) -> int:
+    """Train and score one point after another."""
     scores: dict[str, dict[str, float]] = {}
     for number, point in enumerate(points, 1):
         print(f'\n{number} of {len(points)}: {point.workdir}', flush=True)
