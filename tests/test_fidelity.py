@@ -19,7 +19,6 @@ SECTIONS = {
     'FACEGAN': facegan,
     "MarioNETte's landmark transformer": marionette,
 }
-VERDICTS = ('exact', 'field', 'silent', 'different', 'ours', 'not applicable')
 
 
 def section(title: str) -> str:
