@@ -236,3 +236,16 @@ def test_requests_are_possible():
             from reenact_jax.data_prep.heads.plan import Request, splits
 
             assert splits(Request(**request))
+
+
+def test_bases_are_fitted_before_the_training_that_needs_them(tmp_path, monkeypatch):
+    calls = []
+    monkeypatch.setattr(training.landmark_bases, 'main', lambda words: calls.append(words))
+    monkeypatch.setattr(training.train, 'main', lambda words: calls.append(words) or 0)
+    arguments = [f'{training.BASES}{tmp_path}/bases.npz', '--config.data=points']
+    one = training.Training('marionette', 0, tmp_path, arguments)
+    assert training.run(one) == 0
+    assert calls == [['--data=points', f'--out={tmp_path}/bases.npz'], arguments]
+    (tmp_path / 'bases.npz').write_bytes(b'there')
+    training.run(one)
+    assert calls[2:] == [arguments]

@@ -228,8 +228,9 @@ def layers(
 def _drawn(hp, nets, variables, appearance, landmarks) -> generator.Drawn:
     """Draw with a finer grid for the flow, which is cheap from landmarks alone, and bound it."""
     side = appearance['image'].shape[1]
-    grid = max(hp.prior_grid, side) if hp.mask else None
-    drawn = generator.draw(hp, frozen_apply(nets, variables), appearance, landmarks, grid)
+    grid = max(hp.prior_grid, side)
+    at = grid if hp.mask else None
+    drawn = generator.draw(hp, frozen_apply(nets, variables), appearance, landmarks, at)
     if drawn.layers is None or not hp.prior_reach:
         return drawn
     places = jnp.asarray(images.pixel_grid(grid, grid)[None]) * (side / grid)
