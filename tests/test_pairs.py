@@ -1,5 +1,6 @@
 """Lists of pairs: what each kind promises, files that survive, files that are refused."""
 
+import dataclasses
 import os
 
 import numpy as np
@@ -38,13 +39,64 @@ def test_cross_kinds_have_another_driver_and_no_truth(part, kind):
     assert len(np.unique(source)) == 4
 
 
-def test_protocols_have_the_papers_numbers(tmp_path):
-    part = fake_shards(tmp_path, identities=2, tracks=30, frames=5)
-    for kind in ('ldnet_cross', 'freenet', 'ldnet_self'):
-        rows = pairs.make(part, kind, 99).rows
-        assert np.bincount(part.identity[rows[:, 0]]).tolist() == [100, 100]
+def test_self_and_cross_test_are_one_clip_of_a_hundred_frames(tmp_path):
+    part = fake_shards(tmp_path, identities=3, tracks=2, frames=120)
+    rows = pairs.make(part, 'ldnet_self', 99).rows
+    assert (rows[:, 0] == rows[:, 2]).all() and (rows[:, 2:4] == rows[:, 4:]).all()
+    assert np.unique(rows[:, 0], return_counts=True)[1].tolist() == [99] * 3
+    for record in np.unique(rows[:, 0]):
+        own = rows[rows[:, 0] == record]
+        assert (own[:, 3] == own[0, 1] + np.arange(1, 100)).all()
+    rows = pairs.make(part, 'ldnet_cross', 99)
+    assert pairs.short_clips(part, rows) == ''
+    for record in np.unique(rows.rows[:, 2]):
+        own = rows.rows[rows.rows[:, 2] == record]
+        assert len(own) == 100 and (np.diff(own[:, 3]) == 1).all()
+
+
+def test_shorter_clips_are_said(part):
+    for kind in ('ldnet_self', 'ldnet_cross'):
+        said = pairs.short_clips(part, pairs.make(part, kind, 99))
+        assert said == '4 of 4 clips are shorter than 100 frames: 5 to 5.'
+    assert pairs.short_clips(part, pairs.make(part, 'cross', 99)) == ''
+
+
+def stills(folder, people=3):
+    """People with two cameras: angry, happy and neutral stills, the neutral one last."""
+    tracks = []
+    for person in range(people):
+        for pose in (45, 90):
+            track = fake_track(len(tracks), identity=person, frames=3)
+            labels = dict(expression=np.array([1, 2, 0]), pose_id=np.full(3, pose))
+            tracks.append(dataclasses.replace(track, **labels))
+    parameters = {'expressions': ['neutral', 'angry', 'happy']}
+    shards.write(folder, 'test', tracks, shards=1, parameters=parameters)
+    return shards.ShardSet(folder, 'test')
+
+
+def test_freenets_lists_take_all_people_and_neutral_references(tmp_path):
+    part = stills(tmp_path)
+    for kind in ('freenet', 'labelled'):
+        rows = pairs.make(part, kind, most=1).rows
+        assert (rows[:, 1] == 2).all()
+        assert np.bincount(part.identity[rows[:, 0]]).tolist() == [100] * 3
+
+
+def test_labelled_stills_give_a_ground_truth(tmp_path):
+    part = stills(tmp_path)
+    rows = pairs.make(part, 'labelled', 9).rows
     source, driver = people(part, rows)
-    assert (source == driver).all() and (rows[:, 0] != rows[:, 2]).all()
+    assert (source != driver).all() and (rows[:, 0] == rows[:, 4]).all()
+    assert (rows[:, 5] != 2).all()
+    driving, truth = (part.frame_starts[rows[:, i]] + rows[:, i + 1] for i in (2, 4))
+    for label in (part.columns.expression, part.columns.pose_id):
+        np.testing.assert_array_equal(label[driving], label[truth])
+
+
+def test_a_face_at_rest_without_labels_has_the_least_units(part):
+    units = np.where(part.columns.aus_valid, part.columns.aus, 0)[:, : len(AU_NAMES)].sum(1)
+    start, stop = part.frame_starts[3:5]
+    assert pairs.neutral_frame(part, 3) == units[start:stop].argmin()
 
 
 def test_lsim_drives_by_the_nearest_units_of_another_person(part):

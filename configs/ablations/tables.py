@@ -8,6 +8,7 @@ from reenact_jax.configs import facegan as facegan_config
 from reenact_jax.configs import fomm as fomm_config
 from reenact_jax.configs import freenet as freenet_config
 from reenact_jax.configs import ldnet_fdgan, pix2pix
+from reenact_jax.configs import marionette as marionette_config
 from reenact_jax.train import config
 
 SIZES = ('paper', 'cpu', 'tiny')
@@ -64,6 +65,13 @@ def ldnet(**changes) -> Model:
     presets = ldnet_fdgan.LDNET
     sizes = {'paper': {}, 'cpu': presets['small'], 'tiny': presets['tiny']}
     return Model('ldnet', sizes, changes, 'people')
+
+
+def marionette(**changes) -> Model:
+    """Return MarioNETte's transformer; `cpu` takes 5 minutes of a core. A sweep fits its bases."""
+    presets = marionette_config.PRESETS
+    sizes = {'paper': {}, 'cpu': presets['cpu'], 'tiny': presets['tiny']}
+    return Model('marionette', sizes, changes, 'people')
 
 
 def fdgan(**changes) -> Model:

@@ -11,13 +11,14 @@ from jaxtyping import Int
 from reenact_jax.common.errors import UserError
 from reenact_jax.data.shards import ShardSet
 from reenact_jax.data.tracks import Track, Unread
-from reenact_jax.evaluate.pairs import NONE, spread
+from reenact_jax.evaluate.pairs import NONE, neutral_frame, spread
 from reenact_jax.geometry import images
 from reenact_jax.reenact import portraits
 
 ROWS = 8  # frames in one call of a model; more on several devices, a multiple of their number
 # Kinds whose driver is the source's own person: landmarks are taken as they lie in the crop.
 ABSOLUTE = 'self', 'ldnet_self'
+AT_REST = 'freenet', 'labelled'  # kinds whose drivers are stills: motion starts at the neutral one
 # Where results are scored whose ground truth has another driver: see `methods.driven`.
 AT_TRUTH, AT_TRANSFER = PLACEMENTS = 'truth', 'transfer'
 
@@ -66,11 +67,12 @@ def read(
         return face(tracks[records[column]], frames, size, points)
 
     source = at(0, rows[:1, 1])
+    start = neutral_frame(part, records[1]) if kind in AT_REST else 0
     return Case(
         kind,
         rows,
         source,
-        source if kind in ABSOLUTE else at(1, [0]),
+        source if kind in ABSOLUTE else at(1, [start]),
         at(1, rows[:, 3]),
         at(2, rows[:, 5]) if records[2] != NONE else None,
         placement,

@@ -237,6 +237,7 @@ def described(
         'pairs': chosen.kind,
         'seed': chosen.seed,
         'count': len(chosen.rows),
+        'short': pairs.short_clips(part, chosen),
         'list': storage.digest(chosen.rows.tobytes()),
         'estimators': [card._asdict() for card in measure.cards()],
         'driver': 'stored' if stored else 'estimated',

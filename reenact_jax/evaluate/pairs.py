@@ -28,11 +28,14 @@ KINDS = {
     'gt_cross': "the set's own pairs with exact ground truth (synthetic sets: split gt_cross)",
     'lsim': "two frames of a track; the other people's frame nearest the second one in action "
     'units drives the first one, the second is the ground truth (FACEGAN 5.3)',
-    'ldnet_self': 'SelfTest of LD-Net + FD-GAN: 80 people, 100 frames of their other tracks each',
-    'ldnet_cross': 'CrossTest of LD-Net + FD-GAN: 80 pairs of people, 100 frames of the driver',
-    'freenet': 'FReeNet 4.2: 100 frames of other people drive a frame of every person',
+    'ldnet_self': 'SelfTest of LD-Net + FD-GAN: 80 people, a clip of 100 frames each, driven from '
+    'its first',
+    'ldnet_cross': 'CrossTest of LD-Net + FD-GAN: 80 pairs of people, a clip of 100 frames drives',
+    'freenet': 'FReeNet 4.3: 100 frames of other people drive a neutral frame of every person',
+    'labelled': 'the same with ground truth: the driver shares the labels of expression and pose '
+    "with a frame of the source's own track (sets of labelled stills)",
 }
-_SUBJECTS, _FRAMES = 80, 100  # LD-Net + FD-GAN, table 3; FReeNet's 100 are its section 4.2's
+_SUBJECTS, _FRAMES = 80, 100  # LD-Net + FD-GAN, table 3; FReeNet's 100 are its section 4.3's
 
 
 class Pairs(NamedTuple):
@@ -56,7 +59,7 @@ def make(part: ShardSet, kind: str, most: int, seed: int = 0) -> Pairs:
       part: split of a shard set.
       kind: key of `KINDS`.
       most: most tracks for `self`, pairs of tracks for `cross` and `gt_cross`, pairs of frames for
-        `lsim`, people for the papers' protocols.
+        `lsim`, people for LD-Net's protocols; `freenet` and `labelled` take all.
       seed: random seed.
 
     Raises:
@@ -189,11 +192,13 @@ def _lsim(part: ShardSet, most: int, rng) -> list:
     return sorted(rows)
 
 
-def _frames_of(part: ShardSet, records, rng, count: int) -> list[tuple[int, int]]:
-    """Draw `count` frames of some records, in order; each at most once."""
-    every = [(int(r), f) for r in records for f in range(part.columns.frames[r])]
-    chosen = rng.choice(len(every), min(count, len(every)), replace=False)
-    return [every[i] for i in sorted(chosen)]
+def _clip(part: ShardSet, person: int, rng) -> list[tuple[int, int]]:
+    """Draw a clip of a person: `_FRAMES` consecutive frames, or their longest track."""
+    own = np.flatnonzero(part.identity == person)
+    lengths = np.minimum(np.asarray(part.columns.frames)[own], _FRAMES)
+    record = int(rng.choice(own[lengths == lengths.max()]))
+    start = int(rng.integers(part.columns.frames[record] - lengths.max() + 1))
+    return [(record, start + i) for i in range(int(lengths.max()))]
 
 
 def _people(part: ShardSet, most: int, rng) -> list[int]:
@@ -205,41 +210,94 @@ def _people(part: ShardSet, most: int, rng) -> list[int]:
 def _ldnet_self(part: ShardSet, most: int, rng) -> list:
     rows = []
     for person in _people(part, most, rng):
-        own = np.flatnonzero(part.identity == person)
-        source, others = int(own[0]), own[1:] if len(own) > 1 else own
-        for record, frame in _frames_of(part, others, rng, _FRAMES):
-            if (record, frame) != (source, 0):
-                rows.append((source, 0, record, frame, record, frame))
+        first, *others = _clip(part, person, rng)
+        rows += [(*first, *place, *place) for place in others]
     return rows
 
 
 def _ldnet_cross(part: ShardSet, most: int, rng) -> list:
     people, rows = _people(part, most, rng), []
+    clips = {person: _clip(part, person, rng) for person in people}
     for person, other in zip(people, people[1:] + people[:1], strict=True):
         if person != other:
-            source = int(np.flatnonzero(part.identity == person)[0])
-            driver = np.flatnonzero(part.identity == other)
-            frames = _frames_of(part, driver, rng, _FRAMES)
-            rows += [(source, 0, record, frame, NONE, NONE) for record, frame in frames]
+            rows += [(*clips[person][0], *place, NONE, NONE) for place in clips[other]]
     return rows
 
 
+def neutral_frame(part: ShardSet, record: int) -> int:
+    """Return the frame of a record that is nearest to a face at rest.
+
+    It is the one that its label calls neutral (label 0 of sets of labelled stills), or else the one
+    with the least action units, or else the first.
+    """
+    start, stop = part.frame_starts[record : record + 2]
+    labels = part.columns.expression[start:stop]
+    if _of_stills(part) and (labels == 0).any():
+        return int(np.flatnonzero(labels == 0)[0])
+    known = part.columns.aus_valid[start:stop, : len(AU_NAMES)]
+    units = np.where(known, part.columns.aus[start:stop, : len(AU_NAMES)], 0)
+    return int(units.sum(1).argmin()) if known.any() else 0
+
+
+def _of_stills(part: ShardSet) -> bool:
+    """Tell whether labels have the names of `reenact-jax prepare stills`, neutral first."""
+    return 'neutral' in part.parameters.get('expressions', ())[:1]
+
+
 def _freenet(part: ShardSet, most: int, rng) -> list:
+    del most  # all people, as in the paper
     rows = []
-    for person in np.unique(part.identity)[:most]:
-        source = int(np.flatnonzero(part.identity == person)[0])
+    for person in np.unique(part.identity):
+        source = int(rng.choice(np.flatnonzero(part.identity == person)))
         others = np.flatnonzero(part.identity != person)
         if len(others):
             drivers = np.sort(rng.choice(others, _FRAMES)).tolist()
             frames = [int(rng.integers(part.columns.frames[record])) for record in drivers]
+            reference = neutral_frame(part, source)
             pairs = zip(drivers, frames, strict=True)
-            rows += [(source, 0, record, frame, NONE, NONE) for record, frame in pairs]
+            rows += [(source, reference, record, frame, NONE, NONE) for record, frame in pairs]
     return rows
+
+
+def _labelled(part: ShardSet, most: int, rng) -> list:
+    del most  # as `_freenet`
+    rows, starts = [], part.frame_starts
+    record = np.repeat(np.arange(len(part)), part.columns.frames)
+    person, expression = part.identity[record], part.columns.expression
+    pose = part.columns.pose_id
+    for one in np.unique(part.identity):
+        source = int(rng.choice(np.flatnonzero(part.identity == one)))
+        reference = neutral_frame(part, source)
+        own = np.flatnonzero((record == source) & (expression >= 0))
+        own = own[own != starts[source] + reference]
+        for _ in range(_FRAMES if len(own) else 0):
+            truth = int(rng.choice(own))
+            alike = (expression == expression[truth]) & (pose == pose[truth]) & (person != one)
+            if alike.any():
+                driver = int(rng.choice(np.flatnonzero(alike)))
+                chosen = [(record[i], i - starts[record[i]]) for i in (driver, truth)]
+                rows.append((source, reference, *(int(n) for place in chosen for n in place)))
+    return sorted(rows)
+
+
+def short_clips(part: ShardSet, chosen: Pairs) -> str:
+    """Say of a protocol's list which clips are shorter than the paper's; '' if none is."""
+    if chosen.kind not in ('ldnet_self', 'ldnet_cross'):
+        return ''
+    clips = np.unique(chosen.rows[:, 2:4], axis=0)
+    frames = np.bincount(clips[:, 0])
+    frames = frames[frames > 0] + (chosen.kind == 'ldnet_self')  # the source is the clip's first
+    short = frames[frames < _FRAMES]
+    if not len(short):
+        return ''
+    lengths = f'{short.min()} to {short.max()}'
+    return f'{len(short)} of {len(frames)} clips are shorter than {_FRAMES} frames: {lengths}.'
 
 
 _MAKERS = {
     'self': _self, 'cross': _cross, 'gt_cross': _gt_cross, 'lsim': _lsim,
     'ldnet_self': _ldnet_self, 'ldnet_cross': _ldnet_cross, 'freenet': _freenet,
+    'labelled': _labelled,
 }  # fmt: skip
 _TWO = 'one person; cross-reenactment needs two'
 _NEEDS = {
@@ -247,4 +305,5 @@ _NEEDS = {
     'gt_cross': "no pairs with their truth (a synthetic set's split gt_cross has them)",
     'lsim': 'needs known action units, two people and two frames of each',
     'ldnet_self': 'no person with two frames', 'ldnet_cross': _TWO, 'freenet': _TWO,
+    'labelled': 'no two people share labels of expression and pose',
 }  # fmt: skip

@@ -126,7 +126,8 @@ def document(scores: Scores, what: dict, cards: list[Card]) -> str:
 {what['model']}: {what['generator']['system']} with transfer {transfer}, {what['size']} pixels.
 Data {what['data']} (digest {what['digest']}), split {what['split']}; {what['count']} pairs of
 {what['pairs']}, seed {what['seed']}. Means over pairs with 95% bootstrap intervals over tracks.
-The driver's pose and action units are {what['driver']}.{_PLACED[what['placement']]}""",
+The driver's pose and action units are {what['driver']}.{_PLACED[what['placement']]}
+{what.get('short', '')}""".rstrip(),
         markdown(scores, features),
         arriving(scores),
         steady(scores),

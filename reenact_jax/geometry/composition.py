@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float
 
 from reenact_jax.common.arrays import AnyArray
-from reenact_jax.geometry import images
+from reenact_jax.geometry import exact, images
 from reenact_jax.geometry import landmarks as lm
 from reenact_jax.geometry.layers import Layers, Part, Reach, Region
 
@@ -216,7 +216,7 @@ def _part_frame(frame: Float[AnyArray, 'b 2 3'], scale, corner) -> Float[AnyArra
     out = _frame(scale, corner, frame.shape[0])  # region -> crop
     back = lm.invert(frame)  # crop -> part
     shift = lm.transform(out[:, None, :, 2], back)
-    linear = jnp.einsum('bij,bjk->bik', back[..., :2], out[..., :2])
+    linear = exact.einsum('bij,bjk->bik', back[..., :2], out[..., :2])
     return jnp.concatenate([linear, shift[:, 0, :, None]], -1)
 
 
@@ -249,7 +249,7 @@ def _laid(result, part: Part, frame: Float[AnyArray, '2 3'], inside, window: tup
     start = jnp.floor(-frame[:, 2] / scale).astype(jnp.int32) - 1
     most = np.array([result.shape[1] - window[1], result.shape[0] - window[0]])
     start = jnp.clip(start, 0, most)
-    frame = frame.at[:, 2].add(frame[:, :2] @ start.astype(frame.dtype))
+    frame = frame.at[:, 2].add(exact.einsum('ij,j->i', frame[:, :2], start.astype(frame.dtype)))
     place = start[1], start[0], 0
     under = jax.lax.dynamic_slice(result, place, (*window, 3))
     share = jax.lax.dynamic_slice(inside, place, (*window, 1))

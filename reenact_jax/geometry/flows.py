@@ -6,11 +6,11 @@ A flow is backward and normalised, as `images.warp` takes it: where in the sourc
 the image's side.
 """
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
 from reenact_jax.common.arrays import AnyArray
+from reenact_jax.geometry import exact
 from reenact_jax.geometry.folds import Fold, kept
 from reenact_jax.geometry.images import pixel_grid
 
@@ -119,7 +119,7 @@ def _weights(pixels, points, sharpness: float, epsilon: float) -> Float[AnyArray
 def _averaged(weights, values: Float[AnyArray, 'b n c']) -> Float[AnyArray, 'b p c']:
     """Average values of points at every pixel; the product gives the weights' sum as well."""
     wide = jnp.concatenate([values, jnp.ones_like(values[..., :1])], -1)
-    sums = jnp.einsum('bpn,bnc->bpc', weights, wide, precision=jax.lax.Precision.HIGHEST)
+    sums = exact.einsum('bpn,bnc->bpc', weights, wide)
     return sums[..., :-1] / sums[..., -1:]
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Float
 
 from reenact_jax.common.arrays import AnyArray
+from reenact_jax.geometry import exact
 from reenact_jax.geometry.layouts import Layout
 
 FADE = 0.25  # in widths of an opening: band beside its corners in which both sides meet again
@@ -62,7 +63,7 @@ def kept(
     for i, fold in enumerate(folds):
         lost += _beyond(pixels, points, fold, width)
         members[2 * i, list(fold.below)] = members[2 * i + 1, list(fold.above)] = 1
-    return 1 - jnp.einsum('bpf,fn->bpn', jnp.stack(lost, -1), members)
+    return 1 - exact.einsum('bpf,fn->bpn', jnp.stack(lost, -1), members)
 
 
 class Edges(NamedTuple):

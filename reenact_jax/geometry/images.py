@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from reenact_jax.common.arrays import AnyArray
+from reenact_jax.geometry import exact
 from reenact_jax.geometry import landmarks as lm
 
 
@@ -201,7 +202,7 @@ def upright_sample(
     """
     rows = _weights(frame[:, 1, 1], frame[:, 1, 2], size[0], image.shape[1], border)
     columns = _weights(frame[:, 0, 0], frame[:, 0, 2], size[1], image.shape[2], border)
-    return jnp.einsum('bip,bpqc,bjq->bijc', rows, image, columns)
+    return exact.einsum('bip,bpqc,bjq->bijc', rows, image, columns)
 
 
 def _weights(

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from reenact_jax.common.arrays import AnyArray
-from reenact_jax.geometry import layouts
+from reenact_jax.geometry import exact, layouts
 from reenact_jax.geometry.layouts import LAYOUTS as LAYOUTS
 from reenact_jax.geometry.layouts import Layout
 
@@ -129,7 +129,7 @@ def similarity(
     a = (s * t).sum((-1, -2)) / square
     b = (s[..., 0] * t[..., 1] - s[..., 1] * t[..., 0]).sum(-1) / square
     linear = jnp.stack([jnp.stack([a, -b], -1), jnp.stack([b, a], -1)], -2)
-    shift = mean_t[..., 0, :] - jnp.einsum('...ij,...j->...i', linear, mean_s[..., 0, :])
+    shift = mean_t[..., 0, :] - exact.einsum('...ij,...j->...i', linear, mean_s[..., 0, :])
     return jnp.concatenate([linear, shift[..., None]], -1)
 
 
@@ -137,7 +137,7 @@ def transform(
     points: Float[AnyArray, '*s n 2'], matrix: Float[AnyArray, '*s 2 3']
 ) -> Float[AnyArray, '*s n 2']:
     """Move points by the affine map x -> A x + t."""
-    moved = jnp.einsum('...ij,...nj->...ni', matrix[..., :2], points)
+    moved = exact.einsum('...ij,...nj->...ni', matrix[..., :2], points)
     return moved + matrix[..., None, :, 2]
 
 
@@ -147,7 +147,7 @@ def invert(matrix: Float[AnyArray, '*s 2 3']) -> Float[AnyArray, '*s 2 3']:
     determinant = a * d - b * c
     rows = jnp.stack([jnp.stack([d, -b], -1), jnp.stack([-c, a], -1)], -2)
     linear = rows / determinant[..., None, None]
-    shift = -jnp.einsum('...ij,...j->...i', linear, matrix[..., 2])
+    shift = -exact.einsum('...ij,...j->...i', linear, matrix[..., 2])
     return jnp.concatenate([linear, shift[..., None]], -1)
 
 
@@ -175,7 +175,7 @@ def heatmaps(
     grid = _lead(_centres(size), points.ndim)
     across = jnp.exp(-((grid - points[..., 0, None]) ** 2) / (2 * sigma**2))  # [*s, n, w]
     down = jnp.exp(-((grid - points[..., 1, None]) ** 2) / (2 * sigma**2))  # [*s, n, h]
-    return jnp.einsum('...nh,...nw->...hwn', down, across)
+    return exact.einsum('...nh,...nw->...hwn', down, across)
 
 
 def raster(
@@ -197,7 +197,7 @@ def raster(
         along = b - a
         square = jnp.maximum((along**2).sum(-1), 1e-6)
         offset = grid - a[..., None, :]
-        where = jnp.einsum('...pd,...d->...p', offset, along) / square[..., None]
+        where = exact.einsum('...pd,...d->...p', offset, along) / square[..., None]
         nearest = jnp.clip(where, 0, 1)[..., None] * along[..., None, :]
         distance = ((offset - nearest) ** 2).sum(-1)
         return jnp.maximum(image, jnp.exp(-distance / (2 * width**2))), None

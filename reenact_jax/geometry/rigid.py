@@ -9,6 +9,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from reenact_jax.geometry import exact
+
 _STEPS = 10  # steps of the iteration below; it converges quadratically
 
 
@@ -35,23 +37,23 @@ def fit(points: Float[Array, '*s n 3'], reference: Float[Array, 'n 3']) -> Place
     """
     centre = points.mean(-2)
     around = points - centre[..., None, :]
-    rotation = _nearest_rotation(jnp.einsum('...ni,nj->...ij', around, reference))
-    turned = jnp.einsum('...ji,...nj->...ni', rotation, around)
+    rotation = _nearest_rotation(exact.einsum('...ni,nj->...ij', around, reference))
+    turned = exact.einsum('...ji,...nj->...ni', rotation, around)
     square = jnp.maximum((around**2).sum((-1, -2)), 1e-12)
-    scale = jnp.einsum('ni,...ni->...', reference, turned) / square
+    scale = exact.einsum('ni,...ni->...', reference, turned) / square
     return Placement(scale, rotation, centre)
 
 
 def remove(points: Float[Array, '*s n 3'], placement: Placement) -> Float[Array, '*s n 3']:
     """Take a placement off points; what stays is the shape, in the reference's frame."""
     around = points - placement.centre[..., None, :]
-    turned = jnp.einsum('...ji,...nj->...ni', placement.rotation, around)
+    turned = exact.einsum('...ji,...nj->...ni', placement.rotation, around)
     return turned * placement.scale[..., None, None]
 
 
 def restore(shape: Float[Array, '*s n 3'], placement: Placement) -> Float[Array, '*s n 3']:
     """Put a shape where its placement says: the inverse of `remove`."""
-    turned = jnp.einsum('...ij,...nj->...ni', placement.rotation, shape)
+    turned = exact.einsum('...ij,...nj->...ni', placement.rotation, shape)
     return turned / placement.scale[..., None, None] + placement.centre[..., None, :]
 
 

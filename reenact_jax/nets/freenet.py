@@ -11,6 +11,7 @@ from jaxtyping import Array, Float
 
 from reenact_jax.nets import initial
 from reenact_jax.nets.blocks import Conv, Norm, TransposedConv
+from reenact_jax.nets.mlp import Dense
 from reenact_jax.nets.patch import INIT
 
 CONV: dict[str, Any] = dict(kernel_init=INIT)
@@ -40,8 +41,8 @@ class Perceptron(nn.Module):
         x = jnp.concatenate([x.reshape(x.shape[0], -1) for x in inputs], -1)
         inner, last = STARTS[self.start]
         for width in self.widths[:-1]:
-            x = nn.leaky_relu(nn.Dense(width, kernel_init=inner)(x), 0.2)
-        return nn.Dense(self.widths[-1], kernel_init=last)(x)
+            x = nn.leaky_relu(Dense(width, kernel_init=inner)(x), 0.2)
+        return Dense(self.widths[-1], kernel_init=last)(x)
 
 
 class Similarity(nn.Module):

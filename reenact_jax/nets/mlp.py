@@ -1,11 +1,16 @@
 """Multi-layer perceptrons over landmarks and codes, and the identity table (LD-Net's networks)."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float, Int
 
+from reenact_jax.geometry.exact import PRECISION
 from reenact_jax.nets import initial
+
+Dense = functools.partial(nn.Dense, precision=PRECISION)  # of coordinates and codes
 
 
 class MLP(nn.Module):
@@ -26,8 +31,8 @@ class MLP(nn.Module):
         del train
         x = jnp.concatenate([x.reshape(x.shape[0], -1) for x in inputs], -1)
         for _ in range(self.layers):
-            x = nn.gelu(nn.Dense(self.width, kernel_init=initial.he)(x))
-        return nn.Dense(self.outputs, kernel_init=initial.lecun)(x)
+            x = nn.gelu(Dense(self.width, kernel_init=initial.he)(x))
+        return Dense(self.outputs, kernel_init=initial.lecun)(x)
 
 
 class IdentityTable(nn.Module):

@@ -10,13 +10,14 @@ from etils import epath
 
 from reenact_jax.common import storage
 from reenact_jax.common.errors import UserError
-from reenact_jax.data.shards import ShardSet
+from reenact_jax.data.shards import ShardSet, manifest
 from reenact_jax.data.tracks import DataInfo
 from reenact_jax.evaluate import compare, tables
 from reenact_jax.evaluate.papers import ace, lmtest
 from reenact_jax.export import live, trained
 from reenact_jax.export.trained import Trained
 from reenact_jax.sweeps.plan import Row, Table
+from reenact_jax.systems.interface import member
 from reenact_jax.train import config
 
 FRECHET, NO_FACE = 'frechet', 'no_face'
@@ -52,8 +53,11 @@ def pairs(
     parts = [trainings[name, seed].workdir for name in (row.generator, row.transfer) if name]
     name = '-'.join([*(part.name for part in parts), kind, *([] if row.transfer else ['none'])])
     model = _assembled(row, trainings, seed)
-    part = ShardSet(data['heads'], 'gt_cross' if kind == 'gt_cross' else 'test')
-    chosen = compare.choose(kind, part, args.most, seed=0)
+    exact = kind == 'gt_cross' and has_split(data['heads'], kind)
+    part = ShardSet(data['heads'], kind if exact else 'test')
+    # Labelled stills have no split with ground truth, but labels that give it.
+    drawn = 'labelled' if kind == 'gt_cross' and not exact else kind
+    chosen = compare.choose(drawn, part, args.most, seed=0)
     others = compare.find_results([f'{n}={path}/{kind}' for n, path in theirs.items()], chosen)
     target = folder / name
     with compare.measuring(args) as measure:
@@ -66,6 +70,11 @@ def pairs(
             results = storage.read_json(target / 'table.json')
     ours = f'{model.transfer_name} + {model.card["generator"]["system"]}'
     return {'methods': results['methods'], 'ours': ours, 'estimators': results['estimators']}
+
+
+def has_split(folder: str, split: str) -> bool:
+    """Tell whether a shard set has a split."""
+    return split in manifest.read(folder)['splits']
 
 
 def results_of(table: Table, texts: list[str]) -> dict[str, str]:
@@ -143,7 +152,7 @@ def speed(table: Table, row: Row, seconds: float = 3.0) -> dict[str, float]:
 
     Args:
       table: the table.
-      row: one of its rows, with generator and transfer.
+      row: one of its rows, with a generator.
       seconds: length of the measurement.
 
     Returns:
@@ -152,17 +161,19 @@ def speed(table: Table, row: Row, seconds: float = 3.0) -> dict[str, float]:
     parts = {}
     side = 256 if table.size == 'paper' else 64
     for role, name in (('generator', row.generator), ('transfer', row.transfer)):
-        model = table.models[str(name)]
+        if name is None:
+            continue
+        model = table.models[name]
         values = config.build(model.system, run={'data': '-'}, hparams=model.hparams(table.size))
         module, run, hparams = config.resolve(values)
         nets = module.networks(hparams, DataInfo(4, 8, run.points))
         fresh = Trained(model.system, module, hparams, nets, {}, run.points, side, {})
         parts[role] = trained.untrained(fresh)
-    bundle = live.assemble(**parts)
+    bundle = live.assemble(parts['generator'], parts.get('transfer'))
     count = {
         role: sum(
             np.size(leaf)
-            for network in part.module.NEEDS['render' if role == 'generator' else 'transfer']
+            for network in _used(part, 'render' if role == 'generator' else 'transfer')
             for leaf in jax.tree.leaves(part.variables[network]['params'])
         )
         for role, part in parts.items()
@@ -184,3 +195,9 @@ def speed(table: Table, row: Row, seconds: float = 3.0) -> dict[str, float]:
     rate = 8 * calls / (time.perf_counter() - begin)
     millions = {f'{role}_parameters': n / 1e6 for role, n in count.items()}
     return millions | {'frames_per_second': rate}
+
+
+def _used(part: Trained, function: str) -> tuple[str, ...]:
+    """List the networks that a function needs: those of `NEEDS`, or all but discriminators."""
+    needs = member(part.module, 'NEEDS') or {}
+    return needs.get(function, tuple(name for name in part.nets if name[0] != 'D'))

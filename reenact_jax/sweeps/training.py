@@ -9,6 +9,7 @@ from etils import epath
 from reenact_jax import systems
 from reenact_jax.common import storage
 from reenact_jax.data.shards import manifest
+from reenact_jax.data_prep import landmark_bases
 from reenact_jax.runs import reading
 from reenact_jax.sweeps.plan import Table
 from reenact_jax.train import command as train
@@ -18,6 +19,8 @@ from reenact_jax.train import logs
 PROCESSES = {'--distributed', '--coordinator', '--num_processes', '--process_id', '--profile'} | {
     '--heartbeat_timeout'
 }
+
+BASES = '--config.hparams.bases='  # a file that is fitted on the training data beforehand
 
 
 class Training(NamedTuple):
@@ -52,9 +55,12 @@ def plan(table: Table, data: dict[str, str], seeds: list[int], extra: list[str],
             causes.append(manifest.read(folder)['digest'])
             digest = hashlib.sha256(json.dumps(causes, sort_keys=True).encode()).hexdigest()[:8]
             target = storage.path(workdir) / 'models' / f'{model.system}-{digest}'
+            fitted = 'bases' in systems.find(model.system).Hparams.__dataclass_fields__
+            fitted &= not any(flag.startswith(BASES) for flag in flags)
             arguments = [
                 f'--config={table.file}:{preset}', f'--config.data={folder}',
                 f'--config.seed={seed}', f'--workdir={target}', *flags,
+                *([f'{BASES}{target}_bases.npz'] if fitted else []),
             ]  # fmt: skip
             trainings.append(Training(name, seed, target, arguments))
     return trainings
@@ -69,8 +75,15 @@ def _applies(flag: str, hparams: dict, system: str) -> bool:
 
 
 def run(training: Training) -> int:
-    """Train, or resume, or find all done; return the exit code of `reenact-jax train`."""
+    """Train, or resume, or find all done; return the exit code of `reenact-jax train`.
+
+    Bases that a model needs are fitted beforehand.
+    """
     print(f'\n{training.model}, seed {training.seed}: {training.workdir}', flush=True)
+    for bases in (x.removeprefix(BASES) for x in training.arguments if x.startswith(BASES)):
+        if storage.size(bases) is None:
+            (data,) = (x for x in training.arguments if x.startswith('--config.data='))
+            landmark_bases.main([data.replace('--config.', '--'), f'--out={bases}'])
     return train.main(training.arguments)
 
 

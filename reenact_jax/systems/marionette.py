@@ -37,8 +37,8 @@ from reenact_jax.common import settings, storage
 from reenact_jax.common.errors import UserError
 from reenact_jax.common.settings import setting
 from reenact_jax.data.tracks import Batch, DataInfo, Face
+from reenact_jax.geometry import exact, layouts, rigid
 from reenact_jax.geometry import landmarks as lm
-from reenact_jax.geometry import layouts, rigid
 from reenact_jax.nets import frozen_apply
 from reenact_jax.nets.initial import init_each
 from reenact_jax.nets.mlp import MLP
@@ -114,7 +114,7 @@ class Bases(nn.Module):
         """Compute b_exp^T alpha, alpha in standard deviations."""
         del train
         scaled = alpha * self.deviation.value[None]
-        return jnp.einsum('bm,mnd->bnd', scaled, self.basis.value)
+        return exact.einsum('bm,mnd->bnd', scaled, self.basis.value)
 
     def own(self, identity: Int[Array, ' b'], train: bool = True) -> Float[Array, 'b n 3']:
         """Look up l_id of people of the training data."""

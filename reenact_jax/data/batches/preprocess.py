@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from reenact_jax.data.tracks import UNKNOWN, Batch
+from reenact_jax.geometry import exact
 from reenact_jax.geometry import landmarks as lm
 from reenact_jax.geometry.images import affine_sample, pixel_grid, resize, to_float
 
@@ -88,7 +89,7 @@ def _crop_matrix(batch, rng, stored, size, augment, stabilise, eyes) -> Float[Ar
         middle = (first + second) / 2
         centre = centre + middle - middle.mean(1, keepdims=True)
     half = jnp.full((2,), size / 2)
-    shift = centre - jnp.einsum('bkij,j->bki', linear, half)
+    shift = centre - exact.einsum('bkij,j->bki', linear, half)
     return jnp.concatenate([linear, shift[..., None]], -1)
 
 

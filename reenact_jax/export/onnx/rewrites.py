@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from reenact_jax.geometry import exact
 from reenact_jax.nets import narrow
 
 _RESIZE = jax.image.resize  # JAX's own
@@ -27,6 +28,7 @@ def rewritten():
     with (
         mock.patch.object(jax.image, 'resize', resize),
         mock.patch.object(jnp, 'einsum', spelled(jnp.einsum)),
+        mock.patch.object(exact, 'einsum', spelled(exact.einsum)),
         mock.patch.object(narrow, 'convolution', narrow.whole),
     ):
         yield

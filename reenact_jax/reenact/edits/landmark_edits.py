@@ -15,6 +15,7 @@ from jaxtyping import Float
 
 from reenact_jax.common.arrays import AnyArray
 from reenact_jax.common.errors import UserError
+from reenact_jax.geometry import exact
 from reenact_jax.geometry.layouts import Layout
 
 Points = Float[AnyArray, 'b n 2']
@@ -65,9 +66,9 @@ def apply(
     amount = jnp.broadcast_to(jnp.asarray(amount, points.dtype), points.shape[:1])
     for name, strength in strengths.items():
         axes, origin = _axes(points, layout)
-        face = jnp.einsum('bnd,bde->bne', points - origin, axes)
+        face = exact.einsum('bnd,bde->bne', points - origin, axes)
         face = EDITS[name](face, layout, strength * amount)
-        points = jnp.einsum('bne,bde->bnd', face, axes) + origin
+        points = exact.einsum('bne,bde->bnd', face, axes) + origin
     return points
 
 
@@ -165,7 +166,7 @@ def _eye_rotation(face: Points, layout: Layout, by: Float[AnyArray, ' b']) -> Po
             -2,
         )
         centre = face[:, _at(layout, eye[0])].mean(1, keepdims=True)
-        face = face.at[:, at].set(jnp.einsum('bij,bnj->bni', turn, face[:, at] - centre) + centre)
+        face = face.at[:, at].set(exact.einsum('bij,bnj->bni', turn, face[:, at] - centre) + centre)
     return face
 
 

@@ -4,6 +4,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from reenact_jax.geometry import exact
+
 SHRINK = 8  # drawn at 512, used at 64
 RADIUS = 5  # OpenCV's circle of radius 1 and thickness 8
 
@@ -23,7 +25,7 @@ def circles(points: Float[Array, 'b n 2'], size: int) -> Float[Array, 'b s s 1']
     image = blank.at[rows, at[..., 1], at[..., 0]].set(1, mode='drop')
     shrink = jnp.asarray(_bicubic(side, size), points.dtype)
     for axes in ('bij,pj->bip', 'bip,qi->bqp'):  # eight bits hold no overshoot between the passes
-        image = jnp.clip(jnp.einsum(axes, image, shrink), 0, 1)
+        image = jnp.clip(exact.einsum(axes, image, shrink), 0, 1)
     return (2 * image - 1)[..., None]
 
 

@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from reenact_jax.geometry import exact, layouts
 from reenact_jax.geometry import landmarks as lm
-from reenact_jax.geometry import layouts
 
 # Parts that move together -> (mean, standard deviation) of the logarithm of their stretch along the
 # eyes and across, and of their shift across (positive: down), in units of half the box. The means
@@ -45,7 +45,7 @@ def gesture(
         return points
     parts = layouts.of_count(points.shape[-2]).parts
     axis = _axis(points, parts)
-    turned = jnp.einsum('bij,bnj->bni', axis, points)
+    turned = exact.einsum('bij,bnj->bni', axis, points)
     for number, (kinds, spread) in enumerate(GROUPS.items()):
         sides = _sides(kinds, parts)
         draw = _draws(jax.random.fold_in(rng, number), len(points), len(sides))
@@ -58,7 +58,7 @@ def gesture(
             middle = turned[:, rows].mean(1, keepdims=True)
             moved = (turned[:, rows] - middle) * stretch[:, side, None] + middle
             turned = turned.at[:, rows].set(moved.at[..., 1].add(moves[:, side, None, 2]))
-    turned = jnp.einsum('bij,bni->bnj', axis, turned)
+    turned = exact.einsum('bij,bni->bnj', axis, turned)
     return lm.normalise(turned, *lm.box(turned))
 
 

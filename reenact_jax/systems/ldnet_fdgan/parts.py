@@ -10,7 +10,7 @@ import numpy as np
 from jax.lax import stop_gradient
 from jaxtyping import Array, Float
 
-from reenact_jax.geometry import layouts
+from reenact_jax.geometry import exact, layouts
 from reenact_jax.geometry.layouts import Layout
 from reenact_jax.systems import losses
 
@@ -47,8 +47,8 @@ def by_chord(prediction: Float[Array, 'b n 2'], truth: Float[Array, '_ n 2']) ->
     losses.same_shape(prediction, truth)
     means = []
     for rows in chords(layouts.of_count(truth.shape[-2])).values():
-        error = jnp.einsum('cn,bnd->bcd', rows, prediction - truth)
-        real = jnp.einsum('cn,bnd->bcd', rows, truth)
+        error = exact.einsum('cn,bnd->bcd', rows, prediction - truth)
+        real = exact.einsum('cn,bnd->bcd', rows, truth)
         spread = jnp.sum((real - real.mean(0, keepdims=True)) ** 2, -1).mean(0)
         spread = jnp.maximum(stop_gradient(spread), _LEAST_CHORD**2)
         means.append((jnp.sum(error**2, -1).mean(0) / spread).mean())
