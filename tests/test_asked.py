@@ -311,7 +311,7 @@ def test_a_face_is_moved_into_the_truths_box_or_left(model, data):
 
 
 def test_command_tells_slopes_and_placement(model, data, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(compare.estimators, 'Attributes', lambda _: _Open())
+    monkeypatch.setattr(compare.estimators, 'Attributes', lambda *_, **__: _Open())
     arguments = ['--model', str(model), '--data', str(data), '--pairs', 'gt_cross']
     arguments += ['--identity=none', '--features=none', '--out', str(tmp_path / 'out')]
     assert main([*arguments, '--placement', 'transfer']) == 0

@@ -321,8 +321,8 @@ def test_a_sweep_is_printed_as_jobs(form, capsys):
     goldens.check(f'sweep_{form}.txt', printed)
     if form == 'jobset':
         jobs = list(yaml.safe_load_all(printed))
-        assert len({job['metadata']['name'] for job in jobs}) == 8
-        assert [jobset_faults(job) for job in jobs] == [[]] * 8
+        assert len({job['metadata']['name'] for job in jobs}) == 10
+        assert [jobset_faults(job) for job in jobs] == [[]] * 10
         check_schema(jobs)
 
 

@@ -197,7 +197,8 @@ def test_a_figure_has_a_column_for_each_method(model, data, tmp_path):
     assert main(['figure', *arguments, '--out', str(out), '--video', str(video)]) == 0
     picture = reading.read_still(out)
     assert picture.shape[1] == 2 + 6 * figure.CELL, 'source, driver, one, two, X, ground truth'
-    assert (picture[30:100, 4 * figure.CELL + 4 : 5 * figure.CELL - 8] == 255).all()
+    theirs = picture[30:100, 4 * figure.CELL + 4 : 5 * figure.CELL - 8]
+    assert theirs.min() > 240, 'white, but for the invisible mark'
     assert len(frames_of(video)) == FRAMES - 1 and writing.is_marked(video)
     with pytest.raises(UserError, match='twice; name them'):
         main(['figure', '--model', str(model), str(model), *arguments[3:], '--out', 'x.png'])

@@ -226,10 +226,16 @@ def _with_parts(result, parts: dict[str, Part], frames: dict, inside) -> Float[A
     small = int(WINDOW * size[0]), int(WINDOW * size[1])
 
     def laid(result, window: tuple[int, int]):
-        draw = jax.vmap(functools.partial(_laid, window=window))
-        for name, part in sorted(parts.items()):
-            result = draw(result, part, frames[name], inside)
-        return result
+        def one(frame):
+            result, parts, frames, inside = frame
+            for name, part in sorted(parts.items()):
+                result = _laid(result, part, frames[name], inside, window)
+            return result
+
+        # One frame after another: windows of many at once are gathered and scattered, which a CPU
+        # does pixel by pixel.
+        each = jax.vmap(one) if window == size else functools.partial(jax.lax.map, one)
+        return each((result, parts, frames, inside))
 
     def pixels(name: str):
         """Measure a part's side in pixels of the region, with one more at either end."""
