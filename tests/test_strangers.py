@@ -376,3 +376,16 @@ def test_a_model_that_no_bundle_may_hold_is_not_exported(tmp_path):
     sorting = model._replace(module=type(model.module)(**names))
     with pytest.raises(UserError, match=r'render\.jaxexport: operation stablehlo\.sort'):
         export.write(tmp_path / 'b', sorting, None)
+
+
+@pytest.mark.parametrize('shape, fits', [((32, 32, 1), 1), ((16, 16, 1), 0), ((32, 32, 2), 0)])
+def test_the_reach_of_layers_is_the_flow_s(shape, fits):
+    def some(*sizes):
+        return jax.ShapeDtypeStruct((B, *sizes), jnp.float32)
+
+    tree = {'flow': some(32, 32, 2), 'mask': some(16, 16, 1), 'paint': some(16, 16, 3), 'parts': {}}
+    trust.signatures._check_layers(tree, 16)
+    if fits:
+        return trust.signatures._check_layers(tree | {'reach': some(*shape)}, 16)
+    with pytest.raises(trust.signatures.Refused, match='layers: returns'):
+        trust.signatures._check_layers(tree | {'reach': some(*shape)}, 16)

@@ -21,12 +21,12 @@ class Extent(NamedTuple):
 
     width: float  # radii in which all of it is there
     height: float
-    fade: float = 0.0  # least width of the band around them in which it ends, in radii
+    fade: float  # least width of the band around them in which it ends, in radii
     stretch: float = 0.0  # least width of that band in lengths of the head's way
     jaw: float | None = None  # what is as close to the jaw counts too; None: the ellipse alone
 
 
-BARE = Extent(0.85, 1.3, jaw=0.03)  # the face without ears and hair
+BARE = Extent(0.85, 1.3, fade=0.15, jaw=0.03)  # the face without ears and hair
 FACE = Extent(1.05, 1.6, fade=0.15, stretch=1.6, jaw=0.15)  # all landmarks, ears, some hair
 WIDE = 0.43  # distance from eyes to mouth over that between the ends of the jaw, at the ears
 
