@@ -64,6 +64,7 @@ WARPED = dict(
     part_size=48,
     inner_mouth=True,
     mouth_palette=True,
+    mouth_form=True,
     occlusion=True,
     unseen=True,
     upscale='shuffle_soft',

@@ -10,7 +10,7 @@ import pytest
 from test_aan_layers import DATA, HP
 
 from reenact_jax.common.errors import UserError
-from reenact_jax.geometry import layouts
+from reenact_jax.geometry import folds, layouts
 from reenact_jax.systems import aan
 from reenact_jax.systems.aan import palette
 
@@ -59,4 +59,44 @@ def test_mixing_stays_between_the_colours():
 def test_a_palette_needs_what_it_colours():
     hp = dataclasses.replace(HP, inner_mouth=False)
     with pytest.raises(UserError, match=r'mouth_palette: .*hparams\.inner_mouth'):
+        aan.networks(hp, DATA)
+
+
+def form_at(u, gap, *places):
+    """Logits of `form` at shares of the gap below the upper lip, u along a mouth 40 wide."""
+    points = np.tile(POINTS[..., :2], (1, 1, 1))
+    ring = list(layouts.LAYOUTS['68'].parts['inner_lips'])
+    across = np.array([0, 0.25, 0.5, 0.75, 1, 0.75, 0.5, 0.25])
+    below = np.array([0, 0, 0, 0, 0, 1, 1, 1]) * gap
+    points[0, ring] = np.stack([10 + 40 * across, 30 + below], -1)
+    at = np.array([[10 + 40 * u, 30 + gap * p] for p in places], np.float32)[None]
+    mouth = folds.of_layout(layouts.LAYOUTS['68'])['mouth']
+    return np.asarray(palette.form(jnp.asarray(at), jnp.asarray(points), mouth))[0]
+
+
+def test_a_mouth_starts_with_teeth_above_tongue_below_and_dark_between():
+    upper, middle, lower = form_at(0.5, 30, 0.02, 0.4, 0.95)
+    assert upper.argmax() == 2 and middle.argmax() == 0 and lower.argmax() == 1
+
+
+def test_teeth_are_as_long_in_a_wide_mouth_as_in_a_narrow_one():
+    for gap in (10.0, 20.0, 40.0):
+        inside, below = form_at(0.5, gap, 3 / gap, 6 / gap)
+        assert inside[2] > 1 and below[2] < -1
+    assert form_at(0.02, 20, 0.1)[0, 2] < 0  # none at the corners
+
+
+def test_a_network_may_overrule_the_start():
+    three = 2 * jnp.asarray(colours([0.8, 0.6, 0.5], [0.7, 0.3, 0.3]))[None] - 1
+    start = jnp.asarray(form_at(0.5, 30, 0.02))[None, None]
+    np.testing.assert_allclose(
+        palette.mixed(jnp.zeros((1, 1, 1, 3)), three, start)[0, 0, 0], three[0, 2], atol=0.3
+    )
+    dark = palette.mixed(jnp.array([[[[1.0, -1.0, -1.0]]]]), three, start)
+    np.testing.assert_allclose(dark[0, 0, 0], three[0, 0], atol=0.02)
+
+
+def test_a_form_needs_a_palette():
+    hp = dataclasses.replace(HP, inner_mouth=True, mouth_palette=False, mouth_form=True)
+    with pytest.raises(UserError, match=r'mouth_form: .*hparams\.mouth_palette'):
         aan.networks(hp, DATA)

@@ -53,8 +53,9 @@ def build(models: Mapping[str, Model], preset: str):
 def aan(**changes) -> Model:
     """Return AAN as printed; `cpu` is as long as the quickstart's: 15 minutes of a core."""
     presets = aan_config.PRESETS
-    ours = 'prior', 'mask', 'part_masks', 'inner_mouth', 'mouth_palette', 'occlusion', 'unseen'
-    printed = dict.fromkeys(ours, False)
+    masks = 'prior', 'mask', 'part_masks', 'occlusion', 'unseen'
+    mouth = 'inner_mouth', 'mouth_palette', 'mouth_form'
+    printed = dict.fromkeys(masks + mouth, False)
     tiny = presets['tiny'] | printed | dict(upscale='shuffle')
     sizes = {'paper': {}, 'cpu': presets['printed'], 'tiny': tiny}
     return Model('aan', sizes, changes)

@@ -76,6 +76,11 @@ def networks(hp: Hparams, data: DataInfo) -> dict:
         raise UserError(
             'hparams.mouth_palette: colours what hparams.inner_mouth draws; set that to True'
         )
+    if hp.mouth_form and not hp.mouth_palette:
+        raise UserError(
+            'hparams.mouth_form: says where the colours of hparams.mouth_palette lie; set that to '
+            'True'
+        )
     style: dict[str, Any] = dict(norm=hp.norm, spectral=hp.spectral)
     nets = {
         'E_a': net.Extractor(

@@ -156,7 +156,8 @@ def _local(
     for name, frame in frames.items():
         image, alpha = outputs[name][..., :3], outputs[name][..., 3:]
         if hp.mouth_palette and name == INNER_MOUTH:
-            image = palette.mixed(image, appearance['palette'])
+            start = _form(image.shape[1], points, frame) if hp.mouth_form else 0.0
+            image = palette.mixed(image, appearance['palette'], start)
         if hp.unseen:
             alpha = jnp.maximum(alpha * doubts[name], gaps[name])
         parts[name] = Part(image, alpha * border, frame)
@@ -171,10 +172,21 @@ def _gap(hp: Hparams, appearance: dict, points, part: str, frame) -> Float[Array
         openings[INNER_MOUTH] = openings.pop('mouth')
     if part not in openings:
         return jnp.zeros((points.shape[0], size, size, 1))
-    pixels = jnp.asarray(images.pixel_grid(size, size).reshape(1, -1, 2))
-    pixels = lm.transform(jnp.broadcast_to(pixels, (points.shape[0], *pixels.shape[1:])), frame)
+    pixels = _places(size, frame)
     gap = _opened(appearance, pixels, points, openings[part], frame[:, 0, 0])
     return gap.reshape(-1, size, size, 1)
+
+
+def _form(size: int, points, frame) -> Float[Array, 'b s s 3']:
+    """Call `palette.form` on the pixels of a part of `size`."""
+    mouth = folds.of_layout(layouts.of_count(points.shape[1]))['mouth']
+    return palette.form(_places(size, frame), points, mouth).reshape(-1, size, size, 3)
+
+
+def _places(size: int, frame: Float[Array, 'b 2 3']) -> Float[Array, 'b p 2']:
+    """Find the pixels of a part of `size`, row by row, in the crop."""
+    pixels = jnp.asarray(images.pixel_grid(size, size).reshape(1, -1, 2))
+    return lm.transform(jnp.broadcast_to(pixels, (frame.shape[0], *pixels.shape[1:])), frame)
 
 
 def _border(size: int) -> Float[Array, '1 s s 1']:

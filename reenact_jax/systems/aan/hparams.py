@@ -178,6 +178,11 @@ class Hparams:
         doc='the inside of a mouth is mixed of the colours of a cavity, a tongue and teeth, taken '
         "from the source's lips and skin (palette.py); with `inner_mouth` (ours)",
     )
+    mouth_form: bool = setting(
+        False,
+        doc='where they lie starts from what most mouths have: teeth above, the tongue below, dark '
+        'between; the network learns what is left; with `mouth_palette` (ours)',
+    )
 
 
 def parts_of(hp: Hparams) -> tuple[str, ...]:
