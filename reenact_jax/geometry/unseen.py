@@ -13,7 +13,8 @@ from reenact_jax.geometry import landmarks as lm
 from reenact_jax.geometry.folds import Fold
 
 # Shares rise from 0 at the first number of each to 1 at the second.
-OPENED = 0.75, 0.25  # the source's gap over the driver's, heads being equally large
+OPENED = 0.75, 0.25  # an eye: the source's gap over the driver's, heads being equally large
+PARTED = 0.95, 0.6  # and a mouth, whose teeth would grow with it
 STRETCHED = 1.0, 2.5  # log2 of how many times larger than in the source a place is drawn
 AWAY = 0.4, 0.1  # how squarely the source shows a place (flows.facing)
 TURNED = 0.1, 0.3  # and how much more squarely the driver does
@@ -25,6 +26,7 @@ def opened(
     driving: Float[AnyArray, 'b n 2'],
     fold: Fold,
     width: Float[AnyArray, ' b'],
+    ends: tuple[float, float] = OPENED,
 ) -> Float[AnyArray, 'b p']:
     """Compute the share between a driver's lids or lips that the source's gap does not show.
 
@@ -34,6 +36,7 @@ def opened(
       driving: the driver's landmarks.
       fold: the opening.
       width: distance from the lids over which the share rises, for example a drawn pixel.
+      ends: gaps of the source, over the driver's, at which the share is 0 and 1.
     """
     driver_edges, source_edges = (folds.edges_of(x, fold) for x in (driving, source))
     along, down = driver_edges.place(pixels)
@@ -44,7 +47,7 @@ def opened(
     shown = jnp.maximum(below - above, 0) * larger[:, None] / gap
     inside = jnp.minimum(down - upper, lower - down) / width[:, None]
     inside = jnp.where((along > 0) & (along < 1), jnp.clip(inside, 0, 1), 0)
-    return inside * _ramp(shown, OPENED)
+    return inside * _ramp(shown, ends)
 
 
 def stretched(flow: Float[AnyArray, 'b g g 2']) -> Float[AnyArray, 'b g g 1']:

@@ -121,16 +121,18 @@ def _doubt(appearance: dict, points, prior, shown=None) -> Float[Array, 'b h w 1
     if shown is not None:
         doubt = jnp.maximum(doubt, unseen.turned_away(shown[..., :1], shown[..., 1:]))
     pixels = jnp.asarray(images.pixel_grid(side, side).reshape(1, -1, 2))
-    for fold in folds.of_layout(layouts.of_count(points.shape[1])).values():
-        gap = _opened(appearance, pixels, points, fold, 1.0)
+    for name, fold in folds.of_layout(layouts.of_count(points.shape[1])).items():
+        gap = _opened(appearance, pixels, points, fold, 1.0, name == 'mouth')
         doubt = jnp.maximum(doubt, gap.reshape(-1, side, side, 1))
     return doubt
 
 
-def _opened(appearance: dict, pixels, points, fold, width):
+def _opened(appearance: dict, pixels, points, fold, width, mouth: bool):
     """Call `unseen.opened` for b frames of one source or of b sources."""
     source = jnp.broadcast_to(appearance['points'], points.shape)
-    return unseen.opened(pixels, source, points, fold, jnp.broadcast_to(width, points.shape[:1]))
+    width = jnp.broadcast_to(width, points.shape[:1])
+    ends = unseen.PARTED if mouth else unseen.OPENED
+    return unseen.opened(pixels, source, points, fold, width, ends)
 
 
 def _local(
@@ -156,7 +158,7 @@ def _local(
     for name, frame in frames.items():
         image, alpha = outputs[name][..., :3], outputs[name][..., 3:]
         if hp.mouth_palette and name == INNER_MOUTH:
-            start = _form(image.shape[1], points, frame) if hp.mouth_form else 0.0
+            start = _form(image.shape[1], points, frame) if hp.mouth_form else None
             image = palette.mixed(image, appearance['palette'], start)
         if hp.unseen:
             alpha = jnp.maximum(alpha * doubts[name], gaps[name])
@@ -173,7 +175,9 @@ def _gap(hp: Hparams, appearance: dict, points, part: str, frame) -> Float[Array
     if part not in openings:
         return jnp.zeros((points.shape[0], size, size, 1))
     pixels = _places(size, frame)
-    gap = _opened(appearance, pixels, points, openings[part], frame[:, 0, 0])
+    gap = _opened(
+        appearance, pixels, points, openings[part], frame[:, 0, 0], part in ('mouth', INNER_MOUTH)
+    )
     return gap.reshape(-1, size, size, 1)
 
 

@@ -23,7 +23,8 @@ CONTRAST = 5.0  # from a network's outputs in -1..1 to logits
 TOOTH = 0.1  # length of the upper teeth in the middle of a mouth; 0 at its corners
 TONGUE_HIGH = 0.35  # height of the tongue, in gaps
 EDGE = 0.03  # over which one gives way to the next
-SURE = 2.0  # logit of what lies there: a network may overrule it
+SURE = 3.0  # logit of what lies there
+MOVED = 2.0  # takes the place of CONTRAST: a few minutes of training may shift these, not undo them
 
 
 def of_source(
@@ -76,10 +77,11 @@ def form(
 def mixed(
     shares: Float[Array, 'b s s 3'],
     colours: Float[Array, '#b 3 3'],
-    start: Float[Array, 'b s s 3'] | float = 0.0,
+    start: Float[Array, 'b s s 3'] | None = None,
 ) -> Float[Array, 'b s s 3']:
-    """Mix colours by a network's outputs, -1..1 for each of them, from the logits of a start."""
-    weights = jax.nn.softmax(CONTRAST * shares + start, -1)
+    """Mix colours by a network's outputs, -1..1 for each of them, from the logits of `form`."""
+    logits = CONTRAST * shares if start is None else MOVED * shares + start
+    weights = jax.nn.softmax(logits, -1)
     return (weights[..., None] * colours[:, None, None]).sum(-2)
 
 
