@@ -64,7 +64,11 @@ def layered_model(points: str = '68') -> Trained:
         part_size=16,
         inner_mouth=True,
         mouth_palette=True,
+        mouth_form=True,
         occlusion=True,
+        unseen=True,
+        flow_bound=0.1,
+        prior_reach=True,
         upscale='resize',
     )
     return _trained('aan', aan, hp, points, {'config': {'hparams': {}}, 'step': 0})

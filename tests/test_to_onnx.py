@@ -147,6 +147,17 @@ def test_einsum_without_dots(equation, shapes, spelled):
     np.testing.assert_allclose(got, jnp.einsum(equation, *arrays), atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ('equation', 'shapes'),
+    [('...nh,...nw->...hwn', [(2, 5, 3), (2, 5, 4)]), ('a,bc->cab', [(2,), (3, 4)])],
+)
+def test_an_einsum_that_sums_nothing_is_a_multiplication(equation, shapes):
+    rng = np.random.default_rng(0)
+    arrays = [jnp.asarray(rng.normal(size=shape), jnp.float32) for shape in shapes]
+    got = rewrites.spelled(lambda *_: pytest.fail('a product'))(equation, *arrays)
+    np.testing.assert_allclose(got, jnp.einsum(equation, *arrays), atol=1e-6)
+
+
 @needs_jax2onnx
 @pytest.mark.parametrize(('generator', 'transfer'), PAIRS)
 def test_the_folder_alone_gives_what_jax_gives(generator, transfer, tmp_path, capfd):

@@ -22,7 +22,8 @@ def rewritten():
 
     jax.image.resize becomes products with matrices: jax2onnx 0.17.1 converts neither symbolic
     shapes nor the smoothing of downsampling. jnp.einsum is written without `...`: onnxruntime 1.32
-    infers a wrong shape where operands differ in rank, and folds it into constants. Convolutions to
+    infers a wrong shape where operands differ in rank, and folds it into constants. One that sums
+    nothing becomes a multiplication, which jax2onnx writes wrongly as a product. Convolutions to
     few channels stay whole, since jax2onnx knows no choice by platform.
     """
     with (
@@ -54,7 +55,7 @@ def _resize_matrix(old: int, new: int, method: str) -> np.ndarray:
 
 
 def spelled(einsum: Callable) -> Callable:
-    """Wrap an einsum so that `...` is written out as letters."""
+    """Wrap an einsum so that `...` is written out, and one that sums nothing multiplies."""
 
     def written(equation: str, *operands, **options):
         if '...' in equation:
@@ -69,9 +70,23 @@ def spelled(einsum: Callable) -> Callable:
                 for term, n in zip(terms, deep, strict=True)
             ]
             equation = f'{",".join(terms)}->{right.replace("...", "".join(spare))}'
+        terms, right = equation.split('->')
+        if set(terms) - {','} == set(right):
+            return _multiplied(terms.split(','), right, operands)
         return einsum(equation, *operands, **options)
 
     return written
+
+
+def _multiplied(terms: list[str], right: str, operands) -> jax.Array:
+    """Multiply operands that are named by letters, each an axis of the result."""
+    result = jnp.ones((), operands[0].dtype)
+    for term, x in zip(terms, operands, strict=True):
+        ordered = jnp.transpose(x, [term.index(letter) for letter in right if letter in term])
+        result = result * jnp.expand_dims(
+            ordered, [k for k, letter in enumerate(right) if letter not in term]
+        )
+    return result
 
 
 def sum_in_steps(onnx, graph) -> None:
