@@ -7,6 +7,7 @@ import re
 import pytest
 
 from reenact_jax.commands import COMMANDS
+from reenact_jax.media import writing
 
 ROOT = pathlib.Path(__file__).parent.parent
 FOLDERS = ('reenact_jax', 'configs', 'data_prep', 'launch', 'tests', 'docs', '.github', '.ci')
@@ -162,3 +163,10 @@ def test_readme_is_short_and_says_how_to_test():
 def test_every_page_is_in_the_navigation():
     pages = re.findall(r'^\s*- .*?(\w+\.md)$', (ROOT / 'mkdocs.yml').read_text(), flags=re.M)
     assert sorted(pages) == sorted(path.name for path in (ROOT / 'docs').glob('*.md'))
+
+
+def test_every_picture_is_marked_as_synthetic():
+    folders = ROOT / 'docs', ROOT / 'reenact_jax' / 'app' / 'examples'
+    pictures = [x for f in folders for x in f.iterdir() if x.suffix in ('.jpg', '.png', '.webp')]
+    assert len(pictures) > 8
+    assert not [x.name for x in pictures if not writing.is_marked(x)]
