@@ -12,7 +12,7 @@ from reenact_jax.evaluate import compare, figure
 from reenact_jax.evaluate.papers import ace, lmtest, mixing, references, units, verify
 from reenact_jax.export import trained
 from reenact_jax.export.trained import Trained
-from reenact_jax.media import credentials, writing
+from reenact_jax.media import credentials, watermark, writing
 
 
 def run_lmtest(args: argparse.Namespace) -> int:
@@ -23,7 +23,7 @@ def run_lmtest(args: argparse.Namespace) -> int:
     if args.sheet and results.sheet is None:
         print(f'{args.sheet}: not written, there are no cases to draw', file=sys.stderr)
     elif args.sheet and results.sheet is not None:
-        writing.write_still(args.sheet, results.sheet)
+        writing.write_still(args.sheet, watermark.embed(results.sheet))
     values = results._asdict()
     del values['sheet']
     return _finish(args, lmtest.text(results), values)

@@ -22,9 +22,9 @@ class Hparams:
     )
     align_corners: bool = setting(
         True,
-        doc='whether sampling takes -1 and 1 for the centres of the border pixels: so PyTorch 1.0.0 '
-        'did, with which the published weights came; later versions of the code ask for 1.12, which '
-        'takes them for the outer edges (False) [none: grid_sample is called without]',
+        doc='whether sampling takes -1 and 1 for the centres of the border pixels, as in PyTorch '
+        '1.0.0, which the code asked for when its weights were published; 1.12, which it asks for '
+        'now, takes them for the outer edges (False)',
     )
     kp_width: int = settings.width(32, 'KP: features at full size [block_expansion]')
     kp_most: int = settings.width(1024, 'KP: bound of the features [max_features]')
