@@ -8,7 +8,6 @@
 #
 # Every command is printed before it runs. Started again it goes on where it stopped; Ctrl-C or a
 # SIGTERM saves first. FOMM=/some/folder is where all of it goes; PYTHON picks the interpreter.
-# ATTRIBUTES=face_landmarker_v2_with_blendshapes.task measures the requested change as well.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source launch/environment.sh
@@ -26,12 +25,11 @@ case "${1:-}" in
     MOST=2
     ;;
   -h | --help)
-    sed -n '2,12s/^# \{0,1\}//p' "$0"
+    sed -n '2,11s/^# \{0,1\}//p' "$0"
     exit 0
     ;;
   *) fail "unknown argument $1; see bash launch/train_fomm.sh --help" ;;
 esac
-MEASURE="${ATTRIBUTES:+--attributes $ATTRIBUTES}"
 
 step() { # step TITLE COMMAND...
   printf '\n== %s\n' "$1"
@@ -56,7 +54,7 @@ COMMAND="$VENV/bin/reenact-jax"
   for pairs in self cross gt_cross; do
     step "Measure it: $pairs" \
       "$COMMAND" evaluate --model "$OUT/bundle" --data "$OUT/heads" --pairs "$pairs" \
-      --most $MOST $MEASURE --out "$OUT/$pairs"
+      --most $MOST --out "$OUT/$pairs"
   done
 }
 step 'Draw keypoints, deformation and occlusion' \
