@@ -86,23 +86,23 @@ def of_motion(handed: Handed, rng: np.random.Generator) -> tuple[str, list[str]]
             named = file.name in str(error)
             return f'{label}: refused by name', [] if named else [f'not named in {error}']
     whole = handed.motions[file]
-    numbers = [found.aus, np.nan_to_num(found.landmarks) if found.landmarks is not None else 0]
-    if not all(np.isfinite(one).all() for one in numbers):
+    known = [found.aus, *([] if found.landmarks is None else [found.landmarks])]
+    if not all(np.isfinite(one).all() for one in known):
         return f'{label}: SILENT', [f'{file}, {what}: numbers that are not finite']
     if len(found.aus) < len(whole.aus):
         return f'{label}: fewer frames', []
-    same = found._replace(times=None) if found.times is None else found
-    equal = all(np.array_equal(a, b, equal_nan=True) for a, b in _arrays(same, whole))
-    return f'{label}: {"the same numbers" if equal else "other numbers, within bounds"}', []
+    same = _equal(found, whole)
+    return f'{label}: {"the same numbers" if same else "other numbers, within bounds"}', []
 
 
-def _arrays(one: motion.Motion, other: motion.Motion):
-    pairs = zip(one, other, strict=True)
-    return [(np.asarray(a, float), np.asarray(b, float)) for a, b in pairs if not _word(a, b)]
-
-
-def _word(*values) -> bool:
-    return any(value is None or isinstance(value, str) for value in values)
+def _equal(one: motion.Motion, other: motion.Motion) -> bool:
+    """Tell whether two motions have the same numbers at the same times."""
+    parts = zip(
+        (one.aus, one.valid, one.landmarks, one.times),
+        (other.aus, other.valid, other.landmarks, other.times),
+        strict=True,
+    )
+    return all(np.array_equal(a, b) for a, b in parts)  # also None and None
 
 
 def _facts(card: dict) -> dict:
