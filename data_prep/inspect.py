@@ -21,7 +21,7 @@ from reenact_jax.common.errors import UserError
 from reenact_jax.data import shards, tracks
 from reenact_jax.data.tracks import Track
 from reenact_jax.geometry import layouts
-from reenact_jax.media import writing
+from reenact_jax.media import credentials, watermark, writing
 
 _BLOCKS = ' ▁▂▃▄▅▆▇█'
 _CELL = 192
@@ -156,7 +156,7 @@ def main(arguments: list[str] | None = None) -> int:
     data_flag.add(parser, 'shard set to look into')
     add = parser.add_argument
     add('--split', metavar='NAME', help='one split, such as train; default: all')
-    add('--out', metavar='PNG', help='draw a contact sheet into this file')
+    add('--out', metavar='PNG', help='draw a contact sheet into this file, marked as all pictures')
     add('--tracks', type=int, default=12, metavar='N', help='rows of the sheet; default 12')
     add('--points', choices=sorted(layouts.LAYOUTS), help="point set; default: the set's first")
     options = data_flag.parse(parser, arguments)
@@ -165,12 +165,14 @@ def main(arguments: list[str] | None = None) -> int:
         raise UserError(f'--split {options.split}: the set has {", ".join(known)}')
     if options.tracks < 1:
         raise UserError(f'--tracks {options.tracks}: expected 1 or more')
+    if options.out:
+        credentials.check()
     for split in [options.split] if options.split else known:
         print(summary(options.data, split))
     if options.out:
         split = options.split or ('train' if 'train' in known else known[0])
         image = sheet(options.data, split, options.tracks, options.points)
-        Image.fromarray(image).save(options.out)
+        writing.write_still(options.out, watermark.embed(image))
         print(f'{options.out}: {image.shape[1]} x {image.shape[0]}, split {split}')
     return 0
 

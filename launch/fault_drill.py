@@ -25,7 +25,7 @@ DRILLS = {
     'preempt': 'SIGTERM to one of two processes: both save the same step and exit with 42',
     'lost': 'SIGKILL or SIGSTOP to one of two processes: the other ends in time and says why',
     'full': 'a full disk: whole checkpoints stay, nothing piles up, with room again it resumes',
-    'flips': 'flipped bits and cut-off files, shards and checkpoints: none goes unnoticed',
+    'flips': 'flipped bits and cut-off files: shards, checkpoints, bundles, files of motion',
     'nan': "NaN in each player's loss: the step leaves no trace, too many end the run",
     'config': 'every field of every config with wrong values: refused by name',
 }
@@ -37,7 +37,7 @@ NUMBERS = {  # flag: (default, meaning)
     'heartbeat': (10, "lost: the heartbeat's timeout in seconds"),
     'disks': (2, 'full: rounds, on a tmpfs (where one may be mounted) and under a limit in turn'),
     'failures': (5, 'full: failed starts in a round'),
-    'flips': (1000, 'flips: files damaged, half of them shards, half checkpoints'),
+    'flips': (2000, 'flips: files damaged: shards, checkpoints, bundles, motion in turn'),
     'nan-limit': (3, 'nan: steps that a run may leave out'),
 }
 

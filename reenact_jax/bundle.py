@@ -285,6 +285,8 @@ def _weights(folder, card: dict, exported: dict) -> dict[str, dict]:
             most = trust.signatures.expected_bytes(share) + MAX_HEADER
             content = _read(folder, part, card['files'][part], most)
             tensors[part] = everywhere(trust.signatures.arrays(content))
+        if lost := [key for key in entry['names'] if key not in tensors[part]]:
+            raise Refused(f'{CARD}: {name} needs the weight {lost[0][:200]!r}, not in {part}')
         weights[name] = {key: tensors[part][key] for key in entry['names']}
         trust.signatures.check_weights(name, exported[name], weights[name])
     return weights

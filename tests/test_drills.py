@@ -8,9 +8,23 @@ import pytest
 from conftest import CACHE
 
 from launch import fault_drill
-from launch.drills import flips, full, ground, kill, nan, processes, settings, states
+from launch.drills import (
+    flips,
+    full,
+    ground,
+    handed,
+    kill,
+    nan,
+    processes,
+    settings,
+    states,
+)
 from launch.drills.rounds import Rounds
+from reenact_jax import bundle
 from reenact_jax.common.errors import UserError
+from reenact_jax.data.tracks import DataInfo
+from reenact_jax.reenact import motion
+from reenact_jax.train import config
 
 
 @pytest.fixture(scope='module')
@@ -50,8 +64,38 @@ def test_a_full_disk_spoils_nothing(folder):
 
 
 def test_no_damage_goes_unnoticed(folder):
-    seen = well(flips.drill(folder, flips=30, seed=0, quiet=True), 30)
+    seen = well(flips.drill(folder, flips=80, seed=0, quiet=True), 80)
     assert 'shards' in seen and 'refused by name, the older one taken' in seen
+    assert 'bundle, jaxexport' in seen and 'motion, csv' in seen and 'motion, json' in seen
+
+
+def test_damage_that_is_read_without_a_word_fails_the_drill(folder, tmp_path, monkeypatch):
+    files, rng = handed.make(tmp_path), np.random.default_rng(0)
+    whole = bundle.load(files.bundle)
+    monkeypatch.setattr(bundle, 'load', lambda folder: whole)
+    assert any(handed.of_bundle(files, rng)[1] for _ in range(20))
+    first, read = next(iter(files.motions)), motion.read(next(iter(files.motions)))
+    spoilt = read._replace(aus=read.aus * np.nan)
+    monkeypatch.setattr(motion, 'read', lambda file: spoilt)
+    assert handed.of_motion(files, rng)[1] and first.exists()
+
+
+def test_nan_comes_to_every_player_of_every_system():
+    players = set()
+    for name, kind in ground.KINDS.items():
+        file, _, preset = kind.config.partition(':')
+        module, _, hp = config.resolve(settings.values_of(ground.ROOT / 'configs' / file, preset))
+        table = module.stages(hp, DataInfo(4, 16)) if name != 'short' else ()
+        assert not table or [stage.name for stage in table] == list(kind.stages)
+        players |= {(name, stage.name, player) for stage in table for player in stage.players}
+    assert players == set(nan.CASES) and len(players) == len(nan.CASES)
+
+
+def test_every_preset_of_every_config_is_tried():
+    found = settings.presets()
+    files = {file.stem for file, _ in found}
+    assert files == {'aan', 'facegan', 'fomm', 'freenet', 'ldnet_fdgan', 'marionette', 'pix2pix'}
+    assert len(found) == len(set(found)) > 30
 
 
 def test_nan_leaves_no_trace(folder):
@@ -59,7 +103,7 @@ def test_nan_leaves_no_trace(folder):
     well(nan.drill(folder, limit=2, cases=(case,), quiet=True), 1)
 
 
-@pytest.mark.parametrize('file', ['aan', 'ldnet_fdgan'])
+@pytest.mark.parametrize('file', ['aan', 'ldnet_fdgan', 'fomm'])
 def test_wrong_settings_are_refused_by_name(file):
     path = ground.ROOT / 'configs' / f'{file}.py'
     count, failures = settings.in_process(path, 'tiny')

@@ -18,10 +18,13 @@ from torch_writer import Stored, View, old, pickled, zipped
 from reenact_jax import bundle, commands
 from reenact_jax.common import storage
 from reenact_jax.common.errors import UserError
+from reenact_jax.export import command as export
 from reenact_jax.export import import_weights, torch_files, trained
 from reenact_jax.systems.fomm import official
+from reenact_jax.train import command as train
 from reenact_jax.train import jobs, loop
 from reenact_jax.train.checkpoints.store import Store
+from reenact_jax.train.pretrained import Row, Source, imported
 
 PARITY = pathlib.Path(__file__).parent / 'parity'
 sys.path.insert(0, str(PARITY))
@@ -72,6 +75,7 @@ def test_a_bundle_of_official_weights(files, tmp_path, capsys):
     loaded = bundle.load(out)
     weights = loaded.card['generator']['weights']
     assert weights['licence'] == 'CC0' and weights['source'] == 'a friend'
+    assert loaded.card['generator']['align_corners'] is True and said['align_corners'] is True
     assert weights['sha256'] == said['sha256'] and weights['file'] == 'fomm_old.pth.tar'
     assert loaded.motion == 'keypoints' and loaded.size == 32 and loaded.card['licence'] == 'CC0'
     source, driving, first = random_face(0, 1), random_face(1, 3), random_face(2, 1)
@@ -117,8 +121,48 @@ def test_a_run_goes_on_from_official_weights(files, tmp_path, capsys):
     np.testing.assert_array_equal(kernel, wanted.transpose(2, 3, 1, 0))
     read = trained.read(out)
     assert read.record['weights']['sha256'] and read.record['step'] == 0
+    with pytest.raises(UserError, match=r'align_corners: True, .* have False; give .*=False'):
+        other = [*flags[:-1], f'--out={tmp_path / "other"}', '--noalign_corners']
+        commands.main(['import-weights', 'fomm', file, *other])
     with pytest.raises(UserError, match='a run that has begun'):
         commands.main(['import-weights', 'fomm', file, *flags])
+
+
+def test_the_origin_stays_with_what_is_trained_further(files, tmp_path):
+    fakes.fake_shards(tmp_path / 'data', identities=4, tracks=2)
+    (tmp_path / 'small.py').write_text(CONFIG)
+    out, bundled = str(tmp_path / 'run'), str(tmp_path / 'bundle')
+    file, licence = files['fomm_zip.pth.tar.xz'], ['--licence', 'CC0']
+    run = [f'--config={tmp_path}/small.py', f'--data={tmp_path}/data']
+    assert commands.main(['import-weights', 'fomm', file, *run, '--out', out, *licence]) == 0
+    weights = trained.read(out).record['weights']
+    assert weights['licence'] == 'CC0' and len(weights['sha256']) == 64
+    for number, (folder, init) in enumerate(
+        ((out, []), (str(tmp_path / 'tuned'), [f'--init={bundled}0']))
+    ):
+        assert train.main([*run, f'--workdir={folder}', '--config.checkpoint_every=2', *init]) == 0
+        read = trained.read(folder)
+        assert read.record['step'] == 3 and read.record['weights'] == weights
+        export.write(f'{bundled}{number}', read, read)
+        card = bundle.read_card(f'{bundled}{number}')
+        assert card['licence'] == 'CC0' and card['transfer']['weights'] == weights
+    assert train.main([*run, '--workdir', str(tmp_path / 'fresh')]) == 0
+    assert 'weights' not in trained.read(tmp_path / 'fresh').record
+
+
+def test_origins_of_several_files_are_joined():
+    one, other = ({'licence': 'CC0', 'sha256': digest} for digest in 'ab')
+    sources = [
+        Source(text, (), {}, record)
+        for text, record in (
+            ('x', {'weights': one}), ('y', {}), ('z', {'weights': other}),
+            ('unused', {'weights': {'licence': 'MIT'}}), ('again', {'weights': one}),
+        )
+    ]  # fmt: skip
+    rows = [Row('G', 2, 2, ('x', 'y'), ()), Row('M', 2, 2, ('z', 'again'), ())]
+    assert imported(sources, rows) == {'licence': 'CC0', 'sha256': 'a; b'}
+    assert imported(sources, rows[:1]) == one
+    assert imported(sources, [Row('G', 2, 2, ('y',), ())]) is None
 
 
 def state_of(files):

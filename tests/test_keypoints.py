@@ -4,19 +4,28 @@ import json
 
 import numpy as np
 import pytest
-from bundles import GENERATORS, SIZE, TRANSFERS, drawing_model, keypoint_model, random_face
+from bundles import (
+    GENERATORS,
+    SIZE,
+    TRANSFERS,
+    drawing_model,
+    first_order_model,
+    keypoint_model,
+    random_face,
+)
 from fakes import fake_shards
 from scipy.spatial import ConvexHull
 from test_compare import Brightness
 
 from reenact_jax import bundle
 from reenact_jax.common.errors import UserError
-from reenact_jax.evaluate import cases, methods, pairs, scoring
+from reenact_jax.evaluate import cases, figure, methods, pairs, preview, scoring
+from reenact_jax.evaluate import command as evaluate
 from reenact_jax.evaluate.scoring import Estimators
 from reenact_jax.export import command as export
-from reenact_jax.export import live
+from reenact_jax.export import live, trained
 from reenact_jax.geometry import keypoints
-from reenact_jax.media import reading
+from reenact_jax.media import provenance, reading
 from reenact_jax.reenact import command as reenact
 from reenact_jax.reenact import drivers, keypoint_motion, starts
 from reenact_jax.reenact.animation import Animation
@@ -169,14 +178,20 @@ def test_evaluation_scores_it_as_an_answer_to_the_drivers_landmarks(model, track
     measure = Estimators(None, Brightness())
     scores = scoring.score(model, tracks, pairs.make(tracks, kind, 2), measure)
     own, asked = 'colours + colours', 'none + landmark warp'
-    assert {own, asked} <= set(scores.values) and not any('relative' in n for n in scores.values)
+    assert {own, asked} <= set(scores.values)
+    assert ('colours, relative + colours' in scores.values) == (kind == 'cross')
     case = cases.read(tracks, kind, pairs.make(tracks, kind, 2).groups()[0], SIZE, '68')
+    source, driving, first = (
+        np.asarray(face['image']).mean((1, 2)) for face in (case.source, case.driving, case.first)
+    )
+    # As AAN's paper has it: in self-reenactment since the source, else the driver's own.
     moved = methods.motion(model, case)
-    expected = [np.asarray(case.driving['image']).mean((1, 2))]
-    if kind == 'cross':
-        expected.append(np.asarray(case.source['image']).mean((1, 2)))
-        expected[0] = expected[0] + expected[1] - np.asarray(case.first['image']).mean((1, 2))
-    np.testing.assert_allclose(moved[:, 0, :2], expected[0][:, :2], atol=1e-4)
+    np.testing.assert_allclose(moved[:, 0, :2], driving[:, :2], atol=1e-4)
+    since = methods.motion(model, case, since_first=True)
+    np.testing.assert_allclose(since[:, 0, :2], (source + driving - first)[:, :2], atol=1e-4)
+    drawn = figure.drawn(model, case, 'relative').mean((1, 2))
+    wanted = since if kind == 'cross' else moved
+    np.testing.assert_allclose(drawn[:, :2], np.clip(wanted[:, 0, :2], -1, 1), atol=1e-4)
     found = scores.values[own]['slope_mouth'], scores.values[asked]['slope_mouth']
     np.testing.assert_allclose(*found)  # the estimator finds the same, and the same is asked for
 
@@ -224,3 +239,21 @@ def test_inverse_undoes():
     matrix = np.eye(2) + 0.2 * np.random.default_rng(0).normal(size=(4, 3, 2, 2))
     found = keypoints.product(keypoints.inverse(matrix), matrix)
     np.testing.assert_allclose(found, np.broadcast_to(np.eye(2), found.shape), atol=1e-4)
+
+
+def test_what_it_computes_on_its_way_is_drawn(tracks, tmp_path, monkeypatch, capsys):
+    model = first_order_model()
+    monkeypatch.setattr(trained, 'read', lambda workdir: model)
+    given = ['--model', 'w', '--data', tracks.directory, '--split', tracks.split]
+    out = tmp_path / 'inside.png'
+    assert evaluate.main(['preview', *given, '--out', str(out), '--most', '2']) == 0
+    made = reading.read_still(out)
+    assert made.shape[0] > 2 * preview.CELL and made.shape[1] > 6 * preview.CELL
+    assert provenance.inspect(str(out)).metadata
+    cell = made[-preview.CELL // 2, preview.CELL // 2 :: preview.CELL]
+    assert np.ptp(cell.astype(int)) > 10  # source, driver, flow and occlusion differ
+    monkeypatch.setattr(trained, 'read', lambda workdir: GENERATORS['aan']())
+    with pytest.raises(UserError, match='aan is not driven by images alone'):
+        evaluate.main(['preview', *given, '--out', str(out)])
+    with pytest.raises(UserError, match=r'expected a \.png or \.jpg'):
+        evaluate.main(['preview', *given, '--out', 'x.tif'])

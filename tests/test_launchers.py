@@ -25,7 +25,7 @@ ROOT = pathlib.Path(__file__).parent.parent
 LAUNCH = ROOT / 'launch'
 VENDOR = ROOT / 'tests' / 'vendor'
 SCRIPTS = ['tpu_vm.sh', 'slurm.sbatch', 'first_minutes_tpu.sh', 'first_minutes_gpu.sh']
-SCRIPTS += ['train_portrait.sh']
+SCRIPTS += ['train_portrait.sh', 'train_fomm.sh']
 PLACE = ['--name=aan', '--zone', 'us-west4-a', '--type=v5litepod-16']
 RUN = ['--config=aan', '--config.data=gs://bucket/people', '--workdir=gs://bucket/runs/aan']
 AWKWARD = "it's $HOME; a `word`"  # for the quoting

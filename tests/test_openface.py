@@ -12,7 +12,7 @@ from reenact_jax.common.errors import UserError
 from reenact_jax.data import shards, tracks
 from reenact_jax.data_prep import compare_openface, gather, inspect, openface
 from reenact_jax.faces import openface as tables
-from reenact_jax.media import writing
+from reenact_jax.media import provenance, writing
 
 FRAMES, WIDTH, HEIGHT = 40, 200, 160
 RNG = np.random.default_rng(0)
@@ -98,6 +98,10 @@ def test_records_have_what_the_table_says(folder):
     np.testing.assert_allclose(track.reference_68c, track.landmarks_68c, atol=1e-2)
     x, y = track.landmarks_68c[0, 30, :2].astype(int)
     assert (inspect.classes(track, 0)[y, x] == (90, 200, 90)).all()
+    out = str(folder / 'sheet.png')
+    assert inspect.main(['--data', str(folder / 'out'), '--out', out]) == 0
+    marks = provenance.inspect(out)
+    assert marks.metadata and marks.watermark
 
 
 def test_bad_frames_are_dropped_and_counted(folder):

@@ -288,6 +288,12 @@ def test_weights_of_other_shapes_and_types(folder, array):
         bundle.load(folder)
 
 
+def test_weights_that_the_file_lacks(folder):
+    changed(folder, put('functions.render.names', [f'{GAIN}s']))
+    with pytest.raises(UserError, match=rf"card\.json: render needs the weight '{GAIN}s', not in"):
+        bundle.load(folder)
+
+
 def test_files_of_another_kind(folder):
     file, other = folder / 'generator.safetensors', folder.parent / 'other'
     other.write_bytes(file.read_bytes())
@@ -337,6 +343,7 @@ def put(path, value):
         ('size', 4097), ('size', None), ('size', [32]), ('points', 68), ('points', '67'),
         ('points', ['68']), ('points', None), ('generator', 'aan'), ('generator', None),
         ('generator.system', 7), ('generator.system', 'x' * 400), ('generator.system', '\x1b[2J'),
+        ('generator.weights', 'CC0'), ('generator.weights', {'licence': 5}),
         ('generator.takes_depth', 'yes'), ('transfer', 'ldnet'), ('transfer', {}), ('licence', 5),
         ('transfer', {'system': 'x', 'driven_by': []}), ('transfer', {'system': 'x'}),
         ('functions', []), ('functions.render', 'render'), ('functions.render.file', 'nothing'),

@@ -9,7 +9,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from bundles import GENERATORS, SIZE, TRANSFERS, image_model, landmark_model, random_face
+from bundles import (
+    BY_KEYPOINTS,
+    GENERATORS,
+    SIZE,
+    TRANSFERS,
+    image_model,
+    landmark_model,
+    random_face,
+)
 
 from reenact_jax import bundle
 from reenact_jax.common.errors import UserError
@@ -30,6 +38,7 @@ PAIRS = [
     ('facegan', 'facegan'),
     ('pix2pix', None),
     ('pix2pixhd', None),
+    ('fomm', 'fomm'),
 ]
 
 
@@ -163,7 +172,8 @@ def test_an_einsum_that_sums_nothing_is_a_multiplication(equation, shapes):
 def test_the_folder_alone_gives_what_jax_gives(generator, transfer, tmp_path, capfd):
     import onnxruntime
 
-    models = GENERATORS[generator](), TRANSFERS[transfer]() if transfer else None
+    made = GENERATORS | BY_KEYPOINTS, TRANSFERS | BY_KEYPOINTS
+    models = made[0][generator](), made[1][transfer]() if transfer else None
     card = to_onnx.write(tmp_path / 'onnx', *models)
     assert {file.name for file in tmp_path.iterdir()} == {'onnx'}
     assert set(card['files']) == {f.name for f in (tmp_path / 'onnx').iterdir()} - {'card.json'}

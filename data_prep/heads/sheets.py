@@ -18,6 +18,7 @@ from reenact_jax.data_prep.heads import clips, head, light, motion, pose, render
 from reenact_jax.data_prep.heads.background import background
 from reenact_jax.data_prep.heads.likeness import marks
 from reenact_jax.data_prep.heads.pose import State
+from reenact_jax.media import watermark, writing
 
 _POSES = (
     {}, {'turn': (0, 20, 0)}, {'turn': (0, 40, 0)}, {'turn': (0, -20, 0)}, {'turn': (0, -40, 0)},
@@ -126,7 +127,7 @@ def main(arguments: list[str] | None = None) -> int:
         'units': lambda: units(flags.seed, flags.size, flags.dots),
         'poses': lambda: poses(flags.seed, flags.size, flags.dots),
     }[flags.what]()
-    made.save(flags.out)
+    writing.write_still(flags.out, watermark.embed(np.asarray(made.convert('RGB'))))
     return 0
 
 

@@ -1,9 +1,11 @@
-"""Flipped bits and truncations in shards and checkpoints: none goes unnoticed.
+"""Flipped bits and truncations in shards, checkpoints, bundles and files of motion.
 
-Even rounds damage a file of a shard set and read the set as training does. Either a UserError names
-the file, or the same bytes are read and the set's check (`reenact-jax shards`) names the file. Odd
-rounds damage a file of the newest checkpoint: it is refused by name, the one before it is used, and
-that one is as it was written.
+Rounds in turn damage a file of
+- a shard set, which is then read as training does. Either a UserError names the file, or the same
+  bytes are read and the set's check (`reenact-jax shards`) names the file;
+- the newest checkpoint: it is refused by name, the one before it is used, and that one is as it was
+  written;
+- a bundle, and a file of motion (handed.py).
 """
 
 import contextlib
@@ -15,7 +17,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from launch.drills import ground, states
+from launch.drills import damage, ground, handed, states
 from launch.drills.ground import Ground
 from launch.drills.rounds import Rounds
 from reenact_jax.common.errors import UserError
@@ -24,6 +26,7 @@ from reenact_jax.train.checkpoints.places import Place
 from reenact_jax.train.checkpoints.store import Store
 from reenact_jax.train.feed import SPLIT
 
+FILES = ['shards', 'checkpoints', 'bundles', 'motion']  # in turn
 STAGE = 'ldnet_1'
 OLDER, NEWER = (Place(0, STAGE, steps) for steps in (20, 40))
 RESTORE_EVERY = 20  # rounds between those that also restore the arrays of the older checkpoint
@@ -41,15 +44,20 @@ def drill(folder: pathlib.Path, flips: int, seed: int, quiet: bool = False) -> d
     Returns:
       The counts.
     """
-    rounds = Rounds(folder / 'flips', flips, {'seed': seed}, quiet)
+    rounds = Rounds(folder / 'flips', flips, {'seed': seed, 'files': FILES}, quiet)
     where = ground.make(folder, 'ldnet')
     data, workdir = _copies(where, rounds.folder)
     whole, store, older = _read(data), Store(workdir), _digest(OLDER.inside(workdir))
-    arrays = states.saved(workdir, OLDER)
+    arrays, others = states.saved(workdir, OLDER), handed.make(rounds.folder)
     for number in rounds.left():
         rng = np.random.default_rng([seed, number])
-        if number % 2 == 0:
+        kind = FILES[number % len(FILES)]
+        if kind == 'shards':
             seen, failures = _shard(data, whole, rng)
+        elif kind == 'bundles':
+            seen, failures = handed.of_bundle(others, rng)
+        elif kind == 'motion':
+            seen, failures = handed.of_motion(others, rng)
         else:
             seen, failures = _checkpoint(store, workdir, older, rng)
             if number % RESTORE_EVERY == 1 and states.differences(
@@ -75,16 +83,12 @@ def _copies(where: Ground, folder: pathlib.Path) -> tuple[pathlib.Path, pathlib.
 
 def _shard(data: pathlib.Path, whole: str, rng: np.random.Generator) -> tuple[str, list[str]]:
     file = rng.choice(sorted(data.iterdir()))
-    content = file.read_bytes()
-    damage = _damage(file, rng)
-    try:
+    with damage.done(file, rng) as what:
         seen, failures = _caught(data, file, whole)
-    finally:
-        file.write_bytes(content)
     kind = {'.index': 'index', '.npz': 'sidecar', '.json': 'set'}.get(file.suffix, 'records')
     if file.name in ('features.json', 'dataset_info.json'):
         kind = 'TFDS metadata'
-    return f'shards, {kind}, {damage}: {seen}', failures
+    return f'shards, {kind}, {what}: {seen}', failures
 
 
 def _caught(data: pathlib.Path, file: pathlib.Path, whole: str) -> tuple[str, list[str]]:
@@ -107,33 +111,22 @@ def _checkpoint(store: Store, workdir: pathlib.Path, older: str, rng) -> tuple[s
     if not spare.exists():
         shutil.copytree(folder, spare)
     file = rng.choice([item for item in sorted(folder.rglob('*')) if _has_bytes(item)])
-    damage = _damage(file, rng)
+    what = damage.do(file, rng)
     with _heard() as messages:
         taken = store.newest()
     failures = []
     if taken != OLDER:
-        failures.append(f'{file}, {damage}: {taken} was taken')
+        failures.append(f'{file}, {what}: {taken} was taken')
     if not any(file.name in line and folder.name in line for line in messages):
-        failures.append(f'{file}, {damage}: not named, said {messages}')
+        failures.append(f'{file}, {what}: not named, said {messages}')
     if _digest(OLDER.inside(workdir)) != older:
-        failures.append(f'{file}, {damage}: the older checkpoint changed')
+        failures.append(f'{file}, {what}: the older checkpoint changed')
     for place in (aside, folder):
         shutil.rmtree(place, ignore_errors=True)
     shutil.copytree(spare, folder)
     seen = 'SILENT' if failures else 'refused by name, the older one taken'
     kind = 'digests' if file.name == 'digests.json' else 'content'
-    return f'checkpoints, {kind}, {damage}: {seen}', failures
-
-
-def _damage(file: pathlib.Path, rng: np.random.Generator) -> str:
-    content = bytearray(file.read_bytes())
-    place = int(rng.integers(len(content)))
-    if rng.random() < 0.5:
-        content[place] ^= 1 << int(rng.integers(8))
-        file.write_bytes(content)
-        return 'bit flipped'
-    file.write_bytes(content[:place])
-    return 'cut off'
+    return f'checkpoints, {kind}, {what}: {seen}', failures
 
 
 def _read(data: pathlib.Path) -> str:

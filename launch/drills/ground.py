@@ -22,6 +22,9 @@ _FREENET = dict(ulc_width=4, width=2, discriminator=1, random_width=1) | dict(
 _FACEGAN = dict(
     width=2, downs=2, blocks=1, discriminator=1, random_width=1, lt_batch=8, batch_size=8
 )
+_FOMM = dict(
+    keypoints=3, kp_width=2, motion_width=2, width=2, d_width=1, d_layers=2, random_width=1
+) | dict(lambda_features='(10.0,10.0)', scales='(1.0,0.5)', batch_size=8)
 _HD = dict(width=2, downs=1, discriminator=1, random_width=1, batch_size=8)
 
 
@@ -79,6 +82,7 @@ KINDS = {
         every=3,
         images=True,
     ),
+    'fomm': Kind('fomm.py:tiny', {'fomm': ('steps', 12)}, _FOMM, every=3, images=True),
     'pix2pix': Kind(
         'pix2pix.py:hd_tiny',
         {

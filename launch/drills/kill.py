@@ -3,7 +3,7 @@
 A chain is one run: each of its processes is killed and the next one resumes, until the last one is
 left in peace and its result is compared with an undisturbed run. Chains train in turn LD-Net (three
 stages), AAN (spectral vectors, batch statistics, images), FD-GAN, Pix2PixHD, FReeNet (the networks
-of one stage are frozen in the next) and FACEGAN.
+of one stage are frozen in the next), FACEGAN and the first order motion model.
 """
 
 import pathlib
@@ -103,7 +103,7 @@ def drill(
     chain: int,
     seed: int,
     quiet: bool = False,
-    kinds: tuple[str, ...] = ('ldnet', 'aan', 'fdgan', 'pix2pix', 'freenet', 'facegan'),
+    kinds: tuple[str, ...] = ('ldnet', 'aan', 'fdgan', 'pix2pix', 'freenet', 'facegan', 'fomm'),
 ) -> dict:
     """Kill one process in each round.
 

@@ -32,8 +32,20 @@ CASES = (  # system, stage, player
     *(('fdgan', 'fdgan', player) for player in 'GDC'),
     *(('freenet', 'ulc', player) for player in ('psi', 'D_TF', 'D_S')),
     *(('freenet', 'gag', player) for player in 'GD'),
-    *(('pix2pix', 'pix2pixhd_global', player) for player in 'GD'),
-    *(('pix2pix', 'pix2pixhd_joint', player) for player in 'GD'),
+    *(('facegan', 'lt', player) for player in ('LT', 'La')),
+    *(
+        ('facegan', f'{part}{half}', f'{player}_{"r" if part == "reenactor" else "b"}')
+        for part in ('reenactor', 'mixer')
+        for half in ('_half', '')
+        for player in 'GD'
+    ),
+    *(('facegan', 'joint', player) for player in ('G', 'La', 'D_r', 'D_b')),
+    *(('fomm', 'fomm', player) for player in 'GD'),
+    *(
+        ('pix2pix', f'pix2pixhd_{stage}', player)
+        for stage in ('global', 'local', 'joint')
+        for player in 'GD'
+    ),
 )
 MANY = 200  # steps: more than are made before the limit is reached
 

@@ -40,7 +40,7 @@ class Case(typing.NamedTuple):
 
 def presets() -> list[tuple[pathlib.Path, str]]:
     """List (file, preset) of every config."""
-    files = sorted(p for p in (ground.ROOT / 'configs').rglob('*.py') if p.stem != '__init__')
+    files = sorted(p for p in (ground.ROOT / 'configs').glob('*.py') if p.stem != '__init__')
     modules = {f: '.'.join(f.relative_to(ground.ROOT).with_suffix('').parts) for f in files}
     return [
         (file, name)

@@ -8,11 +8,11 @@ from reenact_jax import bundle
 from reenact_jax.common import command_line, errors, storage
 from reenact_jax.common.errors import UserError
 from reenact_jax.data.shards import ShardSet
-from reenact_jax.evaluate import compare, figure
+from reenact_jax.evaluate import compare, figure, preview
 from reenact_jax.evaluate.papers import ace, lmtest, mixing, references, units, verify
 from reenact_jax.export import trained
 from reenact_jax.export.trained import Trained
-from reenact_jax.media import credentials, writing
+from reenact_jax.media import credentials, watermark, writing
 
 
 def run_lmtest(args: argparse.Namespace) -> int:
@@ -23,7 +23,7 @@ def run_lmtest(args: argparse.Namespace) -> int:
     if args.sheet and results.sheet is None:
         print(f'{args.sheet}: not written, there are no cases to draw', file=sys.stderr)
     elif args.sheet and results.sheet is not None:
-        writing.write_still(args.sheet, results.sheet)
+        writing.write_still(args.sheet, watermark.embed(results.sheet))
     values = results._asdict()
     del values['sheet']
     return _finish(args, lmtest.text(results), values)
@@ -83,7 +83,7 @@ def _finish(args: argparse.Namespace, text: str, values: dict) -> int:
     return 0
 
 
-FIGURE = 'figure'  # reads its own command line
+DRAWN = {'figure': figure, 'preview': preview}  # read their own command lines
 COMMANDS = {
     'lmtest': (lmtest, run_lmtest),
     'verify': (verify, run_verify),
@@ -150,10 +150,10 @@ def _count(text: str) -> int:
 def main(arguments: list[str] | None = None) -> int:
     """Run one of `COMMANDS`, or the comparison of methods on pairs; return the exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    if arguments and arguments[0] == FIGURE:
-        return figure.main(arguments[1:])
+    if arguments and arguments[0] in DRAWN:
+        return DRAWN[arguments[0]].main(arguments[1:])
     if not arguments or arguments[0] not in COMMANDS:
-        modules = {name: module for name, (module, _) in COMMANDS.items()} | {FIGURE: figure}
+        modules = {name: module for name, (module, _) in COMMANDS.items()} | DRAWN
         lines = [f'  {name}: {_title(module)}' for name, module in modules.items()]
         return compare.main(arguments, '\n'.join(lines))
     args = options(arguments)

@@ -154,11 +154,8 @@ def beside(
 
 def drawn(model: Bundle, case: Case, motion: str) -> np.ndarray:
     """Draw a case with the model's own transfer, in [-1, 1]; 'relative' is for `cross` alone."""
-    if motion == 'relative' and case.kind == 'cross':
-        points = methods.moved(model, case)
-    else:
-        points = methods.driven(model, case)[model.transfer_name]
-    return methods.rendered(model, case.source, points)
+    since_first = motion == 'relative' and case.kind == 'cross'
+    return methods.rendered(model, case.source, methods.motion(model, case, since_first))
 
 
 def sheet(grid: list[list[Cell]], columns: list[str], frame: int) -> UInt8[np.ndarray, 'H W 3']:

@@ -9,7 +9,9 @@
   cross-reenactment also as people use it, with relative motion (relative.py).
 
 A model whose motion is not landmarks has its own transfer alone. Its result is scored as an answer
-to the landmarks of `none`, and stays where the model puts the face.
+to the landmarks of `none`, and stays where the model puts the face. In cross-reenactment it gets
+the driver's own motion (absolute, as AAN's paper measures the first order motion model), and beside
+that relative motion, an answer to the landmarks of `additive`.
 """
 
 from collections.abc import Iterator
@@ -47,6 +49,9 @@ def results(
     if bundle.motion != LANDMARKS:
         image = rendered(bundle, case.source, motion(bundle, case))
         yield f'{bundle.transfer_name} + {generator}', image, asked[NO_TRANSFER]
+        if case.kind == 'cross':
+            image = rendered(bundle, case.source, motion(bundle, case, since_first=True))
+            yield f'{bundle.transfer_name}, {RELATIVE} + {generator}', image, _additive(case)
     elif case.kind == 'cross':
         points = moved(bundle, case)
         name = f'{bundle.transfer_name}, {RELATIVE} + {generator}'
@@ -71,13 +76,22 @@ def driven(bundle: Bundle, case: Case) -> dict[str, Float[np.ndarray, 'g n 2']]:
     return {name: _placed(points, case) for name, points in landmarks.items()}
 
 
-def motion(bundle: Bundle, case: Case) -> Float[np.ndarray, 'g n d']:
-    """Return the motion by the bundle's own transfer; landmarks are placed as in `driven`."""
+def motion(bundle: Bundle, case: Case, since_first: bool = False) -> Float[np.ndarray, 'g n d']:
+    """Return the motion by the bundle's own transfer; landmarks are placed as in `driven`.
+
+    Args:
+      bundle: the model.
+      case: a case.
+      since_first: in cross-reenactment, whether the source moves as the driver has since its first
+        frame (relative) or gets the driver's own motion (absolute).
+    """
     if bundle.motion == LANDMARKS:
-        return driven(bundle, case)[bundle.transfer_name]
+        return moved(bundle, case) if since_first else driven(bundle, case)[bundle.transfer_name]
     identity = bundle.identify(case.source)
     driving = {key: case.driving[key] for key in bundle.driven_by}
-    return in_rows(lambda rows: bundle.transfer(identity, rows, case.first), driving)
+    absolute = case.kind == 'cross' and not since_first
+    first = case.source if absolute else case.first
+    return in_rows(lambda rows: bundle.transfer(identity, rows, first), driving)
 
 
 def stand_in(bundle: Bundle) -> str:

@@ -11,7 +11,9 @@ Without --config the result is a bundle. With --config and --data it is a workdi
 `train` goes on from with the same --config, --data and overrides; what the file lacks (a
 discriminator) starts anew. The networks' sizes are read off the tensors. What tensors do not say is
 the paper's: the temperature, the variance; say with --size what images the networks were trained
-on.
+on. The published weights came with a program for PyTorch 1.0.0, whose sampling took -1 and 1 for
+the centres of the border pixels. Weights of PyTorch 1.3 or later need --noalign_corners, with
+--config also --config.hparams.align_corners=False.
 """
 
 import json
@@ -56,6 +58,8 @@ def define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_string('source', SOURCE, text, flag_values=values)
     text = "the weights' licence, for the card"
     flags.DEFINE_string('licence', LICENCE, text, flag_values=values)
+    text = 'how the weights were trained to sample: as before PyTorch 1.3, or as since'
+    flags.DEFINE_bool('align_corners', True, text, flag_values=values)
     flags.DEFINE_bool('overwrite', False, 'replace a bundle that is there', flag_values=values)
 
 
@@ -75,9 +79,11 @@ def main(arguments: list[str] | None = None) -> int:
         summary = _workdir(args, state, file, record)
     else:
         export.check_target(args.out, args.overwrite)
-        model = as_trained(state, args.size, args.points, record)
+        record['align_corners'] = args.align_corners
+        model = as_trained(state, args.size, args.points, record, args.align_corners)
         card = export.write(args.out, model, model)
         summary = {'files': len(card['files']) + 1, 'size': card['size']}
+    summary |= {'align_corners': args.align_corners}
     print(json.dumps({'out': args.out, 'system': system, **record['weights'], **summary}))
     return 0
 
@@ -108,7 +114,9 @@ def read(file: str, source: str = SOURCE, licence: str = LICENCE) -> tuple[State
     return state, {'weights': weights | {'source': source, 'licence': licence}}
 
 
-def as_trained(state: State, size: int, points: str, record: dict) -> Trained:
+def as_trained(
+    state: State, size: int, points: str, record: dict, align_corners: bool = True
+) -> Trained:
     """Return the networks as if they had been trained here, without the discriminator.
 
     Args:
@@ -116,9 +124,11 @@ def as_trained(state: State, size: int, points: str, record: dict) -> Trained:
       size: side of the images, pixels.
       points: point set by which faces are cut.
       record: for the card.
+      align_corners: how the networks were trained to sample.
     """
     sizes = official.hparams({part: state[part] for part in NEEDED})
-    hp = fomm.Hparams(**sizes, scales=(1.0,))  # of a loss that a bundle does not have
+    # A bundle does not have the loss that `scales` is of.
+    hp = fomm.Hparams(**sizes, align_corners=align_corners, scales=(1.0,))
     nets = fomm.networks(hp, DataInfo(1, 1, points))
     image = jax.ShapeDtypeStruct((2, 2, size, size, 3), np.float32)
     template = jax.eval_shape(
@@ -141,7 +151,7 @@ def _workdir(args: flags.FlagValues, state: State, file: str, record: dict) -> d
     side = int(shards.columns.size[0])
     job = jobs.make_abstract_job(values, info, side)
     job = job._replace(shards=shards, record=data)
-    networks = _networks(job, state, file)
+    networks = _networks(job, state, file, args.align_corners)
     workdirs.claim(args.out, values)
     store = Store(args.out)
     try:
@@ -162,15 +172,16 @@ def _workdir(args: flags.FlagValues, state: State, file: str, record: dict) -> d
     return {'networks': sorted(networks), 'anew': sorted(set(job.nets) - set(networks))}
 
 
-def _networks(job: Job, state: State, file: str) -> dict:
+def _networks(job: Job, state: State, file: str, align_corners: bool) -> dict:
     """Return the variables of the networks that the file has, if they are of the config's sizes.
 
     Raises:
-      UserError: a size differs; the message says how to set it.
+      UserError: a size or the sampling differs; the message says how to set it.
     """
     judged = 'D' in job.nets and 'discriminator' in state
     state = {part: one for part, one in state.items() if part in NEEDED or judged}
-    for name, value in official.hparams(state).items():
+    fields = official.hparams(state) | {'align_corners': align_corners}
+    for name, value in fields.items():
         own = getattr(job.hparams, name)
         if own != value and not name.endswith('_most') and name != 'most':
             raise UserError(

@@ -59,7 +59,7 @@ def card(
 def facts(generator: Trained, transfer: Trained | None) -> dict:
     """Return what a card says of the models themselves, in whatever format they are written."""
     return {
-        'licence': generator.record.get('weights', {}).get('licence', LICENCE),
+        'licence': _licence(generator, transfer),
         'intended_use': INTENDED_USE,
         'not_for': list(NOT_FOR),
         'created': datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds'),
@@ -72,6 +72,12 @@ def facts(generator: Trained, transfer: Trained | None) -> dict:
         if transfer
         else None,
     }
+
+
+def _licence(generator: Trained, transfer: Trained | None) -> str:
+    """Return the licence of imported weights, of several joined; ours if there are none."""
+    records = [part.record.get('weights') for part in (generator, transfer) if part]
+    return '; '.join(dict.fromkeys(one['licence'] for one in records if one)) or LICENCE
 
 
 def versions(packages: tuple[str, ...]) -> dict[str, str]:

@@ -99,7 +99,7 @@ def heatmaps(
     keypoints: Float[AnyArray, 'b n 6'], side: int, variance: float
 ) -> Float[AnyArray, 'b side side n']:
     """Draw keypoints as Gaussians of height 1, whose variance is in units of the places."""
-    at = jnp.linspace(-1, 1, side)[None, :, None]
+    at = jnp.asarray(np.linspace(-1, 1, side, dtype=np.float32))[None, :, None]
     x, y = (jnp.exp(-0.5 * (at - keypoints[:, None, :, i]) ** 2 / variance) for i in (0, 1))
     return y[:, :, None] * x[:, None]
 

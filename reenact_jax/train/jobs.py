@@ -36,6 +36,8 @@ class Job(NamedTuple):
     prepare: Any
     constants: Any
     mesh: jax.sharding.Mesh
+    # Source, licence and digest of imported weights that the run started from.
+    weights: dict | None = None
 
     def shapes(self, stage: Stage) -> State:
         """Return the state of a stage as shapes with shardings."""

@@ -43,6 +43,7 @@ class Start(NamedTuple):
     networks: dict | None = None  # networks of the stage before
     state: State | None = None  # state of a stage under way
     loader: dict | None = None  # its place in the data
+    weights: dict | None = None  # of `Job`
 
 
 class Tools(NamedTuple):
@@ -97,7 +98,8 @@ def _stages(job: Job, tools: Tools, place: Place | None, workdir: str) -> int:
     """Train all stages that are not done; continue the one under way."""
     start = _start(job, tools.store, place)
     if place is None and job.run.init:
-        start = Start(networks=_given(job, workdir))
+        start = _given(job, workdir)
+    job = job._replace(weights=start.weights)
     left = {n: stage for n, stage in job.chosen.items() if n >= start.number}
     networks = start.networks
     for n, stage in left.items():
@@ -124,20 +126,22 @@ def _start(job: Job, store: Store, place: Place | None) -> Start:
     position, _ = store.position(place)
     _check_place(job, place, position)
     stage = job.table[place.number]
-    shapes = job.shapes(stage)
+    shapes, weights = job.shapes(stage), position.get('weights')
     if position['finished'] and place.step >= stage.steps:
-        return Start(place.number + 1, store.networks(place, shapes.variables))
+        networks = store.networks(place, shapes.variables)
+        return Start(place.number + 1, networks, weights=weights)
     if place.number not in job.chosen:
         raise UserError(
             f'config.stages: stage {stage.name} is half done in this --workdir and not among '
             f'{list(job.run.stages)}'
         )
     _say(f'resuming stage {stage.name} after step {place.step}')
-    return Start(place.number, None, store.restore(place, shapes), position['loader'])
+    state = store.restore(place, shapes)
+    return Start(place.number, None, state, position['loader'], weights)
 
 
-def _given(job: Job, workdir: str) -> dict:
-    """Return the networks that the first stage starts from: given weights, fresh ones elsewhere."""
+def _given(job: Job, workdir: str) -> Start:
+    """Start the first stage from given weights, and from fresh ones where none are given."""
     system, first = job.values[config.SYSTEM], next(iter(job.chosen.values()))
     sources = agreement.reach(lambda: [pretrained.read(text, system) for text in job.run.init])
     fresh = job.fresh(first, None).variables
@@ -146,10 +150,11 @@ def _given(job: Job, workdir: str) -> dict:
     if jax.process_index() == 0:
         file = storage.path(workdir) / pretrained.NAME
         storage.write_json(file, pretrained.record(sources, rows))
-    return jax.tree.map(
+    networks = jax.tree.map(
         lambda leaf: leaf if isinstance(leaf, jax.Array) else sharding.to_all(leaf, job.mesh),
         networks,
     )
+    return Start(networks=networks, weights=pretrained.imported(sources, rows))
 
 
 def _check_place(job: Job, place: Place, position: dict) -> None:
@@ -250,6 +255,8 @@ def _save(job: Job, store: Store, place: Place, state: State, source: Feed, last
         'loader': source.state(),
         'data': job.record,
     }
+    if job.weights:
+        position['weights'] = job.weights
     store.save(place, state, position, job.values)
 
 

@@ -67,6 +67,7 @@ def read(text: str, system: str) -> Source:
         values, variables, position = store.load_networks(path)
         arrays = {name: leaf for name, leaf in _flat(variables)}
         record = {'system': values['system'], **{k: position[k] for k in ('stage', 'step')}}
+        record |= _weights(position)
     else:
         raise UserError(f'--init {text}: {path}: no such run and no such bundle')
     source = Source(text, asked, arrays, record)
@@ -131,6 +132,21 @@ def record(sources: Iterable[Source], rows: Iterable[Row]) -> dict:
     }
 
 
+def imported(sources: Iterable[Source], rows: Iterable[Row]) -> dict[str, Any] | None:
+    """Return source, licence and digest of the imported weights among those that were used.
+
+    Returns:
+      Of several imported files, the values joined by semicolons; None: there is none.
+    """
+    used = {text for row in rows for text in row.sources}
+    found = [one.record.get('weights') for one in sources if one.text in used]
+    found = [one for i, one in enumerate(found) if one and one not in found[:i]]
+    if len(found) < 2:
+        return found[0] if found else None
+    keys = dict.fromkeys(key for one in found for key in one)
+    return {key: '; '.join(dict.fromkeys(str(one.get(key)) for one in found)) for key in keys}
+
+
 def _split(text: str) -> tuple[str, tuple[str, ...]]:
     """Part the folder from the networks; a colon may be a bucket's or of the folder's name."""
     path, colon, tail = text.rpartition(':')
@@ -148,9 +164,17 @@ def _bundle(path: str, system: str) -> tuple[dict[str, AnyArray], dict]:
     entries = {part: card[part] for part in ('transfer', 'generator') if card.get(part)}
     mine = {part: one for part, one in entries.items() if one['system'] == system} or entries
     arrays = {name: array for part in mine for name, array in parts.get(part, {}).items()}
-    return arrays, {'bundle': path} | {
+    record = {'bundle': path} | {
         part: {k: one.get(k) for k in ('system', 'stage', 'step')} for part, one in mine.items()
     }
+    for one in mine.values():
+        record |= _weights(one)
+    return arrays, record
+
+
+def _weights(entry: Mapping) -> dict:
+    """Return what a checkpoint or a card says of the origin of imported weights."""
+    return {'weights': entry['weights']} if entry.get('weights') else {}
 
 
 def _network(network: str, tree, sources: list[Source]) -> tuple[Any, Row]:

@@ -95,6 +95,8 @@ def _functions(card: dict) -> None:
 def _model(where: str, entry) -> None:
     _expect(where, entry, _is_dict, 'an object')
     _expect(f'{where}.system', entry.get('system'), _is_word, 'the name of a system')
+    weights = entry.get('weights', {})
+    _expect(f'{where}.weights', weights, lambda x: _is_map(x, 16, _is_text), 'texts by name')
 
 
 def _expect(where: str, value, right: Callable, what: str) -> None:

@@ -15,6 +15,11 @@ GENERATOR = dict(
 )  # fmt: skip
 JUDGE = dict(scales=[1], block_expansion=4, max_features=12, num_blocks=4)
 SCALES = (1, 0.5, 0.25)
+# Outputs and losses that sampling with `align_corners` changes.
+CORNERS = (
+    'mask', 'occlusion', 'deformation', 'prediction', 'perceptual', 'equivariance_value',
+    'equivariance_jacobian', 'feature_matching',
+)  # fmt: skip
 FULL = 'full.'  # prefix of the seed of the networks at full size
 
 

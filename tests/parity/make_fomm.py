@@ -1,5 +1,6 @@
 """Outputs of the first order motion model's official code: python make_fomm.py CHECKOUT"""
 
+import functools
 import sys
 import types
 
@@ -8,6 +9,7 @@ import torch
 import yaml
 from fomm_rule import (
     COMMON,
+    CORNERS,
     FULL,
     GENERATOR,
     JUDGE,
@@ -159,6 +161,18 @@ def counts() -> dict:
     return found
 
 
+def corners() -> dict:
+    """Outputs and losses as PyTorch 1.0.0 gives them, for which the code was first written.
+
+    There `grid_sample` takes -1 and 1 for the centres of the border pixels.
+    """
+    functional, sample = torch.nn.functional, torch.nn.functional.grid_sample
+    functional.grid_sample = functools.partial(sample, align_corners=True)
+    found = forward(*networks(), SIDE, 4, ROWS) | losses()
+    functional.grid_sample = sample
+    return {name: found[name] for name in CORNERS}
+
+
 def configs(name: str) -> dict:
     """Read an official config."""
     with open(f'{sys.argv[1]}/config/{name}.yaml') as file:
@@ -170,3 +184,4 @@ if __name__ == '__main__':
     save('fomm', **forward(*networks(), SIDE, 4, ROWS), **losses(), **spectral(), **counts())
     full = networks(FULL, **params, common=params['common_params'])
     save('fomm_full', **forward(*full, 256, 16, 1))
+    save('fomm_corners', **corners())

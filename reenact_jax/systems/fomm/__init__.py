@@ -9,9 +9,11 @@ source; M says which of them a place follows, and whether the source shows it. G
 features by that, leaves out what is occluded, and paints.
 
 As the official code (not the paper) has it: heatmaps have a variance of 0.01; the sum of losses
-has a weight of 10 a term; distances of thin plates are |x| + |y|. Ours: normal initial weights (He)
-and zero biases; all players step at once, which for them is the same. `config.ema_decay` is 0 in
-the presets of the paper: it has no averages.
+has a weight of 10 a term; distances of thin plates are |x| + |y|. Its first version, with which the
+weights were published, asks for PyTorch 1.0.0, which samples as `align_corners=True` does.
+
+Ours: normal initial weights (He) and zero biases; all players step at once, which for them is the
+same. `config.ema_decay` is 0 in the presets of the paper: it has no averages.
 
 The motion is of the kind `keypoints`: no landmarks move it, and `transfer` takes the driver's
 images. Images are in [0, 1] inside, as in the official code.

@@ -21,9 +21,10 @@ class Hparams:
         4, low=1, high=64, doc='KP and M see the image at side / this [1 / scale_factor]'
     )
     align_corners: bool = setting(
-        False,
-        doc='whether sampling takes -1 and 1 for the centres of the border pixels: as PyTorch did '
-        'before 1.3; False is what the official requirements (1.12) and ours do',
+        True,
+        doc='whether sampling takes -1 and 1 for the centres of the border pixels, as in PyTorch '
+        '1.0.0, which the code asked for when its weights were published; 1.12, which it asks for '
+        'now, takes them for the outer edges (False)',
     )
     kp_width: int = settings.width(32, 'KP: features at full size [block_expansion]')
     kp_most: int = settings.width(1024, 'KP: bound of the features [max_features]')
