@@ -94,6 +94,7 @@ NOT_RUN = {
     'reenact-jax compare': 'needs runs; test_runs.py',
     'reenact-jax export --generator out/me': 'needs a clip; CHAIN has the same command',
     'reenact-jax sweep': 'hours; test_sweep.py runs tables at `:tiny`',
+    'reenact-jax bench rounding': 'needs trainings; test_precision.py',
     'reenact-jax bench memory': 'ten minutes; test_bench.py',
     'reenact-jax compile-check': 'needs libtpu; test_compile_check.py',
     'reenact-jax import-weights': 'needs an official file; test_import_weights.py makes them',
