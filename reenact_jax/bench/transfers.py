@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float
 
 from reenact_jax.bench.rounding import MANTISSAS, rounded
-from reenact_jax.common import errors
+from reenact_jax.common import command_line, errors
 from reenact_jax.common.errors import UserError
 from reenact_jax.data.shards import ShardSet
 from reenact_jax.data.tracks import Face
@@ -100,6 +100,7 @@ def main(arguments: list[str] | None = None) -> int:
     args = parser.parse_args(arguments)
     if not 1 <= args.count <= 10_000:
         raise UserError(f'--count {args.count}: from 1 to 10,000')
+    command_line.say_device()
     part, found = ShardSet(args.data, args.split), {}
     for name in args.transfer:
         model = trained.read(name)
