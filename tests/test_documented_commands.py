@@ -79,6 +79,7 @@ NOT_RUN = {
     'reenact-jax app ': 'serves until it is ended; test_app.py',
     'reenact-jax prepare videos': 'needs footage; test_videos.py',
     'reenact-jax prepare stills': 'needs a dataset that is not free; test_stills.py makes names',
+    'reenact-jax prepare points rafd.csv': 'needs a table that is not free; test_evaluate.py',
     'reenact-jax prepare openface': "needs footage and OpenFace's tables; test_openface.py",
     'reenact-jax prepare synthetic': 'minutes to an hour each; the long test makes smaller ones',
     'reenact-jax prepare bases --data data/points': 'the same is run on data/people',
