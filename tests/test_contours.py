@@ -1,9 +1,12 @@
 """Points on the silhouette become points on the surface, by the frame that looks straight."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
 from reenact_jax.geometry import contours, frames
+from reenact_jax.reenact import motion
 
 
 def head():
@@ -53,3 +56,15 @@ def test_without_depth_or_a_face_points_stay():
     made = contours.on_surface(lost)
     assert np.isnan(made[1]).all() and np.isfinite(made[0]).all()
     assert np.isnan(contours.on_surface(lost[1:])).all()
+
+
+def test_a_motion_with_silhouettes_drives_models_of_68_points():
+    still = head()
+    places = np.stack([seen(still, 0), seen(still, 20)]).astype(np.float32) / 100
+    aus, valid = np.zeros((2, 20), np.float32), np.zeros((2, 20), bool)
+    made = motion.Motion(aus, valid, Fraction(25), '68c', places)
+    assert motion.landmarks_of(made, '68c') is places
+    np.testing.assert_allclose(motion.landmarks_of(made, '68'), places, atol=1e-3)
+    assert motion.landmarks_of(made, '106') is None
+    assert motion.landmarks_of(made._replace(points='106'), '68') is None
+    assert motion.landmarks_of(made._replace(points=None, landmarks=None), '68') is None

@@ -91,13 +91,11 @@ class Brought:
         if storage.size(path) is None:
             raise UserError(f'{self._where}: no such file')
         self._session = _session(storage.read(path), self._where)
-        wanted = [3, spec.side, spec.side]
+        wanted = f'3, {spec.side}, {spec.side}'
         given = self._session.get_inputs()
-        if len(given) != 1 or list(given[0].shape[1:]) != wanted:
+        if len(given) != 1 or list(given[0].shape[1:]) != [3, spec.side, spec.side]:
             shapes = ', '.join(str(list(one.shape)) for one in given)
-            raise UserError(
-                f'{self._where}: takes {shapes}, expected one input [batch, 3, {spec.side}, {spec.side}]'
-            )
+            raise UserError(f'{self._where}: takes {shapes}, expected one input [batch, {wanted}]')
         self._input, self._single = given[0].name, given[0].shape[0] == 1
         digest = storage.file_digest(path)
         self.card = Card(spec.measures, spec.name, path, 'of the file', digest)
