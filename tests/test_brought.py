@@ -66,7 +66,7 @@ def test_arcface_is_given_its_chip(opened):
 
 def test_vggface2_is_given_blue_first_without_the_mean(opened):
     network, session = opened('vggface2')
-    face = np.zeros((1, 68, 2), np.float32)
+    face = np.full((1, 68, 2), 140, np.float32)
     face[0, 0], face[0, 1] = (100, 120), (200, 160)  # a box of 100 around (150, 140)
     network(gradient(300), face)
     (chip,) = session.given

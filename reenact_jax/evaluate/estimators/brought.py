@@ -45,11 +45,11 @@ def _arcface(image: Float[AnyArray, 'b h w 3'], points: Float[AnyArray, 'b 68 2'
 
 def _vggface2(image: Float[AnyArray, 'b h w 3'], points: Float[AnyArray, 'b 68 2']) -> Array:
     centre, half = lm.box(points)
-    corners = jnp.float32([[-1, -1], [1, -1], [-1, 1]])
-    square = centre.reshape(-1, 1, 2) + corners * (half * (1 + _MARGIN))[:, None, None]
-    target = jnp.broadcast_to((corners + 1) * 112, square.shape)
-    chip = images.affine_sample(image, lm.similarity(target, square), (224, 224))
-    return ((chip + 1) * 127.5 - _VGGFACE2)[..., ::-1]
+    corners = np.float32([[-1, -1], [1, -1], [-1, 1]])
+    corners = jnp.broadcast_to(corners[None], (len(points), 3, 2))
+    square = lm.denormalise(corners, centre, half * (1 + _MARGIN))
+    chip = images.affine_sample(image, lm.similarity((corners + 1) * 112, square), (224, 224))
+    return ((chip + 1) * 127.5 - _VGGFACE2[None, None, None])[..., ::-1]
 
 
 def _inception(image: Float[AnyArray, 'b h w 3']) -> Array:
