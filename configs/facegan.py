@@ -11,6 +11,8 @@ Presets (after the colon):
   paper   256 x 256, as printed where the paper prints numbers (section 4), with the middle between
           the eyes at one place in every frame (`stabilise`). For a GPU.
   lt      The landmark transformer alone, for a CPU: 64 rows, cosine from 1e-3, usual b1.
+  lt_footage  The same, told which action units are known, and with units hidden in training: for
+          motion by MediaPipe or OpenFace, which do not know all.
   small   All stages at 64 x 64, an hour or more on one or two CPU cores: narrow networks, random
           features.
   tiny    All stages in seconds; for tests.
@@ -62,6 +64,7 @@ SMALL = LT | dict(
 PRESETS = {
     'paper': {},
     'lt': LT,
+    'lt_footage': LT | dict(units_known=True, drop_units=0.3),
     'small': SMALL,
     'tiny': SMALL
     | dict(lt_batch=8, lt_width=16, la_width=16, width=4, discriminator=2, random_width=2)

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from reenact_jax.common import errors
 from reenact_jax.common.errors import UserError
 from reenact_jax.data.tracks import AU_NAMES, POSE_NAMES
-from reenact_jax.faces import Detector, openface
+from reenact_jax.faces import Detector, openface, resting
 from reenact_jax.faces.following import Follower
 from reenact_jax.media import reading
 
@@ -30,7 +30,8 @@ def pairs(table: openface.Table, video: str, detector: Detector):
       detector: MediaPipe's.
 
     Returns:
-      MediaPipe's numbers, which of them are known, and OpenFace's numbers, all [f, 20].
+      MediaPipe's numbers, above the person's rest as `prepare videos` stores them, which of them
+      are known, and OpenFace's numbers, all [f, 20].
 
     Raises:
       UserError: there are fewer than three such frames.
@@ -52,7 +53,8 @@ def pairs(table: openface.Table, video: str, detector: Detector):
         )
     if len(found) < 3:
         raise UserError(f'{video}: only {len(found)} frames in which both found a face')
-    return np.array(found), np.array(known), np.array(theirs)
+    found, known = np.array(found), np.array(known)
+    return resting.above(found, known), known, np.array(theirs)
 
 
 def text(found, known, theirs) -> str:

@@ -19,6 +19,7 @@ from reenact_jax.common.errors import UserError
 from reenact_jax.media import reading
 
 NEUTRAL = 'neutral'
+NEUTRAL_NUMBER = 0  # its place in every set's expressions
 RAFD = (
     NEUTRAL, 'angry', 'contemptuous', 'disgusted', 'fearful', 'happy', 'sad', 'surprised'
 )  # fmt: skip
@@ -41,6 +42,7 @@ class Still(NamedTuple):
     expression: str = ''  # '': the name does not tell
     pose: int = -1  # number of the camera; -1: the name does not tell
     box: tuple[float, float, float, float] | None = None  # x0 y0 x1 y1 of the face; None: largest
+    gaze: str = ''  # '': the name does not tell
 
 
 class Contents(NamedTuple):
@@ -107,6 +109,24 @@ def read(
     return Contents(stills, spec.missing(folder, list(wanted.values())), strange)
 
 
+def named(naming: str, name: str, where: str) -> Still:
+    """Read the name of one picture.
+
+    Args:
+      naming: one of `NAMINGS`.
+      name: of the picture, with its folders where these tell something.
+      where: file and line, for the message.
+
+    Raises:
+      UserError: the name does not fit.
+    """
+    spec = NAMINGS[naming]
+    match = spec.pattern.search(name.rpartition('.')[0])
+    if not match:
+        raise UserError(f'{where}: {name!r} is not named as in {naming}, e.g. {spec.example}')
+    return spec.still(Path(name), match.groupdict())
+
+
 def _refuse_twins(parts: Mapping[str, Mapping[str, str]]) -> None:
     seen: dict[tuple, str] = {}
     for name, part in parts.items():
@@ -160,7 +180,8 @@ def _rafd(path: Path, part: Mapping[str, str]) -> Still:
     if part['expression'] not in RAFD:
         raise UserError(f'{path}: {part["expression"]!r} is none of {", ".join(RAFD)}')
     track = f'{part["person"]}/{part["angle"]}'
-    return Still(path, part['person'], track, part['expression'], int(part['angle']))
+    angle, gaze = int(part['angle']), part['gaze']
+    return Still(path, part['person'], track, part['expression'], angle, gaze=gaze)
 
 
 def _multipie(path: Path, part: Mapping[str, str]) -> Still:

@@ -5,16 +5,19 @@
 A row is a face: a column `identity`, and x0, y0, x1, y1, ... (with depth: z0, ...) in pixels of an
 image. A column `image` names its file, from the table's folder; then the records have pictures, and
 a generator can be trained on them. Columns `expression` and `pose_id` (numbers that all people
-share) are kept if there are any. An .npz holds the same as arrays: `points` [rows, 68, 2 or 3],
-`identity`, `image`, ... Points:
-  ibug68  iBUG's 68, as dlib gives them
-  muct68  the first 68 of MUCT's, changed to iBUG's: linear maps of neighbouring points, since MUCT
-          has 15 on the jaw, brows as outlines, and fewer on lids, nose and inner lips
+share) are kept if there are any. An .npz holds the same as arrays: `points` [rows, n, 2 or 3],
+`identity`, `image`, ... --points says how a table numbers them (below).
 
-They are stored as the point set 68c, whose jaw follows the silhouette; train and evaluate with
---config.points=68c. Rows of one person become tracks of up to 16 frames, in the table's order.
-People, not rows, are assigned to train and test. Rows with a missing point (0, 0) are left out and
-counted.
+68 points are stored as the set 68c, whose jaw follows the silhouette (train and evaluate with
+--config.points=68c), 106 as the set 106. Rows of one person become tracks of up to 16 frames, in
+the table's order, every face in a crop of its own. People, not rows, are assigned to train and
+test. Rows with a missing point (0, 0) are left out and counted.
+
+With --naming the person, the expression and the camera are told by the name of the picture, in the
+column `image` or `file`, as in `prepare stills`. Rows of one person, camera and gaze then become a
+track in one crop, and its neutral face is the reference of all:
+
+    reenact-jax prepare points rafd.csv --points hyperlandmark106 --naming rafd --out data/rafd
 """
 
 import json
@@ -30,8 +33,9 @@ from reenact_jax.common import errors, tables
 from reenact_jax.common.errors import UserError
 from reenact_jax.data import shards, tracks
 from reenact_jax.data.tracks import Track
-from reenact_jax.data_prep import records
+from reenact_jax.data_prep import namings, records, schemes
 from reenact_jax.data_prep.gather import deal
+from reenact_jax.data_prep.schemes import SCHEMES
 from reenact_jax.faces import point_files
 from reenact_jax.faces.point_files import MOST
 from reenact_jax.faces.points import of_points
@@ -48,29 +52,34 @@ class Row(NamedTuple):
     """A face of the table."""
 
     identity: str
-    points: Float[np.ndarray, '68 _']  # with depth or without
+    points: Float[np.ndarray, 'n _']  # with depth or without
     labels: tuple[int, ...]  # as LABELS; -1 unknown
     image: str = ''  # file of the picture
+    track: str = ''  # rows with the same share a crop and a neutral face; '': this row has neither
 
 
-def read(path: str, scheme: str) -> tuple[list[Row], int]:
+def read(path: str, scheme: str, naming: str | None = None) -> tuple[list[Row], int]:
     """Read the faces of a table.
 
     Args:
       path: a CSV or NPZ file.
       scheme: the table's points, one of `SCHEMES`.
+      naming: one of `NAMINGS`, by which the names of pictures tell the labels; None: columns do.
 
     Returns:
       The faces, and the number of rows that lack a point.
 
     Raises:
-      UserError: the table lacks a column or complete rows, or a value is not a number; names the
-        file, and the line of the value.
+      UserError: the table lacks a column or complete rows, a value is not a number, or a name does
+        not fit; names the file, and the line of the value.
     """
-    convert = SCHEMES[scheme]
+    convert = SCHEMES[scheme].weights
     lines = point_files.lines(path)
     header = tables.header(next(lines, (1, []))[1], path)
-    names = _columns(path, header)
+    named = _named_column(path, header, naming)
+    names = [
+        name for point in point_files.columns(header, convert.shape[1], path) for name in point
+    ]
     rows, dropped = [], 0
     for number, cells in lines:
         where = f'{path}, line {number}'
@@ -78,8 +87,7 @@ def read(path: str, scheme: str) -> tuple[list[Row], int]:
             raise UserError(f'{where}: {len(cells)} values, the header has {len(header)}')
         line = dict(zip(header, cells, strict=True))
         points = np.array([tables.number(line[name], where, MOST) for name in names])
-        points = points.reshape(68, -1)
-        labels = tuple(_label(line.get(name), f'{where}, {name}') for name in LABELS)
+        points = points.reshape(convert.shape[1], -1)
         if not np.isfinite(points).all() or (points[:, :2] == 0).all(-1).any():
             dropped += 1
             continue
@@ -88,7 +96,11 @@ def read(path: str, scheme: str) -> tuple[list[Row], int]:
             if not line['image']:
                 raise UserError(f'{where}: no image; name one in every row, or in none')
             picture = str(Path(path).parent / line['image'])
-        rows.append(Row(line['identity'], convert @ points, labels, picture))
+        if naming:
+            rows.append(_named(naming, line[named], where, convert @ points, picture))
+            continue
+        labels = tuple(_label(line.get(name), f'{where}, {name}') for name in LABELS)
+        rows.append(Row(line[named], convert @ points, labels, picture))
     if not rows:
         raise UserError(f'{path}: no row with all its points')
     return rows, dropped
@@ -103,58 +115,31 @@ def _label(cell: str | None, where: str) -> int:
     return int(cell)
 
 
-def _columns(path: str, header: list[str]) -> list[str]:
-    """Return the columns x0, y0, x1, ... of 68 points, which may stand in any order."""
-    if 'identity' not in header:
-        raise UserError(f'{path}: no column identity')
-    return [name for point in point_files.columns(header, 68, path) for name in point]
+def _named_column(path: str, header: list[str], naming: str | None) -> str:
+    """Return the column that tells the person: the name, or with `naming` the picture's."""
+    wanted = ('image', 'file') if naming else ('identity',)
+    found = [name for name in wanted if name in header]
+    if not found:
+        raise UserError(f'{path}: no column {" or ".join(wanted)}')
+    return found[0]
 
 
-def _muct() -> Float[np.ndarray, '68 68']:
-    """Write iBUG's 68 points as weighted sums of MUCT's first 68 (ours)."""
-    old = np.eye(68)
-
-    def along(points, count):
-        """Place `count` points, evenly by number, on a polyline."""
-        at = np.linspace(0, len(points) - 1, count)
-        first = np.minimum(at.astype(int), len(points) - 2)
-        points = np.stack(points)
-        share = (at - first)[:, None]
-        return points[first] * (1 - share) + points[first + 1] * share
-
-    def lid(left, middle, right):
-        """Place two points at a third and two thirds of the parabola through three."""
-        a, b, c = old[left], old[middle], old[right]
-        return [2 / 9 * a + 8 / 9 * b - 1 / 9 * c, -1 / 9 * a + 8 / 9 * b + 2 / 9 * c]
-
-    def between(i, j, share=0.5):
-        return old[i] * (1 - share) + old[j] * share
-
-    rows = [
-        *along(list(old[:15]), 17),
-        *along([old[21], between(22, 26), between(23, 25), old[24]], 5),
-        *along([old[18], between(17, 19), between(16, 20), old[15]], 5),
-        *along([between(37, 45), old[67]], 4),
-        *(old[i] for i in (40, 46, 41, 47, 42)),
-        *(old[27], *lid(27, 28, 29), old[29], *lid(29, 30, 27)),
-        *(old[34], *lid(34, 33, 32), old[32], *lid(32, 35, 34)),
-        *old[48:60],
-        *(between(48, 54, 0.07), old[65], old[64], old[63]),
-        *(between(54, 48, 0.07), old[62], old[61], old[60]),
-    ]
-    return np.stack(rows)
-
-
-SCHEMES = {'ibug68': np.eye(68), 'muct68': _muct()}
+def _named(naming: str, name: str, where: str, points, picture: str) -> Row:
+    """Make a row whose picture's name tells the labels."""
+    still, expressions = namings.named(naming, name, where), namings.NAMINGS[naming].expressions
+    known = {expression: number for number, expression in enumerate(expressions)}
+    labels = known.get(still.expression, tracks.UNLABELLED), still.pose
+    track = f'{still.track}/{still.gaze}' if still.expression else ''
+    return Row(still.person, points, labels, picture, track)
 
 
 def build(
     rows: list[Row], identity: int, number: int, source: str, licence: str, size: int = SIDE
 ) -> Track:
-    """Make a track of one person's rows, every face in a crop of its own.
+    """Make a track of one person's rows.
 
     Args:
-      rows: at most `FRAMES`.
+      rows: at most `FRAMES`; of one `track`, or each in a crop of its own.
       identity: number of the person.
       number: of the track, among the person's.
       source: path of the table.
@@ -165,16 +150,15 @@ def build(
       UserError: a picture is missing or broken.
     """
     count = len(rows)
-    windows = [landmarks.crop_box(row.points[None]) for row in rows]
-    faces = [of_points(row.points).landmarks('68c') for row in rows]
+    if rows[0].track:
+        windows = [landmarks.crop_box(np.stack([row.points for row in rows]))] * count
+    else:
+        windows = [landmarks.crop_box(row.points[None]) for row in rows]
+    known = '106' if len(rows[0].points) == 106 else '68c'
+    faces = [of_points(row.points).landmarks(known) for row in rows]
     points = np.stack([crops.into_crop(*face, size) for face in zip(faces, windows, strict=True)])
     stored = [_stored(*row, size) for row in zip(rows, windows, points, strict=True)]
     pictures, classes = zip(*stored, strict=True)
-    unknown = {
-        'landmarks_68': np.zeros((count, 68, 3), np.float32),
-        'landmarks_106': np.zeros((count, 106, 3), np.float32),
-    }
-    unknown |= {name.replace('landmarks', 'reference'): value for name, value in unknown.items()}
     labels = np.array([row.labels for row in rows])
     return Track(
         track_id=f'{Path(source).stem}_{identity:05d}_{number:04d}',
@@ -183,12 +167,7 @@ def build(
         size=size,
         image=pictures,
         segmentation=classes,
-        landmarks_68c=points,
-        reference_68c=points,  # nothing is known of the face at rest
-        **unknown,
-        visible_68=np.zeros((count, 68), np.int64),
-        visible_106=np.zeros((count, 106), np.int64),
-        visible_68c=np.ones((count, 68), np.int64),
+        **_sets(known, points, _at_rest(rows, points)),
         aus=np.zeros((count, 20), np.float32),
         aus_valid=np.zeros((count, 20), np.int64),
         gaze=np.zeros((count, 2), np.float32),
@@ -202,6 +181,25 @@ def build(
         licence=licence,
         consent='unknown',
     )
+
+
+def _at_rest(rows: list[Row], points: Float[np.ndarray, 't n 3']) -> Float[np.ndarray, 't n 3']:
+    """Return the neutral face of a track for each of its frames; where none is known, their own."""
+    neutral = [i for i, row in enumerate(rows) if row.labels[0] == namings.NEUTRAL_NUMBER]
+    if not rows[0].track or not neutral:
+        return points
+    return np.repeat(points[neutral[:1]], len(points), 0)
+
+
+def _sets(known: str, points, rest) -> dict[str, np.ndarray]:
+    """Return the fields of all point sets of a track; zeros where a set is not known."""
+    fields = {}
+    for name, number in tracks.POINT_SETS.items():
+        none, here = np.zeros((len(points), number, 3), np.float32), name == known
+        fields[f'landmarks_{name}'] = points if here else none
+        fields[f'reference_{name}'] = rest if here else none
+        fields[f'visible_{name}'] = np.full((len(points), number), int(here), np.int64)
+    return fields
 
 
 def _stored(row: Row, window, points, size: int) -> tuple[bytes, bytes]:
@@ -223,6 +221,7 @@ def write(
     seed: int,
     licence: str,
     size: int = SIDE,
+    naming: str | None = None,
 ) -> dict:
     """Write the splits train and test.
 
@@ -234,6 +233,7 @@ def write(
       seed: of the splits.
       licence: of the tables.
       size: side of the crops, pixels.
+      naming: as of `read`.
 
     Returns:
       Counts: {split: [people, tracks, rows], 'dropped': rows}.
@@ -244,12 +244,13 @@ def write(
     people: dict[str, list[tuple[str, Row]]] = {}
     dropped = 0
     for path in paths:
-        rows, incomplete = read(path, scheme)
+        rows, incomplete = read(path, scheme, naming)
         dropped += incomplete
         for row in rows:
             people.setdefault(row.identity, []).append((path, row))
     splits = {name: names for name, names in deal(list(people), 0, test, seed).items() if names}
-    parameters = {'made_by': 'data_prep.points_csv', 'points': ['68c'], 'scheme': scheme}
+    points = [SCHEMES[scheme].points]
+    parameters = {'made_by': 'data_prep.points_csv', 'points': points, 'scheme': scheme}
     counts: dict = {'dropped': dropped}
     first = 0
     for split, names in splits.items():
@@ -269,19 +270,23 @@ def _tracks(
     for name, identity in numbers.items():
         number = 0
         for path in dict.fromkeys(path for path, _ in people[name]):
-            rows = [row for source, row in people[name] if source == path]
-            for start in range(0, len(rows), FRAMES):
-                part = rows[start : start + FRAMES]
-                yield build(part, identity, number, path, licence, size)
-                lengths.append(len(part))
-                number += 1
+            groups: dict[str, list[Row]] = {}
+            for source, row in people[name]:
+                if source == path:
+                    groups.setdefault(row.track, []).append(row)
+            for rows in groups.values():
+                for start in range(0, len(rows), FRAMES):
+                    part = rows[start : start + FRAMES]
+                    yield build(part, identity, number, path, licence, size)
+                    lengths.append(len(part))
+                    number += 1
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command and return its exit code."""
     parser = errors.Parser(
         prog='reenact-jax prepare points',
-        description=__doc__,
+        description=f'{__doc__}\n{schemes.__doc__}',
     )
     add = parser.add_argument
     add(
@@ -292,6 +297,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     add('--out', required=True, metavar='DIR', help='folder of the new shard set')
     add('--points', choices=SCHEMES, default='ibug68', help='points of the tables; default ibug68')
+    add('--naming', choices=namings.NAMINGS, help='how the pictures are named, if names are labels')
     add(
         '--test', type=float, default=0.5, help='share of the people in the split test; default 0.5'
     )
@@ -303,7 +309,7 @@ def main(arguments: list[str] | None = None) -> int:
         raise UserError(f'--test {args.test}: must be 0 or more and less than 1')
     if not 8 <= args.size <= 4096:
         raise UserError(f'--size {args.size}: from 8 to 4096 pixels')
-    spec = args.points, args.test, args.seed, args.licence, args.size
+    spec = args.points, args.test, args.seed, args.licence, args.size, args.naming
     print(json.dumps(write(args.tables, args.out, *spec)))
     return 0
 

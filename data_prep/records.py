@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 
 from reenact_jax.data import tracks
 from reenact_jax.data.tracks import Track
-from reenact_jax.faces import AnyDetector, Detected
+from reenact_jax.faces import AnyDetector, Detected, resting
 from reenact_jax.faces import mesh as facemesh
 from reenact_jax.faces.tracking import Sighting
 from reenact_jax.geometry import crops, frames, landmarks, layouts
@@ -95,7 +95,9 @@ def build(
             for n in SETS
         },
         **_references(faces, still, face),
-        aus=np.stack([f.aus for f in faces]),
+        aus=resting.above(
+            *(np.stack([getattr(f, n) for f in faces]) for n in ('aus', 'aus_valid'))
+        ),
         aus_valid=np.stack([f.aus_valid for f in faces]).astype(np.int64),
         gaze=np.stack([f.gaze for f in faces]),
         gaze_valid=np.full(count, face is not None, np.int64),

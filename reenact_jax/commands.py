@@ -41,6 +41,7 @@ BENCH = {
     'reenact': Command('reenact_jax.bench.reenact', 'every part of an animation'),
     'memory': Command('reenact_jax.bench.memory', 'memory over minutes of animation'),
     'marks': Command('reenact_jax.bench.marks', 'what the invisible mark survives'),
+    'rounding': Command('reenact_jax.bench.transfers', "points moved by an accelerator's rounding"),
 }
 COMMANDS: dict[str, Command | dict[str, Command]] = {
     'reenact': Command(

@@ -1,5 +1,6 @@
 """Evaluation of landmark models: pairs, distances, rules of transfer, commands."""
 
+import itertools
 import json
 import types
 
@@ -20,6 +21,7 @@ from reenact_jax.evaluate.papers import (
     drawings,
     labelled,
     lmtest,
+    ridge,
     transfer_rules,
     units,
 )
@@ -265,9 +267,62 @@ def test_labels_of_a_table_are_kept(tmp_path):
     assert set(ShardSet(tmp_path / 'set', 'train').columns.pose_id) == {0, 1, 2}
 
 
+def test_rafds_points_become_tracks_by_the_names_of_pictures(tmp_path):
+    """HyperLandmark's order becomes JD's; the neutral face of the same gaze is the reference."""
+    rng = np.random.default_rng(0)
+    order = points_csv.SCHEMES['hyperlandmark106'].weights.argmax(1)
+    assert sorted(order) == list(range(106))
+    faces = {}
+    for person, angle, expression, gaze in itertools.product(
+        ('03', '04'), ('045', '090'), ('angry', 'neutral'), ('frontal', 'left')
+    ):
+        name = f'Rafd{angle}_{person}_Caucasian_female_{expression}_{gaze}.jpg'
+        faces[name] = rng.uniform(10, 90, (106, 2)).round(2)
+    lines = ['file,' + ','.join(f'{axis}{i:03d}' for i in range(106) for axis in 'xy')]
+    lines += [f'{name},' + ','.join(map(str, face.ravel())) for name, face in faces.items()]
+    table = tmp_path / 'rafd.csv'
+    table.write_text('\n'.join(lines) + '\n')
+    out = tmp_path / 'set'
+    command = [str(table), '--points', 'hyperlandmark106', '--naming', 'rafd', '--test', '0']
+    assert points_csv.main([*command, '--out', str(out)]) == 0
+    part = ShardSet(out, 'train')
+    assert part.points == ('106',) and len(part) == 8
+    for track in map(part.track, range(8)):
+        assert track.expression.tolist() == [1, 0]  # names.RAFD: neutral is 0
+        assert set(track.pose_id) in ({45}, {90})
+        np.testing.assert_array_equal(track.reference_106, track.landmarks_106[[1, 1]])
+        given = np.stack([faces[name] for name in faces if _is_of(name, track)])
+        scale = np.ptp(track.landmarks_106[..., 0]) / np.ptp(given[..., 0])
+        moved = (given[:, order] - given.min((0, 1))) * scale
+        ours = track.landmarks_106[..., :2] - track.landmarks_106[..., :2].min((0, 1))
+        np.testing.assert_allclose(ours, moved, atol=1e-2)
+    table.write_text(lines[0] + '\n' + lines[1].replace('Rafd', 'Raf'))
+    with pytest.raises(UserError, match=r"rafd\.csv, line 2: 'Raf045_03.*not named as in rafd"):
+        points_csv.main([*command, '--out', str(tmp_path / 'other')])
+
+
+def test_hyperlandmarks_points_lie_where_ours_do():
+    """Numbers read off a drawing of a face with HyperLandmark's own."""
+    order = points_csv.SCHEMES['hyperlandmark106'].weights.argmax(1)
+    parts = {
+        name: [order[i] for i in points] for name, points in layouts.LAYOUTS['106'].parts.items()
+    }
+    assert parts['left_brow'] == [33, 34, 35, 36, 37, 67, 66, 65, 64]
+    assert parts['right_brow'] == [38, 39, 40, 41, 42, 71, 70, 69, 68]
+    assert parts['left_eye'] == [52, 53, 72, 54, 55, 56, 73, 57]
+    assert parts['right_eye'] == [58, 59, 75, 60, 61, 62, 76, 63]
+    assert parts['nose_base'] == [78, 80, 82, 47, 48, 49, 50, 51, 83, 81, 79]
+    assert parts['left_pupil'] + parts['right_pupil'] == [74, 104, 77, 105]
+
+
+def _is_of(name, track) -> bool:
+    angle, gaze = track.pose_id[0], {0: 'frontal', 1: 'left'}[int(track.track_id[-4:]) % 2]
+    return f'Rafd{angle:03d}_{track.identity_name}_' in name and name.endswith(f'_{gaze}.jpg')
+
+
 def test_muct_points_are_moved_to_ibugs_places():
     """On a face whose points lie where MUCT puts them, iBUG's lie between the right neighbours."""
-    weights = points_csv.SCHEMES['muct68']
+    weights = points_csv.SCHEMES['muct68'].weights
     np.testing.assert_allclose(weights.sum(1), 1, atol=1e-12)
     places = np.arange(68.0)
     moved = weights @ places
@@ -366,6 +421,30 @@ def test_additive_conversion_is_exact_without_a_difference(own_poses):
     np.testing.assert_array_equal(made['at rest'], frames.rest[at])
 
 
+@pytest.mark.parametrize('pose', ['reference', 'driving'])
+def test_ridge_regression_finds_a_linear_rule(pose, own_poses, crossed):
+    """Where the shift is a linear function of both faces, it is found to the penalty's error."""
+    rng = np.random.default_rng(0)
+    rest, driver = rng.normal(size=(2, 400, 5, 2)).astype(np.float32)
+    rule = rng.normal(size=(20, 10))
+
+    def truth(rest, driver):
+        rows = np.concatenate([rest.reshape(len(rest), -1), driver.reshape(len(rest), -1)], 1)
+        return rest + (rows @ rule).reshape(rest.shape) + 0.5
+
+    person = rng.integers(8, size=300)
+    convert = ridge.fit(rest[:300], driver[:300], truth(rest[:300], driver[:300]), person)
+    made = convert(rest[300:], driver[300:])
+    assert np.abs(made - truth(rest[300:], driver[300:])).mean() < 0.01
+    # In a set: cases to which it was fitted come back in pixels of their crops.
+    frames = ace.read(own_poses if pose == 'reference' else ShardSet(crossed, 'train'), '68')
+    cases = ace.draw_cases(frames, pose, 300)
+    found = ace.regressed(frames, frames, cases, pose, 300)
+    still = ace.rules(frames, cases)['at rest']
+    scores = [ace.score(one, frames, cases, pose, 'x')['ace'] for one in (found, still)]
+    assert scores[0] < scores[1]
+
+
 def test_ace_command(own_poses, workdir, tmp_path, capsys):
     out = tmp_path / 'ace.json'
     arguments = ['ace', '--model', f'one={workdir}', '--data', own_poses.directory]
@@ -377,10 +456,12 @@ def test_ace_command(own_poses, workdir, tmp_path, capsys):
     flags += [f'--config.data={own_poses.directory}', f'--workdir={folder}']
     assert train.main(flags) == 0
     arguments = ['ace', '--model', str(folder), '--data', own_poses.directory, '--split', 'train']
-    assert command.main([*arguments, '--cases', '200', '--out', str(out)]) == 0
+    arguments += ['--cases', '200', '--fit', str(own_poses.directory)]
+    assert command.main([*arguments, '--out', str(out)]) == 0
     found = json.loads(out.read_text())['ace']
-    assert set(found) == {'none', 'at rest', 'additive', 'ulc'}
+    assert set(found) == {'none', 'at rest', 'additive', 'ridge regression', 'ulc'}
     assert f'{found["ulc"]["ace"]:.3f}' in capsys.readouterr().out
+    assert found['ridge regression']['ace'] < found['none']['ace']
     assert found['additive']['ace'] < found['at rest']['ace'] < found['none']['ace']
 
 

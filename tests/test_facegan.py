@@ -23,6 +23,7 @@ from reenact_jax.train import step
 
 HP = facegan.Hparams(**(configs.PRESETS['tiny'] | dict(downs=2, blocks=1)))
 DATA, SIDE = DataInfo(identities=4, examples=40), 32
+RNG = jax.random.key(0)
 
 
 def batch_of(rows, seed=0):
@@ -72,7 +73,7 @@ def test_landmark_losses_by_hand():
         given[letter] = args
         return jnp.asarray(shift if letter == 'LT' else guess.reshape(8, 20), jnp.float32)
 
-    values, _, points = lt.terms(hp, apply, batch)
+    values, _, points = lt.terms(hp, apply, batch, RNG)
     source, driving, aus = batch.landmarks[:, 0], batch.landmarks[:, 1], np.array(batch.aus[:, 1])
     truth = pinned(driving, source)
     made = pinned(source, source) + shift.reshape(4, 68, 2)
@@ -92,14 +93,46 @@ def test_landmark_losses_by_hand():
     assert float(values['LT']) == pytest.approx(by_hand, rel=1e-5)
     assert float(values['La']) == pytest.approx(regress, rel=1e-5)
     vectors = np.abs((made - truth)[:, edges[:, 1]] - (made - truth)[:, edges[:, 0]]).mean()
-    other = lt.terms(dataclasses.replace(hp, lines='vectors'), apply, batch)[1]
+    other = lt.terms(dataclasses.replace(hp, lines='vectors'), apply, batch, RNG)[1]
     assert float(other['lines']) == pytest.approx(vectors, rel=1e-5)
     printed = dataclasses.replace(hp, la_on_generated=True)
-    assert float(lt.terms(printed, apply, batch)[0]['La']) == pytest.approx(au + regress, rel=1e-5)
+    assert float(lt.terms(printed, apply, batch, RNG)[0]['La']) == pytest.approx(
+        au + regress, rel=1e-5
+    )
     # l_t in pixels has its eyes where l_d has them, but for what the shift moves.
     unit = np.asarray(lm.box(source)[1])[:, None, None]
     where = np.asarray(points) - shift.reshape(4, 68, 2) * unit
     np.testing.assert_allclose(lm.eye_middle(where), lm.eye_middle(driving), atol=1e-3)
+
+
+def test_lt_is_told_which_units_are_known_and_learns_with_some_hidden():
+    hp = facegan.Hparams(units_known=True, drop_units=0.4)
+    batch, given = batch_of(64), {}
+    batch = dataclasses.replace(batch, aus_valid=batch.aus_valid.at[:, 1, 3].set(False))
+
+    def apply(letter, *args):
+        given[letter] = args
+        return jnp.zeros((64, 136) if letter == 'LT' else (128, 20))
+
+    _, metrics, _ = lt.terms(hp, apply, batch, RNG)
+    _, aus, told = map(np.asarray, given['LT'])
+    assert set(np.unique(told)) == {0, 1}
+    np.testing.assert_array_equal(aus, np.where(told, batch.aus[:, 1], 0))
+    assert not told[:, 3].any() and told[:, 17:].all()  # unknown; the angles
+    assert told[:, [0, 16]].mean() == pytest.approx(0.6, abs=0.1)
+    # What is hidden is judged: only unit 3 is not.
+    known = np.delete(np.asarray(batch.aus[:, 1]), 3, 1)
+    assert float(metrics['au']) == pytest.approx(np.abs(known).mean(), rel=1e-5)
+    other = lt.terms(hp, apply, batch, jax.random.key(1))[1]
+    assert float(other['au']) == pytest.approx(float(metrics['au']))
+    assert (np.asarray(given['LT'][2]) != told).any()
+    # In use nothing is hidden. Without the fields LT gets no flags.
+    lt.moved(hp, apply, batch.landmarks[:, 1], batch.aus[:, 1], batch.aus_valid[:, 1])
+    np.testing.assert_array_equal(given['LT'][2], batch.aus_valid[:, 1])
+    lt.moved(facegan.Hparams(), apply, batch.landmarks[:, 1], batch.aus[:, 1], jnp.ones((64, 20)))
+    assert len(given['LT']) == 2
+    nets = facegan.networks(dataclasses.replace(HP, units_known=True), DATA)
+    assert facegan.init(dataclasses.replace(HP, units_known=True), nets, RNG, batch_of(2))
 
 
 def test_no_shift_gives_the_source_where_the_driver_moves(built):
@@ -202,6 +235,38 @@ STAGES = {
 }
 
 
+def test_the_reenactor_in_fsgans_manner():
+    """Another inner network for G_r alone, with a gradient to all of its parameters."""
+    hp = dataclasses.replace(HP, reenactor='msrunet')
+    nets = facegan.networks(hp, DATA)
+    assert (nets['G_r1'].variant, nets['G_b1'].variant) == ('msrunet', 'unet')
+    batch = batch_of(2)
+
+    @quick.jit
+    def slope(key):
+        variables = facegan.init(hp, nets, key, batch)
+
+        def loss(params):
+            def apply(letter, *args, method=None):
+                own = params[letter] if letter in params else variables[letter]
+                return nets[letter].apply(own, *args, method=method)
+
+            source, points = batch.image[:, 0], batch.landmarks[:, 1]
+            image, logits = reenactor.draw(hp, apply, source, points, True)
+            assert image.shape == logits.shape == (2, SIDE, SIDE, 3)
+            return (image**2).sum() + (logits**2).sum()
+
+        return jax.grad(loss)({name: variables[name] for name in facegan.REENACTOR})
+
+    sizes = [float(jnp.abs(g).max()) for g in jax.tree.leaves(slope(jax.random.key(1)))]
+    heads = 4  # of G_r1, which its enhancer does not call
+    assert sum(size == 0 for size in sizes) <= heads
+    plain = jax.eval_shape(lambda: facegan.init(HP, facegan.networks(HP, DATA), RNG, batch))
+    residual = jax.eval_shape(lambda: facegan.init(hp, nets, RNG, batch))
+    assert jax.tree.structure(plain['G_r1']) != jax.tree.structure(residual['G_r1'])
+    assert jax.tree.structure(plain['G_b1']) == jax.tree.structure(residual['G_b1'])
+
+
 def test_stages_in_order():
     assert [stage.name for stage in facegan.stages(HP, DATA)] == list(STAGES)
 
@@ -230,7 +295,7 @@ def test_joint_gradients_go_through_the_drawn_landmarks(built, vgg):
                 own = params if letter == 'LT' else variables[letter]
                 return nets[letter].apply(own, *args, method=method)
 
-            return facegan._joint_terms(hp, apply, vgg, batch)[0]['G']
+            return facegan._joint_terms(hp, apply, vgg, batch, RNG)[0]['G']
 
         return jax.grad(loss)(params)
 

@@ -8,6 +8,7 @@ from reenact_jax.common.errors import UserError
 from reenact_jax.data.tracks import AU_NAMES
 from reenact_jax.faces import mesh as facemesh
 from reenact_jax.faces import model as face_model
+from reenact_jax.faces import resting
 from reenact_jax.geometry import landmarks
 
 SIDES = ('Left', 'Right')
@@ -72,9 +73,31 @@ def test_action_units_known_and_unknown(face):
     valid = dict(zip(AU_NAMES, face.aus_valid, strict=False))
     assert value['AU12'] > 0.5  # she smiles, showing her teeth
     assert value['AU25'] > 0.1 and value['AU45'] < 0.2
-    for name in ('AU06', 'AU09', 'AU23'):
+    for name in ('AU06', 'AU09', 'AU10', 'AU14', 'AU15', 'AU17', 'AU20', 'AU23'):
         assert value[name] == 0 and not valid[name]
-    assert face.aus_valid.sum() == 17
+    assert face.aus_valid.sum() == 12
+
+
+def test_the_stronger_side_counts(face):
+    shapes = dict.fromkeys(face.blendshapes, 0.0) | {'eyeBlinkLeft': 0.8, 'mouthSmileRight': 0.4}
+    values, _ = faces.action_units(shapes, face.mesh)
+    value = dict(zip(AU_NAMES, values, strict=True))
+    assert value['AU45'] == pytest.approx(0.8) and value['AU12'] == pytest.approx(0.4)
+
+
+def test_what_a_person_shows_at_rest_is_taken_off():
+    """Narrow eyes: 0.3 at rest, shut twice in ten frames; AU06 is not known, angles stay."""
+    aus = np.zeros((10, 20), np.float32)
+    aus[:, 16] = [0.3] * 8 + [1, 0.65]
+    aus[:, [4, 18]] = 0.5
+    known = np.ones((10, 20), bool)
+    known[:, 4] = False
+    made = resting.above(aus, known)
+    np.testing.assert_allclose(made[:, 16], [0] * 8 + [1, 0.5], atol=1e-6)
+    np.testing.assert_array_equal(made[:, [4, 18]], aus[:, [4, 18]])
+    assert not made[:, :4].any()
+    few = aus[6:]  # too few frames to tell what rest is
+    np.testing.assert_array_equal(resting.above(few, known[6:]), few)
 
 
 def test_flip_negates_yaw_roll_and_gaze(detector, photo, face):

@@ -2,6 +2,7 @@
 
 import re
 
+import fakes
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,9 +11,11 @@ from bundles import BY_KEYPOINTS, GENERATORS, TRANSFERS, landmark_model, random_
 from jax._src.lib.mlir import ir
 from test_products import CONFIGS, traced
 
+from reenact_jax.bench import transfers
 from reenact_jax.bench.rounding import MANTISSAS, rounded
+from reenact_jax.common.errors import UserError
 from reenact_jax.configs import ldnet_fdgan, marionette
-from reenact_jax.export import programs
+from reenact_jax.export import programs, trained
 from reenact_jax.geometry import exact, layouts
 from reenact_jax.geometry import landmarks as lm
 from reenact_jax.reenact.edits import landmark_edits
@@ -124,3 +127,28 @@ def test_points_of_a_transfer_do_not_move():
     wanted = jax.jit(moved)(points)
     np.testing.assert_allclose(rounded(moved, 'bfloat16')(points), wanted, atol=1e-3)
     assert np.abs(rounded(moved, 'bfloat16', all_products=True)(points) - wanted).max() > 0.02
+
+
+@pytest.mark.parametrize('name', TRANSFERS)
+def test_the_benchmark_rounds_what_states_no_precision(name, tmp_path):
+    part = fakes.fake_shards(tmp_path, size=64)
+    rng = np.random.default_rng(0)
+    source, driver = (transfers.faces(part, '68', 3, rng) for _ in range(2))
+    assert 128 < source.landmarks.max() < 256  # a crop of 64, in pixels of 256
+    found = transfers.moved(TRANSFERS[name](), source, driver)
+    assert found['bfloat16', True].shape == (3, 68)
+    for kind in MANTISSAS:
+        assert found[kind, False].max() < 1e-3
+    assert found['bfloat16', True].max() > found['tf32', True].max() > 2e-3
+
+
+def test_the_benchmark_of_rounding_prints_a_table(tmp_path, monkeypatch, capsys):
+    fakes.fake_shards(tmp_path, size=64)
+    monkeypatch.setattr(trained, 'read', lambda name: landmark_model())
+    command = ['--transfer', 'out/ldnet', '--data', str(tmp_path), '--count', '2']
+    assert transfers.main(command) == 0
+    row = capsys.readouterr().out.splitlines()[-1]
+    assert row.startswith('| ldnet: out/ldnet | ') and row.endswith(' | 0, 0 | 0, 0 |')
+    monkeypatch.setattr(trained, 'read', lambda name: GENERATORS['fdgan']())
+    with pytest.raises(UserError, match='out/ldnet: fdgan transfers no landmarks'):
+        transfers.main(command)

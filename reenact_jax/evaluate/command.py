@@ -38,7 +38,9 @@ def run_verify(args: argparse.Namespace) -> int:
 
 def run_ace(args: argparse.Namespace) -> int:
     """Run `reenact-jax evaluate ace`; return its exit code."""
-    results = ace.measure(_models(args), ShardSet(args.data, args.split), args.cases)
+    learnt = ShardSet(args.fit, 'train') if args.fit else None
+    part = ShardSet(args.data, args.split)
+    results = ace.measure(_models(args), part, args.cases, learnt=learnt)
     return _finish(args, ace.text(results), {'ace': results})
 
 
@@ -130,6 +132,8 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
             )
         if name in ('lmtest', 'ace'):
             add('--cases', type=_count, default=20_000, help='cases of transfer; default 20,000')
+        if name == 'ace':
+            add('--fit', metavar='SHARDS', help='fit ridge regression to its split train')
         if name == 'lmtest':
             add('--sheet', metavar='FILE', help='draw some cases: .png or .jpg')
     return parser.parse_args(arguments)

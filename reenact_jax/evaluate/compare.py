@@ -90,9 +90,10 @@ def options(arguments: list[str], commands: str) -> argparse.Namespace:
 def estimator_flags(add) -> None:
     """Add the flags that `measuring` reads; `add` is the `add_argument` of a parser."""
     add(
-        '--identity', default='dlib', metavar='dlib[=FILE]|NAME|none',
-        help="identity network for CSIM; default dlib: the extra [identity]'s; NAME: a function of "
-        'your own, my_package.measures:embed (docs/cookbook.md)',
+        '--identity', default='dlib', metavar='dlib[=FILE]|arcface=FILE|vggface2=FILE|NAME|none',
+        help="identity network for CSIM; default dlib: the extra [identity]'s; ArcFace's and "
+        "VGGFace2's as ONNX files that you bring; NAME: a function of your own, "
+        'my_package.measures:embed (docs/cookbook.md)',
     )  # fmt: skip
     add(
         '--attributes', default='mediapipe', metavar='mediapipe|NAME|none',
@@ -100,8 +101,10 @@ def estimator_flags(add) -> None:
         'detector of your own, which gives points alone',
     )  # fmt: skip
     add(
-        '--features', default='identity', metavar='identity|vgg19=FILE|random|NAME|none',
-        help="features of the Frechet distance; default: the identity network's",
+        '--features', default='identity',
+        metavar='identity|inception=FILE|vgg19=FILE|random|NAME|none',
+        help="features of the Frechet distance; default: the identity network's; inception: an "
+        'ONNX file of FID\'s Inception that you bring, which makes the distance FID',
     )  # fmt: skip
     add(
         '--stored', action='store_true',
@@ -188,6 +191,8 @@ def measuring(args: argparse.Namespace):
     features = None
     if outside.is_name(args.features):
         features = estimators.Own(args.features, 'features')
+    elif args.features.startswith('inception='):
+        features = estimators.Brought('inception', args.features.partition('=')[2])
     elif args.features not in ('identity', 'none'):
         features = estimators.Features(args.features)
     own = args.attributes if outside.is_name(args.attributes) else None
@@ -204,13 +209,16 @@ def measuring(args: argparse.Namespace):
         yield Estimators(identity, attributes, features, args.features != 'none')
 
 
-def _identity(name: str) -> estimators.Identity | estimators.Own | None:
+def _identity(name: str) -> estimators.Identity | estimators.Own | estimators.Brought | None:
     if outside.is_name(name):
         return estimators.Own(name, 'identity')
     kind, _, path = name.partition('=')
+    if kind in ('arcface', 'vggface2') and path:
+        return estimators.Brought(kind, path)
     if kind not in ('dlib', 'none'):
         raise UserError(
-            f'--identity {name}: expected dlib, dlib=FILE, none or a function of your own, '
+            f'--identity {name}: expected dlib, dlib=FILE, arcface=FILE.onnx, vggface2=FILE.onnx, '
+            'none or a function of your own, '
             'my_package.measures:embed'
         )
     return estimators.Identity(path or None) if kind == 'dlib' else None

@@ -36,9 +36,9 @@ REAL = 'real'  # the name of the real images' features
 class Estimators(NamedTuple):
     """What measures faces; None: nothing does, and what depends on it is not measured."""
 
-    identity: estimators.Identity | estimators.Own | None = None
+    identity: estimators.Identity | estimators.Own | estimators.Brought | None = None
     attributes: estimators.Attributes | None = None
-    features: estimators.Features | estimators.Own | None = None
+    features: estimators.Features | estimators.Own | estimators.Brought | None = None
     distance: bool = True  # keep features for the Frechet distance, by default those of identity
 
     def cards(self) -> list[estimators.Card]:

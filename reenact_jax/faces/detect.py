@@ -21,25 +21,19 @@ from reenact_jax.faces import mesh as facemesh
 from reenact_jax.faces import runtime, windows
 from reenact_jax.faces.model import find_model
 
-# Action unit -> blendshapes, of which the mean is taken as its intensity 0..1. The names are
-# ARKit's; the pairs follow the muscles that both descriptions name. Correlations with OpenFace on
-# one clip of 498 frames: AU01 .78, 02 .53, 04 .72, 05 .91, 07 .34, 10 .35, 12 .78, 15 .30,
-# 17 .52, 26 .45, 45 .85; AU14 and AU20 hardly occur there (.02, .07). The scales differ: OpenFace's
-# intensities are about 0.4 of these.
-# These have no counterpart and are invalid: AU06 and AU09 (cheekSquint and noseSneer exist, but the
-# model always gives 0), AU23 (mouthPress is AU24, mouthRoll AU28). AU25 is measured on the lips.
+# Action unit -> blendshapes, of which the largest is taken as its intensity 0..1: of two sides FACS
+# scores the stronger one, so that a wink is a whole AU45. The names are ARKit's; the pairs follow
+# the muscles that both descriptions name. docs/data.md compares them with OpenFace's.
+# These are invalid: AU06 and AU09 (cheekSquint and noseSneer exist, but the model always gives 0);
+# AU23 (mouthPress is AU24, mouthRoll AU28); AU10, AU14, AU15, AU17 and AU20, whose blendshapes
+# hardly move or do not follow OpenFace's numbers. AU25 is measured on the lips.
 AU_BLENDSHAPES = {
     'AU01': ('browInnerUp',),
     'AU02': ('browOuterUpLeft', 'browOuterUpRight'),
     'AU04': ('browDownLeft', 'browDownRight'),
     'AU05': ('eyeWideLeft', 'eyeWideRight'),
     'AU07': ('eyeSquintLeft', 'eyeSquintRight'),
-    'AU10': ('mouthUpperUpLeft', 'mouthUpperUpRight'),
     'AU12': ('mouthSmileLeft', 'mouthSmileRight'),
-    'AU14': ('mouthDimpleLeft', 'mouthDimpleRight'),
-    'AU15': ('mouthFrownLeft', 'mouthFrownRight'),
-    'AU17': ('mouthShrugLower',),
-    'AU20': ('mouthStretchLeft', 'mouthStretchRight'),
     'AU26': ('jawOpen',),
     'AU45': ('eyeBlinkLeft', 'eyeBlinkRight'),
 }
@@ -299,7 +293,7 @@ def action_units(
     """
     values, valid = np.zeros(17, np.float32), np.zeros(17, bool)
     for name, shapes in AU_BLENDSHAPES.items():
-        values[AU_NAMES.index(name)] = np.mean([blendshapes[shape] for shape in shapes])
+        values[AU_NAMES.index(name)] = max(blendshapes[shape] for shape in shapes)
         valid[AU_NAMES.index(name)] = True
     gap = np.linalg.norm(mesh[13] - mesh[14]) / np.linalg.norm(mesh[33] - mesh[263])
     lips = AU_NAMES.index('AU25')

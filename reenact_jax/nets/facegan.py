@@ -10,8 +10,10 @@ from jaxtyping import Array, Float
 from reenact_jax.geometry.images import soften
 from reenact_jax.nets import initial
 from reenact_jax.nets.blocks import Conv, ConvBlock, Norm, upsample
+from reenact_jax.nets.msrunet import ResUNet
 from reenact_jax.nets.unet import UNet
 
+VARIANTS = ('unet', 'msrunet')  # nets/unet.py, nets/msrunet.py
 DEEPEST = 8  # most width of a level, in widths of the first
 
 
@@ -23,16 +25,19 @@ class Generator(nn.Module):
       width: features of the finest level, doubled level by level up to `DEEPEST` times.
       downs: number of halvings.
       norm: a kind of `blocks.Norm`.
+      variant: one of `VARIANTS`.
     """
 
     second: int
     width: int = 64
     downs: int = 5
     norm: str = 'instance'
+    variant: str = 'unet'
 
     def setup(self):
-        widths = [self.width * min(2**i, DEEPEST) for i in range(self.downs + 1)]
-        self.unet = UNet(tuple(widths), self.norm)
+        widths = tuple(self.width * min(2**i, DEEPEST) for i in range(self.downs + 1))
+        residual = self.variant == 'msrunet'
+        self.unet = ResUNet(widths, self.norm) if residual else UNet(widths, self.norm)
         self.heads = _Heads(self.second)
 
     def __call__(self, x: Float[Array, 'b s s c'], train: bool = True) -> tuple[Array, Array]:
@@ -41,7 +46,8 @@ class Generator(nn.Module):
 
     def features(self, x: Float[Array, 'b s s c'], train: bool = True) -> Float[Array, 'b s s w']:
         """Return what the heads are given: the enhancer's second input."""
-        return self.unet(x, train)[0]
+        features = self.unet(x, train)
+        return features if self.variant == 'msrunet' else features[0]
 
 
 class Enhancer(nn.Module):

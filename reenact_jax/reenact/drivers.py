@@ -185,7 +185,7 @@ def from_motion(
             'itself, or take a bundle that landmarks drive'
         )
     content = motion.read(path)
-    placed = content.landmarks if content.points == points else None
+    placed = motion.landmarks_of(content, points)
     by_units = 'aus' in driven_by
     if not (content.valid.any() if by_units else placed is not None):
         has = [f'landmarks of {content.points}'] if content.points else []

@@ -28,8 +28,8 @@ from reenact_jax.common import storage, tables
 from reenact_jax.common.errors import UserError
 from reenact_jax.data.tracks import AU_NAMES, POSE_NAMES
 from reenact_jax.faces import openface
+from reenact_jax.geometry import contours, layouts
 from reenact_jax.geometry import landmarks as lm
-from reenact_jax.geometry import layouts
 from reenact_jax.media import reading, timeline
 from reenact_jax.media.timeline import Timeline
 
@@ -91,6 +91,18 @@ def read(path: epath.PathLike) -> Motion:
         raise UserError(f'{path}: no column {missing[0]} of the landmarks of point set {points}')
     landmarks = np.float32(np.stack([table[name] for name in places], 1)).reshape(count, -1, 3)
     return motion._replace(points=points, landmarks=landmarks)
+
+
+def landmarks_of(motion: Motion, points: str) -> Float[np.ndarray, 't n 3'] | None:
+    """Return a motion's landmarks as another point set; None: they do not tell them.
+
+    Those of 68c, such as OpenFace's, tell those of 68 (geometry/contours.py).
+    """
+    if motion.landmarks is None or motion.points == points:
+        return motion.landmarks
+    if (motion.points, points) == ('68c', '68'):
+        return contours.on_surface(motion.landmarks)
+    return None
 
 
 def write(path: epath.PathLike, motion: Motion) -> None:

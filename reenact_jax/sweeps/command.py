@@ -215,18 +215,17 @@ def measure(table: Table, args, trainings: dict, folders: dict, workdir: epath.P
             rows = [row for row in table.rows if row.ours]
             results[kind] = {row.name: {0: measuring.speed(table, row)} for row in rows}
         elif kind in plan.LANDMARKS:
-            folder = folders[plan.LANDMARKS[kind]]
-            results[kind] = _landmarks(table, kind, args, trainings, folder)
+            results[kind] = _landmarks(table, kind, args, trainings, folders)
         else:
             results[kind] = _pairs(table, kind, args, trainings, folders, workdir)
     return results
 
 
-def _landmarks(table: Table, kind: str, args, trainings: dict, folder: str) -> dict:
+def _landmarks(table: Table, kind: str, args, trainings: dict, folders: dict) -> dict:
     if not any(row.transfer for row in table.rows):
         return {}
     scores: dict[int, Any] = {
-        seed: measuring.landmarks(table, kind, trainings, seed, folder, args.cases)
+        seed: measuring.landmarks(table, kind, trainings, seed, folders, args.cases)
         for seed in args.seeds
     }
     if kind == 'lmtest':

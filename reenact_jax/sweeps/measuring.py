@@ -16,10 +16,11 @@ from reenact_jax.evaluate import compare, tables
 from reenact_jax.evaluate.papers import ace, lmtest
 from reenact_jax.export import live, trained
 from reenact_jax.export.trained import Trained
-from reenact_jax.sweeps.plan import Row, Table
+from reenact_jax.sweeps.plan import LANDMARKS, Row, Table
 from reenact_jax.systems.interface import member
 from reenact_jax.train import config
 
+LEARNT = 'expressions'  # what models learn from whose landmarks are measured in ACE
 FRECHET, NO_FACE = 'frechet', 'no_face'
 
 
@@ -119,15 +120,18 @@ def earlier(target: epath.Path, description: dict) -> dict | None:
     return results if same and storage.exists(target / tables.NAME) else None
 
 
-def landmarks(table: Table, kind: str, trainings: dict, seed: int, data: str, cases: int):
-    """Measure `lmtest` or `ace` of all rows at once.
+def landmarks(table: Table, kind: str, trainings: dict, seed: int, folders: dict, cases: int):
+    """Measure `lmtest`, `ace` or `ace_seen` of all rows at once.
+
+    `ace` is measured on people who were held out: the split test, or train of a set without it;
+    `ace_seen` on those of the training.
 
     Args:
       table: the table.
-      kind: 'lmtest' or 'ace'.
+      kind: one of `LANDMARKS`.
       trainings: (model, seed) -> `Training`.
       seed: of the trainings.
-      data: a shard set.
+      folders: kind of data -> shard set.
       cases: most cases of landmark transfer.
 
     Returns:
@@ -138,9 +142,12 @@ def landmarks(table: Table, kind: str, trainings: dict, seed: int, data: str, ca
         for row in table.rows
         if row.transfer
     }
-    part = ShardSet(data, 'train')
-    if kind == 'ace':
-        return ace.measure(models, part, cases)
+    data = folders[LANDMARKS[kind]]
+    split = 'test' if kind == 'ace' and has_split(data, 'test') else 'train'
+    part = ShardSet(data, split)
+    if kind != 'lmtest':
+        learnt = ShardSet(folders[LEARNT], 'train') if LEARNT in folders else None
+        return ace.measure(models, part, cases, learnt=learnt)
     return lmtest.measure(models, part, 50 * cases, cases)
 
 

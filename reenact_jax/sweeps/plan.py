@@ -11,7 +11,8 @@ from reenact_jax.common.errors import UserError
 from reenact_jax.configs.ablations.tables import SIZES, Model
 from reenact_jax.evaluate.pairs import KINDS
 
-LANDMARKS = {'lmtest': 'lmtest', 'ace': 'expressions_test'}  # measurement -> the data it is made on
+# measurement -> the data it is made on
+LANDMARKS = {'lmtest': 'lmtest', 'ace': 'expressions_test', 'ace_seen': 'expressions'}
 SPEED = 'speed'
 
 

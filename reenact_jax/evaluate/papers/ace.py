@@ -11,7 +11,8 @@ driver's pose, the driver shares the label of the pose, the face at rest is of a
 and results are put into the truth's box. The people must not have been in the training.
 
 Beside the models: `none`, the driver's own landmarks in the truth's box; `at rest`, the source as
-it is; `additive`, the source + driver - driver at rest, in units of the boxes of those at rest.
+it is; `additive`, the source + driver - driver at rest, in units of the boxes of those at rest; and
+with --fit, the people of the training, `ridge regression` (ridge.py).
 """
 
 from typing import NamedTuple
@@ -25,6 +26,7 @@ from reenact_jax.common.errors import UserError
 from reenact_jax.data.shards import ShardSet
 from reenact_jax.data.tracks import Face
 from reenact_jax.evaluate import metrics
+from reenact_jax.evaluate.papers import ridge
 from reenact_jax.evaluate.papers.labelled import in_chunks
 from reenact_jax.evaluate.papers.transfer_rules import alike
 from reenact_jax.export.trained import Trained
@@ -51,7 +53,13 @@ class Cases(NamedTuple):
     reference: Int[np.ndarray, ' c']
 
 
-def measure(models: dict[str, Trained], part: ShardSet, count: int, seed: int = 0) -> dict:
+def measure(
+    models: dict[str, Trained],
+    part: ShardSet,
+    count: int,
+    seed: int = 0,
+    learnt: ShardSet | None = None,
+) -> dict:
     """Measure the models and the rules.
 
     Args:
@@ -59,6 +67,7 @@ def measure(models: dict[str, Trained], part: ShardSet, count: int, seed: int = 
       part: split of a shard set.
       count: how many cases are drawn.
       seed: random seed of the cases.
+      learnt: split to which ridge regression is fitted; None: there is none.
 
     Returns:
       Name of a rule or model -> {'ace': mean, 'error': standard error of it}.
@@ -73,6 +82,8 @@ def measure(models: dict[str, Trained], part: ShardSet, count: int, seed: int = 
     frames = read(part, points)
     cases = draw_cases(frames, pose, count, seed)
     results = rules(frames, cases)
+    if learnt is not None:
+        results['ridge regression'] = regressed(read(learnt, points), frames, cases, pose, count)
     for name, model in models.items():
         results[name] = converted(model, frames, cases)
     return {name: score(shapes, frames, cases, pose, name) for name, shapes in results.items()}
@@ -146,6 +157,43 @@ def rules(frames: Frames, cases: Cases) -> dict[str, Float[np.ndarray, 'c n 2']]
     same = in_chunks(jax.jit(metrics.same_box), driver, frames.points[cases.truth])
     added = in_chunks(additive, rest, driver, frames.rest[cases.driver])
     return {'none': same, 'at rest': rest, 'additive': added}
+
+
+def regressed(
+    learnt: Frames, frames: Frames, cases: Cases, pose: str, count: int
+) -> Float[np.ndarray, 'c n 2']:
+    """Return the results of ridge regression, in pixels.
+
+    Args:
+      learnt: frames to which it is fitted, with cases of the same kind.
+      frames: what `read` returned.
+      cases: of those frames.
+      pose: whose pose a result has: 'reference' or 'driving'.
+      count: how many cases it is fitted to.
+    """
+    drawn = draw_cases(learnt, pose, count)
+    rest, driver, truth = _boxes(learnt, drawn, pose)
+    convert = ridge.fit(rest, driver, truth, learnt.identity[drawn.truth])
+    rest, driver, _ = _boxes(frames, cases, pose)
+    made = np.float32(convert(rest, driver))
+    back = jax.jit(lambda made, rest: lm.denormalise(made, *lm.box(rest)))
+    return in_chunks(back, made, frames.rest[cases.reference])
+
+
+def _boxes(frames: Frames, cases: Cases, pose: str) -> tuple:
+    """Return reference, driver and truth in units of boxes: their own, the truth the reference's.
+
+    Where the pose is the driver's, the truth is in units of its own box.
+    """
+
+    @jax.jit
+    def inside(rest, driver, truth):
+        box = lm.box(rest if pose == 'reference' else truth)
+        own = (lm.normalise(one, *lm.box(one)) for one in (rest, driver))
+        return *own, lm.normalise(truth, *box)
+
+    rest, driver, truth = cases.reference, cases.driver, cases.truth
+    return in_chunks(inside, frames.rest[rest], frames.points[driver], frames.points[truth])
 
 
 def converted(model: Trained, frames: Frames, cases: Cases) -> Float[np.ndarray, 'c n 2']:

@@ -80,10 +80,19 @@ class Hparams:
     lambda_b5: float = settings.weight(10.0, 'eq. 11: weight of L1')
     lt_width: int = settings.width(512, 'LT: features of a layer')
     lt_layers: int = setting(4, low=0, high=100, doc='LT: hidden layers')
+    units_known: bool = setting(False, doc='LT is told which action units are known (ours)')
+    drop_units: float = setting(
+        0.0, low=0, high=0.9, doc='chance that an intensity is hidden from LT in training (ours)'
+    )
     la_width: int = settings.width(256, 'La: features of a layer')
     la_layers: int = setting(3, low=0, high=100, doc='La: hidden layers')
     width: int = setting(64, low=2, high=2**16, doc='G_r1, G_b1: features of the first level')
     downs: int = setting(5, low=1, high=10, doc='G_r1, G_b1: halvings')
+    reenactor: str = setting(
+        'unet',
+        choices=net.VARIANTS,
+        doc="G_r1: plain, or msrunet in the manner of FSGAN's residual U-Net",
+    )
     blocks: int = setting(3, low=0, high=100, doc='G_r2, G_b2: residual blocks')
     discriminator: int = settings.width(64, 'D_r, D_b: features of the first level')
     norm: str = setting(
@@ -147,7 +156,8 @@ def networks(hp: Hparams, data: DataInfo) -> dict:
         if hp.width % 2:
             raise UserError(f'hparams.width: {hp.width} is odd, the enhancers have half of it')
         for part, second in (('r', faces.CLASSES), ('b', 1)):
-            nets[f'G_{part}1'] = net.Generator(second, hp.width, hp.downs, hp.norm)
+            variant = hp.reenactor if part == 'r' else 'unet'
+            nets[f'G_{part}1'] = net.Generator(second, hp.width, hp.downs, hp.norm, variant)
             nets[f'G_{part}2'] = net.Enhancer(second, hp.width // 2, hp.blocks, hp.norm)
             for n in '12':
                 nets[f'D_{part}{n}'] = MultiScale(hp.scales, hp.discriminator)
@@ -163,7 +173,8 @@ def init(hp: Hparams, nets: dict, rng: jax.Array, batch: Batch) -> dict:
       UserError: the halvings do not fit the images' side.
     """
     points = jnp.zeros((1, *batch.landmarks.shape[2:]))
-    arguments = {'LT': (points, jnp.zeros((1, AUS))), 'La': (points,)}
+    units = (jnp.zeros((1, AUS)),) * (1 + hp.units_known)
+    arguments = {'LT': (points, *units), 'La': (points,)}
     if 'G_r1' in nets:
         side, factor = batch.image.shape[2], 2 ** (hp.downs + 1)
         if side % factor or side // factor < 2:
@@ -195,8 +206,7 @@ def stages(hp: Hparams, data: DataInfo) -> tuple[Stage, ...]:
         averaged = tuple(n for own in players.values() for n in own if n[0] in 'GL' and n != 'La')
 
         def stage_losses(apply, constants, batch, rng):
-            del rng
-            return terms(hp, apply, constants, batch)
+            return terms(hp, apply, constants, batch, rng)
 
         tx = dict.fromkeys(players, adam)
         made = Stage(name, players, stage_losses, tx, steps, rows, ema=averaged, reads=reads)
@@ -242,17 +252,18 @@ def constants(hp: Hparams, load: bool = True) -> dict:
 # --- losses ----------------------------------------------------------------------------------
 
 
-def _landmark_terms(hp, apply, constants, batch):
+def _landmark_terms(hp, apply, constants, batch, rng):
     """Compute the losses of stage `lt`."""
     del constants
-    values, metrics, _ = lt.terms(hp, apply, batch)
+    values, metrics, _ = lt.terms(hp, apply, batch, rng)
     return values, metrics
 
 
 def _reenactor(fine: bool):
     """Make the losses of G_r's stage at half (`fine` off) or at the full side."""
 
-    def terms(hp, apply, constants, batch):
+    def terms(hp, apply, constants, batch, rng):
+        del rng
         batch = batch if fine else _half(batch)
         points = batch.landmarks[:, 1]
         value, against, metrics, _ = reenactor.terms(hp, apply, constants, batch, points, fine)
@@ -264,7 +275,8 @@ def _reenactor(fine: bool):
 def _mixer(fine: bool):
     """Make the losses of G_b's stage at half (`fine` off) or at the full side."""
 
-    def terms(hp, apply, constants, batch):
+    def terms(hp, apply, constants, batch, rng):
+        del rng
         batch = batch if fine else _half(batch)
         cut, _ = reenactor.cut(hp, apply, batch.image[:, 0], batch.landmarks[:, 1], fine)
         value, against, metrics = mixer.terms(hp, apply, constants, batch, cut, fine)
@@ -273,9 +285,9 @@ def _mixer(fine: bool):
     return terms
 
 
-def _joint_terms(hp, apply, constants, batch):
+def _joint_terms(hp, apply, constants, batch, rng):
     """Compute all losses on one chain: action units to landmarks, to the face, to the image."""
-    values, metrics, points = lt.terms(hp, apply, batch)
+    values, metrics, points = lt.terms(hp, apply, batch, rng)
     face, by_r, more, cut = reenactor.terms(hp, apply, constants, batch, points, True)
     whole, by_b, most = mixer.terms(hp, apply, constants, batch, cut, True)
     values = {'G': values['LT'] + face + whole, 'La': values['La'], 'D_r': by_r, 'D_b': by_b}
@@ -317,11 +329,11 @@ def transfer(
       driving, first: faces with `aus` [b, 20] (those not `aus_valid` are taken as 0) and
         `landmarks`; `first` is the driver's first frame.
     """
-    del hp
     source = identity['points']
     unit = lm.box(source)[1]
     points = jnp.broadcast_to(lt.pinned(source, unit), driving.landmarks.shape)
-    moved = lt.moved(frozen_apply(nets, variables), points, driving.aus, driving.aus_valid > 0)
+    known = driving.aus_valid > 0
+    moved = lt.moved(hp, frozen_apply(nets, variables), points, driving.aus, known)
     scale = unit / lm.box(first.landmarks)[1]
     offset = (lm.eye_middle(driving.landmarks) - lm.eye_middle(first.landmarks)) * scale[
         :, None, None
@@ -387,7 +399,7 @@ def pieces(
 def preview(hp: Hparams, nets: dict, variables: dict, batch: Batch) -> dict[str, Array]:
     """Draw in [-1, 1]: source, driving, I_fr without background, M, result; or only lines."""
     if batch.image is None:
-        return _preview_lines(nets, variables, batch)
+        return _preview_lines(hp, nets, variables, batch)
     source = batch.image[:, 0]
     appearance = encode(hp, nets, variables, Face(image=source, landmarks=batch.landmarks[:, 0]))
     images = pieces(hp, nets, variables, appearance, batch.landmarks[:, 1])
@@ -400,12 +412,13 @@ def preview(hp: Hparams, nets: dict, variables: dict, batch: Batch) -> dict[str,
     }
 
 
-def _preview_lines(nets: dict, variables: dict, batch: Batch) -> dict[str, Array]:
+def _preview_lines(hp: Hparams, nets: dict, variables: dict, batch: Batch) -> dict[str, Array]:
     """Draw the landmarks of source, driver and result, for a stage that reads no images."""
     side, source, driving = 128, batch.landmarks[:, 0], batch.landmarks[:, 1]
     unit, layout = lm.box(source)[1], layouts.of_count(source.shape[1])
     pinned = lt.pinned(source, unit)
-    moved = lt.moved(frozen_apply(nets, variables), pinned, batch.aus[:, 1], batch.aus_valid[:, 1])
+    aus, known = batch.aus[:, 1], batch.aus_valid[:, 1]
+    moved = lt.moved(hp, frozen_apply(nets, variables), pinned, aus, known)
 
     def draw(points):
         return lm.raster((points * 0.4 + 0.4) * side, layout, side)[..., None] * 2 - 1

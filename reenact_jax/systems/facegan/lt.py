@@ -4,19 +4,26 @@
 
 Units (ours; the paper has "normalized coordinates" of crops that pin the middle between the eyes):
 points from the middle between the eyes, in half sides of the source's bounding box.
+
+Not every estimator knows every action unit. An unknown one is given as 0, which is also a muscle at
+rest; with `units_known` LT is told which ones are known, and `drop_units` hides some in training,
+so that it meets all cases (both ours).
 """
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from reenact_jax.data.tracks import Batch
+from reenact_jax.data.tracks import POSE, Batch
 from reenact_jax.geometry import landmarks as lm
 from reenact_jax.geometry import layouts
 from reenact_jax.systems import losses
 
 
-def terms(hp, apply, batch: Batch):
+def terms(hp, apply, batch: Batch, rng: jax.Array):
     """Compute eqs. 1 to 4 on two frames of a track: the second's action units move the first.
+
+    La judges all units that are known, those too that are hidden from LT.
 
     Returns:
       The losses of LT and La, metrics, and l_t in pixels with the eyes where l_d has them.
@@ -25,7 +32,7 @@ def terms(hp, apply, batch: Batch):
     aus, unit = batch.aus[:, 1], lm.box(source)[1]
     truth = pinned(batch.landmarks[:, 1], unit)
     start = pinned(source, unit)
-    result = moved(apply, start, aus, known)
+    result = moved(hp, apply, start, aus, _given(hp, known, rng))
     guess, right = losses.apart(apply('La', losses.together(result, truth)))
     metrics = {
         'l1': losses.l1(result, truth),
@@ -52,16 +59,28 @@ def pinned(points: Float[Array, 'b n 2'], unit: Float[Array, ' b']) -> Float[Arr
 
 
 def moved(
-    apply, given: Float[Array, 'b n 2'], aus: Float[Array, 'b 20'], known
+    hp, apply, given: Float[Array, 'b n 2'], aus: Float[Array, 'b 20'], known
 ) -> Float[Array, 'b n 2']:
     """Compute l_t of pinned landmarks.
 
     Args:
+      hp: FACEGAN's settings.
+      apply: calls a network by name.
       given: pinned landmarks.
+      aus: the driver's.
       known: [b, 20] bool; action units that are not known are given as 0.
     """
-    shift = apply('LT', given, jnp.where(known, aus, 0.0))
+    told = (known.astype(aus.dtype),) if hp.units_known else ()
+    shift = apply('LT', given, jnp.where(known, aus, 0.0), *told)
     return given + shift.reshape(given.shape)
+
+
+def _given(hp, known, rng: jax.Array):
+    """Hide each intensity with the chance `drop_units`; the angles stay."""
+    if not hp.drop_units:
+        return known
+    kept = jax.random.bernoulli(rng, 1 - hp.drop_units, known.shape)
+    return known & kept.at[:, POSE].set(True)
 
 
 def _masked(guess: Float[Array, 'b 20'], truth: Float[Array, 'b 20'], known) -> Float[Array, '']:
