@@ -167,6 +167,15 @@ def test_names_say_something_and_files_stay_small():
     assert statistics.median(lengths) < 170
 
 
+def test_functions_stay_short():
+    for path in [*PACKAGE.rglob('*.py'), *(ROOT / 'launch').rglob('*.py')]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                first = node.body[ast.get_docstring(node) is not None :] or node.body
+                lines = first[-1].end_lineno - first[0].lineno + 1
+                assert lines <= 45, f'{path}: {node.name} has {lines} lines'
+
+
 def test_every_room_says_what_it_is():
     for folder in {path.parent for path in MODULES.values()}:
         said = ast.get_docstring(ast.parse((folder / '__init__.py').read_text()))

@@ -213,7 +213,12 @@ def _identity(name: str) -> estimators.Identity | estimators.Own | None:
             f'--identity {name}: expected dlib, dlib=FILE, none or a function of your own, '
             'my_package.measures:embed'
         )
-    return estimators.Identity(path or None) if kind == 'dlib' else None
+    if kind == 'none':
+        return None
+    try:
+        return estimators.Identity(path or None)
+    except UserError as error:
+        raise UserError(f'--identity {name}: {error}; without CSIM: --identity none') from None
 
 
 def described(
