@@ -51,6 +51,9 @@ def options(arguments: list[str], commands: str) -> argparse.Namespace:
     Args:
       arguments: what was typed.
       commands: lines on the other commands, for the help.
+
+    Raises:
+      UserError: a flag is wrong; the message names it.
     """
     parser = errors.Parser(
         prog='reenact-jax evaluate',
