@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes .venv with the test extras and runs the tests; arguments go to pytest.
 #
-#   bash launch/test.sh                      the whole suite, seven minutes on two cores
+#   bash launch/test.sh                      the whole suite, twenty minutes on two cores
 #   bash launch/test.sh tests/test_step.py   one file
 #   bash launch/test.sh -m long              the tests that take minutes
 #

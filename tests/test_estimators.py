@@ -1,5 +1,7 @@
 """Estimators: dlib's network against dlib, MediaPipe on a photograph and on nothing."""
 
+import argparse
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,7 +11,7 @@ from skimage import data
 
 from reenact_jax import faces
 from reenact_jax.common.errors import UserError
-from reenact_jax.evaluate import estimators
+from reenact_jax.evaluate import compare, estimators
 from reenact_jax.evaluate.estimators import identity
 from reenact_jax.nets import dlib_resnet
 
@@ -97,3 +99,15 @@ def test_faces_are_found_at_any_size_and_failures_told():
     assert (large.points[1] == 0).all() and not large.known[1].any()
     np.testing.assert_allclose(large.points[0], large.points[2], atol=1e-3)
     np.testing.assert_allclose(little.points[0] * 4, large.points[0], atol=6)
+
+
+def test_a_missing_identity_network_says_how_to_do_without(monkeypatch):
+    monkeypatch.setattr(dlib_resnet, '_in_package', lambda: None)
+    parser = argparse.ArgumentParser()
+    compare.estimator_flags(parser.add_argument)
+    without = ['--attributes', 'none', '--features', 'none']
+    named = pytest.raises(UserError, match=r'--identity dlib: .*pip install.*--identity none')
+    with named, compare.measuring(parser.parse_args(without)):
+        pass
+    with compare.measuring(parser.parse_args([*without, '--identity', 'none'])) as measure:
+        assert measure.identity is None

@@ -84,7 +84,9 @@ def _module(path: pathlib.Path) -> str:
     return '.'.join(parts[:-1] if parts[-1] == '__init__' else parts)
 
 
-MODULES = {_module(path): path for path in sorted(PACKAGE.rglob('*.py'))}
+# Links are followed by hand: before Python 3.13 `rglob` leaves out what lies behind them.
+FOLDERS = PACKAGE, PACKAGE / 'configs', PACKAGE / 'data_prep'
+MODULES = {_module(path): path for folder in FOLDERS for path in sorted(folder.rglob('*.py'))}
 
 
 def _room(module: str) -> str | None:
@@ -136,8 +138,7 @@ def test_no_module_needs_itself():
 
 def test_files_are_opened_in_one_place():
     wrong, used = [], set()
-    modules = MODULES | {_module(path): path for path in (ROOT / 'data_prep').rglob('*.py')}
-    for module, path in modules.items():
+    for module, path in MODULES.items():
         found = sorted(_files(ast.parse(path.read_text())))
         own = module.removeprefix('reenact_jax.')
         allowed = [one for one in OF_THIS_MACHINE if own == one or own.startswith(f'{one}.')]
@@ -165,6 +166,15 @@ def test_names_say_something_and_files_stay_small():
         assert not set(module.split('.')) & SAYS_NOTHING, module
     lengths = [len(path.read_text().splitlines()) for path in MODULES.values()]
     assert statistics.median(lengths) < 170
+
+
+def test_functions_stay_short():
+    for path in [*MODULES.values(), *(ROOT / 'launch').rglob('*.py')]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                first = node.body[ast.get_docstring(node) is not None :] or node.body
+                lines = first[-1].end_lineno - first[0].lineno + 1
+                assert lines <= 45, f'{path}: {node.name} has {lines} lines'
 
 
 def test_every_room_says_what_it_is():

@@ -1,8 +1,10 @@
 """The training command on the toy: hand-over, stop and exact resume, two processes."""
 
 import json
+import logging
 import os
 import pathlib
+import re
 import shutil
 import socket
 import subprocess
@@ -259,3 +261,12 @@ def test_batches_are_stacked_in_order_and_damage_is_counted():
     np.testing.assert_array_equal(np.asarray(feed.take(3))[:, 0], [1, 2, 3])
     feed.check_budget()
     assert loader.asked == [4] and feed.waited > 0
+
+
+def test_notes_are_plain_lines_and_warnings_say_where_they_are_from():
+    def line(level: int) -> str:
+        record = logging.LogRecord('r', level, 'aan.py', 7, 'features: %s', ('random',), None)
+        return train._Plain().format(record)
+
+    assert line(logging.INFO) == 'features: random'
+    assert re.fullmatch(r'W\d{4} .* aan\.py:7\] features: random', line(logging.WARNING))

@@ -63,6 +63,8 @@ def test_it_prepares_trains_exports_and_reenacts(run, installed):
     driver = ['--driving', 'heads', '--driving-track', 'train_00001_0000']
     run('reenact', '--model', 'bundle', *source, *driver, '--out', 'out.mp4')
     assert (run.folder / 'out.mp4').stat().st_size > 1000
+    assert json.loads(run('provenance', 'out.mp4').stdout)['metadata'] is True
+    assert 'learning rate of the generator' in run('summary', '--config', 'aan:tiny').stdout
 
 
 def test_it_sweeps(run):

@@ -34,7 +34,11 @@ LARGEST = '500mb'  # largest size of an upload
 
 
 def options(arguments: list[str] | None) -> argparse.Namespace:
-    """Read and check the command line."""
+    """Read and check the command line.
+
+    Raises:
+      UserError: a flag is wrong; the message names it.
+    """
     parser = errors.Parser(
         prog='reenact-jax app',
         description=__doc__,

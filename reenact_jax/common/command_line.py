@@ -2,6 +2,7 @@
 
 import difflib
 import os
+import re
 import sys
 import textwrap
 from collections.abc import Callable, Sequence
@@ -24,6 +25,12 @@ CALLED_ELSEWHERE = {
     'resolution': 'size',
     'data_dir': 'data',
     'dataset': 'data',
+}
+
+EXPECTED = {  # what Python and absl say of a wrong value: what was expected
+    r'invalid literal for int\(\) with base 10: .*': 'expected a whole number',
+    r'could not convert string to float: .*': 'expected a number',
+    r"\('Non-boolean argument to boolean flag', .*\)": 'expected true or false',
 }
 
 
@@ -76,7 +83,7 @@ def parse(
     try:
         rest = _read(values, arguments)
     except flags.Error as error:
-        raise UserError(str(error)) from None
+        raise UserError(_in_words(str(error))) from None
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UserError(_field_error(define, arguments, error)) from None
     if rest:
@@ -146,6 +153,12 @@ def _read(values: flags.FlagValues, arguments: Sequence[str]) -> list[str]:
         return values(sys.argv)[1:]
     finally:
         sys.argv = before
+
+
+def _in_words(text: str) -> str:
+    for said, expected in EXPECTED.items():
+        text = re.sub(said, expected, text)
+    return text
 
 
 def _field_error(define, arguments: Sequence[str], error: Exception) -> str:

@@ -51,6 +51,9 @@ def options(arguments: list[str], commands: str) -> argparse.Namespace:
     Args:
       arguments: what was typed.
       commands: lines on the other commands, for the help.
+
+    Raises:
+      UserError: a flag is wrong; the message names it.
     """
     parser = errors.Parser(
         prog='reenact-jax evaluate',
@@ -221,7 +224,12 @@ def _identity(name: str) -> estimators.Identity | estimators.Own | estimators.Br
             'none or a function of your own, '
             'my_package.measures:embed'
         )
-    return estimators.Identity(path or None) if kind == 'dlib' else None
+    if kind == 'none':
+        return None
+    try:
+        return estimators.Identity(path or None)
+    except UserError as error:
+        raise UserError(f'--identity {name}: {error}; without CSIM: --identity none') from None
 
 
 def described(

@@ -30,7 +30,11 @@ Cell = UInt8[np.ndarray, '_ _ _ 3'] | None
 
 
 def options(arguments: list[str]) -> argparse.Namespace:
-    """Read the command line."""
+    """Read the command line.
+
+    Raises:
+      UserError: a flag is wrong; the message names it.
+    """
     parser = errors.Parser(prog='reenact-jax evaluate figure', description=__doc__)
     add = parser.add_argument
     add('--model', required=True, nargs='+', metavar='[NAME=]MODEL', help='bundles, or workdirs')

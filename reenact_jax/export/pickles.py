@@ -91,7 +91,11 @@ class _Machine:
         self.result: Any = None
 
     def step(self, name: str, argument) -> None:
-        """Follow one opcode."""
+        """Follow one opcode of the pickle.
+
+        Raises:
+          UserError: no checkpoint of plain values and tensors needs this opcode.
+        """
         stack = self._stack
         if name in _VALUES:
             stack.append(argument)

@@ -36,6 +36,7 @@ def read(description: str | None, arguments: list[str] | None = None) -> argpars
     faces = parser.add_argument_group('source and driver').add_argument
     _faces(faces)
     _motion(faces)
+    _handling(faces)
     _changes(parser.add_argument_group('changes').add_argument)
     results = parser.add_argument_group('result').add_argument
     _results(results)
@@ -121,6 +122,9 @@ def _motion(add) -> None:
         help=f'what moves, as often as wanted: {", ".join(regions.NAMES)} (default); the mouth '
         'with the jaw; pose: rotation, size and place; with relative motion',
     )
+
+
+def _handling(add) -> None:
     add(
         '--smooth',
         action=argparse.BooleanOptionalAction,

@@ -102,9 +102,18 @@ def _show_logs() -> None:
     absl.logging.use_absl_handler()
     absl.logging.set_verbosity(absl.logging.WARNING)
     absl.logging.get_absl_handler().addFilter(_once)
+    absl.logging.get_absl_handler().setFormatter(_Plain())
     logging.getLogger('asyncio').setLevel(logging.CRITICAL)  # as `_once`
     first = jax.process_index() == 0
     logging.getLogger('reenact_jax').setLevel(logging.INFO if first else logging.WARNING)
+
+
+class _Plain(absl.logging.PythonFormatter):
+    """Notes as plain lines; warnings and errors with their time, process and place."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Write a record as a line."""
+        return record.getMessage() if record.levelno <= logging.INFO else super().format(record)
 
 
 def _once(record: logging.LogRecord) -> bool:

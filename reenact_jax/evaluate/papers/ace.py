@@ -197,9 +197,15 @@ def _boxes(frames: Frames, cases: Cases, pose: str) -> tuple:
 
 
 def converted(model: Trained, frames: Frames, cases: Cases) -> Float[np.ndarray, 'c n 2']:
-    """Return the model's landmarks, in pixels of the reference's crop."""
+    """Return the model's landmarks, in pixels of the reference's crop.
+
+    Raises:
+      UserError: the model is driven by more than landmarks.
+    """
     if more := set(member(model.module, 'DRIVEN_BY')) - {'landmarks'}:
-        raise UserError(f'{model.system} needs {", ".join(sorted(more))}, which this test has not')
+        raise UserError(
+            f'{model.system} needs {", ".join(sorted(more))}, which this test does not have'
+        )
 
     @jax.jit
     def run(reference, driver):
@@ -211,7 +217,11 @@ def converted(model: Trained, frames: Frames, cases: Cases) -> Float[np.ndarray,
 
 
 def score(shapes, frames: Frames, cases: Cases, pose: str, name: str) -> dict[str, float]:
-    """Return the mean ACE and its standard error."""
+    """Return the mean ACE and its standard error.
+
+    Raises:
+      UserError: a result is not finite.
+    """
     truth = frames.points[cases.truth]
     if pose == 'driving':
         shapes = in_chunks(jax.jit(metrics.same_box), shapes, truth)

@@ -17,7 +17,11 @@ Ours, and off in the paper's preset: `prior`, `prior_reach`, `flow_bound`, `mask
 the source shows and paints what it does not, and offers `layers`.
 
 The paper first moves landmarks between people by MarioNETte's transformer; here any system with a
-`transfer` does so (MarioNETte's, LD-Net), joined at export. The sub-nets are in nets/aan.py.
+`transfer` does so (MarioNETte's, LD-Net), joined at export.
+
+Files: hparams.py the numbers, generator.py the generator (`draw`: warp, mask, paint, parts),
+terms.py the losses, palette.py the colours of mouths; here networks and stages. The sub-nets are in
+nets/aan.py.
 """
 
 import logging
