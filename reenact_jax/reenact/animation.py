@@ -13,7 +13,7 @@ from reenact_jax.bundle import LANDMARKS, Bundle
 from reenact_jax.common.errors import UserError
 from reenact_jax.data.tracks import POSE_NAMES
 from reenact_jax.geometry import keypoints, layouts
-from reenact_jax.reenact import keypoint_motion, painting, relative
+from reenact_jax.reenact import keypoint_motion, painting, relative, several
 from reenact_jax.reenact.edits import head_pose, landmark_edits, unit_edits
 from reenact_jax.reenact.options import DEFAULTS, Options
 from reenact_jax.reenact.painting import Painter
@@ -43,6 +43,7 @@ class Animation:
       bundle: a bundle that `bundle.load` returned.
       source: the portrait, at the bundle's size, with its point set.
       options: what is asked of the animation.
+      others: more pictures of the same person (several.py).
 
     Raises:
       UserError: an option acts on what does not move the bundle.
@@ -51,6 +52,7 @@ class Animation:
     bundle: Bundle
     source: Portrait
     options: Options = DEFAULTS
+    others: Sequence[Portrait] = ()
 
     def __post_init__(self):
         keypoint_motion.check(self.bundle, self.options)
@@ -67,9 +69,15 @@ class Animation:
         """What draws the frames.
 
         Raises:
-          UserError: the options name a background, and the bundle cannot change it.
+          UserError: the options name a background, and the bundle cannot change it, or there are
+            several sources; or the bundle is not moved by landmarks, and there are several.
         """
         options = self.options
+        if self.others and options.background is not None:
+            raise UserError('--background: is for one --source')
+        if self.others:
+            pictures = self.bundle, self.source, self.others
+            return several.painter(*pictures, whole=not options.crop, most=options.max_side)
         return painting.painter(
             self.bundle,
             self.source,
@@ -102,7 +110,7 @@ class Animation:
         painter = self.painter
         pending: Any = None  # drawn, points, held
         for points, held in self.landmarks(driving, start, shots):
-            points = self._edited(points)
+            points = self.edited(points)
             drawn = painter.draw(points, len(held)), points, held
             # The device works on this batch while the host finishes the one before.
             if pending is not None:
@@ -179,7 +187,7 @@ class Animation:
             points = self._by_own_units(share)
         else:
             points = landmark_edits.between(self.own(), end, np.array(share, np.float32))
-        points = np.asarray(self._edited(points, share))
+        points = np.asarray(self.edited(points, share))
         for first in range(0, steps, rows):
             some = points[first : first + rows]
             padded = _padded(some, rows)
@@ -210,7 +218,7 @@ class Animation:
             return unit_edits.apply(face, units, share)
         return head_pose.apply(face, units, layouts.layout(self.bundle.points), share)
 
-    def _edited(self, points, share: Any = 1.0):
+    def edited(self, points, share: Any = 1.0):
         """Apply the edits to landmarks, with or without depth."""
         if not self.options.edits:
             return points

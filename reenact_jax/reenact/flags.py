@@ -6,7 +6,7 @@ from fractions import Fraction
 from reenact_jax.common import errors, storage
 from reenact_jax.common.errors import UserError
 from reenact_jax.media import credentials, reading
-from reenact_jax.reenact import motion, painting, regions
+from reenact_jax.reenact import motion, painting, regions, source_flags
 from reenact_jax.reenact.edits import landmark_edits, unit_edits
 from reenact_jax.reenact.options import BATCH, MOTIONS, REFERENCES
 from reenact_jax.reenact.output import STILLS, Output
@@ -41,6 +41,7 @@ def read(description: str | None, arguments: list[str] | None = None) -> argpars
     _results(results)
     _marks(results)
     args = parser.parse_args(arguments)
+    source_flags.check(args)
     _check(args)
     return args
 
@@ -53,15 +54,7 @@ def model(add) -> None:
 
 def _faces(add) -> None:
     model(add)
-    add('--source', required=True, help='picture or video of the person to animate, or a shard set')
-    add('--source-track', metavar='ID', help='track of the shard set --source')
-    add(
-        '--source-frame',
-        type=int,
-        default=0,
-        metavar='N',
-        help='frame of a --source that is a video or a track, from 0; default 0',
-    )
+    source_flags.add_to(add)
     add(
         '--face',
         metavar='WHICH',
@@ -361,6 +354,9 @@ def _check_places(args: argparse.Namespace) -> None:
             if place in taken and name in ('out', 'sheet', 'save_motion'):
                 raise UserError(f'{flag} {value}: is {taken[place]} already; name another file')
             taken[place] = flag
+    for path in args.others:
+        if storage.same(path) in taken:
+            raise UserError(f'--source {path}: is {taken[storage.same(path)]} already')
 
 
 def is_motion(args: argparse.Namespace, name: str = 'driving') -> bool:
