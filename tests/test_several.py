@@ -154,14 +154,14 @@ def test_a_folder_says_what_it_is(stills):
         reenact.main(given)
 
 
-def test_from_python(stills, tmp_path):
+def test_from_python(stills):
     model = Model(live.assemble(drawing_model(), None))
     model._found = FakeDetector()
-    files = [stills / '0.png', stills / '2.png']
-    clip = model.animate([str(file) for file in files], str(stills), motion='absolute')
-    assert clip.frames.shape == (3, 64, 80, 3)
+    files = [str(stills / '0.png'), str(stills / '2.png')]
+    driver = np.full((3, 64, 64, 3), 160, np.uint8)
+    assert model.animate(files, driver, motion='absolute').frames.shape == (3, 64, 80, 3)
     with pytest.raises(UserError, match='sources: none'):
-        model.animate([], str(stills))
+        model.animate([], driver)
 
 
 def test_keypoints_do_not_tell_the_pose():
