@@ -311,10 +311,9 @@ def _check(args: argparse.Namespace) -> None:
     _check_places(args)
     if not args.no_credentials:
         credentials.check()
-    for name in ('source', 'driving'):
-        given = getattr(args, name)
-        if given and not getattr(args, f'{name}_track') and not is_motion(args, name):
-            reading.kind(given)
+    source_flags.check_files(args)
+    if args.driving and not args.driving_track and not is_motion(args):
+        reading.kind(args.driving)
     output(args).check(args.overwrite)
 
 
@@ -359,9 +358,7 @@ def _check_places(args: argparse.Namespace) -> None:
             raise UserError(f'--source {path}: is {taken[storage.same(path)]} already')
 
 
-def is_motion(args: argparse.Namespace, name: str = 'driving') -> bool:
+def is_motion(args: argparse.Namespace) -> bool:
     """Tell whether the driver is a file of motion."""
-    given = getattr(args, name)
-    return (
-        name == 'driving' and bool(given) and storage.path(given).suffix.lower() in motion.SUFFIXES
-    )
+    given = args.driving
+    return bool(given) and storage.path(given).suffix.lower() in motion.SUFFIXES

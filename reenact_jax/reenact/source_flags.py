@@ -67,19 +67,23 @@ def check(args: argparse.Namespace) -> None:
         raise UserError('--background: is for one --source')
     if kind == FILM:
         _check_film(args)
-    if not args.source_track:
-        for path in (args.source, *args.others):
-            _check_kind(path, kind)
 
 
-def _check_kind(path: str, kind: str) -> None:
-    found = reading.kind(path)
-    if found == 'folder' and kind == PORTRAIT:
-        raise UserError(f'{path}: is a folder; --source-as set or film says what it is')
-    if found == 'still' and kind == SET:
-        raise UserError(f'--source-as set: {path} is one picture; give --source once for each')
-    if found == 'still' and kind == FILM:
-        raise UserError(f'--source-as film: {path} is one picture; leave it out')
+def check_files(args: argparse.Namespace) -> None:
+    """Check that the sources are there and of their kind.
+
+    Raises:
+      UserError: names the file.
+    """
+    kind = args.source_as
+    for path in () if args.source_track else (args.source, *args.others):
+        found = reading.kind(path)
+        if found == 'folder' and kind == PORTRAIT:
+            raise UserError(f'{path}: is a folder; --source-as set or film says what it is')
+        if found == 'still' and kind == SET:
+            raise UserError(f'--source-as set: {path} is one picture; give --source once for each')
+        if found == 'still' and kind == FILM:
+            raise UserError(f'--source-as film: {path} is one picture; leave it out')
 
 
 def _check_film(args: argparse.Namespace) -> None:
