@@ -28,6 +28,13 @@ class ResultFrame(NamedTuple):
     held: bool  # whether the driver's face was not found and the motion before is kept
 
 
+class Begun(NamedTuple):
+    """Where motion starts."""
+
+    identity: tuple  # what the bundle's transfer needs of the source
+    start: relative.Start | keypoint_motion.Start | None  # None: motion is not relative
+
+
 class Shots(NamedTuple):
     """Where a driver cuts."""
 
@@ -136,31 +143,51 @@ class Animation:
           The points, pixels of the source's crop, with or without depth, as many as a batch has
           (or a motion of another kind); and for the frames among them whether they are held.
         """
-        bundle, face, rows = self.bundle, self.source.face(), self.options.batch
-        identity, begun, last = bundle.identify(face), None, -1
+        begun, last, rows = self.begin(None), -1, self.options.batch
         for moving, held, shot in _batches(driving, rows, shots):
             if shot != last and self.options.is_relative:
                 first = start if last < 0 else None
                 first = shots.starts.get(shot, first) if shots else first
-                begun = self._start(identity, face, _first(moving, first))
+                begun = self.begin(_first(moving, first), begun)
             last = shot
-            moving = self._changed({name: _padded(value, rows) for name, value in moving.items()})
-            if begun is None:
-                yield np.asarray(bundle.transfer(identity, moving, face)), held
-            elif isinstance(begun, keypoint_motion.Start):
-                made = np.asarray(bundle.transfer(identity, moving, face))
-                yield keypoint_motion.move(begun, made, self.options.strength), held
-            else:
-                driven = relative.transferred(bundle, begun, identity, face, moving)
-                points = relative.move(begun, driven, moving, self.options.amount)
-                yield np.array(points, np.float32), held
+            yield (
+                self.moved(begun, {name: _padded(value, rows) for name, value in moving.items()}),
+                held,
+            )
 
-    def _start(self, identity: tuple, face: dict, first: dict):
-        """Prepare relative motion."""
+    def begin(self, first: dict | None, before: Begun | None = None) -> Begun:
+        """Prepare motion.
+
+        Args:
+          first: the driver's face where relative motion starts, with a leading axis of 1; None: the
+            driver's motion is taken as it is.
+          before: what this returned before, whose work on the source is not done again.
+        """
+        face = self.source.face()
+        identity = self.bundle.identify(face) if before is None else before.identity
+        if first is None:
+            return Begun(identity, None)
         given = self.bundle, identity, face, first, self.options.batch
         if self._by_landmarks:
-            return relative.start(*given)
-        return keypoint_motion.start(*given, self.options.adapt_scale)
+            return Begun(identity, relative.start(*given))
+        return Begun(identity, keypoint_motion.start(*given, self.options.adapt_scale))
+
+    def moved(self, begun: Begun, driving: dict) -> Float[np.ndarray, 'b n _']:
+        """Move the source's landmarks, or its keypoints, as faces of the driver.
+
+        Args:
+          begun: what `begin` returned.
+          driving: the driver's faces, as many as a batch has.
+        """
+        bundle, face, (identity, start) = self.bundle, self.source.face(), begun
+        driving = self._changed(driving)
+        if start is None:
+            return np.asarray(bundle.transfer(identity, driving, face))
+        if isinstance(start, keypoint_motion.Start):
+            made = np.asarray(bundle.transfer(identity, driving, face))
+            return keypoint_motion.move(start, made, self.options.strength)
+        driven = relative.transferred(bundle, start, identity, face, driving)
+        return np.float32(relative.move(start, driven, driving, self.options.amount))
 
     def own(self) -> Float[np.ndarray, 'n _']:
         """Return the source's own landmarks, or its motion of another kind."""
