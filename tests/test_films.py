@@ -75,10 +75,14 @@ def test_a_square_is_cut_and_put_back_pixel_by_pixel(left, top):
 
 
 def test_a_face_of_about_one_size_keeps_its_side():
-    squares, points = Squares(), face_points(100)
-    first = squares(points)
-    assert squares(points * 1.05 + 7).side == first.side
-    assert squares(points * 1.3).side == pytest.approx(first.side * 1.3, abs=1)
+    squares, points, image = Squares(), face_points(100), np.zeros((9, 9, 3), np.uint8)
+
+    def side(landmarks):
+        return squares(Shown(image, 0.0, 1.0, {'landmarks': np.float32(landmarks)})).side
+
+    first = side(points)
+    assert side(points * 1.05 + 7) == first
+    assert side(points * 1.3) == pytest.approx(first * 1.3, abs=1)
 
 
 def test_a_portrait_of_a_frame_has_its_points_where_its_pixels_are():
@@ -88,7 +92,8 @@ def test_a_portrait_of_a_frame_has_its_points_where_its_pixels_are():
     image[y - 2 : y + 3, x - 2 : x + 3] = 255
     face = {'landmarks': points[:, :2], 'landmarks3d': points}
     face |= {'aus': np.zeros(20, np.float32), 'aus_valid': np.ones(20, np.float32)}
-    source = films.portrait(Shown(image, 0, 1, face), Squares()(points), SIZE)
+    shown = Shown(image, 0.0, 1.0, face)
+    source = films.portrait(shown, Squares()(shown), SIZE)
     bright = np.argwhere(source.image[..., 0] > source.image[..., 0].max() - 0.4)
     np.testing.assert_allclose(bright.mean(0)[::-1] + 0.5, source.known['landmarks'][30], atol=0.75)
 
@@ -131,6 +136,9 @@ def test_a_film_keeps_its_times_and_what_has_no_face(command, tmp_path):
     assert np.ptp(frames[0]) > 50  # lines are drawn
     made, said = command(film, video(tmp_path / 'same.mp4', 6 * [100]))
     assert made['ends'] is None and 'ends at' not in said
+    writing.write_still(str(tmp_path / 'still.png'), np.full((64, 64, 3), 220, np.uint8))
+    made, said = command(film, tmp_path / 'still.png')
+    assert (made['frames'], made['ends']) == (6, None), 'a still stays'
 
 
 def test_a_film_without_anybody_is_named(command, tmp_path):
@@ -144,6 +152,7 @@ def test_a_film_without_anybody_is_named(command, tmp_path):
     [
         (['--region', 'pose'], "--region pose: the film's own pose stays; give eyes, brows, mouth"),
         (['--motion', 'absolute'], '--motion absolute: the own motion of a film stays'),
+        (['--out', 'o.png'], r'--out o\.png: a film has several frames; name it \.mp4'),
         (['--crop'], '--crop: .*; not for --source-as film'),
         (['--steps', '4'], '--steps: .*; not for --source-as film'),
         (['--save-motion', 'm.csv'], '--save-motion: .*; not for --source-as film'),

@@ -91,7 +91,7 @@ def decoded(jpeg: bytes) -> UInt8[np.ndarray, 'h w 3']:
     """
     try:
         height, width, *_ = simplejpeg.decode_jpeg_header(jpeg)
-        if max(height, width) <= MOST_SIDE:
+        if max(int(height), int(width)) <= MOST_SIDE:
             return simplejpeg.decode_jpeg(jpeg)
     except ValueError:
         raise Refused(400, 'a frame is a JPEG') from None

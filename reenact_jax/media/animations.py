@@ -18,9 +18,9 @@ from reenact_jax.media.timeline import Timeline
 _LEAST, _INSTEAD = 0.0101, 0.1  # seconds: browsers show shorter delays than this as long as that
 _TICK = 0.01  # GIF counts hundredths
 _MOST_HEAD = 4_000_000  # bytes in which the header of an AVIF's track is looked for
-_MATRICES = {  # signs of x' = a x + c y, y' = b x + d y -> EXIF's orientation
-    (1, 0, 0, 1): 1, (-1, 0, 0, 1): 2, (-1, 0, 0, -1): 3, (1, 0, 0, -1): 4,
-    (0, 1, 1, 0): 5, (0, 1, -1, 0): 6, (0, -1, -1, 0): 7, (0, -1, 1, 0): 8,
+_MATRICES = {  # EXIF's orientation -> signs of x' = a x + c y, y' = b x + d y
+    1: (1, 0, 0, 1), 2: (-1, 0, 0, 1), 3: (-1, 0, 0, -1), 4: (1, 0, 0, -1),
+    5: (0, 1, 1, 0), 6: (0, 1, -1, 0), 7: (0, -1, -1, 0), 8: (0, -1, 1, 0),
 }  # fmt: skip
 
 
@@ -95,8 +95,8 @@ def _matrix(path) -> int:
     if at < 44 or len(head) < at + 20:
         return 1
     a, b, _, c, d = struct.unpack('>5i', head[at : at + 20])
-    signs = tuple((value > 0) - (value < 0) for value in (a, b, c, d))
-    return _MATRICES.get(signs, 1)
+    signs = [(value > 0) - (value < 0) for value in (a, b, c, d)]
+    return next((turn for turn, matrix in _MATRICES.items() if signs == list(matrix)), 1)
 
 
 def _decoded(path) -> Iterator:

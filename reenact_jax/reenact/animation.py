@@ -187,7 +187,8 @@ class Animation:
             made = np.asarray(bundle.transfer(identity, driving, face))
             return keypoint_motion.move(start, made, self.options.strength)
         driven = relative.transferred(bundle, start, identity, face, driving)
-        return np.float32(relative.move(start, driven, driving, self.options.amount))
+        points = relative.move(start, driven, driving, self.options.amount)
+        return np.array(points, np.float32)
 
     def own(self) -> Float[np.ndarray, 'n _']:
         """Return the source's own landmarks, or its motion of another kind."""

@@ -122,8 +122,7 @@ def _record_film(args: argparse.Namespace, bundle: Bundle, detector) -> dict:
     keypoint_motion.refuse(bundle, '--source-as film')
     more = dict(most=args.max_side, smooth=args.smooth is not False)
     film = films.Film(args.source, bundle.points, detector, args.face, **more)
-    place = films.Squares()(film.first.face['landmarks'])
-    source = films.portrait(film.first, place, bundle.size)
+    source = films.portrait(film.first, films.Squares()(film.first), bundle.size)
     driver = _driver(args, bundle, detector, source)
     animation = Animation(bundle, source, _options(args, bundle, driver.rate))
     summary = film_recording.record(animation, film, driver, reenact_flags.output(args))
@@ -170,8 +169,8 @@ def _record(args: argparse.Namespace, bundle: Bundle, source: Portrait, others, 
             raise UserError(
                 f'--steps: {args.driving} has {driver.count} frames; the driver must be a still'
             )
-        several = 2 * int(recording.LEAD_RATE) if output.is_video else 6 if args.sweep else 1
-        return recording.record_lead(animation, driver, args.steps or several, output)
+        count = 2 * int(recording.LEAD_RATE) if output.is_video else 6 if args.sweep else 1
+        return recording.record_lead(animation, driver, args.steps or count, output)
     if driver.count != 1 and not output.is_video:
         raise UserError(f'--out {args.out}: the driver has several frames; name it .mp4')
     return recording.record(animation, driver, output)

@@ -49,7 +49,7 @@ class Result:
         if shown.face is None:
             self.without.append(round(shown.begin, 3))
             return shown.image, None, None, None
-        square = self._squares(shown.face['landmarks'])
+        square = self._squares(shown)
         source = films.portrait(shown, square, bundle.size)
         own = frames.of_face(source.known)
         points = films.replaced(own, self._reference, moved, self._layout, self._weights)
@@ -77,8 +77,9 @@ def record(animation: Animation, film: Film, driver: Driver, output: Output) -> 
     """
     read = driving.read(driver, animation.source, animation.options)
     times, result = film.reader.timeline, Result(animation)
-    begins = times.times[times.times + TICK < max(driver.times.end, TICK)]
-    paired, held, rows = Paired(read, begins), 0, {}
+    stays = driver.count == 1
+    begins = times.times[stays | (times.times + TICK < driver.times.end)]
+    paired, held, rows = Paired(read, begins, stays), 0, {}
     wanted = timeline.spread(begins, output.rows if output.sheet else 0)
     pairs = zip(film.frames(), _moved(animation, paired), strict=False)
     bar = tqdm(pairs, total=len(begins), unit='frame', desc=storage.path(output.path).name)
@@ -96,7 +97,7 @@ def record(animation: Animation, film: Film, driver: Driver, output: Output) -> 
     facts = measuring.measured(output.path)
     summary = {'out': output.path, 'sheet': output.sheet, **facts} | _ends(film, driver, paired)
     summary |= {'sound': facts['sound'] is not None, 'held': held, 'reference': read.number}
-    summary |= {'unused': dict(film.reader.unused | driver.unused), 'start': read.fault}
+    summary |= {'unused': {**film.reader.unused, **driver.unused}, 'start': read.fault}
     summary |= {'without_face': result.without, **driver.report()}
     return summary | {'transfer': animation.bundle.transfer_name, 'motion': 'film'}
 
@@ -124,5 +125,5 @@ def _ends(film: Film, driver: Driver, paired: Paired) -> dict:
     frame = 1.5 / float(film.reader.timeline.mean)
     faults = [f'{film.path}: {fault}'] if film_over and (fault := film.reader.fault()) else []
     faults += [fault] if driver_over and (fault := driver.fault()) else []
-    apart = abs(ends[0] - ends[1]) > frame
+    apart = not paired.stays and abs(ends[0] - ends[1]) > frame
     return {'ends': list(ends) if apart else None, 'fault': '; '.join(faults) or None}

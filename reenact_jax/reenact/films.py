@@ -108,14 +108,14 @@ class Film:
             for image, begin, end in self.reader.frames():
                 followed = self.follower(image, begin)
                 small = painting.fitted(Canvas(image, (0, 0, 1)), self._most)
-                read.append((small.picture, begin, end))
+                read.append(Shown(small.picture, begin, end, None))
                 times.append((begin, end))
                 shots.append(followed.shot)
                 yield self._known(followed.face, small.window[2])
 
         rate = self.reader.timeline.mean
         for face in smoothing.smooth(found(), rate, times, shots) if smooth else found():
-            yield Shown(*read.popleft(), face)
+            yield read.popleft()._replace(face=face)
 
     def _known(self, face: faces.Detected | None, scale: float) -> dict | None:
         if face is None:
@@ -162,9 +162,10 @@ class Squares:
         """Begin before the first frame."""
         self._side = 0
 
-    def __call__(self, landmarks: Float[np.ndarray, 'n _']) -> Square:
-        """Place the square of the next frame."""
-        x0, y0, side = lm.crop_box(landmarks[None])
+    def __call__(self, shown: Shown) -> Square:
+        """Place the square of the next frame that has a face."""
+        assert shown.face is not None
+        x0, y0, side = lm.crop_box(shown.face['landmarks'][None])
         if not self._side / _SAME <= side <= self._side * _SAME:
             self._side = max(round(side), 1)
         off = (side - self._side) / 2
@@ -229,7 +230,7 @@ def draw(
     """
     assert source.canvas is not None
     painter = painting.painter(bundle, source, whole=True, most=len(source.canvas.picture))
-    (drawn,) = painter.draw(np.float32(points[None]), 1)
+    (drawn,) = painter.draw(np.array(points[None], np.float32), 1)
     image = shown.image.copy()
     square.put(painter.finish(np.asarray(drawn)), image)
     return image
@@ -242,12 +243,14 @@ class Paired:
     Attributes:
       driving: the driver.
       begins: when the frames of the film begin, seconds.
+      stays: whether the driver is a still, whose face stays.
       numbers: numbers of the driver's frames given so far.
       shots: and of their shots.
     """
 
     driving: Driving
     begins: Sequence[float] | Float[np.ndarray, ' t']
+    stays: bool = False
     numbers: list[int] = dataclasses.field(default_factory=list)
     shots: list[int] = dataclasses.field(default_factory=list)
 
@@ -255,7 +258,7 @@ class Paired:
         """Give a face for each frame of the film, as long as the driver goes on."""
         number, face = -1, None
         for begin in self.begins:
-            while number < 0 or self.driving.times[number][1] <= begin + TICK:
+            while number < 0 or (not self.stays and self._is_past(number, begin)):
                 try:
                     face = next(self.driving.faces)
                 except StopIteration:
@@ -264,3 +267,6 @@ class Paired:
             self.numbers.append(number)
             self.shots.append(self.driving.shots.numbers[number])
             yield face
+
+    def _is_past(self, number: int, begin: float) -> bool:
+        return bool(self.driving.times[number][1] <= begin + TICK)

@@ -279,7 +279,8 @@ def output(args: argparse.Namespace) -> Output:
 
 
 def _check(args: argparse.Namespace) -> None:
-    output(args).is_video  # noqa: B018 - raises for another suffix
+    if not output(args).is_video and args.source_as == source_flags.FILM:
+        raise UserError(f'--out {args.out}: a film has several frames; name it .mp4')
     if args.sheet and storage.path(args.sheet).suffix.lower() not in STILLS:
         raise UserError(f'--sheet {args.sheet}: name it .png or .jpg')
     if args.save_motion and storage.path(args.save_motion).suffix.lower() not in motion.SUFFIXES:

@@ -59,7 +59,7 @@ class Live:
         frame = next(self._faces)
         if frame.face is None:
             return LiveFrame(self._last, False)
-        moving = {name: np.float32(value)[None] for name, value in frame.face.items()}
+        moving = {name: np.array(value, np.float32)[None] for name, value in frame.face.items()}
         if self._animation.options.is_relative and frame.shot != self._shot:
             self._begun, self._shot = self._animation.begin(moving, self._begun), frame.shot
         points = self._animation.edited(self._animation.moved(self._begun, moving))
@@ -72,4 +72,5 @@ class Live:
 
     def _coming(self) -> Iterator[tuple[np.ndarray, float, float]]:
         while True:
-            yield *self._taken, self._taken[1]
+            image, time = self._taken
+            yield image, time, time

@@ -83,7 +83,8 @@ class Several:
         ]
         if len(finished) == 1:
             return finished[0][1]
-        return np.uint8(np.round(sum(weight * np.float32(frame) for weight, frame in finished)))
+        mixed = sum(weight * frame.astype(np.float32) for weight, frame in finished)
+        return np.asarray(mixed).round().astype(np.uint8)
 
     def close_up(self, frame):
         return self._painters[0].close_up(frame)
