@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import os
+import re
 import shutil
 import time
 
@@ -18,6 +19,7 @@ from reenact_jax.export import command as export
 from reenact_jax.export import live
 from reenact_jax.faces.model import find_model
 from reenact_jax.media import measuring, reading, writing
+from reenact_jax.reenact import flags, motion
 from reenact_jax.reenact.edits.landmark_edits import EDITS
 from reenact_jax.reenact.portraits import Portrait
 
@@ -132,6 +134,29 @@ def test_wrong_wishes_are_named(driven, model, tmp_path):
         studio.clip(made, source(), 'motion.csv', studio.Film(side_by_side=True))
 
 
+def test_jitter_is_filtered_as_the_command_does(model, tmp_path, monkeypatch):
+    pytest.importorskip('gradio', reason='needs the extra [app]')
+    from reenact_jax.app import page
+
+    box, seen = page._options(by_landmarks=True)['smooth'], []
+    record = studio.recording.record
+
+    def spy(animation, *args):
+        seen.append(animation.options.smooth)
+        return record(animation, *args)
+
+    monkeypatch.setattr(studio.recording, 'record', spy)
+    made = studio.Studio(model, None, tmp_path, itertools.count())
+    rest = motion.Motion(np.zeros((2, 20)), np.ones((2, 20), bool), 25, None, None, None)
+    motion.write(str(tmp_path / 'rest.csv'), rest)
+    for ticked in (box.value, False):
+        studio.clip(made, source(), str(tmp_path / 'rest.csv'), smooth=ticked)
+    typed = ['--model', 'm', '--source', 's', '--sweep', '12', '--out', 'o.mp4']
+    monkeypatch.setattr(flags, '_check', lambda args: None)
+    by_command = [flags.read('', [*typed, *more]).smooth for more in ([], ['--no-smooth'])]
+    assert seen == by_command == [None, False]
+
+
 def test_wrong_flags(monkeypatch):
     monkeypatch.delenv(command.AUTH, raising=False)
     with pytest.raises(UserError, match=r'--host 0\.0\.0\.0: others could reach the page; set REE'):
@@ -171,6 +196,7 @@ def browser():
         pytest.skip('needs Chromium')
     with playwright.sync_playwright() as running:
         flags = ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage']
+        flags += [f'--use-fake-{what}-for-media-stream' for what in ('ui', 'device')]
         yield running.chromium.launch(executable_path=CHROMIUM, args=flags)
 
 
@@ -211,6 +237,35 @@ def test_in_a_browser(address, browser, tmp_path):
     page.wait_for_selector('#animation video')
     assert not errors
     assert all(url.startswith((address, 'data:', 'blob:')) for url in asked), asked
+
+
+def test_a_camera_in_a_browser(address, browser):
+    page, errors, asked = browser.new_page(), [], []
+    page.set_default_timeout(SECONDS)
+    page.on('pageerror', lambda error: errors.append(str(error)))
+    page.on('request', lambda request: asked.append(request.url))
+    page.goto(address)
+    page.get_by_role('tab', name='Camera').click()
+    page.click('#live-start')
+    page.get_by_text('choose a portrait first').first.wait_for()
+    portraits, _ = studio.examples()
+    page.get_by_role('tab', name='Sliders').click()
+    page.locator('#portrait input[type=file]').set_input_files(portraits[0])
+    page.wait_for_selector('#result img')
+    page.get_by_role('tab', name='Camera').click()
+    says = page.locator('#live-says')
+    page.click('#live-start')
+    # The fake camera shows a pattern: it is looked at, and the portrait stays.
+    found = re.compile(r'^\d+\.\d frames a second; \d+ ms from .*, \d+ ms .* No face is seen\.$')
+    _until(lambda: found.match(says.inner_text()))
+    drawn = "document.querySelector('#live canvas').toDataURL().length"
+    assert page.evaluate(drawn) > 5000
+    page.click('#live-stop')
+    page.get_by_text('The camera is off.').wait_for()
+    page.wait_for_timeout(1000)
+    before = sum('/live/' in url for url in asked)
+    page.wait_for_timeout(500)
+    assert 1 < before == sum('/live/' in url for url in asked) and not errors
 
 
 def _shown(page) -> np.ndarray:

@@ -101,9 +101,12 @@ NOT_RUN = {
     'reenact-jax import-weights': 'needs an official file; test_import_weights.py makes them',
     'reenact-jax onnx': 'needs the extra onnx; test_to_onnx.py',
     'reenact-jax reenact --model out/bundle --source astronaut.png': 'test_reenact.py does this',
+    'reenact-jax reenact --model out/quickstart/bundle --driving clip.mp4': 'test_several.py',
+    'reenact-jax reenact --model out/quickstart/bundle --source talk.mp4': 'test_films.py',
 }
 WRITES = ('--out', '--sheet', '--save-motion', '--workdir')
-PICTURES = ('portrait.jpg', 'astronaut.png', 'beach.jpg')
+PICTURES = ('portrait.jpg', 'astronaut.png', 'beach.jpg', 'front.jpg', 'left.jpg', 'right.jpg')
+CLIPS = ('clip.mp4', 'visit.mp4', 'talk.mp4')
 EXTRAS = tomllib.loads((ROOT / 'pyproject.toml').read_text())['project']['optional-dependencies']
 
 
@@ -175,9 +178,8 @@ def asked(tmp_path, monkeypatch):
     """Reads commands to their end in a folder that has what they name, and does no work."""
     for name in PICTURES:
         Image.new('RGB', (8, 8)).save(tmp_path / name)
-    (tmp_path / 'clip.mp4').write_bytes(
-        b'\0\0\0\x18ftypmp42\0\0\0\0mp42isom'
-    )  # what tells its kind
+    for name in CLIPS:  # what tells their kind
+        (tmp_path / name).write_bytes(b'\0\0\0\x18ftypmp42\0\0\0\0mp42isom')
     (tmp_path / 'motion.csv').write_bytes(b'')
     (tmp_path / 'configs').symlink_to(ROOT / 'configs')
     pages = [(ROOT / 'docs' / name).read_text() for name in ('adding_a_system.md', 'cookbook.md')]

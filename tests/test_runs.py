@@ -59,8 +59,9 @@ def test_a_page_shows_curves_pictures_settings_and_last_values(tmp_path, capsys)
     assert loads.addresses and all(one.startswith('data:image/jpeg') for one in loads.addresses)
     assert '<tr><td>config.hparams.width</td><td>16</td><td>8</td></tr>' in text
     assert 'config.hparams.rate' not in text, 'does not differ'
-    assert '<td>two</td><td>6</td><td>5.0</td>' not in text  # minutes: two stages of 2 gaps each
-    assert '<tr><td>two</td><td>two</td><td>6</td><td>4.0</td><td>0.5</td></tr>' in text
+    # A row a metric; minutes: two stages of 2 gaps each.
+    for cells in (('step', '6', '6'), ('minutes', '4.0', '4.0'), ('loss/G', '0.16667', '0.5')):
+        assert f'<tr><td>{"</td><td>".join(cells)}</td></tr>' in text
     assert text.count('<svg') == 2 and text.count('<polyline') == 4, 'a stage each, two runs each'
     assert 'b&lt;r&gt;' in text and 'b<r>' not in text
     # The curve: the first value is the highest of both runs in run two, so at the top.

@@ -58,6 +58,7 @@ def test_faults_are_named():
     assert starts.fault(known(2, state(1, (0, 30, 0))), source) == (
         "its head is turned 30 degrees from the portrait's"
     )
+    assert starts.fault(known(2, state(1, (0, 30, 0))), source, poses=False) is None
     assert starts.fault(known(2, state(1, AU45=1)), source) == 'its eyes are shut'
     assert starts.fault(known(2, state(1, (0, 0, 40), AU25=1, AU26=1)), source) == (
         "its head is turned 40 degrees from the portrait's and its mouth is open"
@@ -132,7 +133,7 @@ def data(tmp_path_factory):
 def test_command_warns_once_and_takes_amounts(folder, data, tmp_path, capsys, monkeypatch):
     first = ['--model', folder, '--source', data, '--source-track', 'track0000']
     first += ['--driving', data, '--driving-track', 'track0001', '--out', tmp_path / 'a.mp4']
-    monkeypatch.setattr(starts, 'fault', lambda face, source: 'its eyes are shut')
+    monkeypatch.setattr(starts, 'fault', lambda *_: 'its eyes are shut')
     seen = []
     inner = Animation.frames
 

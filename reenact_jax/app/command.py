@@ -22,7 +22,7 @@ import sys
 from typing import Any
 
 from reenact_jax import bundle, faces
-from reenact_jax.app import checks, gate, scratch
+from reenact_jax.app import camera, checks, gate, scratch
 from reenact_jax.app.studio import Studio
 from reenact_jax.common import command_line, errors
 from reenact_jax.common.errors import UserError
@@ -87,13 +87,14 @@ def login(text: str | None) -> tuple[str, str] | None:
     return user, password
 
 
-def serve(args: argparse.Namespace, folder: pathlib.Path, detector):
+def serve(args: argparse.Namespace, folder: pathlib.Path, detector, watcher=None):
     """Start the page and print its address.
 
     Args:
       args: what `options` returned.
       folder: where uploads and results go.
       detector: what finds faces.
+      watcher: another one, for the camera; None: the same.
 
     Returns:
       Gradio's page and its local address.
@@ -109,11 +110,12 @@ def serve(args: argparse.Namespace, folder: pathlib.Path, detector):
         raise UserError('the page needs Gradio: pip install -e .[app]') from None
     from reenact_jax.app import page
 
-    studio = Studio(bundle.load(args.model), detector, folder, itertools.count())
+    studio = Studio(bundle.load(args.model), detector, folder, itertools.count(), watcher)
+    doors = camera.Doors()
     plain = dict(font='system-ui', font_mono='monospace')  # other fonts would come from a server
     setup: dict[str, Any] = dict(theme=gr.themes.Default(**plain), css=page.CSS, footer_links=[])
-    setup |= _served(args, folder)
-    blocks = page.build(studio)
+    setup |= _served(args, folder, doors)
+    blocks = page.build(studio, doors)
     try:
         _, address, _ = blocks.launch(**setup)
     except OSError:
@@ -123,7 +125,7 @@ def serve(args: argparse.Namespace, folder: pathlib.Path, detector):
     return blocks, address
 
 
-def _served(args: argparse.Namespace, folder: pathlib.Path) -> dict[str, Any]:
+def _served(args: argparse.Namespace, folder: pathlib.Path, doors: camera.Doors) -> dict[str, Any]:
     """Return the settings of the server: where it listens, and whom it answers."""
     from starlette.middleware import Middleware
 
@@ -131,7 +133,8 @@ def _served(args: argparse.Namespace, folder: pathlib.Path) -> dict[str, Any]:
     setup: dict[str, Any] = dict(share=False, quiet=True, ssr_mode=False, enable_monitoring=False)
     setup |= dict(inbrowser=args.browser, prevent_thread_lock=True, show_error=True)
     setup |= dict(auth=login(os.environ.get(AUTH)), max_file_size=LARGEST, server_name=args.host)
-    setup['app_kwargs'] = {'middleware': [Middleware(gate.Gate, rules=rules)]}
+    before = [Middleware(gate.Gate, rules=rules), Middleware(camera.Camera, doors=doors)]
+    setup['app_kwargs'] = {'middleware': before}
     return setup | ({'server_port': args.port} if args.port else {})
 
 
@@ -142,7 +145,8 @@ def main(arguments: list[str] | None = None) -> int:
     credentials.check()
     for number in (signal.SIGTERM, signal.SIGHUP):  # so that the folder is removed then, too
         signal.signal(number, lambda *_: sys.exit(1))
-    with scratch.folder() as folder, faces.Detector(args.face_landmarker) as detector:
-        page, _ = serve(args, folder, detector)
+    detectors = (faces.Detector(args.face_landmarker) for _ in range(2))
+    with scratch.folder() as folder, next(detectors) as detector, next(detectors) as watcher:
+        page, _ = serve(args, folder, detector, watcher)
         page.block_thread()
     return 0

@@ -7,7 +7,9 @@ from typing import Any
 
 import gradio as gr
 
+from reenact_jax.app import camera_page
 from reenact_jax.app import studio as behind
+from reenact_jax.app.camera import Doors
 from reenact_jax.app.studio import Studio
 from reenact_jax.bundle import LANDMARKS, NO_TRANSFER
 from reenact_jax.common.errors import UserError
@@ -27,8 +29,13 @@ CSS = """.sliders .block {padding: 4px 10px}
 footer {display: none !important}"""
 
 
-def build(studio: Studio) -> gr.Blocks:
-    """Build the page of a model."""
+def build(studio: Studio, doors: Doors) -> gr.Blocks:
+    """Build the page of a model.
+
+    Args:
+      studio: the model and what it needs.
+      doors: where frames of a camera are drawn.
+    """
     model = studio.model
     facts = dict(title=TITLE, generator=model.card['generator']['system'], size=model.size)
     setup: dict[str, Any] = dict(delete_cache=(600, 3600), analytics_enabled=False, fill_width=True)
@@ -43,6 +50,8 @@ def build(studio: Studio) -> gr.Blocks:
                     sliders, result = _sliders(studio, source, background, whole)
                 with gr.Tab('Driver'):
                     _driver(studio, source, background, whole)
+                with gr.Tab('Camera'):
+                    camera_page.build(_opening(studio, doors), source, whole)
         heard = [picture.change, face.change]
         takes = [picture, face, background, whole]
         gr.on(heard, _loading(studio), takes, [source, result, *sliders], **ONE)
@@ -177,6 +186,17 @@ def _driver(studio: Studio, source, background, whole) -> None:
     go.click(watched, takes, [result, report], **ONE)
 
 
+def _opening(studio: Studio, doors: Doors) -> Callable:
+    """Return what happens when the camera is started."""
+
+    def opened(source, whole):
+        if source is None:
+            raise UserError(NO_PORTRAIT)
+        return doors.add(lambda: behind.live(studio, source, whole))
+
+    return _reporting(opened)
+
+
 def _drivers():
     """Build what a driver is chosen with: a video or a file of motion."""
     _, driver = behind.examples()
@@ -208,7 +228,9 @@ def _options(by_landmarks: bool) -> dict:
             visible=by_landmarks,
             info='of relative motion, as is the strength',
         ),
-        'smooth': gr.Checkbox(False, label='Filter jitter', visible=by_landmarks),
+        'smooth': gr.Checkbox(
+            True, label='Filter jitter', visible=by_landmarks, info='of points that are detected'
+        ),
         'adapt_scale': gr.Checkbox(
             False, label="Scale by the faces' sizes", visible=not by_landmarks
         ),

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from reenact_jax.app import camera
 from reenact_jax.bundle import LANDMARKS, Bundle
 from reenact_jax.common.errors import UserError
 from reenact_jax.data.tracks import AU_NAMES
@@ -18,6 +19,7 @@ from reenact_jax.reenact import drivers, flags, motion, portraits, recording
 from reenact_jax.reenact.animation import Animation
 from reenact_jax.reenact.edits import landmark_edits, unit_edits
 from reenact_jax.reenact.edits.unit_edits import ANGLES, Change
+from reenact_jax.reenact.live import Live
 from reenact_jax.reenact.options import Options
 from reenact_jax.reenact.output import NO_SOUND, Output
 from reenact_jax.reenact.portraits import Portrait
@@ -38,6 +40,7 @@ class Studio(NamedTuple):
     detector: Detector
     folder: Path  # for results
     counter: itertools.count
+    watcher: Detector | None = None  # another one, for the camera, which does not wait
 
     def place(self, suffix: str) -> str:
         """Name a file for the next result."""
@@ -145,6 +148,12 @@ def still(
     return out
 
 
+def live(studio: Studio, source: Portrait, whole: bool = True) -> Live:
+    """Let a camera move the portrait."""
+    options = Options(crop=not whole, max_side=camera.SIDE)
+    return Live(Animation(studio.model, source, options), studio.watcher or studio.detector)
+
+
 def _framed(options: Options, model: Bundle, background: str | None, whole: bool) -> Options:
     """Set the background, and whether the whole picture is shown."""
     scene = None if background is None else portraits.scene(background, model.size)
@@ -173,13 +182,15 @@ def clip(
       background: file of another background.
       whole: show the whole picture instead of the square crop alone.
       **options: fields of `Options`; what is of relative motion has no effect on an
-        absolute one.
+        absolute one, and `smooth` none on points that are stored.
 
     Returns:
       The file of the video, and a text on it.
     """
     model, output = studio.model.using(transfer), film.output(studio.place('.mp4'))
     driver = _driver(studio, model, source, driving, film)
+    if options.get('smooth'):  # as the command: not those that are stored
+        options['smooth'] = None
     if options.get('motion') == 'absolute':
         of_relative = 'strength', 'regions', 'adapt_scale'
         options = {n: value for n, value in options.items() if n not in of_relative}

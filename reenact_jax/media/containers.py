@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any, NamedTuple
 
+import numpy as np
 from etils import epath
 
 from reenact_jax.common import storage
@@ -16,7 +17,7 @@ MAX_SECONDS = 4 * 3600  # in a video
 # No film: a cover, a still of a photo, thumbnails.
 _NO_FILM = ('attached_pic', 'timed_thumbnails', 'still_image')
 _PICTURES = ('mjpeg', 'png', 'bmp', 'gif', 'webp', 'tiff')  # codecs of covers that are not marked
-_BARE = ('mpegvideo', 'h264', 'hevc')  # no container: what it says of times is a guess
+_BARE = ('mpegvideo', 'h264', 'hevc', 'mjpeg')  # no container: what it says of times is a guess
 _SWAPPED = ('h264', 'hevc')  # codecs whose frames AVI gives the times of others
 
 
@@ -160,7 +161,8 @@ def _stamps(container, stream) -> tuple[list[int], int | None, int]:
     """Return the time stamps of the frames that are shown, in order, and where the last one ends.
 
     Where a container has decoding times alone (AVI), these in order are the times of showing; bare
-    streams have none. The last value is the number of such frames, 0 where frames have times.
+    streams have none, and of Matroska those before nought are worked out. The last value is the
+    number of such frames, 0 where frames have times.
     """
     shown, decoded, end = [], [], None
     for packet in packets(container, stream):
@@ -171,6 +173,12 @@ def _stamps(container, stream) -> tuple[list[int], int | None, int]:
         if packet.pts is not None and packet.duration:
             end = max(packet.pts + packet.duration, end or 0)
     name = container.format.name
+    known = sorted({pts for pts in shown if pts is not None})
+    if name.startswith('matroska') and len(known) > 1 and None in shown:
+        # FFmpeg gives blocks before nought no time, or another's. They come first, evenly spaced.
+        step, missing = round(float(np.median(np.diff(known)))), len(shown) - len(known)
+        known = [known[0] - step * n for n in range(missing, 0, -1)] + known
+        return known, end, len(shown)
     swapped = name == 'avi' and stream.codec_context.name in _SWAPPED
     if swapped or name in _BARE or any(pts is None for pts in shown):
         return sorted({dts for dts in decoded if dts is not None}), None, len(shown)

@@ -4,6 +4,7 @@ FFmpeg and Pillow would try every format they know, some of which follow referen
 or run programs. So the format is chosen here and handed to them.
 """
 
+import mmap
 import re
 import struct
 from typing import NamedTuple
@@ -12,6 +13,7 @@ from etils import epath
 
 from reenact_jax.common import storage
 from reenact_jax.common.errors import UserError
+from reenact_jax.media import whole
 
 # Usual names, for lists and messages: a file is opened by its content.
 STILL_SUFFIXES = (
@@ -20,7 +22,7 @@ STILL_SUFFIXES = (
 )
 VIDEO_SUFFIXES = (
     *('.mp4', '.mov', '.m4v', '.3gp', '.mkv', '.webm', '.avi', '.mpg', '.mpeg', '.vob', '.ts'),
-    *('.mts', '.m2ts', '.flv', '.wmv', '.ogv', '.mxf', '.gif', '.apng'),
+    *('.mts', '.m2ts', '.flv', '.wmv', '.ogv', '.mxf', '.nut', '.mjpeg', '.mjpg', '.gif', '.apng'),
 )
 HEIF = ('heic', 'heix', 'heim', 'heis', 'hevc', 'hevx', 'mif1', 'msf1')  # brands
 _LOOK = 4096  # bytes at the beginning that are looked at
@@ -50,6 +52,7 @@ _VIDEOS = (  # beginning, FFmpeg's demuxer, name
     (b'\0\0\1\xba', 'mpeg', 'MPEG-PS'),
     (b'\0\0\1\xb3', 'mpegvideo', 'MPEG'),
     (b'FLV\1', 'flv', 'FLV'),
+    (b'nut/multimedia container\0', 'nut', 'NUT'),
     (b'\x30\x26\xb2\x75\x8e\x66\xcf\x11', 'asf', 'ASF'),
     (b'OggS', 'ogg', 'Ogg'),
     (b'DKIF', 'ivf', 'IVF'),
@@ -76,14 +79,40 @@ def tell(path: epath.PathLike) -> Format | None:
     Raises:
       UserError: there is no such file, or it may not be read.
     """
-    head = _head(path)
-    return _boxes(head) or _riff(head) or _png(head) or _plain(head)
+    begin = begins(path)
+    found = _boxes(begin) or _riff(begin) or _png(begin) or _plain(begin)
+    if found is not None and found.name == 'JPEG' and _goes_on(path, begin):
+        return Format('video', 'mjpeg', 'Motion JPEG')
+    return found
 
 
-def _head(path) -> bytes:
+def _goes_on(path, begin: bytes) -> bool:
+    """Tell whether another JPEG follows a JPEG at once: a bare stream of frames.
+
+    Not so the further pictures of a photograph (MPO: depth, gain map), which its header names.
+    """
+    if b'MPF\0' in begin:
+        return False
+    with (
+        open(storage.local(path), 'rb') as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
+    ):
+        at = data.find(b'\xff\xd9\xff\xd8\xff')
+        try:
+            return at > 0 and whole.jpeg_end(data) == at + 2
+        except struct.error:
+            return False
+
+
+def begins(path: epath.PathLike, most: int = _LOOK) -> bytes:
+    """Read the beginning of a file.
+
+    Raises:
+      UserError: there is no such file, or it may not be read.
+    """
     try:
         with open(storage.local(path), 'rb') as file:
-            return file.read(_LOOK)
+            return file.read(most)
     except FileNotFoundError:
         raise UserError(f'{path}: no such file or folder') from None
     except OSError as error:
@@ -99,7 +128,7 @@ def tell_sound(path: epath.PathLike) -> str | None:
     found = tell(path)
     if found is not None:
         return found.name if found.kind == 'video' else None
-    head = _head(path)
+    head = begins(path)
     if head[:4] in (b'RIFF', b'RF64') and head[8:12] == b'WAVE':
         return 'wav'
     for beginning, name in _SOUNDS:
@@ -121,8 +150,8 @@ def _plain(head: bytes) -> Format | None:
             return Format('video', name, shown)
     # Packets of 188 bytes, or of 192 with a time before each (cameras).
     for first, length in ((0, 188), (4, 192)):
-        begins = [head[at : at + 1] for at in range(first, len(head), length)]
-        if len(begins) >= 3 and all(begin == b'G' for begin in begins):
+        starts = [head[at : at + 1] for at in range(first, len(head), length)]
+        if len(starts) >= 3 and all(begin == b'G' for begin in starts):
             return Format('video', 'mpegts', 'MPEG-TS')
     return None
 

@@ -32,7 +32,7 @@ def drawing(
 
 
 def side_by_side(
-    source: UInt8[np.ndarray, 's s 3'],
+    source: UInt8[np.ndarray, 's s 3'] | None,
     driving: UInt8[np.ndarray, 'd d 3'] | None,
     result: UInt8[np.ndarray, 'h w 3'],
 ) -> UInt8[np.ndarray, 'h W 3']:

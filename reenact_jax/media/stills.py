@@ -14,7 +14,7 @@ from PIL import Image, ImageCms
 
 from reenact_jax.common import storage
 from reenact_jax.common.errors import UserError
-from reenact_jax.media import containers, kinds
+from reenact_jax.media import containers, kinds, whole
 from reenact_jax.media.kinds import Format
 
 MOST_JPEG = 400_000_000  # pixels of a JPEG, which is reduced while it is decoded
@@ -54,7 +54,7 @@ def opened(path: epath.PathLike, found: Format | None = None) -> Iterator[Image.
 
 
 def _formats(name: str) -> list[str]:
-    return {'JPEG': ['JPEG', 'MPO'], 'BMP': ['BMP', 'DIB']}.get(name, [name])
+    return {'BMP': ['BMP', 'DIB']}.get(name, [name])  # JPEG's opens MPO, too
 
 
 def _use_heif(path) -> None:
@@ -119,6 +119,9 @@ def read(path: epath.PathLike) -> UInt8[np.ndarray, 'h w 3']:
       UserError: it is missing, broken or too large, or no still.
     """
     with opened(path) as image:
+        lack = image.format in ('JPEG', 'MPO') and whole.cut_short(storage.local(path), 'JPEG')
+        if lack:
+            raise UserError(f'{path}: broken or truncated image ({lack})')
         try:
             return turned(seen(image), orientation(image))
         except BROKEN as error:

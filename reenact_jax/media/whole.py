@@ -7,11 +7,13 @@ was never closed) promise nothing, and nothing is missing from them: of a stream
 
 import mmap
 import os
+import re
 import struct
 from collections.abc import Callable
 
 from etils import epath
 
+_MARK = re.compile(rb'\xff[^\x00\xff\xd0-\xd7]')  # of a JPEG: what ends a scan
 _TAIL = 1 << 20  # bytes at the end of an MPEG program stream that are searched for its last packet
 
 
@@ -111,6 +113,55 @@ def _gif(data) -> str | None:
         while data[at]:
             at += 1 + data[at]
         at += 1
+
+
+def _jpeg(data) -> str | None:
+    """Progressive JPEG: scan after scan, each for some coefficients and down to some bit of them.
+
+    A file that was cut and then closed lacks the last scans, and is decoded to a blurred picture.
+    What ends within a scan is the decoder's to say.
+    """
+    at, rest = 2, {}  # (component, coefficient) -> bits that have not come
+    while at + 4 <= len(data):
+        mark, (length,) = data[at + 1], struct.unpack('>H', data[at + 2 : at + 4])
+        body = data[at + 4 : at + 2 + length]
+        at += 2 + length
+        if mark == 0xC2:
+            parts = [body[6 + 3 * n] for n in range(body[5])]
+            rest = {(part, k): 16 for part in parts for k in range(64)}
+        elif 0xC0 <= mark <= 0xCF and mark not in (0xC4, 0xC8, 0xCC):
+            return None  # not progressive
+        elif mark == 0xDA:
+            first, last, bits = body[-3:]
+            for n in range(body[0]):
+                rest |= {(body[1 + 2 * n], k): bits & 15 for k in range(first, last + 1)}
+            found = _MARK.search(data, at)
+            if found is None:
+                return None
+            at = found.start()
+        while at + 1 < len(data) and data[at : at + 2] == b'\xff\xff':
+            at += 1
+        if data[at : at + 2] == b'\xff\xd9':
+            break
+    return 'its last scans are missing' if any(rest.values()) else None
+
+
+def jpeg_end(data) -> int | None:
+    """Return where the first JPEG of a file ends; None where it does not."""
+    at = 2
+    while at + 4 <= len(data):
+        mark, (length,) = data[at + 1], struct.unpack('>H', data[at + 2 : at + 4])
+        at += 2 + length
+        if mark == 0xDA:
+            found = _MARK.search(data, at)
+            at = len(data) if found is None else found.start()
+        if data[at : at + 2] == b'\xff\xd9':
+            return at + 2
+    return None
+
+
+def _motion_jpeg(data) -> str | None:
+    return None if data[-4:].rstrip(b'\0').endswith(b'\xff\xd9') else 'its last picture has no end'
 
 
 def _png(data) -> str | None:
@@ -236,6 +287,8 @@ _CHECKS: dict[str, Callable] = {
     'WEBP': _riff,
     'GIF': _gif,
     'PNG': _png,
+    'JPEG': _jpeg,
+    'mjpeg': _motion_jpeg,
     'mpeg': _program_stream,
     'mpegvideo': lambda data: _last_picture(data[max(len(data) - _TAIL, 0) :]),
     'mpegts': _transport_stream,

@@ -13,7 +13,7 @@ from reenact_jax.bundle import LANDMARKS, Bundle
 from reenact_jax.common.errors import UserError
 from reenact_jax.data.tracks import POSE_NAMES
 from reenact_jax.geometry import keypoints, layouts
-from reenact_jax.reenact import keypoint_motion, painting, relative
+from reenact_jax.reenact import keypoint_motion, painting, relative, several
 from reenact_jax.reenact.edits import head_pose, landmark_edits, unit_edits
 from reenact_jax.reenact.options import DEFAULTS, Options
 from reenact_jax.reenact.painting import Painter
@@ -26,6 +26,13 @@ class ResultFrame(NamedTuple):
     image: UInt8[np.ndarray, 'h w 3']
     landmarks: Float[np.ndarray, 'n 2']  # (or keypoints) as rendered, pixels of the source's crop
     held: bool  # whether the driver's face was not found and the motion before is kept
+
+
+class Begun(NamedTuple):
+    """Where motion starts."""
+
+    identity: tuple  # what the bundle's transfer needs of the source
+    start: relative.Start | keypoint_motion.Start | None  # None: motion is not relative
 
 
 class Shots(NamedTuple):
@@ -43,6 +50,7 @@ class Animation:
       bundle: a bundle that `bundle.load` returned.
       source: the portrait, at the bundle's size, with its point set.
       options: what is asked of the animation.
+      others: more pictures of the same person (several.py).
 
     Raises:
       UserError: an option acts on what does not move the bundle.
@@ -51,6 +59,7 @@ class Animation:
     bundle: Bundle
     source: Portrait
     options: Options = DEFAULTS
+    others: Sequence[Portrait] = ()
 
     def __post_init__(self):
         keypoint_motion.check(self.bundle, self.options)
@@ -67,9 +76,15 @@ class Animation:
         """What draws the frames.
 
         Raises:
-          UserError: the options name a background, and the bundle cannot change it.
+          UserError: the options name a background, and the bundle cannot change it, or there are
+            several sources; or the bundle is not moved by landmarks, and there are several.
         """
         options = self.options
+        if self.others and options.background is not None:
+            raise UserError('--background: is for one --source')
+        if self.others:
+            pictures = self.bundle, self.source, self.others
+            return several.painter(*pictures, whole=not options.crop, most=options.max_side)
         return painting.painter(
             self.bundle,
             self.source,
@@ -102,7 +117,7 @@ class Animation:
         painter = self.painter
         pending: Any = None  # drawn, points, held
         for points, held in self.landmarks(driving, start, shots):
-            points = self._edited(points)
+            points = self.edited(points)
             drawn = painter.draw(points, len(held)), points, held
             # The device works on this batch while the host finishes the one before.
             if pending is not None:
@@ -128,31 +143,52 @@ class Animation:
           The points, pixels of the source's crop, with or without depth, as many as a batch has
           (or a motion of another kind); and for the frames among them whether they are held.
         """
-        bundle, face, rows = self.bundle, self.source.face(), self.options.batch
-        identity, begun, last = bundle.identify(face), None, -1
+        begun, last, rows = self.begin(None), -1, self.options.batch
         for moving, held, shot in _batches(driving, rows, shots):
             if shot != last and self.options.is_relative:
                 first = start if last < 0 else None
                 first = shots.starts.get(shot, first) if shots else first
-                begun = self._start(identity, face, _first(moving, first))
+                begun = self.begin(_first(moving, first), begun)
             last = shot
-            moving = self._changed({name: _padded(value, rows) for name, value in moving.items()})
-            if begun is None:
-                yield np.asarray(bundle.transfer(identity, moving, face)), held
-            elif isinstance(begun, keypoint_motion.Start):
-                made = np.asarray(bundle.transfer(identity, moving, face))
-                yield keypoint_motion.move(begun, made, self.options.strength), held
-            else:
-                driven = relative.transferred(bundle, begun, identity, face, moving)
-                points = relative.move(begun, driven, moving, self.options.amount)
-                yield np.array(points, np.float32), held
+            yield (
+                self.moved(begun, {name: _padded(value, rows) for name, value in moving.items()}),
+                held,
+            )
 
-    def _start(self, identity: tuple, face: dict, first: dict):
-        """Prepare relative motion."""
+    def begin(self, first: dict | None, before: Begun | None = None) -> Begun:
+        """Prepare motion.
+
+        Args:
+          first: the driver's face where relative motion starts, with a leading axis of 1; None: the
+            driver's motion is taken as it is.
+          before: what this returned before, whose work on the source is not done again.
+        """
+        face = self.source.face()
+        identity = self.bundle.identify(face) if before is None else before.identity
+        if first is None:
+            return Begun(identity, None)
         given = self.bundle, identity, face, first, self.options.batch
         if self._by_landmarks:
-            return relative.start(*given)
-        return keypoint_motion.start(*given, self.options.adapt_scale)
+            return Begun(identity, relative.start(*given))
+        return Begun(identity, keypoint_motion.start(*given, self.options.adapt_scale))
+
+    def moved(self, begun: Begun, driving: dict) -> Float[np.ndarray, 'b n _']:
+        """Move the source's landmarks, or its keypoints, as faces of the driver.
+
+        Args:
+          begun: what `begin` returned.
+          driving: the driver's faces, as many as a batch has.
+        """
+        bundle, face, (identity, start) = self.bundle, self.source.face(), begun
+        driving = self._changed(driving)
+        if start is None:
+            return np.asarray(bundle.transfer(identity, driving, face))
+        if isinstance(start, keypoint_motion.Start):
+            made = np.asarray(bundle.transfer(identity, driving, face))
+            return keypoint_motion.move(start, made, self.options.strength)
+        driven = relative.transferred(bundle, start, identity, face, driving)
+        points = relative.move(start, driven, driving, self.options.amount)
+        return np.array(points, np.float32)
 
     def own(self) -> Float[np.ndarray, 'n _']:
         """Return the source's own landmarks, or its motion of another kind."""
@@ -179,7 +215,7 @@ class Animation:
             points = self._by_own_units(share)
         else:
             points = landmark_edits.between(self.own(), end, np.array(share, np.float32))
-        points = np.asarray(self._edited(points, share))
+        points = np.asarray(self.edited(points, share))
         for first in range(0, steps, rows):
             some = points[first : first + rows]
             padded = _padded(some, rows)
@@ -210,7 +246,7 @@ class Animation:
             return unit_edits.apply(face, units, share)
         return head_pose.apply(face, units, layouts.layout(self.bundle.points), share)
 
-    def _edited(self, points, share: Any = 1.0):
+    def edited(self, points, share: Any = 1.0):
         """Apply the edits to landmarks, with or without depth."""
         if not self.options.edits:
             return points

@@ -9,6 +9,15 @@ shard set (synthetic heads, say), which need no face detection:
     reenact-jax reenact --model BUNDLE --source SHARDS --source-track ID \\
         --driving SHARDS --driving-track ID --out result.mp4
 
+A source may be several pictures of one person, of which each frame is drawn from the one whose pose
+fits: --source again and again, or --source-as set with a video or a folder of stills. With
+--source-as film a video keeps its own motion, and its eyes, brows and mouth (--region) get the
+driver's expression:
+
+    reenact-jax reenact --model BUNDLE --source a.jpg --source b.jpg --driving clip.mp4 --out r.mp4
+    reenact-jax reenact --model BUNDLE --source talk.mp4 --source-as film --region mouth \\
+        --driving clip.mp4 --out dubbed.mp4
+
 What changes in the driver is added to the source's own face: --strength takes more or less of it,
 --region only a part (the eyes, say), and --reference best starts at the frame of the driver that
 looks most as the source does:
@@ -52,7 +61,17 @@ from reenact_jax.common import command_line
 from reenact_jax.common.errors import UserError
 from reenact_jax.faces import point_files
 from reenact_jax.media import credentials
-from reenact_jax.reenact import drivers, portraits, recording, scenes
+from reenact_jax.reenact import (
+    drivers,
+    film_recording,
+    films,
+    keypoint_motion,
+    portraits,
+    recording,
+    scenes,
+    several,
+    source_flags,
+)
 from reenact_jax.reenact import flags as reenact_flags
 from reenact_jax.reenact.animation import Animation
 from reenact_jax.reenact.drivers import Driver
@@ -73,15 +92,10 @@ def main(arguments: list[str] | None = None) -> int:
         seen = args.driving and not args.driving_track and not reenact_flags.is_motion(args)
         if seen or not (args.source_track or args.source_landmarks):
             detector = stack.enter_context(_detector(args))
-        source = _source(args, bundle, detector)
-        if source.is_cut:
-            _warn(
-                f'{args.source}: the picture ends within the face; what it does not show is guessed'
-            )
-        if not source.certain:
-            _warn(f'{args.source}: {HARDLY}')
-        driver = _driver(args, bundle, detector, source) if args.driving else None
-        summary = _record(args, bundle, source, driver)
+        if args.source_as == source_flags.FILM:
+            summary = _record_film(args, bundle, detector)
+        else:
+            summary = _record_portrait(args, bundle, detector)
     summary['credentials'] = credentials.is_available() and not args.no_credentials
     _warn_of_following(args.driving, summary)
     for name, reason in summary.get('unused', {}).items():
@@ -103,7 +117,44 @@ def _detector(args: argparse.Namespace) -> faces.AnyDetector:
     return faces.Detector(args.face_landmarker)
 
 
-def _record(args: argparse.Namespace, bundle: Bundle, source: Portrait, driver) -> dict:
+def _record_film(args: argparse.Namespace, bundle: Bundle, detector) -> dict:
+    """Write a film with the driver's expression."""
+    keypoint_motion.refuse(bundle, '--source-as film')
+    more = dict(most=args.max_side, smooth=args.smooth is not False)
+    film = films.Film(args.source, bundle.points, detector, args.face, **more)
+    source = films.portrait(film.first, films.Squares()(film.first), bundle.size)
+    driver = _driver(args, bundle, detector, source)
+    animation = Animation(bundle, source, _options(args, bundle, driver.rate))
+    summary = film_recording.record(animation, film, driver, reenact_flags.output(args))
+    if ends := summary['ends']:
+        _warn(
+            f'{args.source} ends at {ends[0]:.2f} s, {args.driving} at {ends[1]:.2f} s: so does '
+            'the result, with the shorter one'
+        )
+    if times := summary['without_face']:
+        _warn(
+            f'{args.source}: no face in {len(times)} frames, from {times[0]:.2f} s on; they stay '
+            'as they are'
+        )
+    for time in film.follower.report()['switches']:
+        _warn(f'{args.source}: from {time:.2f} s on somebody else is changed')
+    return summary
+
+
+def _record_portrait(args: argparse.Namespace, bundle: Bundle, detector) -> dict:
+    """Write the result of a portrait, or of several pictures of one person."""
+    source, *others = _sources(args, bundle, detector)
+    for path, one in zip((args.source, *args.others), (source, *others), strict=False):
+        if one.is_cut:
+            _warn(f'{path}: the picture ends within the face; what it does not show is guessed')
+        if not one.certain:
+            _warn(f'{path}: {HARDLY}')
+    driver = _driver(args, bundle, detector, source) if args.driving else None
+    summary = _record(args, bundle, source, others, driver)
+    return summary | ({'sources': 1 + len(others)} if others else {})
+
+
+def _record(args: argparse.Namespace, bundle: Bundle, source: Portrait, others, driver) -> dict:
     """Write the result: a driver's motion, or the way to a changed face or to a still driver's."""
     rate = recording.LEAD_RATE if driver is None or args.steps else driver.rate
     options, output = _options(args, bundle, rate), reenact_flags.output(args)
@@ -112,14 +163,14 @@ def _record(args: argparse.Namespace, bundle: Bundle, source: Portrait, driver) 
         low, high = (unit_edits.Change(unit, value, False) for value in (0.0, 1.0))
         source = source._replace(known=unit_edits.apply(source.known, [low]))
         options = dataclasses.replace(options, units=[*options.units, high])
-    animation = Animation(bundle, source, options)
+    animation = Animation(bundle, source, options, others)
     if driver is None or args.steps:
         if driver is not None and driver.count != 1:
             raise UserError(
                 f'--steps: {args.driving} has {driver.count} frames; the driver must be a still'
             )
-        several = 2 * int(recording.LEAD_RATE) if output.is_video else 6 if args.sweep else 1
-        return recording.record_lead(animation, driver, args.steps or several, output)
+        count = 2 * int(recording.LEAD_RATE) if output.is_video else 6 if args.sweep else 1
+        return recording.record_lead(animation, driver, args.steps or count, output)
     if driver.count != 1 and not output.is_video:
         raise UserError(f'--out {args.out}: the driver has several frames; name it .mp4')
     return recording.record(animation, driver, output)
@@ -143,20 +194,25 @@ def _options(args: argparse.Namespace, bundle: Bundle, rate: Fraction) -> Option
     )
 
 
-def _source(args: argparse.Namespace, bundle: Bundle, detector) -> Portrait:
+def _sources(args: argparse.Namespace, bundle: Bundle, detector) -> list[Portrait]:
+    """Return the portrait, and more pictures of the same person."""
+    spec = bundle.size, bundle.points, detector, args.face
+    if args.source_as == source_flags.SET:
+        return several.from_file(args.source, *spec)
     if args.source_track:
         track = portraits.find_track(args.source, args.source_track)
-        return portraits.from_track(track, args.source_frame, bundle.size, bundle.points)
+        return [portraits.from_track(track, args.source_frame, bundle.size, bundle.points)]
     if args.source_landmarks:
         picture = portraits.read(args.source, args.source_frame)
         given = point_files.one(args.source_landmarks, args.source)
-        return portraits.from_points(picture, given, bundle.size, bundle.points)
-    spec = bundle.size, bundle.points, detector
-    return portraits.from_file(args.source, *spec, args.face, args.source_frame)
+        return [portraits.from_points(picture, given, bundle.size, bundle.points)]
+    paths = args.source, *args.others
+    return [portraits.from_file(path, *spec, args.source_frame) for path in paths]
 
 
 def _driver(args: argparse.Namespace, bundle: Bundle, detector, source: Portrait) -> Driver:
-    rows = sys.maxsize if args.side_by_side else args.rows if args.sheet else 0
+    every = args.side_by_side or (args.sheet and args.source_as == source_flags.FILM)
+    rows = sys.maxsize if every else args.rows if args.sheet else 0
     if reenact_flags.is_motion(args):
         spec = bundle.size, bundle.points, bundle.driven_by
         return drivers.from_motion(args.driving, source, *spec, rows)

@@ -4,7 +4,7 @@ One frame is in memory at a time. Where no face is found, the face is None.
 """
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -92,7 +92,7 @@ def from_file(
     times = reader.timeline
     shown = times.spread(pictures)
     follower = Follower(detector, which, path)
-    frames = _detected(reader.frames(), size, points, follower, shown, shown_side, seen)
+    frames = detected(reader.frames(), size, points, follower, shown, shown_side, seen)
     heard = reader.probe.kind == 'video' and has_sound(path)
     sound = Sound(path, reader.zero) if heard else None
     more = sound, times, reader.unused, follower.report, True
@@ -124,7 +124,7 @@ def from_pictures(
     stream = timeline.ends(zip(pictures, times, strict=True), len(pictures) / float(rate))
     shown = itertools.starmap(reading.TimedFrame, stream)
     follower = Follower(detector, which, 'the driving pictures')
-    frames = _detected(shown, size, points, follower, frozenset(), SHOWN, seen)
+    frames = detected(shown, size, points, follower, frozenset(), SHOWN, seen)
     return Driver(frames, len(pictures), rate, lambda: None, report=follower.report, detected=True)
 
 
@@ -237,8 +237,26 @@ def times_of(track: Track) -> Timeline:
     return timeline.read(seconds, None, (rate_of(track),))
 
 
-def _detected(stream, size, points, follower: Follower, shown, side, seen) -> Iterator[Frame]:
-    """Yield the face of every frame, in the crop of the first one of its shot."""
+def detected(
+    stream: Iterable[tuple[UInt8[np.ndarray, 'h w 3'], float, float]],
+    size: int,
+    points: str,
+    follower: Follower,
+    shown: frozenset[int] = frozenset(),
+    side: int = SHOWN,
+    seen: bool = False,
+) -> Iterator[Frame]:
+    """Yield the face of every frame, in the crop of the first one of its shot.
+
+    Args:
+      stream: pictures with their begin and end, seconds; one is taken for each face.
+      size: side of the crop, pixels.
+      points: point set.
+      follower: what follows one person.
+      shown: numbers of the frames that bring their picture.
+      side: of these pictures, pixels.
+      seen: as of `from_file`.
+    """
     window, shot = None, 0
     for number, (image, begin, end) in enumerate(stream):
         found = follower(image, begin)

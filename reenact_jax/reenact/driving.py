@@ -11,6 +11,7 @@ from reenact_jax.reenact.animation import Shots
 from reenact_jax.reenact.drivers import Driver
 from reenact_jax.reenact.options import Options
 from reenact_jax.reenact.portraits import Portrait
+from reenact_jax.reenact.regions import POSE
 
 
 class Driving(NamedTuple):
@@ -42,7 +43,7 @@ def read(driver: Driver, source: Portrait, options: Options) -> Driving:
         if driver.count == 1:
             start = starts.of_still(source, first)
         if start is None:
-            fault = starts.fault(first, source.known)
+            fault = starts.fault(first, source.known, options.amount.takes(POSE))
     return Driving(faces, start, number, fault, pictures, times, shots)
 
 

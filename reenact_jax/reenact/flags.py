@@ -6,7 +6,7 @@ from fractions import Fraction
 from reenact_jax.common import errors, storage
 from reenact_jax.common.errors import UserError
 from reenact_jax.media import credentials, reading
-from reenact_jax.reenact import motion, painting, regions
+from reenact_jax.reenact import motion, painting, regions, source_flags
 from reenact_jax.reenact.edits import landmark_edits, unit_edits
 from reenact_jax.reenact.options import BATCH, MOTIONS, REFERENCES
 from reenact_jax.reenact.output import STILLS, Output
@@ -42,6 +42,7 @@ def read(description: str | None, arguments: list[str] | None = None) -> argpars
     _results(results)
     _marks(results)
     args = parser.parse_args(arguments)
+    source_flags.check(args)
     _check(args)
     return args
 
@@ -54,15 +55,7 @@ def model(add) -> None:
 
 def _faces(add) -> None:
     model(add)
-    add('--source', required=True, help='picture or video of the person to animate, or a shard set')
-    add('--source-track', metavar='ID', help='track of the shard set --source')
-    add(
-        '--source-frame',
-        type=int,
-        default=0,
-        metavar='N',
-        help='frame of a --source that is a video or a track, from 0; default 0',
-    )
+    source_flags.add_to(add)
     add(
         '--face',
         metavar='WHICH',
@@ -290,7 +283,8 @@ def output(args: argparse.Namespace) -> Output:
 
 
 def _check(args: argparse.Namespace) -> None:
-    output(args).is_video  # noqa: B018 - raises for another suffix
+    if not output(args).is_video and args.source_as == source_flags.FILM:
+        raise UserError(f'--out {args.out}: a film has several frames; name it .mp4')
     if args.sheet and storage.path(args.sheet).suffix.lower() not in STILLS:
         raise UserError(f'--sheet {args.sheet}: name it .png or .jpg')
     if args.save_motion and storage.path(args.save_motion).suffix.lower() not in motion.SUFFIXES:
@@ -322,10 +316,9 @@ def _check(args: argparse.Namespace) -> None:
     _check_places(args)
     if not args.no_credentials:
         credentials.check()
-    for name in ('source', 'driving'):
-        given = getattr(args, name)
-        if given and not getattr(args, f'{name}_track') and not is_motion(args, name):
-            reading.kind(given)
+    source_flags.check_files(args)
+    if args.driving and not args.driving_track and not is_motion(args):
+        reading.kind(args.driving)
     output(args).check(args.overwrite)
 
 
@@ -365,11 +358,12 @@ def _check_places(args: argparse.Namespace) -> None:
             if place in taken and name in ('out', 'sheet', 'save_motion'):
                 raise UserError(f'{flag} {value}: is {taken[place]} already; name another file')
             taken[place] = flag
+    for path in args.others:
+        if storage.same(path) in taken:
+            raise UserError(f'--source {path}: is {taken[storage.same(path)]} already')
 
 
-def is_motion(args: argparse.Namespace, name: str = 'driving') -> bool:
+def is_motion(args: argparse.Namespace) -> bool:
     """Tell whether the driver is a file of motion."""
-    given = getattr(args, name)
-    return (
-        name == 'driving' and bool(given) and storage.path(given).suffix.lower() in motion.SUFFIXES
-    )
+    given = args.driving
+    return bool(given) and storage.path(given).suffix.lower() in motion.SUFFIXES

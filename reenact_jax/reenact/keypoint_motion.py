@@ -48,10 +48,20 @@ def check(bundle: Bundle, options: Options) -> None:
     }
     for flag, value in given.items():
         if value:
-            raise UserError(
-                f'{flag}: acts on landmarks, and {bundle.transfer_name} moves {bundle.motion}; '
-                'leave it out, or take a bundle that landmarks drive'
-            )
+            refuse(bundle, flag)
+
+
+def refuse(bundle: Bundle, flag: str) -> None:
+    """Refuse a flag that is of landmarks for a bundle that they do not move.
+
+    Raises:
+      UserError: they do not.
+    """
+    if bundle.motion != LANDMARKS:
+        raise UserError(
+            f'{flag}: acts on landmarks, and {bundle.transfer_name} moves {bundle.motion}; '
+            'leave it out, or take a bundle that landmarks drive'
+        )
 
 
 def start(

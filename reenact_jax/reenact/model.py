@@ -7,6 +7,7 @@
 
 import dataclasses
 import os
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -140,7 +141,7 @@ class Model:
 
     def animate(
         self,
-        source: Picture | Portrait,
+        source: Picture | Portrait | Sequence[Picture | Portrait],
         driving: str | os.PathLike | UInt8[np.ndarray, 't h w 3'],
         *,
         face: str | int | None = None,
@@ -152,7 +153,8 @@ class Model:
         """Animate a portrait with the motion of another face.
 
         Args:
-          source: a file, a picture [h, w, 3] of uint8, or what `portrait` returned.
+          source: a file, a picture [h, w, 3] of uint8, or what `portrait` returned; or several of
+            these, of one person: each frame is drawn from the one whose pose fits (several.py).
           driving: a video, a still, a folder of stills, or pictures [t, h, w, 3] of uint8.
           face: which of several faces in the source: 'largest', 'left', 'right' or its number from
             the left.
@@ -176,10 +178,10 @@ class Model:
           Clip(3 frames of 256 x 256, 30 a second)
         """
         options = dataclasses.replace(options, **changed)
-        portrait = source if isinstance(source, Portrait) else self.portrait(source, face)
+        portrait, *others = self._portraits(source, face)
         driver = self._driver(driving, rate, driving_face)
         read = drives.read(driver, portrait, options)
-        animation = Animation(self.bundle, portrait, options)
+        animation = Animation(self.bundle, portrait, options, others)
         results = list(animation.frames(read.faces, read.start, read.shots))
         frames, landmarks = (
             np.stack([getattr(one, n) for one in results]) for n in ('image', 'landmarks')
@@ -187,6 +189,14 @@ class Model:
         held = tuple(number for number, one in enumerate(results) if one.held)
         times = tuple(read.times) if driver.times.rate is None else None
         return Clip(frames, landmarks, held, driver.rate, driver.sound, times)
+
+    def _portraits(self, source, face) -> list[Portrait]:
+        given = source if isinstance(source, list | tuple) else [source]
+        if isinstance(source, Portrait):  # a tuple itself
+            given = [source]
+        if not given:
+            raise UserError('sources: none; give a picture')
+        return [one if isinstance(one, Portrait) else self.portrait(one, face) for one in given]
 
     def _driver(self, driving, rate, which) -> Driver:
         spec = self.bundle.size, self.bundle.points, self._detector()

@@ -19,6 +19,7 @@ REGIONS = {
     POSE: (),  # rotation, scale and place
 }
 NAMES = (*REGIONS, ALL)
+EXPRESSION = tuple(name for name in REGIONS if name != POSE)
 _EXPECTED = 'expected a number from {:g} to {:g}'.format(*STRENGTHS)
 
 

@@ -64,16 +64,27 @@ def distance(face: dict, source: dict) -> float:
     if 'image' in face:
         return keypoint_motion.apart(face['landmarks'], source['landmarks'])
     here, there = look(face), look(source)
-    shapes = (_shape(one['landmarks']) for one in (face, source))
-    apart = np.sqrt(np.square(np.subtract(*shapes)).mean()) / _SHAPE
-    apart += turned(face, source) / FAR + abs(here.eyes - there.eyes) / SHUT
+    apart = posed(face, source) + abs(here.eyes - there.eyes) / SHUT
     return float(apart + abs(here.mouth - there.mouth) / OPEN)
 
 
-def fault(face: dict, source: dict) -> str | None:
-    """Say why relative motion should not start at a face; None where nothing is wrong."""
+def posed(face: dict, source: dict) -> float:
+    """Rate how far two faces differ in pose and shape: 1 for a turn of `FAR` degrees."""
+    shapes = (_shape(one['landmarks']) for one in (face, source))
+    apart = np.sqrt(np.square(np.subtract(*shapes)).mean()) / _SHAPE
+    return float(apart + turned(face, source) / FAR)
+
+
+def fault(face: dict, source: dict, poses: bool = True) -> str | None:
+    """Say why relative motion should not start at a face; None where nothing is wrong.
+
+    Args:
+      face: the driver's, `portraits.known`.
+      source: the source's.
+      poses: whether the head's pose is taken.
+    """
     here, there, faults = look(face), look(source), []
-    if (angle := turned(face, source)) > FAR:
+    if poses and (angle := turned(face, source)) > FAR:
         faults.append(f"its head is turned {angle:.0f} degrees from the portrait's")
     if here.eyes < SHUT <= there.eyes:
         faults.append('its eyes are shut')

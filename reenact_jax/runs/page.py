@@ -22,7 +22,9 @@ _POINTS = 400  # most of a curve
 _SIDE = 480  # largest width of a picture, pixels
 _STYLE = """body{font:14px sans-serif;margin:24px;max-width:1200px}table{border-collapse:collapse}
 td,th{border:1px solid #ccc;padding:2px 8px;text-align:left;font-variant-numeric:tabular-nums}
-figure{display:inline-block;margin:4px}svg text{font:10px sans-serif}figcaption{font-size:12px}"""
+figure{display:inline-block;margin:4px}div{overflow-x:auto}
+ul{position:sticky;top:0;background:#fff;padding:6px 0;margin:0}
+li{display:inline;margin:0 16px 0 0}svg text{font:10px sans-serif}figcaption{font-size:12px}"""
 Cells = Sequence[Sequence[str]]
 
 
@@ -37,7 +39,9 @@ def write(runs: Sequence[Run], results: Mapping[str, Cells] = {}) -> str:
     parts += ['<h1>Runs</h1>', _legend(runs)]
     for heading, rows in results.items():
         parts += [f'<h2>{html.escape(heading)}</h2>', _table(rows)]
-    parts += ['<h2>Last values</h2>', _table(last_values(runs))]
+    # A row for each metric: there may be twenty, and a page is not that wide.
+    values = [list(row) for row in zip(*last_values(runs), strict=True)]
+    parts += ['<h2>Last values</h2>', _table(values)]
     different = reading.differences(runs)
     parts.append('<h2>Settings that differ</h2>')
     head = ['field', *(run.name for run in runs)]
@@ -72,7 +76,7 @@ def _legend(runs: Sequence[Run]) -> str:
 def _table(rows: Cells) -> str:
     head, *body = ([html.escape(cell) for cell in row] for row in rows)
     lines = ''.join(f'<tr><td>{"</td><td>".join(row)}</td></tr>\n' for row in body)
-    return f'<table><tr><th>{"</th><th>".join(head)}</th></tr>\n{lines}</table>'
+    return f'<div><table><tr><th>{"</th><th>".join(head)}</th></tr>\n{lines}</table></div>'
 
 
 def _curves(runs: Sequence[Run]) -> str:
@@ -101,6 +105,7 @@ def _figure(title: str, found: list) -> str:
         f'<text x="2" y="16">{high[1]:.4g}</text><text x="2" y="{bottom}">{low[1]:.4g}</text>',
         f'<text x="{_LEFT}" y="{_HEIGHT - 4}">{low[0]:.0f}</text>',
         f'<text x="{_WIDTH - 8}" y="{_HEIGHT - 4}" text-anchor="end">{high[0]:.0f}</text>',
+        f'<text x="{(_LEFT + _WIDTH) / 2:.0f}" y="{_HEIGHT - 4}" text-anchor="middle">step</text>',
         f'<path d="M{_LEFT} 8V{bottom}H{_WIDTH - 8}" fill="none" stroke="#999"/>',
     ]
     drawing = f'<svg width="{_WIDTH}" height="{_HEIGHT}">{"".join(texts + lines)}</svg>'

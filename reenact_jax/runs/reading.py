@@ -111,7 +111,7 @@ def minutes(logged: Sequence[dict]) -> float:
 
 
 def differences(runs: Sequence[Run]) -> dict[str, list[object]]:
-    """Return field -> its value in each run, of the fields in which they differ."""
+    """Return field -> its value in each run, of the fields in which they differ; '': not there."""
     fields = dict.fromkeys(field for run in runs for field in run.settings)
-    values = {field: [run.settings.get(field) for run in runs] for field in fields}
+    values = {field: [run.settings.get(field, '') for run in runs] for field in fields}
     return {field: row for field, row in values.items() if any(one != row[0] for one in row)}
