@@ -58,6 +58,7 @@ from reenact_jax.reenact.animation import Animation
 from reenact_jax.reenact.drivers import Driver
 from reenact_jax.reenact.edits import landmark_edits, unit_edits
 from reenact_jax.reenact.options import Options
+from reenact_jax.reenact.pipeline import Ahead, Pipeline
 from reenact_jax.reenact.portraits import Portrait
 
 HARDLY = 'what was found is hardly a human face (an animal, a drawing?); look at the result'
@@ -80,8 +81,9 @@ def main(arguments: list[str] | None = None) -> int:
             )
         if not source.certain:
             _warn(f'{args.source}: {HARDLY}')
-        driver = _driver(args, bundle, detector, source) if args.driving else None
-        summary = _record(args, bundle, source, driver)
+        ahead = stack.enter_context(Pipeline()).ahead
+        driver = _driver(args, bundle, detector, source, ahead) if args.driving else None
+        summary = _record(args, bundle, source, driver, ahead)
     summary['credentials'] = credentials.is_available() and not args.no_credentials
     _warn_of_following(args.driving, summary)
     for name, reason in summary.get('unused', {}).items():
@@ -103,7 +105,9 @@ def _detector(args: argparse.Namespace) -> faces.AnyDetector:
     return faces.Detector(args.face_landmarker)
 
 
-def _record(args: argparse.Namespace, bundle: Bundle, source: Portrait, driver) -> dict:
+def _record(
+    args: argparse.Namespace, bundle: Bundle, source: Portrait, driver, ahead: Ahead
+) -> dict:
     """Write the result: a driver's motion, or the way to a changed face or to a still driver's."""
     rate = recording.LEAD_RATE if driver is None or args.steps else driver.rate
     options, output = _options(args, bundle, rate), reenact_flags.output(args)
@@ -122,7 +126,7 @@ def _record(args: argparse.Namespace, bundle: Bundle, source: Portrait, driver) 
         return recording.record_lead(animation, driver, args.steps or several, output)
     if driver.count != 1 and not output.is_video:
         raise UserError(f'--out {args.out}: the driver has several frames; name it .mp4')
-    return recording.record(animation, driver, output)
+    return recording.record(animation, driver, output, ahead)
 
 
 def _options(args: argparse.Namespace, bundle: Bundle, rate: Fraction) -> Options:
@@ -155,7 +159,9 @@ def _source(args: argparse.Namespace, bundle: Bundle, detector) -> Portrait:
     return portraits.from_file(args.source, *spec, args.face, args.source_frame)
 
 
-def _driver(args: argparse.Namespace, bundle: Bundle, detector, source: Portrait) -> Driver:
+def _driver(
+    args: argparse.Namespace, bundle: Bundle, detector, source: Portrait, ahead: Ahead
+) -> Driver:
     rows = sys.maxsize if args.side_by_side else args.rows if args.sheet else 0
     if reenact_flags.is_motion(args):
         spec = bundle.size, bundle.points, bundle.driven_by
@@ -166,7 +172,8 @@ def _driver(args: argparse.Namespace, bundle: Bundle, detector, source: Portrait
     shown = recording.BESIDE if args.side_by_side else drivers.SHOWN
     spec = bundle.size, bundle.points, detector, rows, shown
     rate = args.rate and reenact_flags.rate(args.rate)
-    return drivers.from_file(args.driving, *spec, rate, args.driving_face, seen=bundle.sees)
+    more: dict = dict(seen=bundle.sees, ahead=ahead)
+    return drivers.from_file(args.driving, *spec, rate, args.driving_face, **more)
 
 
 def _warn_of_following(path: str | None, summary: dict) -> None:
