@@ -90,10 +90,7 @@ def build(
             for jpeg, f in zip(pictures, faces, strict=True)
         ),
         **{f'landmarks_{n}': np.stack([getattr(f, f'landmarks_{n}') for f in faces]) for n in SETS},
-        **{
-            f'visible_{n}': np.stack([getattr(f, f'visible_{n}') for f in faces]).astype(np.int64)
-            for n in SETS
-        },
+        **{f'visible_{n}': np.stack([f.visible[n] for f in faces]).astype(np.int64) for n in SETS},
         **_references(faces, still, face),
         aus=resting.above(
             *(np.stack([getattr(f, n) for f in faces]) for n in ('aus', 'aus_valid'))

@@ -102,10 +102,15 @@ def test_an_animation_end_to_end(tmp_path, capsys, monkeypatch):
     parts = found['ms a frame']
     assert list(parts) == [
         'decode', 'detect', 'transfer', 'network', 'network and composing', 'paste', 'watermark',
-        'encode video',
+        'encode video', 'one after another', 'whole', 'one frame at a time',
     ]  # fmt: skip
     assert all(value > 0 for value in parts.values()) and found['side'] == [512, 512]
-    assert found['whole, frames/s'] < 1000 / parts['detect']
+    assert found['CPU ms a frame'].keys() == parts.keys()
+    assert found['CPU ms a frame']['one after another'] > found['CPU ms a frame']['detect'] > 1
+    assert found['frames/s']['whole'] == pytest.approx(1000 / parts['whole'])
+    # Eight frames are drawn together: a frame waits for them, and cannot be faster than by itself.
+    assert found['latency, ms']['in the stages'] > parts['whole']
+    assert found['latency, ms']['by itself'] == parts['one frame at a time']
     # Two minutes, as short as they are here: a number each.
     monkeypatch.setattr(memory, 'RATE', Fraction(1, 5))
     assert memory.main(['--model', str(tmp_path / 'bundle'), '--minutes', '2']) == 0

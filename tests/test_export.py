@@ -10,13 +10,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from bundles import SIZE, image_model, landmark_model, random_face
+from bundles import POINTS, SIZE, image_model, landmark_model, random_face
 
 from reenact_jax import bundle
 from reenact_jax.common.errors import UserError
 from reenact_jax.data.tracks import Face
 from reenact_jax.export import command as export
 from reenact_jax.export import programs
+from reenact_jax.nets import blocks
 
 TOLERANCE = dict(rtol=1e-5, atol=1e-5)
 
@@ -218,3 +219,32 @@ def test_weights_that_do_not_fit():
         programs.stored(flat, 'float16')
     kept = programs.stored(flat, 'bfloat16')
     assert kept['count'].dtype == np.int32 and kept['a/b'].dtype == jnp.bfloat16
+
+
+def test_spectral_norm_is_divided_once_and_can_be_trained_on(parts):
+    """Bundles have the kernels' quotients; with the vectors beside them training sees the same."""
+    model = parts[0]
+    call = programs.generator_calls(model)['render']
+    flat = programs.flatten(call.variables)
+    stored = programs.kept(model, [name for name in flat if name.split('/')[0][0] != 'D'])
+    vectors = {name for name in stored if '/spectral/' in name}
+    assert len(vectors) > 20 and not vectors & flat.keys()
+    assert {name.split('/')[0] for name in vectors} == {'E_a', 'FEN', 'G_local', 'G_f'}
+    again = programs.restore(stored, model.variables)
+    for network in ('FEN', 'G_f'):
+        before, once = model.variables[network], call.variables[network]
+        twice = blocks.folded(again[network])
+        assert 'spectral' not in once and once.keys() | {'spectral'} == before.keys()
+        gaps = jax.tree.map(
+            lambda a, b: float(np.abs(a - b).max()), once['params'], twice['params']
+        )
+        assert max(jax.tree.leaves(gaps)) < 1e-6, network
+        moved = jax.tree.map(lambda a, b: bool((a != b).any()), once['params'], before['params'])
+        assert sum(jax.tree.leaves(moved)) == len(jax.tree.leaves(before['spectral']))
+    x = np.random.default_rng(0).normal(size=(2, 1, 8, 8, POINTS)).astype(np.float32)
+    images = [
+        model.nets['FEN'].apply(variables['FEN'], *x, train=False)
+        for variables in (model.variables, call.variables)
+    ]
+    np.testing.assert_allclose(*images, atol=1e-6)
+    assert np.ptp(images[0]) > 1e-3

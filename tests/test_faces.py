@@ -61,7 +61,7 @@ def test_points_at_sane_places(face):
 def test_nearly_frontal_and_seen(face):
     pose = np.degrees(face.aus[17:])
     assert np.abs(pose).max() < 15
-    assert face.visible_68.mean() > 0.95 and face.visible_106.mean() > 0.95
+    assert face.visible['68'].mean() > 0.95 and face.visible['106'].mean() > 0.95
     assert np.abs(face.gaze).max() < 0.2
     # On a frontal face the contour is the surface.
     offset = (face.landmarks_68c - face.landmarks_68)[:, :2]

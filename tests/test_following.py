@@ -46,9 +46,9 @@ def scene(*heads, room=ROOM):
     return image
 
 
-def followed(detector, images, **settings):
+def followed(detector, images, step=STEP, **settings):
     follower = Follower(detector, **settings)
-    return [follower(image, n * STEP) for n, image in enumerate(images)], follower.report()
+    return [follower(image, n * step) for n, image in enumerate(images)], follower.report()
 
 
 def places(found) -> list:
@@ -166,3 +166,41 @@ def test_a_driver_that_is_hardly_human_is_reported(detector, monkeypatch):
         follower(image, n * STEP)
     assert follower.report()['certain'] is False
     assert len(asked) == 2  # at nought, and again after half a second
+
+
+def large(head) -> np.ndarray:
+    return np.asarray(Image.fromarray(head).resize((600, 600)))
+
+
+def test_faces_of_large_films_are_tracked_between_searches(detector, monkeypatch):
+    """Few whole frames are searched; points differ by less than a 250th of the face's width."""
+    room = np.asarray(Image.fromarray(ROOM).resize((1440, 1080)))
+    images = [scene((large(HEAD), 300 + 6 * n, 200), room=room) for n in range(7)]
+    find, searched = detector.detect, []
+    expected = [find(image)[0].landmarks_68 for image in images]
+
+    def detect_too(image, *args, **keywords):
+        searched.append(image)
+        return find(image, *args, **keywords)
+
+    monkeypatch.setattr(detector, 'detect', detect_too)
+    found, _ = followed(detector, images, step=0.1)
+    assert [any(x is image for x in searched) for image in images] == [
+        n in (0, 5) for n in range(7)
+    ]
+    for one, points in zip(found, expected, strict=True):
+        assert np.abs(one.face.landmarks_68 - points)[:, :2].mean() < 1
+    # A small film is searched whole every time, and its points do not depend on the frames before.
+    small = [scene((HEAD, 200 + 6 * n, 200)) for n in range(3)]
+    found, _ = followed(detector, small, step=0.1)
+    assert all(any(x is image for x in searched) for image in small)
+    for one, image in zip(found, small, strict=True):
+        np.testing.assert_array_equal(one.face.landmarks_68, find(image)[0].landmarks_68)
+
+
+def test_a_tracked_face_that_leaves_is_lost_and_found(detector):
+    room = np.asarray(Image.fromarray(ROOM).resize((1440, 1080)))
+    here = scene((large(HEAD), 300, 200), room=room)
+    found, report = followed(detector, [here, here, room, room, here, here], step=0.1)
+    assert [one.face is not None for one in found] == [True, True, False, False, True, True]
+    assert report['lost'] == [[0.2, 0.4]]

@@ -20,9 +20,9 @@ def pictures(count):
 
 def test_a_loop_has_its_frames_times_and_marks(tmp_path):
     path = tmp_path / 'sub' / 'loop.webp'
-    with Output(str(path), mark=False).open(Fraction(30000, 1001), 7) as write:
-        for number, picture in enumerate(pictures(7)):
-            write(picture, number * 1001 / 30000, (number + 1) * 1001 / 30000)
+    rate = Fraction(30000, 1001)
+    frames = [(one, float(n / rate), float((n + 1) / rate)) for n, one in enumerate(pictures(7))]
+    Output(str(path), mark=False).save(frames, rate, 7)
     with Image.open(path) as loop:
         frames = [np.array(one.convert('RGB')) for one in ImageSequence.Iterator(loop)]
         times = []

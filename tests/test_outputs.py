@@ -24,9 +24,8 @@ FRAME = np.full((48, 64, 3), 90, np.uint8)
 def test_all_formats_have_what_was_written(tmp_path, suffix):
     pytest.importorskip('av', reason='videos need the extra [video]')
     path = str(tmp_path / f'out{suffix}')
-    with Output(path, mark=False).open(Fraction(25), 10) as write:
-        for n in range(10):
-            write(np.roll(films.picture(), 9 * n, 1), n / 25, (n + 1) / 25)
+    frames = [(np.roll(films.picture(), 9 * n, 1), n / 25, (n + 1) / 25) for n in range(10)]
+    Output(path, mark=False).save(frames, Fraction(25), 10)
     facts = measuring.measured(path)
     assert (facts['frames'], facts['rate'], facts['seconds']) == (10, '25', 0.4)
     assert facts['size'] == [128, 96] and writing.is_marked(path)
@@ -39,9 +38,7 @@ def test_another_rate_and_sound(tmp_path):
     for sound, heard in ((str(tone), 'flac'), ('none', None)):
         output = Output(str(tmp_path / 'out.mp4'), rate=Fraction(50), sound=sound)
         output.check()
-        with output.open(Fraction(25), 10) as write:
-            for n in range(10):
-                write(FRAME, n / 25, (n + 1) / 25)
+        output.save([(FRAME, n / 25, (n + 1) / 25) for n in range(10)], Fraction(25), 10)
         facts = measuring.measured(output.path)
         assert (facts['frames'], facts['rate'], facts['sound']) == (20, '50', heard)
     with pytest.raises(UserError, match=r'--sound: .*out\.gif takes no sound'):

@@ -232,11 +232,11 @@ def detected(points, box) -> faces.Detected:
     mesh = np.full((478, 3), [x0, y0, 0], np.float32)
     mesh[240:] = x1, y1, 0
     points, nothing = np.float32(points), np.zeros((106, 3), np.float32)
-    seen = {f'visible_{name}': np.ones(n, bool) for name, n in (('68', 68), ('68c', 68))}
     return faces.Detected(
-        mesh, points, nothing, points, visible_106=np.ones(106, bool), **seen,
+        mesh, points, nothing, points,
         aus=np.zeros(20, np.float32), aus_valid=np.ones(20, bool),
         gaze=np.zeros(2, np.float32), blendshapes={},
+        look=dict,
     )  # fmt: skip
 
 

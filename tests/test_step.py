@@ -310,3 +310,43 @@ def test_odd_shares_are_refused(rows, devices, accumulate):
     with pytest.raises(UserError, match=r'config\.batch_size: stage s'):
         check_rows(stage, rows, devices, accumulate)
     check_rows(stage, 16, 4, 2)
+
+
+def test_vectors_change_no_result_and_few_lines_are_left(world):
+    """Networks as vectors: the same state, in the same tree, by a much smaller program."""
+    nets, stages, constants, variables = world
+    stage = stages[0]
+    lines, results = [], []
+    for vectors in (False, True):
+        step = jax.jit(train_step(stage, nets, vectors=vectors))
+        state = start(stage, variables)
+        lowered = step.lower(state, constants, toy.batch(0))
+        lines.append(len(lowered.as_text().splitlines()))
+        compiled = lowered.compile()
+        first, metrics = compiled(state, constants, toy.batch(0))
+        state = first
+        for seed in (1, 2):
+            state, _ = compiled(state, constants, toy.batch(seed))
+        results.append((first, metrics, state))
+    one, other = results
+    assert jax.tree.structure(one) == jax.tree.structure(other)
+    assert_close(one[:2], other[:2], 1e-6)
+    assert_close(one[2], other[2], 1e-5)
+    assert lines[1] < 0.8 * lines[0], lines
+
+
+def test_vectors_leave_out_what_is_not_finite(world):
+    """One number of one leaf: not a byte of the state changes, as without vectors."""
+    nets, (stage, _), constants, variables = world
+    batch = toy.batch(0)
+    step = jax.jit(train_step(stage, nets))
+    state = start(stage, variables)
+    player = next(iter(stage.players))
+    broken = jax.tree.map(lambda x: x, state.opt)
+    moments, places = jax.tree.flatten(broken[player])
+    at = max(range(len(moments)), key=lambda n: np.size(moments[n]))
+    moments[at] = moments[at].at[(0,) * moments[at].ndim].set(jnp.nan)
+    state = state.replace(opt={**broken, player: jax.tree.unflatten(places, moments)})
+    new, metrics = step(state, constants, batch)
+    assert metrics[f'skipped/{player}'] == 1
+    assert not changed(state.variables, new.variables) and not changed(state.opt, new.opt)

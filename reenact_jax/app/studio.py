@@ -22,6 +22,7 @@ from reenact_jax.reenact.edits.unit_edits import ANGLES, Change
 from reenact_jax.reenact.live import Live
 from reenact_jax.reenact.options import Options
 from reenact_jax.reenact.output import NO_SOUND, Output
+from reenact_jax.reenact.pipeline import Ahead, Pipeline
 from reenact_jax.reenact.portraits import Portrait
 
 ONLY = 'the only one'
@@ -188,18 +189,21 @@ def clip(
       The file of the video, and a text on it.
     """
     model, output = studio.model.using(transfer), film.output(studio.place('.mp4'))
-    driver = _driver(studio, model, source, driving, film)
     if options.get('smooth'):  # as the command: not those that are stored
         options['smooth'] = None
     if options.get('motion') == 'absolute':
         of_relative = 'strength', 'regions', 'adapt_scale'
         options = {n: value for n, value in options.items() if n not in of_relative}
     animation = Animation(model, source, _framed(Options(**options), model, background, whole))
-    summary = recording.record(animation, driver, output)
+    with Pipeline() as line:
+        driver = _driver(studio, model, source, driving, film, line.ahead)
+        summary = recording.record(animation, driver, output, line.ahead)
     return output.path, _note(summary, float(output.rate or driver.rate))
 
 
-def _driver(studio: Studio, model: Bundle, source: Portrait, driving: str, film: Film):
+def _driver(
+    studio: Studio, model: Bundle, source: Portrait, driving: str, film: Film, ahead: Ahead
+):
     """Open a driver."""
     spec = model.size, model.points
     if Path(driving).suffix.lower() in motion.SUFFIXES:
@@ -208,7 +212,7 @@ def _driver(studio: Studio, model: Bundle, source: Portrait, driving: str, film:
         return drivers.from_motion(driving, source, *spec, model.driven_by)
     return drivers.from_file(
         driving, *spec, studio.detector, sys.maxsize if film.side_by_side else 0, recording.BESIDE,
-        which=DRIVING_FACES[film.driving_face], seen=model.sees,
+        which=DRIVING_FACES[film.driving_face], seen=model.sees, ahead=ahead,
     )  # fmt: skip
 
 

@@ -3,14 +3,18 @@
     reenact-jax bench reenact --model BUNDLE --source portrait.jpg --driving clip.mp4
 
 Without --source and --driving, scikit-image's astronaut is driven by a clip of her picture, shifted
-to and fro. Each part runs by itself over the same frames; `whole` is reenact's own pipeline, where
-the device renders while the host reads and writes.
+to and fro. Each part runs by itself over the same frames. The whole runs in three ways: its stages
+one after another; at the same time, as reenact does; and one after another for one frame at a time,
+without a filter that looks ahead, which is the least that a frame takes from its reading to its
+writing. Processor time is that of all threads: it hardly depends on what else the machine does.
 """
 
+import dataclasses
 import json
+import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -20,27 +24,69 @@ import numpy as np
 from reenact_jax import bundle, faces
 from reenact_jax.common import command_line, errors
 from reenact_jax.common.errors import UserError
+from reenact_jax.faces.following import Follower
 from reenact_jax.media import reading, watermark, writing
 from reenact_jax.reenact import drivers, flags, portraits, recording
 from reenact_jax.reenact.animation import Animation
 from reenact_jax.reenact.options import BATCH
 from reenact_jax.reenact.output import Output
+from reenact_jax.reenact.pipeline import DEPTH, Ahead, Pipeline, serial
 
 SHIFTS = 48  # frames of the clip that stands in for a driver
+WHOLES = 'one after another', 'whole', 'one frame at a time'
 
 
 class Stopwatch:
-    """A timer that keeps the milliseconds a frame of every part, by name."""
+    """A timer of parts, by name.
+
+    Attributes:
+      spent: milliseconds a frame.
+      worked: milliseconds of processor time a frame, of all threads.
+    """
 
     def __init__(self):
         self.spent: dict[str, float] = {}
+        self.worked: dict[str, float] = {}
 
     def __call__(self, name: str, count: int, work: Callable):
         """Do the work on `count` frames and return its result."""
-        begin = time.perf_counter()
+        begin, begun = time.perf_counter(), time.process_time()
         result = work()
         self.spent[name] = 1000 * (time.perf_counter() - begin) / count
+        self.worked[name] = 1000 * (time.process_time() - begun) / count
         return result
+
+
+class Latency:
+    """What reads streams ahead and notes when frames are decoded and when they are encoded."""
+
+    def __init__(self, line: Pipeline):
+        """Watch the streams of an animation."""
+        self._line, self._begins, self._ends = line, [], []
+
+    def ahead(self, stream: Iterable, depth: int = DEPTH, /) -> Iterator:
+        """Read a stream ahead; the first one has the decoded frames."""
+        if not self._ends:
+            stream = self._noted(stream)
+        self._ends.append([])
+        return self._taken(self._line.ahead(stream, depth), self._ends[-1])
+
+    def median(self) -> float:
+        """Return the median of the milliseconds between the two."""
+        of_frames = [ends for ends in self._ends if len(ends) == len(self._begins)]
+        last = max(of_frames, key=lambda ends: ends[-1])  # those that are written
+        pairs = zip(self._begins, last, strict=True)
+        return 1000 * statistics.median(end - begin for begin, end in pairs)
+
+    def _noted(self, stream: Iterable) -> Iterator:
+        for item in stream:
+            self._begins.append(time.perf_counter())
+            yield item
+
+    def _taken(self, stream: Iterator, ends: list) -> Iterator:
+        for item in stream:
+            yield item
+            ends.append(time.perf_counter())  # the next one is asked for
 
 
 def measure(animation: Animation, driving: str, detector) -> dict:
@@ -52,23 +98,22 @@ def measure(animation: Animation, driving: str, detector) -> dict:
       detector: finds faces.
 
     Returns:
-      Milliseconds a frame of every part, frames a second of the whole, and the result's height and
-      width.
+      Milliseconds a frame, and milliseconds of processor time, of every part; of the whole also
+      frames a second and latencies; the result's height and width.
 
     Raises:
       UserError: the driver shows no face.
     """
     timed, count, model = Stopwatch(), reading.probe(driving).frames, animation.bundle
-    frames = timed('decode', count, lambda: list(reading.Reader(driving)))
-    detector.detect(frames[0])  # the model is read once
-    timed('detect', count, lambda: [detector.detect(frame) for frame in frames])
-
-    def driver() -> drivers.Driver:
-        return drivers.from_file(driving, model.size, model.points, detector, seen=model.sees)
-
-    seen = [frame.face for frame in driver().frames if frame.face is not None][:BATCH]
-    if not seen:
+    frames = timed('decode', count, lambda: list(reading.Reader(driving).frames()))
+    detector.detect(frames[0].image)  # the model is read once
+    follow = Follower(detector)
+    found = timed('detect', count, lambda: [follow(one.image, one.begin).face for one in frames])
+    if not any(face is not None for face in found):
         raise UserError(f'{driving}: no face in any frame')
+    spec: dict = dict(detector=detector, seen=model.sees)
+    driver = drivers.from_file(driving, model.size, model.points, **spec)
+    seen = [frame.face for frame in driver.frames if frame.face is not None][:BATCH]
     drawn = _drawing(animation, seen, timed)
     whole = timed('paste', BATCH, lambda: [animation.painter.finish(picture) for picture in drawn])
     watermark.embed(whole[0])
@@ -76,10 +121,33 @@ def measure(animation: Animation, driving: str, detector) -> dict:
     with tempfile.TemporaryDirectory() as folder:
         out = str(Path(folder) / 'out.mp4')
         timed('encode video', 4 * BATCH, lambda: _encode(out, 4 * marked))
-        begin = time.perf_counter()
-        total = recording.record(animation, driver(), Output(out))['frames']
-        rate = total / (time.perf_counter() - begin)
-    return {'ms a frame': timed.spent, 'whole, frames/s': rate, 'side': whole[0].shape[:2]}
+        latency = _whole(animation, driving, spec, out, timed, count)
+    return {
+        'ms a frame': timed.spent,
+        'CPU ms a frame': timed.worked,
+        'frames/s': {name: 1000 / timed.spent[name] for name in WHOLES},
+        'latency, ms': latency,
+        'side': whole[0].shape[:2],
+    }
+
+
+def _whole(animation: Animation, driving: str, spec: dict, out: str, timed, count: int) -> dict:
+    """Time the whole in its three ways; return the latencies."""
+    model = animation.bundle
+
+    def record(animation: Animation, ahead: Ahead):
+        driver = drivers.from_file(driving, model.size, model.points, **spec, ahead=ahead)
+        recording.record(animation, driver, Output(out), ahead)
+
+    options = dataclasses.replace(animation.options, batch=1, smooth=False)
+    single = dataclasses.replace(animation, options=options)
+    record(single, serial)  # compiled for one row
+    timed(WHOLES[0], count, lambda: record(animation, serial))
+    with Pipeline() as line:
+        watch = Latency(line)
+        timed(WHOLES[1], count, lambda: record(animation, watch.ahead))
+    timed(WHOLES[2], count, lambda: record(single, serial))
+    return {'in the stages': watch.median(), 'by itself': timed.spent[WHOLES[2]]}
 
 
 def _drawing(animation: Animation, seen: list[dict], timed: Stopwatch) -> np.ndarray:
@@ -142,8 +210,12 @@ def main(arguments: list[str] | None = None) -> int:
         driving = args.driving or shifted(str(Path(folder) / 'driver.mp4'), portraits.astronaut())
         report = measure(Animation(model, source), driving, detector)
     for name, value in report['ms a frame'].items():
-        print(f'  {name:<16}{value:>9.2f} ms a frame')
-    print(f'  {"whole":<16}{report["whole, frames/s"]:>9.1f} frames/s')
+        worked = report['CPU ms a frame'][name]
+        print(f'  {name:<22}{value:>9.2f} ms a frame{worked:>9.2f} ms of processor time')
+    for name, value in report['frames/s'].items():
+        print(f'  {name:<22}{value:>9.1f} frames/s')
+    for name, value in report['latency, ms'].items():
+        print(f'  {"latency, " + name:<22}{value:>9.1f} ms')
     print(json.dumps(report))
     return 0
 

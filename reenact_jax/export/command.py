@@ -53,10 +53,7 @@ def write(
         functions |= exported
         weights |= dict.fromkeys(exported, f'{part}.safetensors')
         names = {name for function in exported.values() for name in function.names}
-        flat = programs.flatten(model.variables)
-        files[f'{part}.safetensors'] = programs.weights_file(
-            {n: flat[n] for n in sorted(names)}, dtype
-        )
+        files[f'{part}.safetensors'] = programs.weights_file(programs.kept(model, names), dtype)
     if programs.motion_of(generator) == interface.LANDMARKS:
         carry = programs.carry_functions(generator.points, generator.size)
         functions, weights = functions | carry, weights | dict.fromkeys(carry)

@@ -48,6 +48,7 @@ def noise(points: str, size: int, frames: int) -> tuple[dict, dict]:
 
 def _rounded(part: Trained, dtype: str) -> Trained:
     """Return the model with weights that went through `dtype`."""
+    part = programs.divided(part)
     flat = programs.stored(programs.flatten(part.variables), dtype)
     leaves = {name: array.astype(np.float32) for name, array in flat.items()}
     return part._replace(variables=jax.device_put(programs.restore(leaves, part.variables)))

@@ -6,7 +6,7 @@ array} and holds only what the function reads, so that no discriminator leaves t
 systems pass on (identity, appearance) becomes a flat tuple of arrays.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 import jax
@@ -22,6 +22,7 @@ from reenact_jax.export.trained import Trained
 from reenact_jax.geometry import landmarks as lm
 from reenact_jax.geometry import layouts
 from reenact_jax.geometry.layers import as_tree
+from reenact_jax.nets.blocks import folded
 from reenact_jax.systems.interface import LANDMARKS, Motion, member
 
 PLATFORMS = ('cpu', 'cuda', 'tpu')
@@ -104,6 +105,7 @@ def calls(generator: Trained, transfer: Trained | None) -> dict[str, Call]:
 
 def transfer_calls(part: Trained, size: int) -> dict[str, Call]:
     """Return `identify` and `transfer` of a landmark transfer, for a source image of `size`."""
+    part = divided(part)
     source, driving, first = _faces(part.points, size, member(part.module, 'DRIVEN_BY'))
 
     def raw(variables, source):
@@ -132,6 +134,7 @@ def generator_calls(part: Trained) -> dict[str, Call]:
     They are `encode` and `render`; `encode_onto`, with another background, if the system says
     `TAKES_BACKGROUND`; `layers` if it has them.
     """
+    part = divided(part)
     source, driving, _ = _faces(part.points, part.size)
     points, motion = driving['landmarks'], member(part.module, 'motion')(part.hp)
     if motion.shape is not None:
@@ -175,6 +178,32 @@ def generator_calls(part: Trained) -> dict[str, Call]:
 
         functions['encode_onto'] = Call(encode_onto, part.variables, (source, source['image']))
     return functions
+
+
+def divided(part: Trained) -> Trained:
+    """Divide the kernels that have spectral norm (`blocks.folded`)."""
+    variables = {network: folded(one) for network, one in part.variables.items()}
+    return part._replace(variables=variables)
+
+
+def kept(part: Trained, names: Iterable[str]) -> dict[str, AnyArray]:
+    """Return the weights that a bundle keeps of a model, flat.
+
+    They are those that its functions read, and the vectors of spectral norm, which a training takes
+    that starts with the bundle.
+
+    Args:
+      part: the model.
+      names: of the weights that its functions read.
+    """
+    read = sorted(names)
+    flat, networks = flatten(divided(part).variables), {name.split('/')[0] for name in read}
+    vectors = {
+        name: vector
+        for name, vector in flatten(part.variables).items()
+        if name.split('/')[1] == 'spectral' and name.split('/')[0] in networks
+    }
+    return {name: flat[name] for name in read} | vectors
 
 
 def carry_calls(points: str, size: int) -> dict[str, Call]:

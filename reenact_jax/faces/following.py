@@ -17,6 +17,7 @@ from reenact_jax.faces.points import AnyDetector
 from reenact_jax.faces.tracking import CutFinder, Tracker
 
 AGAIN, SELDOM = 0.5, 4.0  # seconds between thorough searches: after a loss, else
+WHOLE = 0.5  # seconds between searches of whole frames, where a face is found by its last place
 GAP = 0.5  # seconds after which a track without its face ends
 # Differences of shape (`shape`, centimetres). Of ten clips, 9 in 10 pairs of frames of one person
 # differ by less than 0.23, half of the pairs of two people by more than 0.28.
@@ -37,7 +38,7 @@ class Finder:
           cut: share of colours that frames of one shot have in common, 0 to 1.
         """
         self.detector, self._is_cut = detector, CutFinder(cut)
-        self._cut, self._thorough = False, -np.inf
+        self._cut, self._thorough, self._searched = False, -np.inf, -np.inf
 
     def watch(self, image: UInt8[np.ndarray, 'h w 3']) -> None:
         """Look for a cut; to be called for every frame, searched or not."""
@@ -63,12 +64,20 @@ class Finder:
         Returns:
           The faces, largest first, and whether there was a cut since the last search.
         """
-        cut, self._cut = self._cut, False
+        cut, self._cut, self._searched = self._cut, False, time
         if time - self._thorough >= (AGAIN if lost or cut else SELDOM):
             self._thorough = time
             return self.at_any_roll(image, () if cut else near), cut
         more: dict[str, Any] = {'turn': turn} if turn else {}
         return self.detector.detect(image, near=() if cut else near, **more), cut
+
+    def track(
+        self, image: UInt8[np.ndarray, 'h w 3'], time: float, last: Detected
+    ) -> Detected | None:
+        """Find a face where it was, between searches of whole frames; None: search."""
+        if self._cut or time - self._searched >= WHOLE:
+            return None
+        return self.detector.track(image, last.box, detect.quarter(last))
 
     def at_any_roll(self, image, near=()) -> list[Detected]:
         """Search thoroughly, also for heads that are not upright."""
@@ -165,6 +174,8 @@ class Follower:
 
     def _search(self, image, time: float) -> tuple[list[Detected], bool]:
         last = self._last
+        if (tracked := self._tracked(image, time)) is not None:
+            return [tracked], False
         near = [] if last is None else [last.box]
         near += [box for box in self._tracker.boxes() if not near or _apart(box, near[0])]
         lost = last is None or self._is_lost
@@ -178,6 +189,16 @@ class Follower:
             faces = [f for f in faces if all(f is not other for other in flipped)]
             faces += [f for f in again if not _apart(f.box, last.box) and _turned(f, last) <= _FLIP]
         return faces, cut
+
+    def _tracked(self, image, time: float) -> Detected | None:
+        """Return the person's face where it was, if it was seen there in the last frame, alone."""
+        last = self._last
+        if last is None or self._is_lost or len(self._tracker.boxes()) != 1:
+            return None
+        face = self._finder.track(image, time, last)
+        if face is None or _turned(face, last) > _FLIP or not self._stays([face]):
+            return None
+        return face
 
     def _stays(self, faces: Sequence[Detected]) -> bool:
         """Tell whether the face goes on in its place: a flash, no cut."""

@@ -10,6 +10,7 @@ the camera. Nothing else is known of such a face: no action units, no gaze, and 
 only as far as points tell them.
 """
 
+import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -79,6 +80,12 @@ class PointDetector:
         ]
         return sorted(faces, key=lambda face: -windows.area(face.box))
 
+    def track(
+        self, image: UInt8[np.ndarray, 'h w 3'], box: Float[np.ndarray, ' 4'], turn: int = 0
+    ) -> None:
+        """Find nothing: the function is given whole images."""
+        del image, box, turn
+
     def is_certain(self, image: UInt8[np.ndarray, 'h w 3'], face: Detected) -> bool:
         """Take every face of the function as certain."""
         del image, face
@@ -109,13 +116,17 @@ def of_points(points: Float[np.ndarray, 'n d']) -> Detected:
             f'landmarks_{name}': points if name in known else np.zeros((size, 3), np.float32)
             for name, size in sizes.items()
         },
-        **{f'visible_{name}': np.full(size, name in known) for name, size in sizes.items()},
         aus=aus,
         aus_valid=np.zeros(20, bool),
         gaze=np.zeros(2, np.float32),
         blendshapes={},
+        look=functools.partial(_all_seen, known, sizes),
         sets=known,
     )
+
+
+def _all_seen(known, sizes: dict) -> dict:
+    return {name: np.full(size, name in known) for name, size in sizes.items()}
 
 
 def _checked(found, where: str) -> list[Float[np.ndarray, 'n 3']]:

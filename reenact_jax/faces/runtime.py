@@ -2,8 +2,12 @@
 
 import contextlib
 import os
+import sys
+import threading
 
 from reenact_jax.common.errors import UserError
+
+_QUIET = threading.RLock()  # descriptor 2 is the whole process's: one thread at a time turns it
 
 
 def mediapipe():
@@ -13,7 +17,7 @@ def mediapipe():
       UserError: it is missing; the message names the extra.
     """
     try:
-        with quiet():
+        with contextlib.nullcontext() if 'mediapipe' in sys.modules else quiet():
             import mediapipe
     except ImportError:
         raise UserError('finding faces needs MediaPipe: pip install "reenact_jax[video]"') from None
@@ -34,11 +38,12 @@ def close(tasks: dict) -> None:
 @contextlib.contextmanager
 def quiet():
     """Silence what MediaPipe's C++ writes to file descriptor 2; Python's exceptions pass."""
-    kept, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(null)
+    with _QUIET:
+        kept, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+            os.close(null)

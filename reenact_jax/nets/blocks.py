@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
+from flax.traverse_util import flatten_dict, unflatten_dict
 from jaxtyping import Array, Float
 
 from reenact_jax.nets import initial, narrow
@@ -23,7 +24,8 @@ class Conv(nn.Module):
       stride: of both axes.
       padding: pixels on every side; None keeps the side at stride 1 (kernel // 2).
       reflect: mirror the border instead of adding zeros.
-      spectral: divide the kernel by its largest singular value (Miyato et al. 2018).
+      spectral: divide the kernel by its largest singular value (Miyato et al. 2018); without its
+        variable `u` the kernel has been divided already (`folded`).
       use_bias: add a bias a channel.
       kernel_init, bias_init: initialisers.
     """
@@ -50,8 +52,8 @@ class Conv(nn.Module):
             x, pad = jnp.pad(x, border, mode='reflect' if self.reflect else 'constant'), 0
         shape = (self.kernel, self.kernel, x.shape[-1], self.features)
         kernel = self.param('kernel', self.kernel_init, shape)
-        if self.spectral:
-            kernel = kernel / self._largest_singular_value(kernel, train)
+        if self.spectral and (self.is_initializing() or self.has_variable('spectral', 'u')):
+            kernel = kernel / self._singular_value(kernel, train)
         y = self._convolved(x, kernel.astype(x.dtype), pad, few)
         if self.use_bias:
             bias = self.param('bias', self.bias_init, (self.features,))
@@ -69,23 +71,46 @@ class Conv(nn.Module):
             dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
         )
 
-    def _largest_singular_value(self, kernel: Array, train: bool) -> Float[Array, '']:
-        """Estimate it by one power iteration from `spectral/u`, which training moves on.
+    def _singular_value(self, kernel: Array, train: bool) -> Float[Array, '']:
+        """Estimate the largest one by a power iteration from `spectral/u`, which training moves on.
 
         flax's SpectralNorm does the same sums; this one draws u by `initial.draw`.
         """
         u = self.variable('spectral', 'u', self._start, (self.features,))
-        matrix = kernel.reshape(-1, self.features)
-        right = _unit(matrix @ u.value)
-        left = _unit(right @ matrix)
-        left, right = jax.lax.stop_gradient((left, right))
+        sigma, left = _largest_singular_value(kernel, u.value)
         if train and not self.is_initializing():
             u.value = left
-        sigma = right @ matrix @ left
-        return jnp.where(sigma > 0, sigma, 1.0)
+        return sigma
 
     def _start(self, shape: tuple[int, ...]) -> Array:
         return initial.draw(self.make_rng('params'), shape)
+
+
+def folded(variables: dict) -> dict:
+    """Divide the kernels of a network that have spectral norm, once instead of at every use.
+
+    Args:
+      variables: {'params': ..., 'spectral': ..., ...}; without `spectral` nothing changes.
+    """
+    vectors = flatten_dict(variables.get('spectral', {}))
+    params = flatten_dict(variables['params'])
+    kernels = {path: (*path[:-1], 'kernel') for path in vectors}
+    if not kernels or any(p[-1] != 'u' or k not in params for p, k in kernels.items()):
+        return variables  # none, or that of another kind of layer
+    for path, kernel in kernels.items():
+        params[kernel] = params[kernel] / _largest_singular_value(params[kernel], vectors[path])[0]
+    rest = {name: value for name, value in variables.items() if name != 'spectral'}
+    return {**rest, 'params': unflatten_dict(params)}
+
+
+def _largest_singular_value(kernel: Array, u: Array) -> tuple[Array, Array]:
+    """Return a kernel's, after one power iteration from u, and u after it."""
+    matrix = kernel.reshape(-1, kernel.shape[-1])
+    right = _unit(matrix @ u)
+    left = _unit(right @ matrix)
+    left, right = jax.lax.stop_gradient((left, right))
+    sigma = right @ matrix @ left
+    return jnp.where(sigma > 0, sigma, 1.0), left
 
 
 def _unit(vector: Array) -> Array:

@@ -17,6 +17,7 @@ from reenact_jax.reenact import keypoint_motion, painting, relative, several
 from reenact_jax.reenact.edits import head_pose, landmark_edits, unit_edits
 from reenact_jax.reenact.options import DEFAULTS, Options
 from reenact_jax.reenact.painting import Painter
+from reenact_jax.reenact.pipeline import Ahead, serial
 from reenact_jax.reenact.portraits import Portrait
 
 
@@ -98,11 +99,12 @@ class Animation:
         driving: Iterable[dict[str, np.ndarray] | None],
         start: dict[str, np.ndarray] | None = None,
         shots: Shots | None = None,
+        ahead: Ahead = serial,
     ) -> Iterator[ResultFrame]:
         """Draw the source with the driver's motion, a frame for each of the driver's.
 
-        Memory is constant: one batch of driving frames at a time, the last one padded so that the
-        bundle is compiled once. The source is encoded once.
+        Memory is constant: a few batches of driving frames at a time, the last one padded so that
+        the bundle is compiled once. The source is encoded once.
 
         Args:
           driving: faces (`drivers.Frame`): landmarks in pixels of the driver's crop and what else
@@ -110,21 +112,20 @@ class Animation:
             the start they get that of the first face found.
           start: the driver's face where relative motion starts; None: its first one.
           shots: where the driver cuts; None: nowhere. Relative motion starts anew with each shot.
+          ahead: what reads streams ahead: batches are drawn while those before are finished.
 
         Raises:
           UserError: no driving frame has a face, or a face lacks what the transfer takes.
         """
+        for batch in ahead(self._drawn(driving, start, shots), 1):
+            yield from self._finished(*batch)
+
+    def _drawn(self, driving, start, shots) -> Iterator[tuple]:
+        """Yield batches that the device draws, their points, and whether frames are held."""
         painter = self.painter
-        pending: Any = None  # drawn, points, held
         for points, held in self.landmarks(driving, start, shots):
             points = self.edited(points)
-            drawn = painter.draw(points, len(held)), points, held
-            # The device works on this batch while the host finishes the one before.
-            if pending is not None:
-                yield from self._finished(*pending)
-            pending = drawn
-        if pending is not None:
-            yield from self._finished(*pending)
+            yield painter.draw(points, len(held)), points, held
 
     def landmarks(
         self,

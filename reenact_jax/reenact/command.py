@@ -77,6 +77,7 @@ from reenact_jax.reenact.animation import Animation
 from reenact_jax.reenact.drivers import Driver
 from reenact_jax.reenact.edits import landmark_edits, unit_edits
 from reenact_jax.reenact.options import Options
+from reenact_jax.reenact.pipeline import Ahead, Pipeline, serial
 from reenact_jax.reenact.portraits import Portrait
 
 HARDLY = 'what was found is hardly a human face (an animal, a drawing?); look at the result'
@@ -95,7 +96,8 @@ def main(arguments: list[str] | None = None) -> int:
         if args.source_as == source_flags.FILM:
             summary = _record_film(args, bundle, detector)
         else:
-            summary = _record_portrait(args, bundle, detector)
+            ahead = stack.enter_context(Pipeline()).ahead
+            summary = _record_portrait(args, bundle, detector, ahead)
     summary['credentials'] = credentials.is_available() and not args.no_credentials
     _warn_of_following(args.driving, summary)
     for name, reason in summary.get('unused', {}).items():
@@ -123,7 +125,7 @@ def _record_film(args: argparse.Namespace, bundle: Bundle, detector) -> dict:
     more = dict(most=args.max_side, smooth=args.smooth is not False)
     film = films.Film(args.source, bundle.points, detector, args.face, **more)
     source = films.portrait(film.first, films.Squares()(film.first), bundle.size)
-    driver = _driver(args, bundle, detector, source)
+    driver = _driver(args, bundle, detector, source, serial)  # the detector is the film's, too
     animation = Animation(bundle, source, _options(args, bundle, driver.rate))
     summary = film_recording.record(animation, film, driver, reenact_flags.output(args))
     if ends := summary['ends']:
@@ -141,7 +143,7 @@ def _record_film(args: argparse.Namespace, bundle: Bundle, detector) -> dict:
     return summary
 
 
-def _record_portrait(args: argparse.Namespace, bundle: Bundle, detector) -> dict:
+def _record_portrait(args: argparse.Namespace, bundle: Bundle, detector, ahead: Ahead) -> dict:
     """Write the result of a portrait, or of several pictures of one person."""
     source, *others = _sources(args, bundle, detector)
     for path, one in zip((args.source, *args.others), (source, *others), strict=False):
@@ -149,12 +151,14 @@ def _record_portrait(args: argparse.Namespace, bundle: Bundle, detector) -> dict
             _warn(f'{path}: the picture ends within the face; what it does not show is guessed')
         if not one.certain:
             _warn(f'{path}: {HARDLY}')
-    driver = _driver(args, bundle, detector, source) if args.driving else None
-    summary = _record(args, bundle, source, others, driver)
+    driver = _driver(args, bundle, detector, source, ahead) if args.driving else None
+    summary = _record(args, bundle, source, others, driver, ahead)
     return summary | ({'sources': 1 + len(others)} if others else {})
 
 
-def _record(args: argparse.Namespace, bundle: Bundle, source: Portrait, others, driver) -> dict:
+def _record(
+    args: argparse.Namespace, bundle: Bundle, source: Portrait, others, driver, ahead: Ahead
+) -> dict:
     """Write the result: a driver's motion, or the way to a changed face or to a still driver's."""
     rate = recording.LEAD_RATE if driver is None or args.steps else driver.rate
     options, output = _options(args, bundle, rate), reenact_flags.output(args)
@@ -173,7 +177,7 @@ def _record(args: argparse.Namespace, bundle: Bundle, source: Portrait, others, 
         return recording.record_lead(animation, driver, args.steps or count, output)
     if driver.count != 1 and not output.is_video:
         raise UserError(f'--out {args.out}: the driver has several frames; name it .mp4')
-    return recording.record(animation, driver, output)
+    return recording.record(animation, driver, output, ahead)
 
 
 def _options(args: argparse.Namespace, bundle: Bundle, rate: Fraction) -> Options:
@@ -210,7 +214,9 @@ def _sources(args: argparse.Namespace, bundle: Bundle, detector) -> list[Portrai
     return [portraits.from_file(path, *spec, args.source_frame) for path in paths]
 
 
-def _driver(args: argparse.Namespace, bundle: Bundle, detector, source: Portrait) -> Driver:
+def _driver(
+    args: argparse.Namespace, bundle: Bundle, detector, source: Portrait, ahead: Ahead
+) -> Driver:
     every = args.side_by_side or (args.sheet and args.source_as == source_flags.FILM)
     rows = sys.maxsize if every else args.rows if args.sheet else 0
     if reenact_flags.is_motion(args):
@@ -222,7 +228,8 @@ def _driver(args: argparse.Namespace, bundle: Bundle, detector, source: Portrait
     shown = recording.BESIDE if args.side_by_side else drivers.SHOWN
     spec = bundle.size, bundle.points, detector, rows, shown
     rate = args.rate and reenact_flags.rate(args.rate)
-    return drivers.from_file(args.driving, *spec, rate, args.driving_face, seen=bundle.sees)
+    more: dict = dict(seen=bundle.sees, ahead=ahead)
+    return drivers.from_file(args.driving, *spec, rate, args.driving_face, **more)
 
 
 def _warn_of_following(path: str | None, summary: dict) -> None:

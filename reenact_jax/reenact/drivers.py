@@ -23,9 +23,11 @@ from reenact_jax.media.sound import Track as Sound
 from reenact_jax.media.sound import has_sound
 from reenact_jax.media.timeline import Timeline
 from reenact_jax.reenact import motion, portraits
+from reenact_jax.reenact.pipeline import Ahead, serial
 
 STILL_RATE = reading.FOLDER_RATE  # frames a second of a result of one frame
 SHOWN = 256  # side of a picture that is shown, pixels
+FOUND = 8  # faces that are found ahead: a batch
 
 
 class Frame(NamedTuple):
@@ -68,6 +70,7 @@ def from_file(
     which: str | int | None = None,
     *,
     seen: bool = False,
+    ahead: Ahead = serial,
 ) -> Driver:
     """Open a video, a still or a folder of stills as a driver.
 
@@ -84,6 +87,7 @@ def from_file(
       rate: frames a second of a folder of stills; None: 25.
       which: which of several faces, as `faces.choose` takes it; None: the largest.
       seen: whether faces bring the image of their crop, which some models take (`Bundle.sees`).
+      ahead: what reads streams ahead: pictures, and the faces found in them.
 
     Raises:
       UserError: the file cannot be read.
@@ -92,11 +96,13 @@ def from_file(
     times = reader.timeline
     shown = times.spread(pictures)
     follower = Follower(detector, which, path)
-    frames = detected(reader.frames(), size, points, follower, shown, shown_side, seen)
+    pictured = ahead(reader.frames())
+    frames = detected(pictured, size, points, follower, shown, shown_side, seen)
     heard = reader.probe.kind == 'video' and has_sound(path)
     sound = Sound(path, reader.zero) if heard else None
     more = sound, times, reader.unused, follower.report, True
-    return Driver(frames, reader.probe.frames, times.mean, reader.fault, shown, *more)
+    found = ahead(frames, FOUND)
+    return Driver(found, reader.probe.frames, times.mean, reader.fault, shown, *more)
 
 
 def from_pictures(
@@ -108,6 +114,7 @@ def from_pictures(
     which: str | int | None = None,
     *,
     seen: bool = False,
+    ahead: Ahead = serial,
 ) -> Driver:
     """Follow a face in frames in memory, as `from_file` does.
 
@@ -119,12 +126,13 @@ def from_pictures(
       detector: what finds faces.
       which: which of several faces, as `faces.choose` takes it; None: the largest.
       seen: as of `from_file`.
+      ahead: as of `from_file`.
     """
     times = timeline.even(len(pictures), rate).times
     stream = timeline.ends(zip(pictures, times, strict=True), len(pictures) / float(rate))
     shown = itertools.starmap(reading.TimedFrame, stream)
     follower = Follower(detector, which, 'the driving pictures')
-    frames = detected(shown, size, points, follower, frozenset(), SHOWN, seen)
+    frames = ahead(detected(shown, size, points, follower, frozenset(), SHOWN, seen), FOUND)
     return Driver(frames, len(pictures), rate, lambda: None, report=follower.report, detected=True)
 
 

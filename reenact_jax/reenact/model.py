@@ -25,6 +25,7 @@ from reenact_jax.reenact.animation import Animation
 from reenact_jax.reenact.drivers import Driver
 from reenact_jax.reenact.options import DEFAULTS, Options
 from reenact_jax.reenact.output import Output
+from reenact_jax.reenact.pipeline import Ahead, Pipeline
 from reenact_jax.reenact.portraits import Portrait
 
 RATE = 25  # frames a second of pictures in memory
@@ -86,10 +87,10 @@ class Clip:
         if not output.is_video and len(self) != 1:
             raise UserError(f'{output.path}: a clip of {len(self)} frames; name it .mp4 or .webp')
         variable = self.times is not None
-        with output.open(self.rate, len(self), self.sound, variable) as write:
-            for number, frame in enumerate(self.frames):
-                even = number / float(self.rate), (number + 1) / float(self.rate)
-                write(frame, *(self.times[number] if self.times else even))
+        rate = float(self.rate)
+        times = self.times or [(n / rate, (n + 1) / rate) for n in range(len(self))]
+        shown = ((frame, *span) for frame, span in zip(self.frames, times, strict=True))
+        output.save(shown, self.rate, len(self), self.sound, variable)
 
 
 class Model:
@@ -179,10 +180,11 @@ class Model:
         """
         options = dataclasses.replace(options, **changed)
         portrait, *others = self._portraits(source, face)
-        driver = self._driver(driving, rate, driving_face)
-        read = drives.read(driver, portrait, options)
-        animation = Animation(self.bundle, portrait, options, others)
-        results = list(animation.frames(read.faces, read.start, read.shots))
+        with Pipeline() as line:
+            driver = self._driver(driving, rate, driving_face, line.ahead)
+            read = drives.read(driver, portrait, options)
+            animation = Animation(self.bundle, portrait, options, others)
+            results = list(animation.frames(read.faces, read.start, read.shots, line.ahead))
         frames, landmarks = (
             np.stack([getattr(one, n) for one in results]) for n in ('image', 'landmarks')
         )
@@ -198,14 +200,14 @@ class Model:
             raise UserError('sources: none; give a picture')
         return [one if isinstance(one, Portrait) else self.portrait(one, face) for one in given]
 
-    def _driver(self, driving, rate, which) -> Driver:
+    def _driver(self, driving, rate, which, ahead: Ahead) -> Driver:
         spec = self.bundle.size, self.bundle.points, self._detector()
         exact_rate = Fraction(rate).limit_denominator(1001)
+        more: dict[str, Any] = dict(which=which, seen=self.bundle.sees, ahead=ahead)
         if isinstance(driving, np.ndarray):
             pictures = _pictures(driving, 4)
-            return drivers.from_pictures(pictures, exact_rate, *spec, which, seen=self.bundle.sees)
-        path, seen = os.fspath(driving), self.bundle.sees
-        return drivers.from_file(path, *spec, rate=exact_rate, which=which, seen=seen)
+            return drivers.from_pictures(pictures, exact_rate, *spec, **more)
+        return drivers.from_file(os.fspath(driving), *spec, rate=exact_rate, **more)
 
     def _detector(self) -> Detector:
         if self._found is None:

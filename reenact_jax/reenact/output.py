@@ -2,7 +2,7 @@
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 
 import numpy as np
@@ -13,11 +13,13 @@ from reenact_jax.common.errors import UserError
 from reenact_jax.media import loops, sheets, watermark, writing
 from reenact_jax.media import sound as sounds
 from reenact_jax.media.sound import Track
+from reenact_jax.reenact.pipeline import Ahead, serial
 
 VIDEOS = ('.mp4', '.mov', '.webm', *loops.SUFFIXES)
 STILLS = ('.png', '.jpg', '.jpeg')
 NO_SOUND = 'none'
-Write = Callable[[UInt8[np.ndarray, 'h w 3'], float, float], None]  # a frame, its begin and end
+Shown = tuple[UInt8[np.ndarray, 'h w 3'], float, float]  # a frame, its begin and end in seconds
+Write = Callable[[UInt8[np.ndarray, 'h w 3'], float, float], None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,29 +66,41 @@ class Output:
             )
         return suffix in VIDEOS
 
-    @contextlib.contextmanager
-    def open(
-        self, rate: Fraction, count: int, sound: Track | None = None, variable: bool = False
-    ) -> Iterator[Write]:
-        """Open a function that takes the frames in order, each with its begin and end in seconds.
+    def save(
+        self,
+        frames: Iterable[Shown],
+        rate: Fraction,
+        count: int,
+        sound: Track | None = None,
+        variable: bool = False,
+        ahead: Ahead = serial,
+    ) -> None:
+        """Mark the frames and write them; if one cannot be made, there is no file.
 
         Args:
+          frames: in order.
           rate: frames a second; the mean where frames are not even.
           count: how many frames there will be.
           sound: what goes with a video, as far as nothing else is asked for.
           variable: whether the frames are not even, and keep their times.
+          ahead: what reads streams ahead: frames are made while those before are encoded.
         """
         if self.sound:
             sound = None if self.sound == NO_SOUND else Track(self.sound)
         variable = variable and self.rate is None
         count = count if self.rate is None else round(count * self.rate / rate)
         with self._writer(self.rate or rate, count, sound, variable) as write:
-            yield lambda frame, begin, end: write(
-                watermark.embed(frame) if self.mark else frame, begin, end
-            )
+            for frame, begin, end in ahead(self._marked(frames)):
+                write(frame, begin, end)
+
+    def _marked(self, frames: Iterable[Shown]) -> Iterator[Shown]:
+        for frame, begin, end in frames:
+            yield watermark.embed(frame) if self.mark else frame, begin, end
 
     @contextlib.contextmanager
-    def _writer(self, rate: Fraction, count: int, sound: Track | None, variable: bool):
+    def _writer(
+        self, rate: Fraction, count: int, sound: Track | None, variable: bool
+    ) -> Iterator[Write]:
         if self.path.lower().endswith(loops.SUFFIXES):
             with loops.LoopWriter(self.path, rate, self.signed, count, variable) as loop:
                 yield loop.write

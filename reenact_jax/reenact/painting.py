@@ -4,6 +4,7 @@ A model that gives layers draws at the picture's own pixels (composing.py). The 
 model is pasted under a mask (pasting.py).
 """
 
+import collections
 from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
 
@@ -89,7 +90,7 @@ class _Finite:
     """A check of what a model draws: without waiting for the device where it draws on."""
 
     def __init__(self):
-        self._flags: list = []
+        self._flags: collections.deque = collections.deque()  # one thread draws, one finishes
 
     def take(self, drawn):
         """Begin to look at arrays; return them."""
@@ -102,12 +103,12 @@ class _Finite:
         Raises:
           UserError: something is NaN or infinite.
         """
-        flags, self._flags = self._flags, []
-        if not all(map(bool, flags)):
-            raise UserError(
-                'the model drew values that are not finite (NaN or infinity); nothing is written. '
-                'Its weights are wrong, or the landmarks are'
-            )
+        while self._flags:
+            if not self._flags.popleft():
+                raise UserError(
+                    'the model drew values that are not finite (NaN or infinity); nothing is '
+                    'written. Its weights are wrong, or the landmarks are'
+                )
 
 
 @jax.jit

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from fractions import Fraction
+from typing import NamedTuple
 
 import numpy as np
 from tqdm import tqdm
@@ -13,14 +14,16 @@ from reenact_jax.media import measuring, sheets, timeline
 from reenact_jax.reenact import drivers, driving, motion, starts
 from reenact_jax.reenact.animation import Animation, ResultFrame
 from reenact_jax.reenact.drivers import Driver, Frame
+from reenact_jax.reenact.driving import Driving
 from reenact_jax.reenact.edits import head_pose, unit_edits
-from reenact_jax.reenact.output import Output
+from reenact_jax.reenact.output import Output, Shown
+from reenact_jax.reenact.pipeline import Ahead, serial
 
 LEAD_RATE = Fraction(12)  # frames a second of a video of --steps
 BESIDE = 512  # side of the pictures of source and driver beside a result, pixels
 
 
-def record(animation: Animation, driver: Driver, output: Output) -> dict:
+def record(animation: Animation, driver: Driver, output: Output, ahead: Ahead = serial) -> dict:
     """Write an animation (a video at the driver's exact rate, or a still) and its contact sheet.
 
     Args:
@@ -28,33 +31,26 @@ def record(animation: Animation, driver: Driver, output: Output) -> dict:
       driver: read once. The frames that bring a picture are the rows of the sheet, except where
         every frame brings one (`side_by_side`). Its sound, if any, goes with an .mp4.
       output: where to write.
+      ahead: what reads streams ahead, the driver's too.
 
     Returns:
       {'out', 'frames', 'held', 'rate', 'fault', 'start', ...} for a summary. If relative motion
       starts at the driver's first frame and should not, `start` says why; else it is None.
     """
     read = driving.read(driver, animation.source, animation.options)
-    kept, rows, held = [], {}, 0
-    shown = driver.times.spread(output.rows)
-    portrait = animation.source.shown(BESIDE if output.side_by_side else drivers.SHOWN)
+    kept, notes = [], _Notes([], {})
     faces = _kept(read.faces, kept) if output.save_motion else read.faces
-    frames = animation.frames(faces, read.start, read.shots)
-    bar = tqdm(frames, total=driver.count, unit='frame', desc=storage.path(output.path).name)
-    with output.open(driver.rate, driver.count, driver.sound, driver.times.rate is None) as write:
-        for number, result in enumerate(bar):
-            picture, image = read.pictures.pop(number, None), result.image
-            image = sheets.side_by_side(portrait, picture, image) if output.side_by_side else image
-            write(image, *read.times[number])
-            held += result.held
-            if output.sheet and number in shown:
-                rows[number] = _row(animation, portrait, picture, result)
+    results = animation.frames(faces, read.start, read.shots, ahead)
+    bar = tqdm(results, total=driver.count, unit='frame', desc=storage.path(output.path).name)
+    frames, uneven = _shown(animation, driver, read, output, bar, notes), driver.times.rate is None
+    output.save(frames, driver.rate, driver.count, driver.sound, uneven, ahead)
     begins = np.array([begin for begin, _ in read.times])
     if output.save_motion:
         motion.write(output.save_motion, _motion(animation, kept, driver.rate, begins))
     if output.sheet:
-        output.write_sheet({float(begins[number]): row for number, row in rows.items()})
+        output.write_sheet({float(begins[number]): row for number, row in notes.rows.items()})
     summary = {'out': output.path, 'sheet': output.sheet, **_written(output)}
-    summary |= {'held': held, 'reference': read.number, 'unused': dict(driver.unused)}
+    summary |= {'held': sum(notes.held), 'reference': read.number, 'unused': dict(driver.unused)}
     summary |= {'start': read.fault, 'fault': driver.fault(), **driver.report()}
     return summary | {
         'transfer': animation.bundle.transfer_name,
@@ -79,9 +75,9 @@ def record_lead(animation: Animation, driver: Driver | None, steps: int, output:
         pictures = [
             np.concatenate([animation.painter.close_up(result.image) for result in results], 1)
         ]
-    with output.open(LEAD_RATE, len(pictures)) as write:
-        for number, picture in enumerate(pictures):
-            write(picture, number / float(LEAD_RATE), (number + 1) / float(LEAD_RATE))
+    rate = float(LEAD_RATE)
+    frames = [(picture, n / rate, (n + 1) / rate) for n, picture in enumerate(pictures)]
+    output.save(frames, LEAD_RATE, len(frames))
     if output.sheet:
         portrait, seen = animation.source.shown(drivers.SHOWN), frame and frame.picture
         shown = sorted(timeline.even(steps, LEAD_RATE).spread(output.rows))
@@ -113,6 +109,28 @@ def _row(animation: Animation, portrait, picture, result: ResultFrame) -> tuple:
     points = bundle.points if bundle.motion == LANDMARKS else None
     drawn = sheets.drawing(result.landmarks, bundle.size, points)
     return portrait, picture, drawn, animation.painter.close_up(result.image)
+
+
+class _Notes(NamedTuple):
+    """What is known of the frames that have been made."""
+
+    held: list[bool]  # of every frame
+    rows: dict[int, tuple]  # of the sheet, by the number of the frame
+
+
+def _shown(
+    animation: Animation, driver: Driver, read: Driving, output: Output, results, notes: _Notes
+) -> Iterator[Shown]:
+    """Yield the frames as they are written."""
+    shown = driver.times.spread(output.rows)
+    portrait = animation.source.shown(BESIDE if output.side_by_side else drivers.SHOWN)
+    for number, result in enumerate(results):
+        picture, image = read.pictures.pop(number, None), result.image
+        image = sheets.side_by_side(portrait, picture, image) if output.side_by_side else image
+        notes.held.append(result.held)
+        if output.sheet and number in shown:
+            notes.rows[number] = _row(animation, portrait, picture, result)
+        yield image, *read.times[number]
 
 
 def _kept(faces: Iterator, kept: list) -> Iterator[dict | None]:
