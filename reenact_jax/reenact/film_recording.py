@@ -83,16 +83,20 @@ def record(animation: Animation, film: Film, driver: Driver, output: Output) -> 
     wanted = timeline.spread(begins, output.rows if output.sheet else 0)
     pairs = zip(film.frames(), _moved(animation, paired), strict=False)
     bar = tqdm(pairs, total=len(begins), unit='frame', desc=storage.path(output.path).name)
-    with output.open(times.mean, len(begins), driver.sound, times.rate is None) as write:
+
+    def made() -> Iterator[tuple]:
+        nonlocal held
         for number, (shown, (points, is_held)) in enumerate(bar):
             image, *crop = result.frame(shown, points)
             picture = _picture(read.pictures, paired.numbers[number])
             if number in wanted:
                 rows[shown.begin] = crop[0], picture, *crop[1:]
             beside = output.side_by_side
-            image = sheets.side_by_side(crop[0], picture, image) if beside else image
-            write(image, shown.begin, shown.end)
             held += is_held
+            image = sheets.side_by_side(crop[0], picture, image) if beside else image
+            yield image, shown.begin, shown.end
+
+    output.save(made(), times.mean, len(begins), driver.sound, times.rate is None)
     output.write_sheet(rows)
     facts = measuring.measured(output.path)
     summary = {'out': output.path, 'sheet': output.sheet, **facts} | _ends(film, driver, paired)

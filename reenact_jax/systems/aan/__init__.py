@@ -43,7 +43,7 @@ from reenact_jax.nets.modulation import condition_of
 from reenact_jax.nets.patch import MultiScale
 from reenact_jax.systems import optimisers
 from reenact_jax.systems.aan import generator
-from reenact_jax.systems.aan.hparams import Hparams, depth, part_side, parts_of
+from reenact_jax.systems.aan.hparams import Hparams, check, depth, part_side, parts_of
 from reenact_jax.systems.aan.terms import terms
 from reenact_jax.systems.interface import Stage
 
@@ -61,30 +61,7 @@ def networks(hp: Hparams, data: DataInfo) -> dict:
       UserError: settings contradict each other.
     """
     del data
-    if len(hp.extractor) < len(hp.fusion):
-        raise UserError(
-            f'hparams.extractor: {len(hp.extractor)} levels do not reach the {len(hp.fusion)} '
-            'blocks of hparams.fusion; give at least as many'
-        )
-    if hp.part_masks and not hp.mask:
-        raise UserError(
-            'hparams.part_masks: lays parts over what hparams.mask composes; set mask to True'
-        )
-    if hp.occlusion and not hp.mask:
-        raise UserError('hparams.occlusion: tells hparams.mask what to refuse; set mask to True')
-    if hp.unseen and not (hp.mask and hp.prior):
-        raise UserError(
-            'hparams.unseen: bounds hparams.mask by the flow of hparams.prior; set both to True'
-        )
-    if hp.mouth_palette and not hp.inner_mouth:
-        raise UserError(
-            'hparams.mouth_palette: colours what hparams.inner_mouth draws; set that to True'
-        )
-    if hp.mouth_form and not hp.mouth_palette:
-        raise UserError(
-            'hparams.mouth_form: says where the colours of hparams.mouth_palette lie; set that to '
-            'True'
-        )
+    check(hp)
     style: dict[str, Any] = dict(norm=hp.norm, spectral=hp.spectral)
     nets = {
         'E_a': net.Extractor(

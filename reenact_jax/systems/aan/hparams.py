@@ -3,6 +3,7 @@
 import dataclasses
 
 from reenact_jax.common import settings
+from reenact_jax.common.errors import UserError
 from reenact_jax.common.settings import setting
 from reenact_jax.geometry.layouts import INNER_MOUTH, LOCAL_PARTS
 from reenact_jax.nets import aan as net
@@ -200,3 +201,35 @@ def part_side(hp: Hparams, side: int) -> int:
 def depth(hp: Hparams) -> int:
     """Return VGG's depth; random features have VGG19's form."""
     return 16 if hp.features == 'vgg16' else 19
+
+
+def check(hp: Hparams) -> None:
+    """Refuse settings that contradict each other.
+
+    Raises:
+      UserError: they do.
+    """
+    if len(hp.extractor) < len(hp.fusion):
+        raise UserError(
+            f'hparams.extractor: {len(hp.extractor)} levels do not reach the {len(hp.fusion)} '
+            'blocks of hparams.fusion; give at least as many'
+        )
+    if hp.part_masks and not hp.mask:
+        raise UserError(
+            'hparams.part_masks: lays parts over what hparams.mask composes; set mask to True'
+        )
+    if hp.occlusion and not hp.mask:
+        raise UserError('hparams.occlusion: tells hparams.mask what to refuse; set mask to True')
+    if hp.unseen and not (hp.mask and hp.prior):
+        raise UserError(
+            'hparams.unseen: bounds hparams.mask by the flow of hparams.prior; set both to True'
+        )
+    if hp.mouth_palette and not hp.inner_mouth:
+        raise UserError(
+            'hparams.mouth_palette: colours what hparams.inner_mouth draws; set that to True'
+        )
+    if hp.mouth_form and not hp.mouth_palette:
+        raise UserError(
+            'hparams.mouth_form: says where the colours of hparams.mouth_palette lie; set that to '
+            'True'
+        )
