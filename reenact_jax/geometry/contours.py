@@ -11,7 +11,7 @@ from jaxtyping import Float
 from reenact_jax.geometry import frames, layouts
 
 _LAYOUT = layouts.layout('68c')
-_JAW = list(_LAYOUT.parts['jaw'])
+_JAW = np.array(_LAYOUT.parts['jaw'])
 _CHIN = _JAW[len(_JAW) // 2]
 
 

@@ -3,6 +3,8 @@
 The paper says "U-Net like", trained progressively as pix2pixHD; layers are ours.
 """
 
+from typing import Any
+
 import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float
@@ -46,7 +48,7 @@ class Generator(nn.Module):
 
     def features(self, x: Float[Array, 'b s s c'], train: bool = True) -> Float[Array, 'b s s w']:
         """Return what the heads are given: the enhancer's second input."""
-        features = self.unet(x, train)
+        features: Any = self.unet(x, train)
         return features if self.variant == 'msrunet' else features[0]
 
 

@@ -12,6 +12,7 @@ CPU. How images are cut and scaled is that of the networks' makers:
   [-1, 1]. The file's output has to be the features of FID, 2048 numbers.
 """
 
+import importlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -28,11 +29,13 @@ from reenact_jax.geometry import images
 from reenact_jax.geometry import landmarks as lm
 
 # InsightFace's places of five points in a chip of 112, (0, 0) the middle of the first pixel.
-_ARCFACE = np.float32([
+_ARCFACE = np.array([
     [38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655],
     [70.7299, 92.2041],
-])  # fmt: skip
-_VGGFACE2 = np.float32([131.0912, 103.8827, 91.4953])  # mean of its training set, R G B, 0..255
+], np.float32)  # fmt: skip
+_VGGFACE2 = np.array(
+    [131.0912, 103.8827, 91.4953], np.float32
+)  # mean of its training set, R G B, 0..255
 _MARGIN = 0.3
 
 
@@ -45,7 +48,7 @@ def _arcface(image: Float[AnyArray, 'b h w 3'], points: Float[AnyArray, 'b 68 2'
 
 def _vggface2(image: Float[AnyArray, 'b h w 3'], points: Float[AnyArray, 'b 68 2']) -> Array:
     centre, half = lm.box(points)
-    corners = np.float32([[-1, -1], [1, -1], [-1, 1]])
+    corners = np.array([[-1, -1], [1, -1], [-1, 1]], np.float32)
     corners = jnp.broadcast_to(corners[None], (len(points), 3, 2))
     square = lm.denormalise(corners, centre, half * (1 + _MARGIN))
     chip = images.affine_sample(image, lm.similarity((corners + 1) * 112, square), (224, 224))
@@ -121,7 +124,7 @@ class Brought:
 def _session(data: bytes, where: str) -> Any:
     """Open a graph in onnxruntime."""
     try:
-        import onnxruntime
+        onnxruntime = importlib.import_module('onnxruntime')
     except ImportError:
         raise UserError(f'{where}: needs onnxruntime (pip install onnxruntime)') from None
     try:
