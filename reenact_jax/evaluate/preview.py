@@ -73,6 +73,6 @@ def sheet(model: Trained, part: ShardSet, most: int) -> UInt8[np.ndarray, 'H W 3
         names[:] = shown
         return list(shown.values())
 
-    made = jax.jit(pictures)(model.variables, np.float32(frames))
+    made = jax.jit(pictures)(model.variables, np.stack(frames))
     columns = [np.asarray(images.to_uint8(np.clip(one, -1, 1))) for one in made]
     return writing.contact_sheet([list(row) for row in zip(*columns, strict=True)], (), names, CELL)
