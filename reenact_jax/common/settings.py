@@ -14,12 +14,15 @@ import math
 import types
 import typing
 from collections.abc import Mapping
+from typing import Any
 
 from reenact_jax.common import outside
 from reenact_jax.common.errors import UserError
 
 
-def setting(default, *, low=None, high=None, choices=None, own=False, least=0, doc=''):
+def setting(
+    default, *, low=None, high=None, choices=None, own=False, least=0, doc=''
+) -> Any:  # as dataclasses.field, which says that it returns the field's type
     """Make a dataclass field with its range or choices, its meaning and its source.
 
     Args:
@@ -45,37 +48,37 @@ def own_parts(instance) -> dict[str, str]:
     return {name: value for name, value in values.items() if outside.is_name(value)}
 
 
-def weight(default: float, doc: str):
+def weight(default: float, doc: str) -> Any:
     """Make the setting of a loss term's weight: 0 and up; 0 leaves the term out."""
     return setting(default, low=0, high=1e6, doc=doc)
 
 
-def rate(default: float, doc: str):
+def rate(default: float, doc: str) -> Any:
     """Make the setting of a learning rate: 0 to 1."""
     return share(default, doc)
 
 
-def share(default: float, doc: str):
+def share(default: float, doc: str) -> Any:
     """Make the setting of a share, a decay or a probability: 0 to 1."""
     return setting(default, low=0, high=1, doc=doc)
 
 
-def width(default: int, doc: str):
+def width(default: int, doc: str) -> Any:
     """Make the setting of a layer's width: 1 and up."""
     return setting(default, low=1, high=2**16, doc=doc)
 
 
-def widths(default: tuple[int, ...], doc: str):
+def widths(default: tuple[int, ...], doc: str) -> Any:
     """Make the setting of the widths of one layer or more: 1 and up each."""
     return setting(default, least=1, low=1, high=2**16, doc=doc)
 
 
-def steps(default: int, doc: str, *, low: int = 0):
+def steps(default: int, doc: str, *, low: int = 0) -> Any:
     """Make the setting of a number of steps: `low` and up."""
     return setting(default, low=low, high=2**31 - 1, doc=doc)
 
 
-def batch(default: int | None, doc: str):
+def batch(default: int | None, doc: str) -> Any:
     """Make the setting of a number of rows in a batch, of pairs: 2 and up."""
     return setting(default, low=2, high=2**20, doc=doc)
 

@@ -198,7 +198,8 @@ class Detector:
         near = [face for face in found if windows.overlap(windows.box(face[0]), box) >= _SAME]
         if not near:
             return None
-        return _describe(*near[0], facemesh.canonical(self.model), (width, height))
+        mesh, shapes = near[0]
+        return _describe(mesh, shapes, facemesh.canonical(self.model), (width, height))
 
     def _meshes(
         self, image, window, limit: int, seconds: float | None = None, turn: int = 0

@@ -92,8 +92,8 @@ def folded(variables: dict) -> dict:
     Args:
       variables: {'params': ..., 'spectral': ..., ...}; without `spectral` nothing changes.
     """
-    vectors = flatten_dict(variables.get('spectral', {}))
-    params = flatten_dict(variables['params'])
+    vectors: dict[tuple[str, ...], Any] = flatten_dict(variables.get('spectral', {}))
+    params: dict[tuple[str, ...], Any] = flatten_dict(variables['params'])
     kernels = {path: (*path[:-1], 'kernel') for path in vectors}
     if not kernels or any(p[-1] != 'u' or k not in params for p, k in kernels.items()):
         return variables  # none, or that of another kind of layer
