@@ -62,7 +62,6 @@ class Job(NamedTuple):
             gather=sharding.gathering(self.mesh, self.run.sharding),
             dtype=self.run.dtype,
             ema_decay=self.run.ema_decay,
-            vectors=self.run.sharding == 'replicated',
         )
         return fenced(function) if self.run.fences else function
 

@@ -20,7 +20,6 @@ from jaxtyping import Array, Float, Int
 
 from reenact_jax.common.errors import UserError
 from reenact_jax.systems.interface import Stage, moving
-from reenact_jax.train import flat
 from reenact_jax.train.binding import Binding, collections, reduced
 
 
@@ -66,7 +65,6 @@ def train_step(
     gather: Callable = lambda tree: tree,
     dtype: str = 'float32',
     ema_decay: float = 0.999,
-    vectors: bool = True,
 ) -> Callable:
     """Return a stage's pure function (state, constants, batch) -> (state, metrics), to be jitted.
 
@@ -91,8 +89,6 @@ def train_step(
       dtype: compute dtype, see binding.py.
       ema_decay: d in e <- d e + (1 - d) v, at most (1 + t) / (10 + t) at step t, so that a short
         run's average is not its initialisation.
-      vectors: update each network as one vector (flat.py); not for parameters that are split over
-        devices, which would have to be gathered. The state is the same.
     """
     root = jax.random.fold_in(jax.random.key(seed), zlib.crc32(stage.name.encode()))
     once = functools.partial(_one_pass, stage, nets, prepare, gather, dtype)
@@ -104,7 +100,7 @@ def train_step(
         else:
             parts = _microbatches(batch, accumulate, devices)
             result = _accumulated(once, stage, state.variables, constants, parts, key)
-        return _update(stage, state, result, ema_decay, vectors)
+        return _update(stage, state, result, ema_decay)
 
     return step
 
@@ -164,59 +160,40 @@ def _accumulated(once, stage, variables, constants, parts, key) -> _Pass:
     return _Pass(statistics, grads, *jax.tree.map(lambda x: jnp.mean(x, 0), several))
 
 
-def _update(
-    stage: Stage, state: State, result: _Pass, ema_decay: float, vectors: bool
-) -> tuple[State, dict]:
+def _update(stage: Stage, state: State, result: _Pass, ema_decay: float) -> tuple[State, dict]:
     """Return the next state, if everything in it is finite, and the metrics of this step."""
-    own = {network: state.variables[network]['params'] for network in moving(stage)}
-    given = flat.layouts(own) if vectors else {}
-    grads = {player: flat.pack(given, part) for player, part in result.grads.items()}
-    before = _changed(stage, flat.pack, given, state.variables, state.opt, state.ema)
-    variables, opt, written = dict(before[0]), {}, {}
+    variables, opt, written = dict(state.variables), {}, {}
     for player, networks in stage.players.items():
-        params: Any = _own(stage, player, variables)
-        updates, opt[player] = stage.tx[player].update(grads[player], before[1][player], params)
-        params = optax.apply_updates(params, updates)
+        grads, params = result.grads[player], _own(stage, player, state.variables)
+        updates, opt[player] = stage.tx[player].update(grads, state.opt[player], params)
+        params: Any = optax.apply_updates(params, updates)
         new = {
             network: {**result.statistics[network], 'params': params[network]}
             for network in networks
         }
         variables |= new
-        written[player] = grads[player], new, opt[player]
-    ema = _averaged(before[2], variables, ema_decay, state.step)
+        written[player] = grads, new, opt[player]
+    ema = _averaged(state.ema, variables, ema_decay, state.step)
     good, bad = _verdict(result.values, written)
     # A branch, not a where a leaf: XLA would copy the test of all leaves into each leaf's kernel,
     # and compile times grow with the square of their number (minutes instead of seconds).
-    after = jax.lax.cond(
-        good, lambda new, old: new, lambda new, old: old, (variables, opt, ema), before
+    variables, opt, ema = jax.lax.cond(
+        good,
+        lambda new, old: new,
+        lambda new, old: old,
+        (variables, opt, ema),
+        (state.variables, state.opt, state.ema),
     )
     skipped = {player: state.skipped[player] + bad[player] for player in state.skipped}
-    metrics = _metrics(result, grads, opt, skipped)
-    variables, opt, ema = _changed(stage, flat.unpack, given, *after)
-    return State(state.step + 1, variables, opt, ema, skipped), metrics
+    return State(state.step + 1, variables, opt, ema, skipped), _metrics(result, opt, skipped)
 
 
-def _changed(stage: Stage, change: Callable, given: dict, variables, opt, ema) -> tuple:
-    """Pack or unpack the parameters of the networks that move, wherever they are in a state."""
-
-    def params(networks: dict) -> dict:
-        parts = {n: one['params'] for n, one in networks.items() if n in given}
-        made = change(given, parts)
-        return {n: {**one, 'params': made[n]} if n in made else one for n, one in networks.items()}
-
-    opt = {
-        player: flat.within(functools.partial(change, given), stage.players[player], one)
-        for player, one in opt.items()
-    }
-    return params(variables), opt, params(ema)
-
-
-def _metrics(result: _Pass, grads: dict, opt: dict, skipped: dict) -> dict[str, Float[Array, '']]:
+def _metrics(result: _Pass, opt: dict, skipped: dict) -> dict[str, Float[Array, '']]:
     """Collect the metrics of a step as float32 scalars."""
     metrics = {name: jnp.asarray(value, jnp.float32) for name, value in result.metrics.items()}
     for player, value in result.values.items():
         metrics[f'loss/{player}'] = value
-        metrics[f'grad_norm/{player}'] = optax.tree.norm(grads[player])
+        metrics[f'grad_norm/{player}'] = optax.tree.norm(result.grads[player])
         metrics[f'skipped/{player}'] = skipped[player].astype(jnp.float32)
         for _, rate in optax.tree_utils.tree_get_all_with_path(opt[player], 'learning_rate'):
             if isinstance(rate, jax.Array):  # and not the schedule's own counter
