@@ -21,7 +21,7 @@ from reenact_jax.train import config, step
 
 # As printed but for its size: what is ours beside the paper's generator is tested further down.
 PRINTED = dict(prior=False, mask=False, part_masks=False, inner_mouth=False, upscale='shuffle')
-PRINTED |= dict(mouth_palette=False, occlusion=False, unseen=False)
+PRINTED |= dict(mouth_palette=False, mouth_form=False, occlusion=False, unseen=False)
 HP = aan.Hparams(**configs.PRESETS['tiny'] | PRINTED)
 DATA, SIDE = DataInfo(identities=4, examples=4), 32
 KEY = jax.random.key(0)

@@ -94,7 +94,7 @@ def main(arguments: list[str] | None = None) -> int:
     add = parser.add_argument
     add('--transfer', nargs='+', required=True, metavar='WORKDIR', help='trained transfers')
     add('--data', required=True, metavar='SHARDS', help='a shard set')
-    add('--split', default='train', help='of the set; default train')
+    add('--split', default='train', help='split of the set; default train')
     add('--count', type=int, default=64, help='transfers; default 64')
     add('--seed', type=int, default=0, help='random seed of the frames; default 0')
     args = parser.parse_args(arguments)

@@ -93,7 +93,7 @@ def folded(variables: dict) -> dict:
       variables: {'params': ..., 'spectral': ..., ...}; without `spectral` nothing changes.
     """
     vectors: dict[tuple[str, ...], Any] = flatten_dict(variables.get('spectral', {}))
-    params: dict[tuple[str, ...], Any] = flatten_dict(variables['params'])
+    params: dict[tuple[str, ...], Any] = flatten_dict(variables.get('params', {}))
     kernels = {path: (*path[:-1], 'kernel') for path in vectors}
     if not kernels or any(p[-1] != 'u' or k not in params for p, k in kernels.items()):
         return variables  # none, or that of another kind of layer

@@ -96,7 +96,11 @@ class Hparams:
     epochs: int = setting(100, low=1, high=10**6, doc='length [num_epochs]')
     repeats: int = setting(75, low=1, high=10**6, doc='of the data in an epoch [num_repeats]')
     milestones: tuple[int, ...] = setting(
-        (60, 90), low=1, high=10**6, doc='epochs where the rate falls to a tenth [epoch_milestones]'
+        (60, 90),
+        low=1,
+        high=10**6,
+        least=1,
+        doc='epochs where the rate falls to a tenth [epoch_milestones]',
     )
     steps: int = settings.steps(0, 'number of updates; 0: as many as the epochs have')
     batch_size: int = settings.batch(40, 'pairs of frames in a step [batch_size]')
