@@ -24,7 +24,7 @@ from reenact_jax.reenact.edits.landmark_edits import EDITS
 from reenact_jax.reenact.portraits import Portrait
 
 CHROMIUM = next(filter(None, map(shutil.which, ('chromium', 'chromium-browser'))), None)
-SECONDS = 60_000  # a page's patience, milliseconds
+SECONDS = 180_000  # a page's patience, milliseconds
 
 
 @pytest.fixture(scope='module')
@@ -58,11 +58,11 @@ def test_sliders_stand_where_the_portrait_is(model, tmp_path):
 
 def test_a_model_of_keypoints_has_no_sliders_and_draws(tmp_path):
     pytest.importorskip('gradio')
-    from reenact_jax.app import page
+    from reenact_jax.app import camera, page
 
     model = live.assemble(keypoint_model(), keypoint_model())
     shown = studio.Studio(model, None, tmp_path, itertools.count())
-    assert studio.names(model) == [] and page.build(shown)
+    assert studio.names(model) == [] and page.build(shown, camera.Doors())
     file = studio.still(shown, source(), {}, whole=False)
     drawn = np.asarray(reading.read_still(file)) / 127.5 - 1
     own = source().image.mean((0, 1))  # of such a picture all pixels have the mean colour

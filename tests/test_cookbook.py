@@ -35,6 +35,7 @@ FEWER = [
             'part_masks',
             'inner_mouth',
             'mouth_palette',
+            'mouth_form',
             'occlusion',
             'unseen',
         )

@@ -66,7 +66,8 @@ def cases(values: dict) -> Iterator[Case]:
                 yield Case(name, f'{prefix}.{field.name}', (value,) if several else value)
             if several and kind is not str:  # as text, a word is a list of one
                 yield Case('wrong type', f'{prefix}.{field.name}', 'wide')
-                yield Case('empty list', f'{prefix}.{field.name}', ())
+                if field.metadata['least']:
+                    yield Case('empty list', f'{prefix}.{field.name}', ())
 
 
 def drill(folder: pathlib.Path, quiet: bool = False) -> dict:

@@ -43,7 +43,6 @@ class Hparams:
     d_keypoints: bool = setting(False, doc="D: whether it sees the driver's keypoints [use_kp]")
     scales: tuple[float, ...] = setting(
         (1.0, 0.5, 0.25, 0.125),
-        least=1,
         low=1 / 64,
         high=1,
         doc='of the pyramid of the perceptual loss, each 1 / an integer [scales]',
@@ -67,7 +66,6 @@ class Hparams:
     lambda_d: float = settings.weight(1.0, "weight of D's loss [discriminator_gan]")
     lambda_features: tuple[float, ...] = setting(
         (10.0,) * 4,
-        least=1,
         low=0,
         high=1e6,
         doc="weights of D's maps, where there is D [feature_matching]",
@@ -99,7 +97,6 @@ class Hparams:
         (60, 90),
         low=1,
         high=10**6,
-        least=1,
         doc='epochs where the rate falls to a tenth [epoch_milestones]',
     )
     steps: int = settings.steps(0, 'number of updates; 0: as many as the epochs have')
