@@ -24,7 +24,7 @@ from reenact_jax.reenact.edits.landmark_edits import EDITS
 from reenact_jax.reenact.portraits import Portrait
 
 CHROMIUM = next(filter(None, map(shutil.which, ('chromium', 'chromium-browser'))), None)
-SECONDS = 180_000  # a page's patience, milliseconds
+SECONDS = 60_000  # a page's patience, milliseconds
 
 
 @pytest.fixture(scope='module')

@@ -34,8 +34,10 @@ _START = """async (door) => {
     const frame = await new Promise((done) => taken.toBlob(done, 'image/jpeg', 0.9));
     const url = new URL('PATH'.slice(1) + door, document.baseURI);
     const answer = await fetch(url, {method: 'POST', body: frame});
+    if (window.reenactDoor !== door) break;  // stopped meanwhile, which is said already
     if (!answer.ok) { says.textContent = `Stopped: ${await answer.text()}`; break; }
     const picture = await createImageBitmap(await answer.blob());
+    if (window.reenactDoor !== door) break;
     shown.width = picture.width; shown.height = picture.height;
     shown.getContext('2d').drawImage(picture, 0, 0);
     const now = performance.now();
