@@ -59,16 +59,24 @@ def test_without_parts_bytes_are_equal():
     np.testing.assert_array_equal(windows, whole)
 
 
+def test_several_devices_compose_all_at_once():
+    """A part of rows that devices share would be collected from all, in the midst of other work."""
+    assert jax.device_count() > 1
+    assert composing._at_once(6, Region(0, 0, 4096, 4096)) == 6
+
+
 @pytest.mark.parametrize(
     ('most', 'expected'), [(0, 1), (1.5, 1), (3.1, 3), (4, 3), (5.9, 3), (6, 6)]
 )
 def test_frames_at_once_divide_the_batch(most, expected, monkeypatch):
     region = Region(0, 0, 100, 50)
+    monkeypatch.setattr(jax, 'device_count', lambda: 1)
     monkeypatch.setattr(composing, 'LARGEST', most * 100 * 50 * composing.WIDEST * 4)
     assert composing._at_once(6, region) == expected
 
 
 def test_a_batch_in_pieces_is_the_batch(monkeypatch):
+    monkeypatch.setattr(jax, 'device_count', lambda: 1)
     points = face_points(S)
     shift = np.float32([[0, 0], [1, 0], [0, 1], [1, 1]])
     flow = [moved(by) for by in shift]

@@ -75,7 +75,12 @@ class Composer:
 
 
 def _at_once(frames: int, region: Region) -> int:
-    """Choose how many frames to compose at once: a divisor, so that one program serves all."""
+    """Choose how many frames to compose at once: a divisor, so that one program serves all.
+
+    Several devices share the frames, and a part of those would be collected from all of them.
+    """
+    if jax.device_count() > 1:
+        return frames
     most = max(int(LARGEST / (region.height * region.width * WIDEST * 4)), 1)
     return max(count for count in range(1, frames + 1) if frames % count == 0 and count <= most)
 
