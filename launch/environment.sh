@@ -1,4 +1,4 @@
-# Sourced by quickstart.sh and test.sh: makes .venv once, and again when the requirements change.
+# Sourced by the scripts beside it: makes .venv once, and again when the requirements change.
 #   make_environment EXTRAS    e.g. make_environment video,synthetic
 # Environment: PYTHON=/path/to/python picks the interpreter (3.11 or 3.12); LOCKED=0 takes the newest
 # versions in the ranges of requirements.txt and pyproject.toml instead of those of launch/locks,
@@ -14,6 +14,13 @@ fail() {
 
 fits() {
   "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null
+}
+
+step() { # step TITLE COMMAND...: prints both, runs the command, and ends the script if it fails
+  printf '\n== %s\n' "$1"
+  shift
+  say "$*"
+  "$@" || fail "the command above stopped; mend it and run this script again: it resumes here"
 }
 
 find_python() {

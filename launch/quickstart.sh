@@ -37,13 +37,6 @@ case "${1:-}" in
   *) fail "unknown argument $1; see bash launch/quickstart.sh --help" ;;
 esac
 
-step() { # step TITLE COMMAND...
-  printf '\n== %s\n' "$1"
-  shift
-  say "$*"
-  "$@" || fail "the command above failed; mend it and run this script again: it resumes here"
-}
-
 make_environment video,synthetic
 COMMAND="$VENV/bin/reenact-jax"
 installed=$(date +%s)

@@ -31,13 +31,6 @@ case "${1:-}" in
   *) fail "unknown argument $1; see bash launch/train_fomm.sh --help" ;;
 esac
 
-step() { # step TITLE COMMAND...
-  printf '\n== %s\n' "$1"
-  shift
-  say "$*"
-  "$@" || fail "the command above stopped; start this script again: it goes on here"
-}
-
 make_environment video,synthetic
 COMMAND="$VENV/bin/reenact-jax"
 
