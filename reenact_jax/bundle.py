@@ -36,7 +36,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from safetensors import SafetensorError
 
-from reenact_jax import trust
+from reenact_jax import pretrained, trust
 from reenact_jax.common import regular
 from reenact_jax.common.errors import UserError
 from reenact_jax.trust.limits import Bounded
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 
 CARD = 'card.json'
 FORMAT = 1  # format of the folder; grows when an older reader could not read it
+SEVERAL = 2  # format of a bundle with several landmark transfers
 MAX_CARD = 16_000_000  # bytes
 MAX_PROGRAM = 64_000_000
 MAX_WEIGHTS = 2_000_000_000  # of a file that is read without the functions that use it
@@ -68,14 +69,19 @@ class Bundle:
       motion: kind of what `transfer` gives and `render` takes: 'landmarks' or another.
       transfer_name: the landmark transfer in use: a system's name, or 'none'.
       driven_by: the fields of a face that the transfer takes.
+      transfer_entry: what the card says of the transfer in use; None for 'none'.
     """
 
     def __init__(self, card: dict, functions: dict, weights: dict, transfer: str):
         """Put together what `load` has read."""
         self.card, self.size, self.points = card, card['size'], card['points']
         self.motion, self.transfer_name = card.get('motion', LANDMARKS), transfer
-        entry = card['transfer'] if transfer != NO_TRANSFER else None
-        self.driven_by = tuple((entry or {}).get('driven_by', ('landmarks',)))
+        self._end, entry = '', {}
+        for end, one in trust.cards.transfers(card).items():
+            if one['system'] == transfer:
+                self._end, entry = end, one
+        self.driven_by = tuple(entry.get('driven_by', ('landmarks',)))
+        self.transfer_entry = entry or None
         self._functions, self._weights = functions, weights
 
     @property
@@ -92,23 +98,38 @@ class Bundle:
         """Return the same model with another landmark transfer.
 
         Args:
-          transfer: 'none', the name of the bundle's own transfer, or None for that one.
+          transfer: 'none', the name of a transfer of the bundle, or None for its first.
 
         Raises:
           UserError: the bundle does not have this transfer.
         """
-        own = self.card['transfer']['system'] if self.card['transfer'] else NO_TRANSFER
-        chosen = transfer or own
-        known = {own, NO_TRANSFER} if self.motion == LANDMARKS else {own}
+        known = self.transfers
+        chosen = transfer or known[0]
         if chosen not in known:
             raise UserError(f'--transfer {chosen}: this bundle has {" or ".join(sorted(known))}')
         return Bundle(self.card, self._functions, self._weights, chosen)
+
+    @property
+    def transfers(self) -> list[str]:
+        """The names that `using` takes, the default first."""
+        own = [entry['system'] for entry in trust.cards.transfers(self.card).values()]
+        return [*own, NO_TRANSFER] if self.motion == LANDMARKS else own
+
+    def by_units(self) -> Bundle:
+        """Return the model with a transfer that action units drive; itself if it has none."""
+        if 'aus' in self.driven_by:
+            return self
+        for entry in trust.cards.transfers(self.card).values():
+            if 'aus' in entry.get('driven_by', ()):
+                return self.using(entry['system'])
+        return self
 
     def identify(self, source: dict) -> tuple:
         """Compute what the transfer needs of the source, once per source."""
         if self.transfer_name == NO_TRANSFER:
             return (source['landmarks'],)
-        return tuple(self._call('identify', self._fields(source, 'source', ('image',))))
+        source = self._fields(source, 'source', ('image',))
+        return tuple(self._call(f'identify{self._end}', source))
 
     def transfer(self, identity: tuple, driving: dict, first: dict) -> Float[Array, 'b n d']:
         """Put the driver's motion on the source's face, landmarks in pixels of the source's crop.
@@ -122,7 +143,7 @@ class Bundle:
           driving: faces of the driver, b rows.
           first: a face with a leading axis of 1.
         """
-        name = 'carry' if self.transfer_name == NO_TRANSFER else 'transfer'
+        name = 'carry' if self.transfer_name == NO_TRANSFER else f'transfer{self._end}'
         driving, first = self._fields(driving, 'driving'), self._fields(first, 'first')
         return self._call(name, tuple(identity), driving, first)
 
@@ -234,9 +255,9 @@ def load(directory: str | os.PathLike, transfer: str | None = None) -> Bundle:
     A bundle may come from anyone: SECURITY.md says what is checked.
 
     Args:
-      directory: the bundle's folder.
-      transfer: the landmark transfer: None or the name of the bundle's own; 'none' for the driver's
-        landmarks as they are.
+      directory: the bundle's folder, or the name of one that comes with the package ('portrait').
+      transfer: the landmark transfer: None for the bundle's first; the name of another one that it
+        has; 'none' for the driver's landmarks as they are.
 
     Raises:
       UserError: the folder is no bundle, a file is missing or damaged, a program or a weight is
@@ -296,7 +317,7 @@ def read_weights(directory: str | os.PathLike) -> dict[str, dict[str, np.ndarray
     """Read the weights alone, as they are stored; every digest of theirs is checked.
 
     Returns:
-      'generator' or 'transfer' -> 'network/collection/module/parameter' -> array.
+      'generator', 'transfer', 'transfer_2', ... -> 'network/collection/module/parameter' -> array.
 
     Raises:
       UserError: the folder is no bundle, or a file is missing or damaged.
@@ -331,8 +352,10 @@ def read_card(directory: str | os.PathLike) -> dict:
         ) from None
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(f'{file}: not a model card ({error!r})') from None
-    if version != FORMAT:
-        raise UserError(f'{file}: bundle format {version!r}, this version reads {FORMAT}')
+    if version not in (FORMAT, SEVERAL):
+        raise UserError(
+            f'{file}: bundle format {version!r}, this version reads {FORMAT} and {SEVERAL}'
+        )
     try:
         trust.cards.check(card)
     except ValueError as error:
@@ -381,9 +404,12 @@ def _check_platform(directory, platforms) -> None:
 
 
 def _folder(directory):
-    """Return a local folder, or one in a bucket through the storage room (which needs etils)."""
+    """Return a local folder, or one in a bucket through the storage room (which needs etils).
+
+    A name of `pretrained.MODELS` is the folder of that model; ./NAME is one of one's own.
+    """
     if '://' in os.fspath(directory):
         from reenact_jax.common import storage
 
         return storage.path(directory)
-    return pathlib.Path(directory).expanduser()
+    return pretrained.model(os.fspath(directory)) or pathlib.Path(directory).expanduser()

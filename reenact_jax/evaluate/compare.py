@@ -242,7 +242,7 @@ def described(
     placement: str = cases.AT_TRUTH,
 ) -> dict:
     """Say what is scored, on which data and by which estimators, as plain values."""
-    parts = {'generator': model.card['generator'], 'transfer': model.card['transfer']}
+    parts = {'generator': model.card['generator'], 'transfer': model.transfer_entry}
     fields = ('system', 'stage', 'step')
     return {name: card and {k: card.get(k) for k in fields} for name, card in parts.items()} | {
         'model': path,

@@ -85,7 +85,7 @@ def text(bundle: Bundle, data: str, own: Scored, cross: Scored | None, shown: li
       shown: lines on the pictures.
     """
     card, device = bundle.card, jax.devices()[0]
-    models = [card['generator']] + ([card['transfer']] if card['transfer'] else [])
+    models = [card['generator']] + ([bundle.transfer_entry] if bundle.transfer_entry else [])
     trained = '\n'.join(
         f'- {model["system"]}, stage {model.get("stage", "?")}, step {model.get("step", "?")}: '
         f'{model["paper"]}'

@@ -3,17 +3,19 @@
     reenact-jax export --generator out/aan --transfer out/ldnet --out out/bundle
 
 Any system's landmark transfer goes with any system's generator, if both were trained with the same
-point set. Without --transfer the driver's landmarks are used as they are; a system whose motion is
-of another kind (keypoints) brings its own transfer. bundle.py says what is in the folder and how to
-run it.
+point set. --transfer may be given several times: the first is the default, `reenact --transfer
+NAME` takes another. Without it the driver's landmarks are used as they are; a system whose motion
+is of another kind (keypoints) brings its own transfer. bundle.py says what is in the folder and how
+to run it.
 """
 
 import argparse
 import json
 import os
+from collections.abc import Sequence
 
 from reenact_jax import bundle, trust
-from reenact_jax.common import command_line, errors, storage
+from reenact_jax.common import command_line, errors, storage, tables
 from reenact_jax.common.errors import UserError
 from reenact_jax.export import model_card, precision, programs, trained
 from reenact_jax.export.trained import Trained
@@ -28,27 +30,35 @@ def write(
     generator: Trained,
     transfer: Trained | None,
     dtype: str = 'float32',
+    more: Sequence[Trained] = (),
+    notes: dict | None = None,
 ) -> dict:
-    """Export both models and write the bundle, which appears when it is complete.
+    """Export the models and write the bundle, which appears when it is complete.
 
     Args:
       directory: folder to write.
       generator: the image generator.
       transfer: the landmark transfer; None: the driver's landmarks as they are.
       dtype: type of the stored weights, one of `DTYPES`; what it costs goes into the card.
+      more: other transfers that the bundle holds beside the first.
+      notes: plain values that go into the card as they are.
 
     Returns:
       The model card.
 
     Raises:
-      UserError: as `programs.check_fit`.
+      UserError: as `programs.check_fit` and `check_names`.
     """
-    programs.check_fit(generator, transfer)
+    transfers = [one for one in (transfer, *more) if one is not None]
+    check_names(transfers)
+    for one in (transfer, *more):
+        programs.check_fit(generator, one)
     functions, files, weights = {}, {}, {}
     parts = {'generator': (generator, programs.generator_functions(generator, dtype))}
-    if transfer is not None:
-        exported = programs.transfer_functions(transfer, generator.size, dtype)
-        parts['transfer'] = (transfer, exported)
+    for number, one in enumerate(transfers, 1):
+        end = '' if number == 1 else f'_{number}'
+        exported = programs.transfer_functions(one, generator.size, dtype)
+        parts[f'transfer{end}'] = one, {f'{name}{end}': exported[name] for name in exported}
     for part, (model, exported) in parts.items():
         functions |= exported
         weights |= dict.fromkeys(exported, f'{part}.safetensors')
@@ -59,13 +69,29 @@ def write(
         functions, weights = functions | carry, weights | dict.fromkeys(carry)
     files |= {f'{name}.jaxexport': function.program for name, function in functions.items()}
     check_programs(files)
-    card = model_card.card(generator, transfer, functions, files, weights)
+    card = model_card.card(generator, transfers, functions, files, weights)
     card['dtype'] = {'weights': dtype}
     if dtype != 'float32':
-        card['dtype'] |= precision.cost(generator, transfer, dtype)
+        for one in transfers or [None]:  # the largest cost of each kind
+            costs = precision.cost(generator, one, dtype).items()
+            card['dtype'] |= {k: max(value, card['dtype'].get(k, value)) for k, value in costs}
+    card |= {'notes': notes} if notes else {}
     files[bundle.CARD] = (json.dumps(card, indent=1) + '\n').encode()
     write_folder(directory, files)
     return card
+
+
+def check_names(transfers: Sequence[Trained]) -> None:
+    """Check that a bundle's transfers can be told apart, and are not too many.
+
+    Raises:
+      UserError: two are of one system, or there are too many.
+    """
+    names = [one.system for one in transfers]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise UserError(f'--transfer: two of {sorted(twice)[0]}; a bundle holds one of each system')
+    if len(names) > (most := trust.cards.MOST_TRANSFERS):
+        raise UserError(f'--transfer: {len(names)} of them; a bundle holds {most} at most')
 
 
 def check_programs(files: dict[str, bytes]) -> None:
@@ -134,7 +160,12 @@ def main(arguments: list[str] | None = None) -> int:
         description=__doc__,
     )
     add = parser.add_argument
-    add_workdirs(parser)
+    add_generator(parser)
+    add(
+        '--transfer', metavar='WORKDIR', action='append', default=[],
+        help='run that trained the landmark model; several times for several models, the first is '
+        'the default; without it: none',
+    )  # fmt: skip
     add('--out', required=True, metavar='BUNDLE', help='folder to write')
     add(
         '--dtype', choices=DTYPES, default='float32',
@@ -142,25 +173,50 @@ def main(arguments: list[str] | None = None) -> int:
         'rounding costs is measured and printed',
     )  # fmt: skip
     add('--overwrite', action='store_true', help='replace a bundle that is there')
+    add(
+        '--notes', metavar='FILE.json',
+        help='an object that goes into the card as it is: figures, limits, what the data were',
+    )  # fmt: skip
     args = parser.parse_args(arguments)
     check_target(args.out, args.overwrite)
+    notes = read_notes(args.notes) if args.notes else None
     command_line.say_device()
+    given, args.transfer = args.transfer, args.transfer[0] if args.transfer else None
     generator, transfer = read_workdirs(args)
-    card = write(args.out, generator, transfer, args.dtype)
+    more = [_read_transfer(workdir) for workdir in given[1:]]
+    card = write(args.out, generator, transfer, args.dtype, more, notes)
     summary = {'out': args.out, 'generator': generator.system, 'size': card['size']}
-    summary |= {'transfer': transfer.system if transfer else bundle.NO_TRANSFER}
+    names = [one.system for one in (transfer, *more) if one is not None]
+    summary |= {'transfer': ', '.join(names) or bundle.NO_TRANSFER}
     summary |= {'dtype': card['dtype']}
     print(json.dumps(summary | {'points': card['points'], 'files': len(card['files']) + 1}))
     return 0
 
 
+def read_notes(path: str) -> dict:
+    """Read what a user has to say on a model.
+
+    Raises:
+      UserError: the file is not there, or holds no JSON object.
+    """
+    try:
+        return trust.cards.parse(tables.text(path, bundle.MAX_CARD).encode())
+    except (ValueError, RecursionError) as error:
+        raise UserError(f'--notes {path}: not a JSON object ({error})') from None
+
+
 def add_workdirs(parser: argparse.ArgumentParser) -> None:
     """Add the flags that `read_workdirs` reads."""
+    add_generator(parser)
     add = parser.add_argument
-    add(
+    add('--transfer', metavar='WORKDIR', help='run that trained the landmark model; default: none')
+
+
+def add_generator(parser: argparse.ArgumentParser) -> None:
+    """Add the flag of the image generator."""
+    parser.add_argument(
         '--generator', required=True, metavar='WORKDIR', help='run that trained the image generator'
     )
-    add('--transfer', metavar='WORKDIR', help='run that trained the landmark model; default: none')
 
 
 def read_workdirs(args: argparse.Namespace) -> tuple[Trained, Trained | None]:
@@ -171,10 +227,15 @@ def read_workdirs(args: argparse.Namespace) -> tuple[Trained, Trained | None]:
     """
     generator = trained.read(args.generator)
     _check_kind('--generator', generator, 'render')
-    transfer = trained.read(args.transfer) if args.transfer else own_transfer(generator)
-    if transfer is not None:
-        _check_kind('--transfer', transfer, 'transfer')
-    return generator, transfer
+    if args.transfer:
+        return generator, _read_transfer(args.transfer)
+    return generator, own_transfer(generator)
+
+
+def _read_transfer(workdir: str) -> Trained:
+    transfer = trained.read(workdir)
+    _check_kind('--transfer', transfer, 'transfer')
+    return transfer
 
 
 def own_transfer(generator: Trained) -> Trained | None:

@@ -3,11 +3,13 @@
 import datetime
 import importlib.metadata
 import inspect
+from collections.abc import Sequence
 
 from reenact_jax import __version__, bundle
 from reenact_jax.common import settings, storage
 from reenact_jax.export.programs import PLATFORMS, Function, Trained, motion_of
 from reenact_jax.systems.interface import member
+from reenact_jax.trust import cards
 
 LICENCE = 'Apache-2.0'
 INTENDED_USE = (
@@ -25,7 +27,7 @@ PACKAGES = ('jax', 'jaxlib', 'flax', 'numpy', 'safetensors')
 
 def card(
     generator: Trained,
-    transfer: Trained | None,
+    transfers: Sequence[Trained],
     functions: dict[str, Function],
     files: dict[str, bytes],
     weights: dict[str, str | None],
@@ -34,14 +36,14 @@ def card(
 
     Args:
       generator: the image generator.
-      transfer: the landmark transfer; None: the driver's landmarks as they are.
+      transfers: the landmark transfers, the default first; may be empty.
       functions: name -> function.
       files: name -> content of every file of the bundle except the card.
       weights: name of a function -> its weights file, None if it has none.
     """
     return {
-        'format': bundle.FORMAT,
-        **facts(generator, transfer),
+        'format': bundle.FORMAT if len(transfers) < 2 else bundle.SEVERAL,
+        **facts(generator, transfers),
         'functions': {
             name: {
                 'file': f'{name}.jaxexport',
@@ -56,10 +58,11 @@ def card(
     }
 
 
-def facts(generator: Trained, transfer: Trained | None) -> dict:
+def facts(generator: Trained, transfers: Sequence[Trained]) -> dict:
     """Return what a card says of the models themselves, in whatever format they are written."""
+    entries = [_transfer(one) for one in transfers]
     return {
-        'licence': _licence(generator, transfer),
+        'licence': _licence((generator, *transfers)),
         'intended_use': INTENDED_USE,
         'not_for': list(NOT_FOR),
         'created': datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds'),
@@ -68,15 +71,18 @@ def facts(generator: Trained, transfer: Trained | None) -> dict:
         'motion': motion_of(generator).kind,
         'generator': _model(generator)
         | {'takes_depth': member(generator.module, 'takes_depth')(generator.hp)},
-        'transfer': _model(transfer) | {'driven_by': list(member(transfer.module, 'DRIVEN_BY'))}
-        if transfer
-        else None,
+        'transfer': entries[0] if entries else None,
+        **({cards.MORE: entries[1:]} if entries[1:] else {}),
     }
 
 
-def _licence(generator: Trained, transfer: Trained | None) -> str:
+def _transfer(part: Trained) -> dict:
+    return _model(part) | {'driven_by': list(member(part.module, 'DRIVEN_BY'))}
+
+
+def _licence(parts: Sequence[Trained]) -> str:
     """Return the licence of imported weights, of several joined; ours if there are none."""
-    records = [part.record.get('weights') for part in (generator, transfer) if part]
+    records = [part.record.get('weights') for part in parts]
     return '; '.join(dict.fromkeys(one['licence'] for one in records if one)) or LICENCE
 
 

@@ -21,6 +21,17 @@ from reenact_jax.reenact.pipeline import Ahead, serial
 from reenact_jax.reenact.portraits import Portrait
 
 
+def fitting(bundle: Bundle, units: Sequence[unit_edits.Change]) -> Bundle:
+    """Return a bundle with the transfer that changes of action units need, if it has one.
+
+    Args:
+      bundle: a bundle whose transfer nobody has named.
+      units: changes of action units and angles; angles alone go with any transfer.
+    """
+    asked = {unit_edits.NAMES[change.index] for change in units} - set(POSE_NAMES)
+    return bundle.by_units() if asked else bundle
+
+
 class ResultFrame(NamedTuple):
     """A frame of the result."""
 

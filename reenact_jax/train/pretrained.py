@@ -17,6 +17,7 @@ from reenact_jax.common.arrays import AnyArray
 from reenact_jax.common.errors import UserError
 from reenact_jax.train import tuning
 from reenact_jax.train.checkpoints import store
+from reenact_jax.trust import cards
 
 NAME = 'init.json'
 _SHOWN = 3  # arrays that do not fit, named in a row of the table
@@ -161,7 +162,8 @@ def _split(text: str) -> tuple[str, tuple[str, ...]]:
 def _bundle(path: str, system: str) -> tuple[dict[str, AnyArray], dict]:
     """Read a bundle's weights: of its part of this system, else of all, the generator's first."""
     card, parts = bundle.read_card(path), bundle.read_weights(path)
-    entries = {part: card[part] for part in ('transfer', 'generator') if card.get(part)}
+    entries = {f'transfer{end}': one for end, one in cards.transfers(card).items()}
+    entries |= {'generator': card['generator']}
     mine = {part: one for part, one in entries.items() if one['system'] == system} or entries
     arrays = {name: array for part in mine for name, array in parts.get(part, {}).items()}
     record = {'bundle': path} | {

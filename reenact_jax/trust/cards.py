@@ -7,7 +7,10 @@ from typing import Any
 
 FUNCTIONS = ('identify', 'transfer', 'encode', 'encode_onto', 'render', 'layers', 'carry')
 FIELDS = ('landmarks', 'landmarks3d', 'aus', 'aus_valid', 'image')  # of a face
+MOVING = 'identify', 'transfer'  # the functions of a landmark transfer
+MORE = 'more_transfers'  # field of a card: the transfers after the first
 LANDMARKS = 'landmarks'  # the kind of motion of a card that names none
+MOST_TRANSFERS = 8  # that a bundle holds
 POINTS = {'68': 68, '68c': 68, '106': 106}  # landmarks of each point set
 SIZES = 8, 4096  # of a crop, pixels
 TEXT = 10_000  # most characters of a text
@@ -39,6 +42,7 @@ def check(card: dict) -> None:
     points = card.get('points')
     _expect('points', points, lambda x: _is_text(x) and x in POINTS, f'one of {", ".join(POINTS)}')
     _expect('licence', card.get('licence', ''), _is_text, 'a text')
+    _expect('notes', card.get('notes', {}), _is_dict, 'an object')
     _model('generator', card.get('generator'))
     depth = card['generator'].get('takes_depth', False)
     _expect('generator.takes_depth', depth, lambda x: isinstance(x, bool), 'true or false')
@@ -47,16 +51,30 @@ def check(card: dict) -> None:
         raise ValueError('transfer: missing')
     if card['transfer'] is None and not moves_landmarks(card):
         raise ValueError(f'transfer: missing, which {card["motion"]} need')
-    if card['transfer'] is not None:
-        _model('transfer', card['transfer'])
-        driven = card['transfer'].get('driven_by', ['landmarks'])
-        _expect(
-            'transfer.driven_by', driven, _are_fields, f'some of {", ".join(FIELDS)}, each once'
-        )
+    more = card.get(MORE, [])
+    _expect(MORE, more, _is_list_of_dicts, f'{MOST_TRANSFERS - 1} models at most')
+    if more and card['transfer'] is None:
+        raise ValueError('transfer: missing, the first of several')
+    for end, entry in transfers(card).items():
+        _transfer(f'transfer{end}', entry)
+    names = [entry['system'] for entry in transfers(card).values()]
+    if len(set(names)) < len(names):
+        raise ValueError(f'{MORE}: two transfers of one name')
     versions = card.get('versions', {})
     _expect('versions', versions, lambda x: _is_map(x, 100, _is_text), 'texts by name')
     _files(card.get('files'))
     _functions(card)
+
+
+def transfers(card: dict) -> dict[str, dict]:
+    """Return the landmark transfers of a card by the ends of their functions' names.
+
+    The first is the default: '' for `identify` and `transfer`, '_2' for `identify_2`, and so on.
+    """
+    if card['transfer'] is None:
+        return {}
+    more = card.get(MORE, [])
+    return {'': card['transfer']} | {f'_{number}': one for number, one in enumerate(more, 2)}
 
 
 def moves_landmarks(card: dict) -> bool:
@@ -72,11 +90,10 @@ def _functions(card: dict) -> None:
     functions: Any = card.get('functions')
     _expect('functions', functions, lambda x: _is_map(x, 16, _is_dict), 'objects by name')
     needed = {'encode', 'render'} | ({'carry'} if moves_landmarks(card) else set())
-    if card['transfer'] is not None:
-        needed |= {'identify', 'transfer'}
+    needed |= {f'{name}{end}' for end in transfers(card) for name in MOVING}
     if missing := needed - set(functions):
         raise ValueError(f'functions: without {", ".join(sorted(missing))}')
-    allowed = set(FUNCTIONS) - ({'identify', 'transfer', 'carry'} - needed)
+    allowed = (set(FUNCTIONS) - {*MOVING, 'carry'}) | needed
     if unknown := set(functions) - allowed:
         raise ValueError(
             f'functions: {sorted(unknown)[0]!r} is none of {", ".join(sorted(allowed))}'
@@ -90,6 +107,12 @@ def _functions(card: dict) -> None:
         _expect(f'{where}.names', names, _are_names, 'names of weights, each once')
         if weights is None and names:
             raise ValueError(f'{where}.names: weights without a file')
+
+
+def _transfer(where: str, entry) -> None:
+    _model(where, entry)
+    driven = entry.get('driven_by', ['landmarks'])
+    _expect(f'{where}.driven_by', driven, _are_fields, f'some of {", ".join(FIELDS)}, each once')
 
 
 def _model(where: str, entry) -> None:
@@ -106,6 +129,10 @@ def _expect(where: str, value, right: Callable, what: str) -> None:
 
 def _is_dict(value) -> bool:
     return isinstance(value, dict)
+
+
+def _is_list_of_dicts(value) -> bool:
+    return isinstance(value, list) and len(value) < MOST_TRANSFERS and all(map(_is_dict, value))
 
 
 def _is_map(value, most: int, right: Callable) -> bool:

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import safetensors
 
-from reenact_jax.trust.cards import POINTS, moves_landmarks
+from reenact_jax.trust.cards import POINTS, moves_landmarks, transfers
 from reenact_jax.trust.stablehlo import Refused
 
 DTYPES = {'F32': np.float32, 'F16': np.float16, 'BF16': jnp.bfloat16, 'I32': np.int32}
@@ -26,7 +26,8 @@ def check(card: dict, functions: dict[str, jax.export.Exported]) -> None:
     b = jax.export.symbolic_shape('b')[0]
     size = card['size']
     motion = _motion(card, functions['render'], count, 2)
-    returns = {'render': _floats(b, size, size, 3), 'transfer': motion, 'carry': motion}
+    returns = {'render': _floats(b, size, size, 3), 'carry': motion}
+    returns |= {f'transfer{end}': motion for end in transfers(card)}
     for name, function in functions.items():
         given, named = jax.tree.unflatten(function.in_tree, function.in_avals)
         _same(name, 'takes', (*_described(given[1:]), *named), _described(takes[name]))
@@ -95,12 +96,12 @@ def _arguments(card: dict, functions: dict, count: int) -> dict[str, tuple]:
         'layers': drawn,
         'carry': ((_floats(1, count, 2),), _face(b, count, plain), _face(1, count, plain)),
     }
-    if card['transfer'] is not None:
-        fields = tuple(card['transfer'].get('driven_by', plain))
-        identity = tuple(functions['identify'].out_avals)
+    for end, entry in transfers(card).items():
+        fields = tuple(entry.get('driven_by', plain))
+        identity = tuple(functions[f'identify{end}'].out_avals)
         first, rows = _face(1, count, fields, size), _face(b, count, fields, size)
-        takes['identify'] = (first | {'image': image},)
-        takes['transfer'] = (identity, rows, first)
+        takes[f'identify{end}'] = (first | {'image': image},)
+        takes[f'transfer{end}'] = (identity, rows, first)
     return takes
 
 

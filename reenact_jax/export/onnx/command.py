@@ -172,7 +172,7 @@ def card(
         }
     return {
         'format': FORMAT,
-        **model_card.facts(generator, transfer),
+        **model_card.facts(generator, [transfer] if transfer else []),
         'opset': onnx_graphs.OPSET,
         'functions': functions,
         'checked': {'runtime': 'onnxruntime, CPU', 'batches': list(BATCHES), 'inputs': 'noise'}
