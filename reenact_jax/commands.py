@@ -19,6 +19,7 @@ class Command(NamedTuple):
 
     module: str
     does: str
+    bare: bool = False  # whether it does something without arguments; else it shows its help
 
 
 PREPARE = {
@@ -45,9 +46,9 @@ BENCH = {
 }
 COMMANDS: dict[str, Command | dict[str, Command]] = {
     'reenact': Command(
-        'reenact_jax.reenact.command', 'animate a portrait with a video, or edit it'
+        'reenact_jax.reenact.command', 'animate a portrait with a video, or edit it', bare=True
     ),
-    'app': Command('reenact_jax.app.command', 'the same on a page in the browser'),
+    'app': Command('reenact_jax.app.command', 'the same on a page in the browser', bare=True),
     'provenance': Command(
         'reenact_jax.media.provenance', 'tell whether a file is marked as synthetic'
     ),
@@ -103,7 +104,7 @@ def main(arguments: list[str] | None = None) -> int | None:
         part, *rest = rest
         target = _of(target, part, f'reenact-jax {name}')
     os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
-    return importlib.import_module(target.module).main(rest or ['--help'])
+    return importlib.import_module(target.module).main(rest or ([] if target.bare else ['--help']))
 
 
 def entry() -> None:

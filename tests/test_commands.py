@@ -29,7 +29,7 @@ def found(words) -> commands.Command:
 def test_every_command_shows_its_help_without_arguments(words, capsys):
     """Its own name in it, so that what it prints can be typed."""
     try:
-        commands.main(words)
+        commands.main([*words, '--help'] if found(words).bare else words)
     except SystemExit as end:
         assert not end.code
     text = capsys.readouterr().out
@@ -53,6 +53,7 @@ def test_the_overview_names_all():
         (['prepare', 'vidoes'], 'reenact-jax prepare vidoes: no such command; did you mean videos'),
         (['xyz'], 'no such command; there are reenact, '),
         (['reenact', '--motion', 'sideways'], "'sideways' .* see reenact-jax reenact --help"),
+        (['reenact', '--driving', 'talk', '--out', 'r.mp4'], 'required: --source'),
         (['train', '--config', 'aan:tiny', '--config.lr=1'], r'config.lr: unknown; did you mean '
          r'hparams.rate\?'),
         (['train', '--config=aan:tiny', '--config.hparams.lambda_gam=1'], 'hparams.lambda_gan'),
@@ -67,7 +68,7 @@ def test_what_is_wrong_is_said(words, message):
         commands.main(words)
 
 
-@pytest.mark.parametrize('words', [['shards'], ['config'], ['reenact'], ['prepare', 'mix']])
+@pytest.mark.parametrize('words', [['shards'], ['config'], ['export'], ['prepare', 'mix']])
 def test_what_is_missing_is_said(words):
     with pytest.raises(UserError, match=r'required: |name one, or give --list'):
         importlib.import_module(found(words).module).main([])

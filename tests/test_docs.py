@@ -166,7 +166,7 @@ def test_every_page_is_in_the_navigation():
 
 
 def test_every_picture_is_marked_as_synthetic():
-    folders = ROOT / 'docs', ROOT / 'reenact_jax' / 'app' / 'examples'
+    folders = ROOT / 'docs', ROOT / 'reenact_jax' / 'pretrained' / 'people'
     pictures = [x for f in folders for x in f.iterdir() if x.suffix in ('.jpg', '.png', '.webp')]
     assert len(pictures) > 8
     assert not [x.name for x in pictures if not writing.is_marked(x)]

@@ -21,6 +21,7 @@ faces
 nets
 systems
 trust
+pretrained
 bundle
 train
 runs
@@ -67,6 +68,8 @@ OF_THIS_MACHINE = {
     'media.credentials': 'drafts of results, see storage.drafting',
     'media.kinds': 'what storage.local gives',
     'media.whole': 'what storage.local gives',
+    'pretrained': 'files of the package',
+    'data_prep.performances': 'files of the package',
     'media.writing': 'drafts of results, see storage.drafting',
     'sweeps.plan': 'table files: modules, shipped or given',
     'train.checkpoints.staging': 'temporary folders',

@@ -1,5 +1,6 @@
 """A page in the browser where a model animates portraits.
 
+    reenact-jax app                   # with the model that comes with the package
     reenact-jax app --model BUNDLE
 
 Choose or photograph a portrait, or take one of the synthetic ones. Move sliders: landmarks and the

@@ -11,7 +11,7 @@ from reenact_jax.app import camera_page
 from reenact_jax.app import studio as behind
 from reenact_jax.app.camera import Doors
 from reenact_jax.app.studio import Studio
-from reenact_jax.bundle import LANDMARKS, NO_TRANSFER
+from reenact_jax.bundle import LANDMARKS
 from reenact_jax.common.errors import UserError
 from reenact_jax.reenact import motion, regions
 from reenact_jax.reenact.edits import landmark_edits, unit_edits
@@ -153,9 +153,8 @@ def _driver(studio: Studio, source, background, whole) -> None:
             video, file = _drivers()
             by_landmarks = studio.model.motion == LANDMARKS
             options = _options(by_landmarks)
-            transfers = {studio.model.transfer_name, *([NO_TRANSFER] if by_landmarks else [])}
             transfer = gr.Dropdown(
-                sorted(transfers), value=studio.model.transfer_name, label='Landmark transfer',
+                studio.model.transfers, value=studio.model.transfer_name, label='Landmark transfer',
                 info="none: the driver's landmarks, face shape included",
             )  # fmt: skip
             film = _film()

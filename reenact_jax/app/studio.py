@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from reenact_jax import pretrained
 from reenact_jax.app import camera
 from reenact_jax.bundle import LANDMARKS, Bundle
 from reenact_jax.common.errors import UserError
@@ -16,7 +17,7 @@ from reenact_jax.data.tracks import AU_NAMES
 from reenact_jax.faces import Detector
 from reenact_jax.media import reading
 from reenact_jax.reenact import drivers, flags, motion, portraits, recording
-from reenact_jax.reenact.animation import Animation
+from reenact_jax.reenact.animation import Animation, fitting
 from reenact_jax.reenact.edits import landmark_edits, unit_edits
 from reenact_jax.reenact.edits.unit_edits import ANGLES, Change
 from reenact_jax.reenact.live import Live
@@ -74,7 +75,7 @@ def names(model: Bundle) -> list[str]:
     """Name the sliders that the model has: action units, angles, edits of landmarks."""
     if model.motion != LANDMARKS:
         return []
-    units = AU_NAMES if 'aus' in model.driven_by else ()
+    units = AU_NAMES if 'aus' in model.by_units().driven_by else ()
     return [*units, *ANGLES, *landmark_edits.EDITS]
 
 
@@ -144,7 +145,8 @@ def still(
     """Draw the portrait with sliders moved; return the file of the picture."""
     options = options_of(studio.model, source, values)
     options = _framed(options, studio.model, background, whole)
-    animation, out = Animation(studio.model, source, options), studio.place('.png')
+    animation = Animation(fitting(studio.model, options.units), source, options)
+    out = studio.place('.png')
     recording.record_lead(animation, None, 1, Output(out))
     return out
 
@@ -205,13 +207,11 @@ def _driver(
     studio: Studio, model: Bundle, source: Portrait, driving: str, film: Film, ahead: Ahead
 ):
     """Open a driver."""
-    spec = model.size, model.points
+    spec, every = (model.size, model.points), sys.maxsize if film.side_by_side else 0
     if Path(driving).suffix.lower() in motion.SUFFIXES:
-        if film.side_by_side:
-            raise UserError('side by side: motion without pictures cannot be shown')
-        return drivers.from_motion(driving, source, *spec, model.driven_by)
+        return drivers.from_motion(driving, source, *spec, model.driven_by, every)
     return drivers.from_file(
-        driving, *spec, studio.detector, sys.maxsize if film.side_by_side else 0, recording.BESIDE,
+        driving, *spec, studio.detector, every, recording.BESIDE,
         which=DRIVING_FACES[film.driving_face], seen=model.sees, ahead=ahead,
     )  # fmt: skip
 
@@ -240,8 +240,7 @@ def examples() -> tuple[list[str], str]:
     Raises:
       UserError: the files are missing.
     """
-    folder = Path(__file__).parent / 'examples'
-    files = sorted(str(file) for file in folder.glob('portrait_*.jpg'))
+    files = [str(file) for file in pretrained.people()]
     if not files:
-        raise UserError(f'{folder}: no examples; install the package again')
-    return files, str(folder / 'driver.mp4')
+        raise UserError('reenact_jax/pretrained: no people; install the package again')
+    return files, str(pretrained.film())

@@ -1,5 +1,12 @@
 """Animate a portrait: the source's face and identity, the driver's motion.
 
+    reenact-jax reenact                                               # the demonstration
+    reenact-jax reenact --source portrait.jpg --driving talk --out result.mp4
+
+The first line animates a synthetic person who comes with the package, into out/demo.mp4. --driving
+talk, smile and look_around are motions in the package; the model is the one in the package unless
+--model names another:
+
     reenact-jax reenact --model BUNDLE --source portrait.jpg --driving clip.mp4 \\
         --out result.mp4 --sheet result.png
 
@@ -51,11 +58,13 @@ import argparse
 import contextlib
 import dataclasses
 import json
+import os
+import shlex
 import sys
 from fractions import Fraction
 
 from reenact_jax import bundle as bundles
-from reenact_jax import faces
+from reenact_jax import faces, pretrained
 from reenact_jax.bundle import Bundle
 from reenact_jax.common import command_line
 from reenact_jax.common.errors import UserError
@@ -73,21 +82,25 @@ from reenact_jax.reenact import (
     source_flags,
 )
 from reenact_jax.reenact import flags as reenact_flags
-from reenact_jax.reenact.animation import Animation
+from reenact_jax.reenact.animation import Animation, fitting
 from reenact_jax.reenact.drivers import Driver
 from reenact_jax.reenact.edits import landmark_edits, unit_edits
 from reenact_jax.reenact.options import Options
 from reenact_jax.reenact.pipeline import Ahead, Pipeline, serial
 from reenact_jax.reenact.portraits import Portrait
 
+DEMONSTRATION = 'out/demo.mp4'
 HARDLY = 'what was found is hardly a human face (an animal, a drawing?); look at the result'
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run `reenact-jax reenact`; return its exit code."""
-    args = reenact_flags.read(__doc__, arguments)
+    arguments = sys.argv[1:] if arguments is None else arguments
+    args = reenact_flags.read(__doc__, arguments or _demonstration())
     command_line.say_device()
     bundle = bundles.load(args.model, args.transfer)
+    if not args.transfer:
+        bundle = _fitting(bundle, args)
     with contextlib.ExitStack() as stack:
         detector = None
         seen = args.driving and not args.driving_track and not reenact_flags.is_motion(args)
@@ -111,6 +124,23 @@ def main(arguments: list[str] | None = None) -> int:
         )
     print(json.dumps(summary))
     return 0
+
+
+def _demonstration() -> list[str]:
+    """Return the arguments of the command without arguments, and print them."""
+    person = os.path.relpath(pretrained.people()[0])
+    arguments = ['--source', person, '--driving', pretrained.MOTIONS[0], '--side-by-side']
+    arguments += ['--out', DEMONSTRATION, '--overwrite']
+    print(f'reenact-jax reenact {shlex.join(arguments)}\n(--help shows all flags)', file=sys.stderr)
+    return arguments
+
+
+def _fitting(bundle: Bundle, args: argparse.Namespace) -> Bundle:
+    """Take the transfer that the command's action units need."""
+    units = reenact_flags.units(args)
+    if args.sweep:
+        units.append(unit_edits.Change(unit_edits.unit(args.sweep, '--sweep'), 1.0, False))
+    return fitting(bundle, units)
 
 
 def _detector(args: argparse.Namespace) -> faces.AnyDetector:

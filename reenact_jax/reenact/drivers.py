@@ -18,7 +18,7 @@ from reenact_jax.data.tracks import Track
 from reenact_jax.faces.following import Follower
 from reenact_jax.geometry import crops, images
 from reenact_jax.geometry import landmarks as lm
-from reenact_jax.media import reading, timeline
+from reenact_jax.media import reading, sheets, timeline
 from reenact_jax.media.sound import Track as Sound
 from reenact_jax.media.sound import has_sound
 from reenact_jax.media.timeline import Timeline
@@ -182,7 +182,7 @@ def from_motion(
       size: side of the model's crop, pixels.
       points: the model's point set.
       driven_by: the fields of a face that the model's transfer takes.
-      pictures: how many frames, evenly spread, are shown; there is no picture of them.
+      pictures: how many frames, evenly spread, bring a picture: a drawing of their landmarks.
 
     Raises:
       UserError: the file holds no motion, or none that drives the model.
@@ -211,7 +211,12 @@ def from_motion(
             if placed is not None:
                 there = np.array(placed[number] * size, np.float32)
                 face |= {'landmarks': there[..., :2], 'landmarks3d': there}
-            yield Frame(face if seen[number] else None, time=moments[number])
+            if not seen[number]:
+                yield Frame(None, time=moments[number])
+                continue
+            drawn = number in shown and placed is not None
+            picture = sheets.drawing(face['landmarks'], size, points) if drawn else None
+            yield Frame(face, picture, moments[number])
 
     seen = np.asarray(content.valid.any(1) if placed is None else np.isfinite(placed).all((1, 2)))
     times = content.timeline

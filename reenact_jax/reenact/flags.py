@@ -3,6 +3,7 @@
 import argparse
 from fractions import Fraction
 
+from reenact_jax import pretrained
 from reenact_jax.common import errors, storage
 from reenact_jax.common.errors import UserError
 from reenact_jax.media import credentials, reading
@@ -42,6 +43,7 @@ def read(description: str | None, arguments: list[str] | None = None) -> argpars
     _results(results)
     _marks(results)
     args = parser.parse_args(arguments)
+    args.driving = str(pretrained.motion(args.driving) or args.driving) if args.driving else None
     source_flags.check(args)
     _check(args)
     return args
@@ -49,7 +51,10 @@ def read(description: str | None, arguments: list[str] | None = None) -> argpars
 
 def model(add) -> None:
     """Add the flags of a command that runs a bundle on pictures."""
-    add('--model', required=True, metavar='BUNDLE', help='folder that `reenact-jax export` wrote')
+    add(
+        '--model', default=pretrained.MODELS[0], metavar='BUNDLE',
+        help='folder that `reenact-jax export` wrote; default: portrait, which is in the package',
+    )  # fmt: skip
     add('--face-landmarker', metavar='FILE', help="the face detector's model file")
 
 
@@ -76,7 +81,8 @@ def _faces(add) -> None:
     add(
         '--driving',
         help='video, still, folder of stills, a shard set, or motion as .csv or .json '
-        '(--save-motion, OpenFace); not needed with a change',
+        f'(--save-motion, OpenFace); {", ".join(pretrained.MOTIONS)}: motions that come with the '
+        'package; not needed with a change',
     )
     add('--driving-track', metavar='ID', help='track of the shard set --driving')
     add(
@@ -132,8 +138,9 @@ def _handling(add) -> None:
     add(
         '--transfer',
         metavar='NAME',
-        help="'none': the driver's landmarks as they are, the driver's "
-        "face shape included; default: the bundle's own landmark model",
+        help="a landmark model of the bundle by name, or 'none': the driver's landmarks as they "
+        "are, the driver's face shape included; default: the bundle's first, for --au and --sweep "
+        'the one that action units drive',
     )
     add('--batch', type=int, default=BATCH, help=f'frames in one call; default {BATCH}')
 
@@ -306,10 +313,10 @@ def _check(args: argparse.Namespace) -> None:
         raise UserError(
             f'--max-side {args.max_side}: must be at least {painting.LEAST_SIDE} pixels'
         )
-    if args.side_by_side and (args.steps or not args.driving or is_motion(args)):
+    if args.side_by_side and (args.steps or not args.driving):
         raise UserError(
-            '--side-by-side: shows the driver beside the result; it needs a --driving that has '
-            'pictures, and is not for --steps'
+            '--side-by-side: shows the driver beside the result; it needs a --driving, and is not '
+            'for --steps'
         )
     amount(args)
     _check_changes(args)

@@ -15,13 +15,14 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from reenact_jax import bundle as bundles
+from reenact_jax import pretrained
 from reenact_jax.bundle import Bundle
 from reenact_jax.common.errors import UserError
 from reenact_jax.faces import Detector
 from reenact_jax.media.sound import Track
-from reenact_jax.reenact import drivers, portraits
+from reenact_jax.reenact import drivers, motion, portraits
 from reenact_jax.reenact import driving as drives
-from reenact_jax.reenact.animation import Animation
+from reenact_jax.reenact.animation import Animation, fitting
 from reenact_jax.reenact.drivers import Driver
 from reenact_jax.reenact.options import DEFAULTS, Options
 from reenact_jax.reenact.output import Output
@@ -101,13 +102,15 @@ class Model:
       Model(aan with landmarks by ldnet, 32 x 32 pixels, ...; licence Apache-2.0)
     """
 
-    def __init__(self, bundle: Bundle, face_landmarker: str | None = None):
+    def __init__(self, bundle: Bundle, face_landmarker: str | None = None, *, named: bool = False):
         """Take a loaded bundle.
 
         Args:
           bundle: what `reenact_jax.bundle.load` returned.
           face_landmarker: the face detector's model file; None: the one that is found.
+          named: whether the bundle's transfer was chosen by name; else action units choose one.
         """
+        self._named = named
         self.bundle, self._file, self._found = bundle, face_landmarker, None
 
     def __repr__(self) -> str:
@@ -156,7 +159,8 @@ class Model:
         Args:
           source: a file, a picture [h, w, 3] of uint8, or what `portrait` returned; or several of
             these, of one person: each frame is drawn from the one whose pose fits (several.py).
-          driving: a video, a still, a folder of stills, or pictures [t, h, w, 3] of uint8.
+          driving: a video, a still, a folder of stills, or pictures [t, h, w, 3] of uint8; a file
+            of motion (motion.py); 'talk', 'smile' or 'look_around', motions in the package.
           face: which of several faces in the source: 'largest', 'left', 'right' or its number from
             the left.
           driving_face: which of several faces in the first driving frame that has any; None: the
@@ -180,10 +184,11 @@ class Model:
         """
         options = dataclasses.replace(options, **changed)
         portrait, *others = self._portraits(source, face)
+        bundle = self.bundle if self._named else fitting(self.bundle, options.units)
         with Pipeline() as line:
-            driver = self._driver(driving, rate, driving_face, line.ahead)
+            driver = self._driver(driving, bundle, portrait, rate, driving_face, line.ahead)
             read = drives.read(driver, portrait, options)
-            animation = Animation(self.bundle, portrait, options, others)
+            animation = Animation(bundle, portrait, options, others)
             results = list(animation.frames(read.faces, read.start, read.shots, line.ahead))
         frames, landmarks = (
             np.stack([getattr(one, n) for one in results]) for n in ('image', 'landmarks')
@@ -200,14 +205,19 @@ class Model:
             raise UserError('sources: none; give a picture')
         return [one if isinstance(one, Portrait) else self.portrait(one, face) for one in given]
 
-    def _driver(self, driving, rate, which, ahead: Ahead) -> Driver:
+    def _driver(
+        self, driving, bundle: Bundle, source: Portrait, rate, which, ahead: Ahead
+    ) -> Driver:
         spec = self.bundle.size, self.bundle.points, self._detector()
         exact_rate = Fraction(rate).limit_denominator(1001)
         more: dict[str, Any] = dict(which=which, seen=self.bundle.sees, ahead=ahead)
         if isinstance(driving, np.ndarray):
             pictures = _pictures(driving, 4)
             return drivers.from_pictures(pictures, exact_rate, *spec, **more)
-        return drivers.from_file(os.fspath(driving), *spec, rate=exact_rate, **more)
+        path = os.fspath(pretrained.motion(os.fspath(driving)) or driving)
+        if path.lower().endswith(motion.SUFFIXES):
+            return drivers.from_motion(path, source, *spec[:2], bundle.driven_by)
+        return drivers.from_file(path, *spec, rate=exact_rate, **more)
 
     def _detector(self) -> Detector:
         if self._found is None:
@@ -216,13 +226,16 @@ class Model:
 
 
 def load(
-    bundle: str | os.PathLike, transfer: str | None = None, face_landmarker: str | None = None
+    bundle: str | os.PathLike = pretrained.MODELS[0],
+    transfer: str | None = None,
+    face_landmarker: str | None = None,
 ) -> Model:
     """Load a bundle, which `reenact-jax export` made.
 
     Args:
-      bundle: its folder.
-      transfer: another landmark transfer: 'none', or None for its own.
+      bundle: its folder; default: 'portrait', which comes with the package.
+      transfer: a landmark transfer of the bundle by name, or 'none'; None: its first, for changes
+        of action units the one that they drive.
       face_landmarker: the face detector's model file; None: the one that is found.
 
     Raises:
@@ -233,7 +246,7 @@ def load(
       >>> reenact_jax.load('out/bundle', transfer='none')  # the driver's landmarks as they are
       Model(aan with landmarks by none, ...)
     """
-    return Model(bundles.load(bundle, transfer), face_landmarker)
+    return Model(bundles.load(bundle, transfer), face_landmarker, named=transfer is not None)
 
 
 def _pictures(values: np.ndarray, axes: int) -> UInt8[np.ndarray, '*s h w 3']:
