@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from reenact_jax.common import settings
 from reenact_jax.common.errors import UserError
 from reenact_jax.data import shards
-from reenact_jax.data_prep import outcome
-from reenact_jax.data_prep.gather import CONSENT, SPLITS, Dealing
+from reenact_jax.data_prep import outcome, workers
+from reenact_jax.data_prep.dealing import SPLITS, Dealing
+from reenact_jax.data_prep.gather import CONSENT
 from reenact_jax.data_prep.outcome import Outcome
 from reenact_jax.faces import segmenter
 
@@ -29,6 +30,12 @@ def add(parser: argparse.ArgumentParser, options: type) -> None:
     add('--seed', type=int, default=0, help='random seed of the split (default 0)')
     add('--shards', type=int, default=1, dest='count', help='files of each split (default 1)')
     add('--workers', type=int, default=1, help='processes (default 1)')
+    add(
+        '--beam',
+        metavar='OPTIONS',
+        help="do the work by Apache Beam, with options of its own such as '--runner=DataflowRunner "
+        "...'; needs the extra [beam]; see docs/pods.md",
+    )
     add('--face-landmarker', metavar='PATH', help="the detector's model file; default: searched")
     for field in dataclasses.fields(options):
         flag = '--' + field.name.replace('_', '-')
@@ -61,6 +68,21 @@ def read(flags: argparse.Namespace, options: type) -> tuple:
     built = settings.build(options, chosen, where='option')
     segmenter(built.segmenter, built.segmenter_classes)  # a wrong model is refused at once
     return built, dealing
+
+
+def engine(flags: argparse.Namespace) -> workers.Run | None:
+    """Return the engine that does the work; None: processes of this machine.
+
+    Raises:
+      UserError: Apache Beam is not installed, or has no such option.
+    """
+    if flags.beam is None:
+        return None
+    try:
+        from reenact_jax.data_prep import engine as beam
+    except ImportError:
+        raise UserError('--beam: needs Apache Beam: pip install -e ".[beam]"') from None
+    return beam.on_beam(flags.beam, f'{flags.out}/.inputs')
 
 
 def show(out: str, outcomes: Sequence[Outcome], dealing: Dealing) -> None:

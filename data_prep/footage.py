@@ -1,7 +1,6 @@
 """The footage to be read: videos and stills from folders and globs, and who is in them."""
 
 import glob
-import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -9,7 +8,7 @@ from typing import NamedTuple
 from reenact_jax.common import tables
 from reenact_jax.common.errors import UserError
 from reenact_jax.data_prep.gather import CONSENT
-from reenact_jax.data_prep.parts import WHOLE, Part
+from reenact_jax.data_prep.parts import Part
 from reenact_jax.media import kinds, reading
 
 
@@ -21,7 +20,7 @@ class Source(NamedTuple):
     identity: str  # name of the person; files with the same name show the same person
     licence: str
     consent: str
-    split: str = ''  # where a published list puts the person, see `gather.deal`; '': nowhere
+    split: str = ''  # where a published list puts the person, see `dealing.deal`; '': nowhere
     tables: tuple[Path, ...] = ()  # files that tell the part
     part: Callable[[], Part] | None = None  # reads it; None: the whole file
 
@@ -29,25 +28,6 @@ class Source(NamedTuple):
     def files(self) -> tuple[Path, ...]:
         """Return the file itself, for a video is one input, and the tables of its part."""
         return (self.path, *self.tables)
-
-    @property
-    def frames(self) -> int:
-        """Count the frames that the header promises, or those of the part at 25 a second."""
-        try:
-            part = self.part() if self.part else WHOLE
-        except UserError:
-            return 0
-        if math.isinf(part.end):
-            return promised(self.path)
-        return round((part.end - part.begin) * 25)
-
-
-def promised(path: Path) -> int:
-    """Read the number of frames from a file's header; 0 if unreadable: the report says why."""
-    try:
-        return reading.probe(path).frames
-    except UserError:
-        return 0
 
 
 def is_video(path: Path) -> bool:

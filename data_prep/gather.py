@@ -6,11 +6,10 @@ The caller decides what an input is (a video, a group of stills) and how its rec
 
 import dataclasses
 import functools
-import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from tqdm import tqdm
 
@@ -18,12 +17,12 @@ from reenact_jax.common import outside, storage
 from reenact_jax.common.errors import UserError
 from reenact_jax.data import shards, tracks
 from reenact_jax.data.shards import framing as tfrecord
-from reenact_jax.data_prep import workers
+from reenact_jax.data_prep import pieces, workers
+from reenact_jax.data_prep.dealing import Dealing, deal, digest
 from reenact_jax.data_prep.outcome import Outcome, table
 from reenact_jax.faces import AnyDetector, Detector, PointDetector
 from reenact_jax.faces.model import find_model
 
-SPLITS = ('train', 'val', 'test')
 CONSENT = ('yes', 'no', 'unknown', 'synthetic')
 _KEPT = '.inputs'  # folder of what each input gave
 _VERSION = 2  # of the extraction; raise it when the same input gives other records
@@ -42,24 +41,10 @@ class Source(Protocol):
     def files(self) -> tuple[Path, ...]:
         """List the files that are read."""
 
-    @property
-    def frames(self) -> int:
-        """Count the images to read, as far as that is known; for the progress bar."""
-
 
 # Writes an input's records to a path and its Outcome beside them, and returns the Outcome; the last
 # argument has to be called for every image that is read.
 Extract = Callable[[Source, str, object, AnyDetector | None, Callable[[], object]], Outcome]
-
-
-class Dealing(NamedTuple):
-    """Assignment of people to splits, and how the set is written."""
-
-    val: float = 0.1  # share of the people
-    test: float = 0.1
-    seed: int = 0
-    count: int = 1  # files a split
-    workers: int = 1
 
 
 def prepare(
@@ -74,6 +59,7 @@ def prepare(
     parameters: Mapping = {},
     others: Sequence[Outcome] = (),
     official: Mapping[str, str] = {},
+    engine: workers.Run | None = None,
 ) -> list[Outcome]:
     """Write the shards of a set.
 
@@ -88,6 +74,7 @@ def prepare(
       parameters: more for the set's description of how it was made.
       others: lines of the report about files that are no inputs.
       official: as `deal` takes it.
+      engine: does the work, in the place of processes of this machine; it also writes the shards.
 
     Returns:
       The outcome of each input.
@@ -101,81 +88,42 @@ def prepare(
     model = own or (str(find_model(face_landmarker)) if detect else None)
     with storage.owning(f'{out}/{_KEPT}', what='the preparation of a set'):
         targets = {source.key: _target(out, source, options) for source in sources}
-        outcomes = _extract_all(sources, targets, options, extract, model, dealing.workers)
+        outcomes = _extract_all(sources, targets, options, extract, model, engine or _here(dealing))
         storage.write(f'{out}/report.tsv', table([*outcomes, *others]))
         if not any(outcome.records for outcome in outcomes):
             raise UserError(f'no usable face in {len(sources)} inputs; see {out}/report.tsv')
         description = {**dataclasses.asdict(options), 'seed': dealing.seed, **parameters}
         if own:
             description['points'] = _known(next(targets[o.file] for o in outcomes if o.records))
-        people = {o.file: o.people for o in outcomes if o.records}
-        used = [source for source in sources if source.key in people]
-        _write(out, used, people, targets, dealing, official, description)
+        found = {o.file: o for o in outcomes if o.records}
+        used = [source for source in sources if source.key in found]
+        _write(out, used, found, targets, dealing, official, description, engine)
     return outcomes
 
 
-def _write(out, used: list[Source], people, targets, dealing, official, description) -> None:
+def _here(dealing: Dealing) -> workers.Run:
+    """Return what does jobs in processes of this machine."""
+    return lambda function, jobs, step: workers.run(function, jobs, dealing.workers, step)
+
+
+def _write(out, used: list[Source], outcomes, targets, dealing, official, description, run) -> None:
     """Deal out the people and write the splits' shards."""
     shares = dealing.val, dealing.test, dealing.seed
     splits = deal([source.identity for source in used], *shares, official)
     _refuse_leftovers(out, splits)
     first = 0
     for split, names in splits.items():
-        chosen = [source for source in used if source.identity in names]
-        everyone = sorted({_name(s.identity, n) for s in chosen for n in people[s.key]})
+        kept = []
+        for source in (source for source in used if source.identity in names):
+            outcome = outcomes[source.key]
+            people = {n: _name(source.identity, n) for n in outcome.people}
+            labels = people, source.licence, source.consent
+            kept.append(pieces.Kept(targets[source.key], source.key, outcome.records, *labels))
+        everyone = sorted({name for one in kept for name in one.people.values()})
         # Numbered through the splits, those to train on from 0.
         numbers = {name: first + i for i, name in enumerate(everyone)}
         first += len(everyone)
-        items = _stored(chosen, targets, numbers)
-        shards.write(out, split, items, shards=dealing.count, parameters=description)
-
-
-def deal(
-    names: Sequence[str], val: float, test: float, seed: int, official: Mapping[str, str] = {}
-) -> dict[str, list[str]]:
-    """Assign people to splits by a hash of name and seed, the same on every machine.
-
-    Args:
-      names: of the people; repetitions do not count.
-      val: share of the people, 0 to 1; 0: no such split. At least one person, if there are three or
-        more people; with fewer, all of them are in train.
-      test: likewise.
-      seed: of the hash.
-      official: name -> the split of a published list, or `dev`: not in test, so in train or val by
-        the hash. Who is absent goes into any split.
-
-    Returns:
-      Split -> names; a split without people is absent.
-
-    Raises:
-      UserError: nobody is left to train on, and not all are on a list.
-    """
-    known = {name: official.get(name, '') for name in names}
-    listed = {name for name, split in known.items() if split in SPLITS}
-    dev = {name for name, split in known.items() if split == 'dev'}
-    parts: dict[str, list[str]] = {split: [] for split in SPLITS}
-    for name in listed:
-        parts[known[name]].append(name)
-    for some, share in ((dev, 0.0), (known.keys() - listed - dev, test)):
-        for split, part in _by_hash(some, val, share, seed).items():
-            parts[split] += part
-    if not parts['train'] and len(listed) < len(known):
-        raise UserError(f'--val {val} --test {test}: nobody of {len(known)} is left to train on')
-    return {split: sorted(part) for split, part in parts.items() if part}
-
-
-def _by_hash(names: Iterable[str], val: float, test: float, seed: int) -> dict[str, list[str]]:
-    unique = sorted(names, key=lambda name: _digest(f'{seed}:{name}'))
-    sizes = {}
-    for split, share in (('val', val), ('test', test)):
-        wanted = max(1, round(share * len(unique))) if share > 0 else 0
-        sizes[split] = wanted if len(unique) >= 3 else 0
-    cut = sizes['val'], sizes['val'] + sizes['test']
-    return {'train': unique[cut[1] :], 'val': unique[: cut[0]], 'test': unique[cut[0] : cut[1]]}
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+        pieces.write(out, split, kept, numbers, dealing.count, description, run)
 
 
 def _target(out: str, source: Source, options) -> str:
@@ -183,23 +131,29 @@ def _target(out: str, source: Source, options) -> str:
     stats = [(str(file.resolve()), file.stat()) for file in source.files]
     files = [part for name, s in stats for part in (name, s.st_size, s.st_mtime_ns)]
     made_from = [*files, source.key, _VERSION]
-    name = _digest(json.dumps([made_from, dataclasses.asdict(options)]))[:24]
+    name = digest(json.dumps([made_from, dataclasses.asdict(options)]))[:24]
     return f'{out}/{_KEPT}/{name}.tfrecord'
 
 
-def _extract_all(sources, targets, options, extract, model, count: int) -> list[Outcome]:
+def _extract_all(sources, targets, options, extract, model, run: workers.Run) -> list[Outcome]:
     done = {s.key: _finished(targets[s.key]) for s in sources}
     todo = [s for s in sources if done[s.key] is None]
     jobs = [(extract, s, targets[s.key], options, model) for s in todo]
-    total = sum(source.frames for source in todo)
-    with tqdm(total=total, unit='frame', desc='faces', disable=not todo) as bar:
-        for number, found in workers.run(_job, jobs, count, bar.update):
+    with tqdm(total=len(todo), unit='input', desc='faces', disable=not todo) as bar:
+        frames = 0
+
+        def step(count: int) -> None:
+            nonlocal frames
+            frames += count
+            bar.set_postfix_str(f'{frames:,} frames')
+
+        for number, found in run(_job, jobs, step):
             key = todo[number].key
             if isinstance(found, workers.Lost):  # not kept: tried again when the command is
                 _remove_partials(targets[key])
                 found = Outcome(key, 'crashed', detail=found.reason)
-            done[key] = found
-            bar.set_postfix_str(f'{key}: {found.status}')
+            done[key] = found if isinstance(found, Outcome) else Outcome(**found)
+            bar.update()
     return [done[s.key] for s in sources]
 
 
@@ -240,21 +194,6 @@ def _finished(target: str) -> Outcome | None:
     if storage.size(target) is None or storage.size(f'{target}.json') is None:
         return None
     return Outcome(**storage.read_json(f'{target}.json'))
-
-
-def _stored(sources, targets, numbers: dict[str, int]) -> Iterator[tracks.Track]:
-    """Read the kept records and give them the labels of their sources."""
-    for source in sources:
-        for _, _, record in tfrecord.scan(targets[source.key]):
-            track = tracks.decode(record, source.key)
-            name = _name(source.identity, track.identity)
-            yield dataclasses.replace(
-                track,
-                identity=numbers[name],
-                identity_name=name,
-                licence=source.licence,
-                consent=source.consent,
-            )
 
 
 def _refuse_leftovers(out: str, people: dict) -> None:

@@ -294,6 +294,7 @@ def main(arguments: list[str] | None = None) -> int:
         dealing,
         detect=False,
         parameters={'made_by': 'data_prep.openface', 'points': ['68c']},
+        engine=flags.engine(args),
     )
     flags.show(args.out, outcomes, dealing)
     return 0

@@ -34,7 +34,7 @@ from reenact_jax.common.errors import UserError
 from reenact_jax.data import shards, tracks
 from reenact_jax.data.tracks import Track
 from reenact_jax.data_prep import namings, records, schemes
-from reenact_jax.data_prep.gather import deal
+from reenact_jax.data_prep.dealing import deal
 from reenact_jax.data_prep.schemes import SCHEMES
 from reenact_jax.faces import point_files
 from reenact_jax.faces.point_files import MOST
@@ -239,7 +239,7 @@ def write(
       Counts: {split: [people, tracks, rows], 'dropped': rows}.
 
     Raises:
-      UserError: as of `read` and `gather.deal`.
+      UserError: as of `read` and `dealing.deal`.
     """
     people: dict[str, list[tuple[str, Row]]] = {}
     dropped = 0

@@ -227,6 +227,7 @@ def main(arguments: list[str] | None = None) -> int:
         parameters={'made_by': 'data_prep.stills', 'expressions': names},
         others=[Outcome(name, 'missing') for name in found.missing]
         + [Outcome(name, 'other name') for name in found.strange],
+        engine=flags.engine(args),
     )
     flags.show(args.out, outcomes, dealing)
     for files, state in ((found.missing, 'missing'), (found.strange, 'named otherwise')):

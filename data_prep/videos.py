@@ -78,6 +78,7 @@ def main(arguments: list[str] | None = None) -> int:
         parameters={'made_by': 'data_prep.videos'},
         others=[Outcome(name, 'unused', detail=reason) for name, reason in unused.items()],
         official=official,
+        engine=flags.engine(args),
     )
     flags.show(args.out, outcomes, dealing)
     for name, reason in list(unused.items())[:MOST]:

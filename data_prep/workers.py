@@ -6,13 +6,16 @@ import os
 import signal
 import threading
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from multiprocessing import connection
 from typing import Any, NamedTuple
 
 from reenact_jax.common.errors import UserError
 
 _LOOK = 0.2  # seconds between two looks at how far the workers are
+# Does jobs somewhere: gets a function of a job and of what it calls for every step, the jobs, and
+# what is called with numbers of steps; yields the number of a job with its result or `Lost`.
+Run = Callable[[Callable, Sequence, Callable[[int], object]], Iterable[tuple[int, Any]]]
 
 
 class Lost(NamedTuple):
@@ -87,6 +90,55 @@ def _spread(function, jobs: Mapping, most: int, progress) -> Iterator[tuple[int,
                 yield worker.number, result
             for worker in busy.values():
                 progress(worker.advance())
+
+
+def all_done(results: Iterable[tuple[int, Any]], what: str) -> None:
+    """Wait for jobs none of which may be lost.
+
+    Args:
+      results: what a `Run` yields.
+      what: what they make, for the error.
+
+    Raises:
+      UserError: the process of one died twice.
+    """
+    for number, result in results:
+        if isinstance(result, Lost):
+            raise UserError(f'{what}: job {number}: {result.reason}; run the command again')
+
+
+class Alone:
+    """A process that does one job after another; where it dies, another takes its place."""
+
+    def __init__(self, function: Callable[[Any, Callable[[], None]], Any]):
+        """Take the function of `run`."""
+        self._function, self._worker = function, None
+
+    def do(self, job) -> Any:
+        """Do a job; if its process dies, once more.
+
+        Returns:
+          Its result, or `Lost`.
+
+        Raises:
+          UserError: the job raised it.
+          RuntimeError: the job raised something else; with its traceback.
+        """
+        result: Any = None
+        for _ in range(2):
+            self._worker = self._worker or _Worker(self._function)
+            self._worker.begin(0, job)
+            result = self._worker.result()
+            if not isinstance(result, Lost):
+                return result
+            self.close()
+        return result
+
+    def close(self) -> None:
+        """End the process."""
+        if self._worker is not None:
+            self._worker.__exit__()
+            self._worker = None
 
 
 class _Worker:

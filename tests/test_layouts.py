@@ -11,7 +11,7 @@ from PIL import Image
 
 from reenact_jax.common.errors import UserError
 from reenact_jax.data import shards
-from reenact_jax.data_prep import footage, gather, layouts, synthetic, videos
+from reenact_jax.data_prep import dealing, footage, layouts, synthetic, videos
 from reenact_jax.data_prep.heads import plan
 from reenact_jax.data_prep.layouts import hdtf, published, vfhq, voxceleb
 from reenact_jax.faces import find_model
@@ -353,12 +353,12 @@ def test_what_the_command_refuses(tmp_path):
 def test_splits_by_hash_alone():
     names = [f'id{n}' for n in range(20)]
     lists = {'id0': 'test', 'id1': 'val'} | dict.fromkeys(names[2:], 'dev')
-    splits = gather.deal(names, 0.1, 0.1, 0, lists)
+    splits = dealing.deal(names, 0.1, 0.1, 0, lists)
     assert splits['test'] == ['id0'] and 'id1' in splits['val'] and len(splits['val']) == 3
-    assert gather.deal(names, 0.1, 0.1, 0) != splits
-    assert gather.deal(['id0'], 0.1, 0.1, 0, lists) == {'test': ['id0']}
+    assert dealing.deal(names, 0.1, 0.1, 0) != splits
+    assert dealing.deal(['id0'], 0.1, 0.1, 0, lists) == {'test': ['id0']}
     three = {'id0': 'test', 'id7': 'val', 'id8': ''}
-    assert gather.deal([*three], 0.5, 0.5, 0, three) == {
+    assert dealing.deal([*three], 0.5, 0.5, 0, three) == {
         'test': ['id0'],
         'val': ['id7'],
         'train': ['id8'],

@@ -13,7 +13,7 @@ from PIL import Image
 from reenact_jax import faces
 from reenact_jax.common.errors import UserError
 from reenact_jax.data import shards, tracks
-from reenact_jax.data_prep import extract, footage, gather, inspect, records, videos
+from reenact_jax.data_prep import dealing, extract, footage, gather, inspect, records, videos
 from reenact_jax.faces import model as face_model
 from reenact_jax.faces import segment, tracking
 from reenact_jax.media import writing
@@ -223,13 +223,13 @@ def test_labels(tmp_path):
 
 def test_split_is_by_person_and_reproducible():
     names = [f'p{i}' for i in range(20)]
-    dealt = gather.deal(names * 2, 0.1, 0.2, seed=1)
+    dealt = dealing.deal(names * 2, 0.1, 0.2, seed=1)
     assert {split: len(part) for split, part in dealt.items()} == {'train': 14, 'val': 2, 'test': 4}
     assert sorted(name for part in dealt.values() for name in part) == sorted(names)
-    assert dealt == gather.deal(names[::-1], 0.1, 0.2, seed=1)
-    assert dealt != gather.deal(names, 0.1, 0.2, seed=2)
-    assert gather.deal(['p', 'q'], 0.1, 0.1, 0) == {'train': ['p', 'q']}
-    assert gather.deal(names, 0.0, 0.0, 0) == {'train': sorted(names)}
+    assert dealt == dealing.deal(names[::-1], 0.1, 0.2, seed=1)
+    assert dealt != dealing.deal(names, 0.1, 0.2, seed=2)
+    assert dealing.deal(['p', 'q'], 0.1, 0.1, 0) == {'train': ['p', 'q']}
+    assert dealing.deal(names, 0.0, 0.0, 0) == {'train': sorted(names)}
 
 
 @pytest.fixture(scope='module')

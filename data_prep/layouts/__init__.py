@@ -71,7 +71,7 @@ def read(
 
 
 def official(found: Found) -> dict[str, str]:
-    """Return identity -> split of a published list, for those on one; see `gather.deal`."""
+    """Return identity -> split of a published list, for those on one; see `dealing.deal`."""
     splits: dict[str, str] = {}
     for source in found.sources:
         split = getattr(source, 'split', '')  # stills have none
