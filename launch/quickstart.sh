@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # From nothing to an animated portrait, on a machine with Python 3.11 or 3.12 and two cores:
-# makes .venv, writes synthetic heads, trains LD-Net (landmark transfer) and AAN (image generator)
-# at a small size, exports both as one bundle, measures it and animates two portraits.
+# makes .venv, animates a portrait with the model in the package, writes synthetic heads, trains
+# LD-Net (landmark transfer) and AAN (image generator) at a small size, exports both as one bundle,
+# measures it and animates two portraits.
 #
 #   bash launch/quickstart.sh            under ten minutes after the install -> out/quickstart/
 #   bash launch/quickstart.sh --quick    the same chain in two, too short to learn -> out/quick/
@@ -31,7 +32,7 @@ case "${1:-}" in
     MOST=4
     ;;
   -h | --help)
-    sed -n '2,10s/^# \{0,1\}//p' "$0"
+    sed -n '2,11s/^# \{0,1\}//p' "$0"
     exit 0
     ;;
   *) fail "unknown argument $1; see bash launch/quickstart.sh --help" ;;
@@ -40,6 +41,9 @@ esac
 make_environment video,synthetic
 COMMAND="$VENV/bin/reenact-jax"
 installed=$(date +%s)
+
+step 'A synthetic person talks, by the model in the package' \
+  "$COMMAND" reenact
 
 step 'Synthetic heads: people, videos of them, exact labels' \
   "$COMMAND" prepare synthetic --out "$OUT/heads" $HEADS --val-identities 0
@@ -82,6 +86,7 @@ cat <<END
 $quick
 Done in $((($(date +%s) - installed) / 60)) min $((($(date +%s) - installed) % 60)) s after the install.
 Open
+  out/demo.mp4        a synthetic person who talks, by the model in the package
   $OUT/synthetic.mp4  $OUT/synthetic.png    a held-out synthetic person, driven by another
   $OUT/portrait.mp4   $OUT/portrait.png     a photograph, driven by a synthetic person
   $OUT/report.md                            what was measured, beside copying the source
