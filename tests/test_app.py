@@ -10,9 +10,10 @@ import time
 import films
 import numpy as np
 import pytest
-from bundles import drawing_model, keypoint_model, landmark_model, random_face, shifting_model
+from bundles import SIZE, drawing_model, keypoint_model, landmark_model, random_face, shifting_model
+from PIL import Image
 
-from reenact_jax import bundle, faces
+from reenact_jax import bundle, faces, pretrained
 from reenact_jax.app import command, studio
 from reenact_jax.common.errors import UserError
 from reenact_jax.export import command as export
@@ -107,17 +108,21 @@ def driven(model, tmp_path_factory):
     with faces.Detector(find_model(None)) as detector:
         made = studio.Studio(model, detector, tmp_path_factory.mktemp('made'), itertools.count())
         _, driver = studio.examples()
-        yield lambda **film: studio.clip(made, source(), driver, studio.Film(**film))
+
+        def drive(others=(), **film):
+            return studio.clip(made, source(), driver, studio.Film(**film), others=others)
+
+        yield drive
 
 
 def test_the_page_has_the_rate_the_sound_and_the_driver_beside(driven, tmp_path):
     tone = films.make(tmp_path / 'tone.mkv', films.Film('mkv'))
-    out, note = driven(rate='25', sound=str(tone), side_by_side=True)
+    out, note = driven(rate='12.5', sound=str(tone), side_by_side=True)
     facts = measuring.measured(out)
-    assert note.startswith('100 frames at 25 a second') and facts['rate'] == '25'
+    assert note.startswith('50 frames at 12.5 a second') and facts['rate'] == '25/2'
     assert facts['sound'] == 'flac' and facts['size'][0] > 2 * facts['size'][1]
     out, note = driven(rate=' ', sound=str(tone), silent=True)
-    assert note.startswith('50 frames at 12.5 a second')
+    assert note.startswith('100 frames at 25 a second')
     assert measuring.measured(out)['sound'] is None
 
 
@@ -129,9 +134,28 @@ def test_wrong_wishes_are_named(driven, model, tmp_path):
     silent = films.make(tmp_path / 'silent.mp4', films.Film(sound=False))
     with pytest.raises(UserError, match='it has no sound'):
         driven(sound=str(silent))
-    made = studio.Studio(model, None, tmp_path, itertools.count())
-    with pytest.raises(UserError, match='motion without pictures'):
-        studio.clip(made, source(), 'motion.csv', studio.Film(side_by_side=True))
+    Image.new('RGB', (64, 64)).save(tmp_path / 'nobody.png')
+    with pytest.raises(UserError, match=r'nobody\.png: no human face found'):
+        driven(others=[str(tmp_path / 'nobody.png')])
+
+
+def test_more_pictures_of_the_person_and_a_motion_of_the_package(model, tmp_path, monkeypatch):
+    pytest.importorskip('mediapipe', reason='finding faces needs the extra [video]')
+    people, _ = studio.examples()
+    seen = []
+    record = studio.recording.record
+
+    def spy(animation, *args):
+        seen.append(len(animation.others))
+        return record(animation, *args)
+
+    monkeypatch.setattr(studio.recording, 'record', spy)
+    with faces.Detector(find_model(None)) as detector:
+        made = studio.Studio(model, detector, tmp_path, itertools.count())
+        film, talk = studio.Film(side_by_side=True), str(pretrained.motion('talk'))
+        out, note = studio.clip(made, source(), talk, film, others=people[:2])
+    assert seen == [2] and note.startswith('100 frames at 25 a second')
+    assert measuring.measured(out)['size'] == [3 * SIZE, SIZE]
 
 
 def test_jitter_is_filtered_as_the_command_does(model, tmp_path, monkeypatch):

@@ -44,8 +44,9 @@ def run(installed, tmp_path_factory):
 def test_it_has_one_name_at_the_top(installed):
     names = {path.name for path in installed.iterdir() if not path.name.endswith('.dist-info')}
     assert names - {'bin'} == {'reenact_jax'}
-    parts = ('configs/aan.py', 'data_prep/videos.py', 'app/examples/driver.mp4', 'py.typed')
-    for part in (*parts, 'sweeps/jobset.yaml'):
+    parts = ('configs/aan.py', 'data_prep/videos.py', 'sweeps/jobset.yaml', 'py.typed')
+    box = ('portrait/card.json', 'motions/talk.csv', 'people/person_1.jpg', 'people/driver.mp4')
+    for part in (*parts, *(f'pretrained/{name}' for name in box)):
         assert (installed / 'reenact_jax' / part).is_file()
 
 
@@ -65,6 +66,11 @@ def test_it_prepares_trains_exports_and_reenacts(run, installed):
     assert (run.folder / 'out.mp4').stat().st_size > 1000
     assert json.loads(run('provenance', 'out.mp4').stdout)['metadata'] is True
     assert 'learning rate of the generator' in run('summary', '--config', 'aan:tiny').stdout
+
+
+def test_it_animates_what_it_brings(run):
+    assert json.loads(run('reenact').stdout.splitlines()[-1])['frames'] == 100
+    assert json.loads(run('provenance', 'out/demo.mp4').stdout)['metadata'] is True
 
 
 def test_it_sweeps(run):

@@ -7,6 +7,7 @@ from typing import Any
 
 import gradio as gr
 
+from reenact_jax import pretrained
 from reenact_jax.app import camera_page
 from reenact_jax.app import studio as behind
 from reenact_jax.app.camera import Doors
@@ -43,13 +44,13 @@ def build(studio: Studio, doors: Doors) -> gr.Blocks:
         gr.Markdown(HEAD.format(transfer=model.transfer_name, **facts))
         with gr.Row():
             with gr.Column(scale=2):
-                picture, face, background, whole = _portrait(studio)
+                picture, face, background, whole, more = _portrait(studio)
             with gr.Column(scale=5):
                 source = gr.State()
                 with gr.Tab('Sliders'):
                     sliders, result = _sliders(studio, source, background, whole)
                 with gr.Tab('Driver'):
-                    _driver(studio, source, background, whole)
+                    _driver(studio, source, background, whole, more)
                 with gr.Tab('Camera'):
                     camera_page.build(_opening(studio, doors), source, whole)
         heard = [picture.change, face.change]
@@ -69,7 +70,12 @@ def _portrait(studio: Studio):
     whole = gr.Checkbox(True, label='Whole picture', info='not the square of the face alone')
     can = studio.model.takes_background
     background = _picture(label='Another background', height=160, visible=can, elem_id='background')
-    return picture, face, background, whole
+    with gr.Accordion('More pictures of this person', open=False):
+        more = gr.File(
+            label='for a driver: each frame is drawn from the one whose pose fits',
+            file_count='multiple', height=120, elem_id='more',
+        )  # fmt: skip
+    return picture, face, background, whole, more
 
 
 def _sliders(studio: Studio, source, background, whole):
@@ -146,7 +152,7 @@ def _loading(studio: Studio) -> Callable:
     return _reporting(load)
 
 
-def _driver(studio: Studio, source, background, whole) -> None:
+def _driver(studio: Studio, source, background, whole, more) -> None:
     """Build the controls of the driver, and the video that they lead to."""
     with gr.Row():
         with gr.Column():
@@ -165,7 +171,7 @@ def _driver(studio: Studio, source, background, whole) -> None:
             report = gr.Markdown()
 
     @_reporting
-    def animate(source, video, file, background, whole, transfer, *values):
+    def animate(source, video, file, background, whole, more, transfer, *values):
         values, asked = values[: len(options)], values[len(options) :]
         if source is None:
             raise UserError(NO_PORTRAIT)
@@ -173,7 +179,7 @@ def _driver(studio: Studio, source, background, whole) -> None:
             raise UserError('choose or record a driver first')
         chosen = dict(zip(options, values, strict=True))
         chosen = {name: value for name, value in chosen.items() if value is not None}
-        place = dict(transfer=transfer, background=background, whole=whole)
+        place = dict(transfer=transfer, background=background, whole=whole, others=more or ())
         wanted = behind.Film(*asked)
         return behind.clip(studio, source, file or video, wanted, **place, **chosen)
 
@@ -181,7 +187,7 @@ def _driver(studio: Studio, source, background, whole) -> None:
         del progress  # asking for it shows recording's bar on the page
         return animate(*args)
 
-    takes = [source, video, file, background, whole, transfer, *options.values(), *film]
+    takes = [source, video, file, background, whole, more, transfer, *options.values(), *film]
     go.click(watched, takes, [result, report], **ONE)
 
 
@@ -207,6 +213,8 @@ def _drivers():
     gr.Examples([driver], video, label='Synthetic driver')
     with gr.Accordion('Motion file instead', open=False):
         file = gr.File(label=' '.join(motion.SUFFIXES), elem_id='motion')
+        named = [str(pretrained.motion(name)) for name in pretrained.MOTIONS]
+        gr.Examples(named, file, label='Motions in the package')
     return video, file
 
 
@@ -278,7 +286,8 @@ def _reporting(function: Callable) -> Callable:
 def _message(error: UserError) -> str:
     """Return the text without the folder of an upload; a flag has another name here."""
     text = re.sub(r"[^\s']*/[0-9a-f]{64}/", '', str(error))
-    named = {'--face': 'Which face:', '--rate': 'Frames a second:', '--sound': 'Sound:'}
+    named = {'--face ': 'Which face: ', '--rate ': 'Frames a second: ', '--sound ': 'Sound: '}
+    named |= {'--background:': 'Another background:', 'one --source': 'one picture'}
     for flag, name in named.items():
-        text = text.replace(f'{flag} ', f'{name} ')
+        text = text.replace(flag, name)
     return text

@@ -3,7 +3,7 @@
 import dataclasses
 import itertools
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -99,19 +99,20 @@ def own(model: Bundle, source: Portrait | None) -> list[float]:
     return list(values.values())
 
 
-def portrait(studio: Studio, path: str, face: str) -> Portrait:
+def portrait(studio: Studio, path: str, face: str, where: str = 'the portrait') -> Portrait:
     """Find the face in a picture.
 
     Args:
       studio: the model and its detector.
       path: file of the picture.
       face: which face, a key of `FACES`.
+      where: what errors call the picture.
 
     Raises:
       UserError: the file is no picture, or the face is not in it.
     """
     spec = studio.model.size, studio.model.points, studio.detector
-    return portraits.from_picture(reading.read_still(path), *spec, FACES[face], 'the portrait')
+    return portraits.from_picture(reading.read_still(path), *spec, FACES[face], where)
 
 
 def options_of(model: Bundle, source: Portrait, values: Mapping[str, float]) -> Options:
@@ -172,6 +173,7 @@ def clip(
     transfer: str | None = None,
     background: str | None = None,
     whole: bool = True,
+    others: Sequence[str] = (),
     **options,
 ) -> tuple[str, str]:
     """Animate the portrait with the motion of a video, a still or a file of motion.
@@ -184,6 +186,7 @@ def clip(
       transfer: as `Bundle.using` takes it.
       background: file of another background.
       whole: show the whole picture instead of the square crop alone.
+      others: files of more pictures of the same person; in each the largest face.
       **options: fields of `Options`; what is of relative motion has no effect on an
         absolute one, and `smooth` none on points that are stored.
 
@@ -196,7 +199,9 @@ def clip(
     if options.get('motion') == 'absolute':
         of_relative = 'strength', 'regions', 'adapt_scale'
         options = {n: value for n, value in options.items() if n not in of_relative}
-    animation = Animation(model, source, _framed(Options(**options), model, background, whole))
+    more = [portrait(studio, path, 'the largest', Path(path).name) for path in others]
+    framed = _framed(Options(**options), model, background, whole)
+    animation = Animation(model, source, framed, more)
     with Pipeline() as line:
         driver = _driver(studio, model, source, driving, film, line.ahead)
         summary = recording.record(animation, driver, output, line.ahead)
