@@ -13,7 +13,7 @@ Presets (after the colon):
           from the source). Ours: the flow starts from the landmarks, masks choose between warped
           source and paint, a network draws the inside of the mouth, and colours, places and sides
           of the training images vary. What to expect: docs/results.md, "AAN".
-  portrait    As `small`, wider, an hour or more: see launch/train_portrait.sh.
+  portrait    As `small`, wider, an hour: the model in the package, see launch/train_portrait.sh.
   quick   `small` for the few minutes of the quickstart, at 64 x 64.
   printed `quick` without what is ours: the paper's generator, for the tables on CPUs.
   tiny    64 x 64, a few channels; for tests.
@@ -76,7 +76,7 @@ PRESETS = {
     'small': SMALL | WARPED | dict(lambda_gan=0, steps=2800),
     'portrait': SMALL
     | WARPED
-    | dict(lambda_gan=0, steps=3600, part_size=64, random_width=8)
+    | dict(lambda_gan=0, steps=2200, part_size=64, random_width=8)
     | dict(extractor=(16, 32, 48, 64), fusion=(48, 32), flow=(16, 32, 32, 48))
     | dict(local=(16, 32, 48, 64)),
     'quick': QUICK | WARPED | dict(part_size=32, steps=800, lambda_regions=0),
