@@ -10,6 +10,7 @@ segmentation.
 
 import io
 from collections import Counter
+from collections.abc import Iterator
 
 import numpy as np
 import simplejpeg
@@ -137,14 +138,25 @@ def sheet(
     points = points or part.points[0]
     part.require_points(points)
     rows, captions = [], []
-    for record in np.linspace(0, len(part) - 1, min(count, len(part))).round().astype(int):
-        track = part.track(int(record))
+    for track in _spread(part, count):
         shown = np.linspace(0, track.frames - 1, min(_COLUMNS, track.frames)).round().astype(int)
         row = [drawing(track, int(frame), points) for frame in shown]
         rows.append([*row, *[None] * (_COLUMNS - len(row)), classes(track, int(shown[0]))])
         captions.append(track.track_id[-24:])
     titles = ['first', *[''] * (_COLUMNS - 2), 'last', 'classes']
     return writing.contact_sheet(rows, captions, titles, _CELL)
+
+
+def shows_synthetic(directory: str, split: str, count: int) -> bool:
+    """Tell whether somebody in the sheet is synthetic, by the tracks' `consent`."""
+    part = shards.ShardSet(directory, split)
+    return any(track.consent == 'synthetic' for track in _spread(part, count))
+
+
+def _spread(part: shards.ShardSet, count: int) -> Iterator[Track]:
+    """Yield at most so many tracks, evenly spread over a split."""
+    for record in np.linspace(0, len(part) - 1, min(count, len(part))).round().astype(int):
+        yield part.track(int(record))
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -156,7 +168,10 @@ def main(arguments: list[str] | None = None) -> int:
     data_flag.add(parser, 'shard set to look into')
     add = parser.add_argument
     add('--split', metavar='NAME', help='one split, such as train; default: all')
-    add('--out', metavar='PNG', help='draw a contact sheet into this file, marked as all pictures')
+    add(
+        '--out', metavar='PNG',
+        help='draw a contact sheet into this file; it is marked if it shows synthetic people',
+    )  # fmt: skip
     add('--tracks', type=int, default=12, metavar='N', help='rows of the sheet; default 12')
     add('--points', choices=sorted(layouts.LAYOUTS), help="point set; default: the set's first")
     options = data_flag.parse(parser, arguments)
@@ -172,7 +187,10 @@ def main(arguments: list[str] | None = None) -> int:
     if options.out:
         split = options.split or ('train' if 'train' in known else known[0])
         image = sheet(options.data, split, options.tracks, options.points)
-        writing.write_still(options.out, watermark.embed(image))
+        if shows_synthetic(options.data, split, options.tracks):
+            writing.write_still(options.out, watermark.embed(image))
+        else:  # a mark would say of footage that it is none
+            writing.write_still(options.out, image, signed=False, synthetic=False)
         print(f'{options.out}: {image.shape[1]} x {image.shape[0]}, split {split}')
     return 0
 

@@ -4,6 +4,7 @@ import csv
 import io
 from fractions import Fraction
 
+import fakes
 import films
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from reenact_jax.data import shards, tracks
 from reenact_jax.data_prep import dealing, extract, footage, gather, inspect, records, videos
 from reenact_jax.faces import model as face_model
 from reenact_jax.faces import segment, tracking
-from reenact_jax.media import writing
+from reenact_jax.media import provenance, writing
 from reenact_jax.reenact import drivers
 
 pytest.importorskip('av', reason='videos need the extra [video]')
@@ -181,6 +182,16 @@ def test_inspection(made, tmp_path, capsys):
         assert sheet.size[1] > 190
     with pytest.raises(UserError, match='--split gone'):
         inspect.main([str(made[0]), '--split', 'gone'])
+
+
+@pytest.mark.parametrize('consent', ['synthetic', 'yes'])
+def test_a_sheet_is_marked_where_it_shows_somebody_synthetic(tmp_path, consent):
+    """A mark on footage would say that it is none."""
+    fakes.fake_shards(tmp_path / 'set', identities=2, tracks=1, size=64, consent=consent)
+    inspect.main([str(tmp_path / 'set'), '--out', str(tmp_path / 'sheet.png')])
+    found = provenance.inspect(str(tmp_path / 'sheet.png'))
+    marked = consent == 'synthetic'
+    assert (found.metadata, found.watermark) == (marked, marked)
 
 
 def test_no_face_at_all_is_an_error(footage_folder, tmp_path):

@@ -209,20 +209,26 @@ class VideoWriter:
 
 
 def write_still(
-    path: epath.PathLike, image: UInt8[np.ndarray, 'h w 3'], quality: int = 95, signed: bool = True
+    path: epath.PathLike,
+    image: UInt8[np.ndarray, 'h w 3'],
+    quality: int = 95,
+    signed: bool = True,
+    synthetic: bool = True,
 ) -> None:
-    """Write a PNG or JPEG result, marked as synthetic.
+    """Write a PNG or JPEG, marked as synthetic.
 
     Args:
       path: ends in .png, .jpg or .jpeg.
       image: RGB.
       quality: JPEG's, 0 to 100.
       signed: whether to add content credentials, where that can be.
+      synthetic: False: the picture is footage, and nothing is added.
 
     Raises:
       UserError: another suffix.
     """
     suffix = storage.path(path).suffix.lower()
+    options: dict
     if suffix == '.png':
         info = PngImagePlugin.PngInfo()
         info.add_itxt('XML:com.adobe.xmp', XMP)
@@ -233,6 +239,8 @@ def write_still(
         options |= {'xmp': XMP.encode(), 'comment': COMMENT}
     else:
         raise UserError(f'{path}: results are written as .png or .jpg; name the output so')
+    if not synthetic:
+        options = {name: options[name] for name in options.keys() - {'pnginfo', 'xmp', 'comment'}}
     with storage.drafting(path) as draft:
         Image.fromarray(image).save(draft, **options)
         if signed:
