@@ -13,7 +13,6 @@ once more and then reported by name. What an input gave is kept under a name mad
 
 import dataclasses
 import json
-import pickle
 import shlex
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -27,6 +26,7 @@ from reenact_jax.common.errors import UserError
 from reenact_jax.data_prep import workers
 
 CHUNK = 200  # jobs in a file
+CODER = beam.coders.FastPrimitivesCoder()  # it can run code: `_read` opens what `run` wrote alone
 DONE, LOST, FAILED = 'done', 'lost', 'failed'  # what became of a job
 
 
@@ -106,7 +106,7 @@ def _written(place: str, jobs: Sequence) -> Iterator[tuple[str, str]]:
     """Write the jobs to files; yield each with its SHA-256."""
     numbered = list(enumerate(jobs))
     for first in range(0, len(numbered), CHUNK):
-        name, content = f'{place}/jobs-{first}', pickle.dumps(numbered[first : first + CHUNK])
+        name, content = f'{place}/jobs-{first}', CODER.encode(numbered[first : first + CHUNK])
         storage.write(name, content)
         yield name, storage.digest(content)
 
@@ -117,7 +117,7 @@ def _read(chunk: tuple[str, str]) -> list[tuple[int, Any]]:
     content = storage.read(name)
     if storage.digest(content) != digest:
         raise ValueError(f'{name}: is not as it was written')
-    return pickle.loads(content)
+    return CODER.decode(content)
 
 
 def _results(place: str) -> Iterator[tuple[int, Any]]:

@@ -299,7 +299,6 @@ def test_command_shows_source_driver_and_result_side_by_side(folder, data, tmp_p
         (['--max-side', '10'], '--max-side 10: must be at least 64'),
         (['--max-side', '-1'], '--max-side -1: must be at least 64'),
         (['--side-by-side', '--steps', '4'], '--side-by-side: .*not for --steps'),
-        (['--side-by-side', '--driving', 'motion.csv'], '--side-by-side: .*has pictures'),
     ],
 )
 def test_wrong_ways_to_show(extra, message):

@@ -49,6 +49,8 @@ def check(card: dict) -> None:
     _expect('motion', card.get('motion', LANDMARKS), _is_word, 'the name of a kind of motion')
     if 'transfer' not in card:
         raise ValueError('transfer: missing')
+    if card['transfer'] is not None:
+        _expect('transfer', card['transfer'], _is_dict, 'an object')
     if card['transfer'] is None and not moves_landmarks(card):
         raise ValueError(f'transfer: missing, which {card["motion"]} need')
     more = card.get(MORE, [])
