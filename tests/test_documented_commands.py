@@ -45,6 +45,8 @@ QUICK = (
     'reenact-jax prepare bases --data data/people --out bases.npz',
     f'{BUNDLE} --driving clip.mp4 --out result.mp4 --sheet result.png',
     f'{BUNDLE} --edit mouth_open=0.8 --edit smile=0.5 --steps 6 --out strip.png',
+    'reenact-jax reenact',
+    f'{SHIPPED} --driving smile --out smile.mp4',
     f'{SHIPPED} --driving clip.mp4 --out result.mp4',
     f'{SHIPPED} --driving clip.mp4 --region mouth --strength 1.5 --out part.mp4',
     f'{SHIPPED} --edit mouth_open=0.8 --steps 6 --out strip.png',
@@ -285,6 +287,8 @@ def folder(tmp_path_factory):
     export.write(folder / 'out' / 'facegan_bundle', units_model(), units_model())
     shipped = layered_model(), landmark_model()
     export.write(folder / 'box' / 'portrait', *shipped, more=[units_model()])
+    for name in ('motions', 'people'):
+        shutil.copytree(pathlib.Path(pretrained.__file__).parent / name, folder / 'box' / name)
     for name in PICTURES:
         writing.write_still(folder / name, portrait())
     with writing.VideoWriter(folder / 'clip.mp4', 10) as video:

@@ -27,6 +27,7 @@ from reenact_jax.reenact.pipeline import Ahead, serial
 
 STILL_RATE = reading.FOLDER_RATE  # frames a second of a result of one frame
 SHOWN = 256  # side of a picture that is shown, pixels
+DRAWN = 512  # and of a drawing of landmarks
 FOUND = 8  # faces that are found ahead: a batch
 
 
@@ -215,7 +216,7 @@ def from_motion(
                 yield Frame(None, time=moments[number])
                 continue
             drawn = number in shown and placed is not None
-            picture = sheets.drawing(face['landmarks'], size, points) if drawn else None
+            picture = sheets.drawing(face['landmarks'], size, points, DRAWN) if drawn else None
             yield Frame(face, picture, moments[number])
 
     seen = np.asarray(content.valid.any(1) if placed is None else np.isfinite(placed).all((1, 2)))
