@@ -313,6 +313,11 @@ def _weights(folder, card: dict, exported: dict) -> dict[str, dict]:
     return weights
 
 
+def is_bundle(directory: str | os.PathLike) -> bool:
+    """Tell whether a folder, or a name, is a bundle's: whether there is a card."""
+    return (_folder(directory) / CARD).exists()
+
+
 def read_weights(directory: str | os.PathLike) -> dict[str, dict[str, np.ndarray]]:
     """Read the weights alone, as they are stored; every digest of theirs is checked.
 

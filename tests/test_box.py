@@ -10,9 +10,11 @@ from bundles import drawing_model, landmark_model
 from reenact_jax import bundle, commands, pretrained
 from reenact_jax.common.errors import UserError
 from reenact_jax.data_prep import performances
+from reenact_jax.evaluate import compare
 from reenact_jax.export import command as export
 from reenact_jax.media import reading, writing
 from reenact_jax.reenact import motion
+from reenact_jax.train import pretrained as weights
 
 PACKAGE = pathlib.Path(pretrained.__file__).parent
 
@@ -63,6 +65,8 @@ def test_names_go_before_folders_of_that_name(tmp_path, monkeypatch):
     export.write(tmp_path / 'box' / 'portrait', drawing_model(), landmark_model())
     assert bundle.load('portrait').transfer_name == 'ldnet'
     assert set(bundle.read_weights('portrait')) == {'generator', 'transfer'}
+    assert compare.read_model('portrait', None).transfer_name == 'ldnet'  # what `evaluate` takes
+    assert weights.read('portrait:E_I', 'ldnet').networks  # and `--init`
     assert pretrained.model('portraits') is None and pretrained.motion('./talk') is None
 
 

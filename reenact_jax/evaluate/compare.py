@@ -164,7 +164,7 @@ def read_model(path: str, transfer: str | None) -> Bundle:
     Raises:
       UserError: there is neither a bundle nor a workdir, or no image generator.
     """
-    if storage.exists(storage.path(path) / bundles.CARD):
+    if bundles.is_bundle(path):
         if transfer:
             raise UserError(f'--transfer: {path} is a bundle, which has its own')
         return bundles.load(path)

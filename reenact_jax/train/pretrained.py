@@ -62,7 +62,7 @@ def read(text: str, system: str) -> Source:
       UserError: there is neither a run with a checkpoint nor a bundle, or it lacks a network.
     """
     path, asked = _split(text)
-    if storage.exists(storage.path(path) / bundle.CARD):
+    if bundle.is_bundle(path):
         arrays, record = _bundle(path, system)
     elif storage.is_dir(storage.path(path)):
         values, variables, position = store.load_networks(path)
